@@ -1,0 +1,1 @@
+//! The Alertmanager webhook: its body, its route and its authentication.

@@ -1,0 +1,1 @@
+//! The incident channel: card, command grammar, delivery, and one face a platform.

@@ -1,0 +1,1 @@
+//! Inbox, dispatch of effects, clock and concurrency limits. Knows no adapter.

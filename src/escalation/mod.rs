@@ -1,0 +1,1 @@
+//! The ladder of levels and windows. Pure.

@@ -1,0 +1,1 @@
+//! The server that routes are mounted on, health and metrics.

@@ -1,0 +1,1 @@
+//! The durable journal: events, effects, deliveries and evidence.

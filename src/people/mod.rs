@@ -1,0 +1,1 @@
+//! Actors, roles and levels of people. Pure.

@@ -1,0 +1,1 @@
+//! The catalogue of fixes: plans, guards and verification. Pure.

@@ -1,0 +1,1 @@
+//! A verdict or an incident as text, JSON and Markdown. Pure.

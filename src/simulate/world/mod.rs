@@ -1,0 +1,1 @@
+//! The world: SPIRE, agents, workloads, proxies and controllers on a world clock.

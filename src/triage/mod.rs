@@ -1,0 +1,1 @@
+//! Typed evidence, examiners, diagnosis. Pure.
