@@ -7,6 +7,7 @@
 pub mod alertmanager;
 pub mod approval;
 pub mod chat;
+pub mod clock;
 pub mod cluster;
 pub mod commands;
 pub mod config;
