@@ -1,1 +1,87 @@
-//! Actors, roles and levels of people. Pure.
+//! Actors, roles and levels of people. Pure: who is in which group is looked up at the edge and handed in.
+
+use std::{collections::BTreeSet, fmt};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Where a person is known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Platform {
+    /// A Slack workspace.
+    Slack,
+    /// A Discord server.
+    Discord,
+    /// The demo's own web page, on loopback only.
+    Page,
+}
+
+/// One person, by the id that the platform gave: never by display name or e-mail.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PersonId {
+    /// Which platform.
+    pub platform: Platform,
+    /// The workspace (Slack team id, Discord guild id).
+    pub workspace: String,
+    /// The user id.
+    pub user: String,
+}
+
+impl fmt::Display for PersonId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.user)
+    }
+}
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// May give commands: acknowledge, triage, ask for a fix, escalate, resolve.
+    Commander,
+    /// May approve or reject a fix that somebody else asked for.
+    Approver,
+}
+
+impl Role {
+    /// What this role may do, as the end of "only … may".
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Commander => "people who may command the bot (config: people.commanders)",
+            Self::Approver => "people who may approve fixes (config: people.approvers)",
+        }
+    }
+}
+
+/// A person who asks for something, with the rights they had when that was looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// Who.
+    pub id: PersonId,
+    /// What they may do.
+    pub roles: BTreeSet<Role>,
+    /// When the roles were looked up.
+    pub as_of: Timestamp,
+}
+
+/// Rights older than this are looked up again rather than trusted (design, "whose policy").
+pub const RIGHTS_LAST: SignedDuration = SignedDuration::from_mins(5);
+
+impl Actor {
+    /// Whether this person may act in `role` at `now`; rights that are too old count as none.
+    pub fn may(&self, role: Role, now: Timestamp) -> bool {
+        now.duration_since(self.as_of) <= RIGHTS_LAST && self.roles.contains(&role)
+    }
+}
+
+/// Somebody or some group that can be mentioned in a channel. Mentions come from the configuration and from actors only,
+/// never from text (invariant 7).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mention {
+    /// One user of a platform.
+    User(String),
+    /// A Slack user group or a Discord role.
+    Group(String),
+}
