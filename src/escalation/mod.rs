@@ -1,1 +1,7 @@
-//! The ladder of levels and windows. Pure.
+//! The ladder of levels and windows (design section 5). Pure: time is in the data.
+
+mod ladder;
+mod policy;
+
+pub use ladder::{Climb, Ladder, NOTICED_TOO_LATE, Rung};
+pub use policy::{Level, LevelNumber, PagerName, Policy};

@@ -1,0 +1,100 @@
+//! The seam between the engine and the adapters: what an adapter is handed, and what it answers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use crate::incident::{Destination, Incident, Outcome, Refusal, Work};
+
+/// A message of ours on a platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRef {
+    /// The platform's id of the message (Slack's `ts`).
+    pub id: String,
+    /// The version of the incident that was drawn.
+    pub version: u64,
+}
+
+/// What the journal remembers of a message, by its slot: `card`, or the key of the effect that posted it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Where it is.
+    pub to: Destination,
+    /// `card` for the root message, else the key of the effect.
+    pub slot: String,
+    /// The message.
+    pub message: MessageRef,
+}
+
+/// One effect to perform, with all that an adapter needs to know.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// The effect's key, unique within the incident: what posts carry, so that they are found after a crash.
+    pub key: String,
+    /// What to do.
+    pub work: Work,
+    /// The incident as it stands now, read when the effect was claimed.
+    pub incident: Arc<Incident>,
+    /// Which attempt this is, from 1. Above 1 the attempt before may have acted without our knowing: look first.
+    pub attempt: u32,
+    /// The incident's root message at this effect's destination, if it was posted.
+    pub root: Option<MessageRef>,
+}
+
+/// What an effect came to.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The fact, for the incident.
+    pub outcome: Outcome,
+    /// The message that was posted or edited: stored with the outcome, in one transaction.
+    pub delivery: Option<Delivery>,
+    /// Evidence to store by its SHA-256 before the event that names it.
+    pub evidence: Option<Vec<u8>>,
+}
+
+impl From<Outcome> for Done {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, delivery: None, evidence: None }
+    }
+}
+
+/// Why an effect was not performed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PerformError {
+    /// It may go better later: the platform is busy or out of reach.
+    #[error("{reason}")]
+    Again {
+        /// What went wrong.
+        reason: String,
+        /// How long the other side asked us to wait (`Retry-After`); else the engine's own backoff.
+        after: Option<SignedDuration>,
+    },
+    /// It can never be done as asked.
+    #[error("{reason}")]
+    Never {
+        /// What was refused, and what to do about it.
+        reason: String,
+    },
+}
+
+/// An adapter: performs the effects of one [`Room`](crate::incident::Room).
+#[async_trait]
+pub trait Perform: Send + Sync + 'static {
+    /// Performs one effect within the engine's hard limit (30 s). Must be repeatable: it may be called again after a crash.
+    async fn perform(&self, task: Task) -> Result<Done, PerformError>;
+}
+
+/// Why a request was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The rules say no; the person sees why.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It could not be stored: try again (5xx).
+    #[error("the journal could not store it: {0}")]
+    NotStored(String),
+    /// Too much is waiting: try again soon (503).
+    #[error("too many requests are waiting to be stored: try again in a moment")]
+    Busy,
+}

@@ -1,0 +1,84 @@
+//! Who is called, in which order, and how long each has. Copied into an incident when it opens, so that an edit of the
+//! configuration never changes a night that is under way.
+
+use std::fmt;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::people::Mention;
+
+/// The number of a level: 1 is called first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LevelNumber(pub u8);
+
+impl LevelNumber {
+    /// The level that is called when an incident opens.
+    pub const FIRST: Self = Self(1);
+}
+
+impl fmt::Display for LevelNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "L{}", self.0)
+    }
+}
+
+/// The name of a pager in the configuration; its address and key stay there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PagerName(pub String);
+
+/// One level of the ladder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Level {
+    /// Its number.
+    pub number: LevelNumber,
+    /// The team, as people call it.
+    pub team: String,
+    /// How long it has to acknowledge, and how long an acknowledgement lasts without a sign of work.
+    pub window: SignedDuration,
+    /// Who is mentioned.
+    pub mentions: Vec<Mention>,
+    /// Which pager is called beside the mention.
+    pub pager: Option<PagerName>,
+}
+
+impl Level {
+    /// Whether there is any way at all to call this level.
+    pub fn is_reachable(&self) -> bool {
+        !self.mentions.is_empty() || self.pager.is_some()
+    }
+}
+
+/// The whole ladder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The levels, first called first; never empty (the configuration refuses that).
+    pub levels: Vec<Level>,
+    /// After the last window, all levels are called again, and again after each such time.
+    pub repeat_every: SignedDuration,
+    /// A reminder is given when this percentage of a window is left.
+    pub reminder_percent: u8,
+}
+
+impl Policy {
+    /// The level of that number.
+    pub fn level(&self, number: LevelNumber) -> Option<&Level> {
+        self.levels.iter().find(|level| level.number == number)
+    }
+
+    /// The level after `number`.
+    pub fn above(&self, number: LevelNumber) -> Option<&Level> {
+        self.levels.iter().filter(|level| level.number > number).min_by_key(|level| level.number)
+    }
+
+    /// The level that is called first.
+    pub fn first(&self) -> Option<&Level> {
+        self.levels.iter().min_by_key(|level| level.number)
+    }
+
+    /// How long before the end of a window of this length the reminder is given.
+    pub fn reminder_before_end(&self, window: SignedDuration) -> SignedDuration {
+        let percent = i32::from(self.reminder_percent.min(100));
+        window.checked_mul(percent).map_or(SignedDuration::ZERO, |scaled| scaled / 100)
+    }
+}

@@ -1,0 +1,71 @@
+//! Alerts as the incident sees them: identity from labels alone (design section 6).
+
+use std::{collections::BTreeMap, fmt};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::mesh::{PodRef, TargetRef};
+
+/// What makes two alerts the same incident: cluster, alert name, namespace and service; or, where those labels are
+/// missing, the alert's fingerprint. Made of labels only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct IncidentKey(pub String);
+
+impl fmt::Display for IncidentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Alertmanager's fingerprint of one alert's labels.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Fingerprint(pub String);
+
+/// Whether an alert fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertStatus {
+    /// It fires.
+    Firing,
+    /// It has ended.
+    Resolved,
+}
+
+/// One alert of one webhook body, parsed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertSighting {
+    /// Which incident it belongs to.
+    pub key: IncidentKey,
+    /// Which alert it is.
+    pub fingerprint: Fingerprint,
+    /// The alert's name.
+    pub name: String,
+    /// Whether it fires.
+    pub status: AlertStatus,
+    /// When it began to fire.
+    pub starts_at: Timestamp,
+    /// The cluster label, or the configured name of this cluster.
+    pub cluster: String,
+    /// The service that it names, if its labels do.
+    pub target: Option<TargetRef>,
+    /// The pod label, which may name an exporter instead: to be checked before it is trusted.
+    pub pod: Option<PodRef>,
+    /// The labels, bounded, for people.
+    pub labels: BTreeMap<String, String>,
+    /// The summary annotation, for people; never part of the identity.
+    pub summary: Option<String>,
+}
+
+/// One webhook body, parsed: one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertDelivery {
+    /// Alertmanager's name of the group; it changes with every edit of the routes, so it is never an identity.
+    pub group_key: String,
+    /// The status of the whole group.
+    pub status: AlertStatus,
+    /// The alerts that are ours.
+    pub alerts: Vec<AlertSighting>,
+    /// How many alerts were cut off the body (`max_alerts`): targets are missing.
+    pub truncated: u64,
+}

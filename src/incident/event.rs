@@ -1,0 +1,317 @@
+//! What happened to an incident. Events last: they are stored as JSON with type and version, and hash-chained.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AlertSighting, Destination, EvidenceDigest, Fingerprint, FixEnd, IncidentId, IncidentKey, Round};
+use crate::{
+    approval::Question,
+    escalation::{self, LevelNumber, Rung},
+    incident::effect::CallReason,
+    mesh::{PodRef, PodUid, TargetRef},
+    people::PersonId,
+    remediation::{Plan, PlanId, Sample},
+    triage::{FixName, Verdict},
+};
+
+/// Why an incident closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    /// Every alert stayed resolved for the hold time.
+    AlertsResolved,
+    /// A person closed it.
+    Person(PersonId),
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// It began.
+    Opened {
+        /// Its name.
+        id: IncidentId,
+        /// Its identity.
+        key: IncidentKey,
+        /// The alert's name.
+        alert: String,
+        /// Which cluster.
+        cluster: String,
+        /// What it is about, if the labels said.
+        target: Option<TargetRef>,
+        /// The ladder as it stood.
+        policy: Box<escalation::Policy>,
+        /// Where it is shown.
+        channels: Vec<Destination>,
+        /// Whether it opened within a storm: it is neither posted nor called about by itself.
+        quiet: bool,
+    },
+    /// This incident stands for a storm, and so many incidents have opened in it.
+    StormGrew {
+        /// How many.
+        count: u32,
+    },
+    /// An alert began to fire, or fires again.
+    AlertFired {
+        /// The alert.
+        sighting: AlertSighting,
+    },
+    /// An alert ended.
+    AlertResolved {
+        /// Which.
+        fingerprint: Fingerprint,
+    },
+    /// Alerts were cut off the webhook's body: targets are missing.
+    AlertsCutOff {
+        /// How many.
+        count: u64,
+    },
+    /// The source has not repeated it for long.
+    WentStale {
+        /// When it was last seen.
+        last_seen: Timestamp,
+    },
+    /// The alert is repeated as it should be; look again later.
+    StillRepeated,
+    /// Every alert is resolved; it closes when the hold time is over.
+    ClearingBegan {
+        /// When that is.
+        until: Timestamp,
+    },
+    /// Firing again before it closed.
+    ClearingEnded,
+    /// It ended.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Firing again soon after it closed.
+    Reopened,
+    /// Somebody said what it is about.
+    TargetSet {
+        /// The target.
+        target: TargetRef,
+        /// Who said it.
+        by: PersonId,
+    },
+    /// A window of the ladder began, and levels are called.
+    RungBegan {
+        /// The window.
+        rung: Rung,
+        /// Who is called.
+        call: Vec<LevelNumber>,
+        /// Why.
+        reason: CallReason,
+    },
+    /// A window passed unanswered. Kept for reports.
+    WindowBreached {
+        /// Which.
+        rung: Rung,
+    },
+    /// A window was answered in time. Kept for reports.
+    WindowMet {
+        /// Which.
+        rung: Rung,
+    },
+    /// A reminder is due.
+    Reminded {
+        /// For which window.
+        rung: Rung,
+    },
+    /// A level was passed over because nobody can be reached there.
+    LevelUnreachable {
+        /// Which.
+        level: LevelNumber,
+        /// Why.
+        why: String,
+    },
+    /// The end of a window was noticed too late: the bot was down.
+    NoticedLate {
+        /// By how many seconds.
+        seconds: i64,
+    },
+    /// Somebody took it.
+    Acknowledged {
+        /// Who.
+        by: PersonId,
+        /// The idle clock.
+        rung: Rung,
+    },
+    /// Whoever holds it gave a sign of work: the idle clock starts again.
+    WorkSeen {
+        /// The idle clock.
+        rung: Rung,
+    },
+    /// It was handed to a person.
+    HandedTo {
+        /// To whom.
+        to: PersonId,
+        /// By whom.
+        by: PersonId,
+        /// The idle clock of the new holder.
+        rung: Rung,
+    },
+    /// A triage began.
+    TriageStarted {
+        /// Which run.
+        run: u32,
+        /// Who asked; `None` when the bot did it by itself.
+        by: Option<PersonId>,
+    },
+    /// A triage reached a verdict.
+    TriageFinished {
+        /// Which run.
+        run: u32,
+        /// What it says.
+        verdict: Box<Verdict>,
+        /// Where its evidence is kept.
+        evidence: Option<EvidenceDigest>,
+    },
+    /// A triage could not run.
+    TriageFailed {
+        /// Which run.
+        run: u32,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody asked for a fix.
+    FixProposed {
+        /// Its number.
+        fix: u32,
+        /// Which.
+        name: FixName,
+        /// Who asked.
+        by: PersonId,
+    },
+    /// The plan is there and waits for approval.
+    PlanDrawn {
+        /// Of which fix.
+        fix: u32,
+        /// The plan.
+        plan: Box<Plan>,
+        /// The question to those who may approve.
+        question: Question,
+    },
+    /// Somebody approved; more are needed.
+    VoteCounted {
+        /// Which fix.
+        fix: u32,
+        /// Who.
+        by: PersonId,
+    },
+    /// Enough have approved.
+    FixApproved {
+        /// Which fix.
+        fix: u32,
+        /// Which plan.
+        plan: PlanId,
+        /// By whom.
+        by: Vec<PersonId>,
+    },
+    /// What was approved is no longer what would happen: the plan is drawn again.
+    PlanMoved {
+        /// Which fix.
+        fix: u32,
+        /// What moved.
+        what: String,
+    },
+    /// Samples were taken.
+    Sampled {
+        /// For which fix.
+        fix: u32,
+        /// Which round.
+        round: Round,
+        /// What could be read.
+        samples: Vec<Sample>,
+        /// What could not.
+        unreadable: Vec<String>,
+    },
+    /// A write starts: this is committed first.
+    StepStarted {
+        /// Of which fix.
+        fix: u32,
+        /// Of which plan.
+        plan: PlanId,
+        /// Which operation, from 0.
+        step: u32,
+    },
+    /// A write is done; its effect is waited for.
+    StepDone {
+        /// Of which fix.
+        fix: u32,
+        /// Which operation, from 0.
+        step: u32,
+        /// How long that may take.
+        until: Timestamp,
+    },
+    /// The replacement is not there yet; it is looked for again at this time.
+    ReplacementAwaited {
+        /// Of which fix.
+        fix: u32,
+        /// Which operation, from 0.
+        step: u32,
+        /// When.
+        again_at: Timestamp,
+    },
+    /// The replacement is there.
+    ReplacementReady {
+        /// Of which fix.
+        fix: u32,
+        /// Which operation, from 0.
+        step: u32,
+        /// The new pod.
+        pod: PodRef,
+        /// Its life.
+        uid: PodUid,
+        /// When its SVID ends.
+        not_after: Timestamp,
+    },
+    /// The counters are watched.
+    VerificationBegan {
+        /// Of which fix.
+        fix: u32,
+        /// Until when; `None` while the first samples are taken.
+        until: Option<Timestamp>,
+    },
+    /// Somebody asked to watch the counters once more, for a fix that has ended.
+    VerificationAsked {
+        /// Its number.
+        fix: u32,
+        /// Who asked.
+        by: PersonId,
+    },
+    /// A fix ended.
+    FixEnded {
+        /// Which.
+        fix: u32,
+        /// How.
+        end: FixEnd,
+    },
+    /// Somebody wrote a note.
+    NoteAdded {
+        /// Who.
+        by: PersonId,
+        /// What.
+        text: String,
+    },
+    /// The card is in a channel for the first time.
+    CardPosted {
+        /// Where.
+        to: Destination,
+    },
+    /// A level was really called. "Mentioned" is said where only that happened.
+    LevelCalled {
+        /// Which.
+        level: LevelNumber,
+        /// By a pager, not only by a mention.
+        by_pager: bool,
+    },
+    /// Something could not be done, for good.
+    CouldNot {
+        /// What.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,157 @@
+//! One fix on its way from question to proof.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    approval::Question,
+    mesh::{PodRef, PodUid},
+    people::PersonId,
+    remediation::{Plan, PlanId, Sample, Verification},
+    triage::FixName,
+};
+
+/// Which sample of a fix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Round {
+    /// Before the first write: context only.
+    Before,
+    /// After the last replacement was Ready: where counting starts.
+    Start,
+    /// At the end of the window.
+    End,
+}
+
+/// A fix that is under way. There is at most one an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fix {
+    /// Its number within the incident: the fix id that effects and locks carry.
+    pub number: u32,
+    /// Which.
+    pub name: FixName,
+    /// Who asked for it.
+    pub requester: PersonId,
+    /// The plan that was drawn last.
+    pub plan: Option<Plan>,
+    /// Where it stands.
+    pub phase: FixPhase,
+    /// The replacements seen so far, in the order of the operations.
+    pub replacements: Vec<(PodRef, PodUid)>,
+    /// The samples before the first write.
+    pub before: Vec<Sample>,
+    /// The samples at the start of the window.
+    pub start: Vec<Sample>,
+}
+
+impl Fix {
+    /// The hash of the plan, if one was drawn.
+    pub fn plan_id(&self) -> Option<PlanId> {
+        self.plan.as_ref().map(Plan::id)
+    }
+}
+
+/// Where a fix stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum FixPhase {
+    /// The cluster is read and the plan drawn.
+    Drawing,
+    /// The plan is shown and waits for people.
+    Asking {
+        /// The votes.
+        question: Question,
+    },
+    /// Approved; the counters before the first write are taken.
+    Approved {
+        /// The plan that was approved.
+        plan: PlanId,
+        /// By whom.
+        by: Vec<PersonId>,
+    },
+    /// A write was started.
+    Stepping {
+        /// The plan that was approved.
+        plan: PlanId,
+        /// By whom.
+        by: Vec<PersonId>,
+        /// Which operation, from 0.
+        step: u32,
+        /// When it started.
+        since: Timestamp,
+    },
+    /// The write is done and its effect is waited for.
+    Replacing {
+        /// The plan that was approved.
+        plan: PlanId,
+        /// By whom.
+        by: Vec<PersonId>,
+        /// Which operation, from 0.
+        step: u32,
+        /// How long it may take.
+        until: Timestamp,
+    },
+    /// All is done; the counters are watched.
+    Verifying {
+        /// The plan that was approved.
+        plan: PlanId,
+        /// The end of the window; `None` until the first samples are there.
+        until: Option<Timestamp>,
+    },
+}
+
+/// How a fix ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum FixEnd {
+    /// The counters were watched.
+    Verified {
+        /// What they say.
+        verification: Verification,
+    },
+    /// A guard refused it.
+    Refused {
+        /// Why, a sentence each.
+        reasons: Vec<String>,
+    },
+    /// Somebody rejected it.
+    Rejected {
+        /// Who.
+        by: PersonId,
+    },
+    /// The requester took it back.
+    Withdrawn,
+    /// Nobody approved it in time.
+    Expired,
+    /// A step failed; what was done before it stays done.
+    Failed {
+        /// Which, from 0.
+        step: u32,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// It is not known whether a step was done: a person has to look.
+    Unknown {
+        /// Which, from 0.
+        step: u32,
+    },
+    /// The incident ended first.
+    Cancelled,
+}
+
+/// A fix that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastFix {
+    /// Its number within the incident.
+    pub number: u32,
+    /// Which.
+    pub name: FixName,
+    /// The plan, if one was drawn.
+    pub plan: Option<Plan>,
+    /// The pods that replaced the planned ones.
+    pub replacements: Vec<(PodRef, PodUid)>,
+    /// How it ended.
+    pub end: FixEnd,
+    /// When.
+    pub at: Timestamp,
+}

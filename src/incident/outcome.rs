@@ -1,0 +1,148 @@
+//! What an effect came to. An outcome is a fact: it is recorded whatever state the incident is in.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Destination, EvidenceDigest, Round, Timer, Work};
+use crate::{
+    escalation::LevelNumber,
+    mesh::{PodRef, PodUid},
+    remediation::{Plan, PlanId, Sample},
+    triage::Verdict,
+};
+
+/// What an effect came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// A triage reached a verdict.
+    TriageFinished {
+        /// Which run.
+        run: u32,
+        /// What it says.
+        verdict: Box<Verdict>,
+        /// Where its evidence is kept.
+        evidence: Option<EvidenceDigest>,
+    },
+    /// A triage could not run at all.
+    TriageFailed {
+        /// Which run.
+        run: u32,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A plan was drawn.
+    PlanDrawn {
+        /// For which fix of the incident.
+        fix: u32,
+        /// The plan.
+        plan: Box<Plan>,
+    },
+    /// A guard refused the fix.
+    PlanRefused {
+        /// Which fix of the incident.
+        fix: u32,
+        /// Why, a sentence each.
+        reasons: Vec<String>,
+    },
+    /// A write was done, or had been done before.
+    StepDone {
+        /// Of which plan.
+        plan: PlanId,
+        /// Which operation, from 0.
+        step: u32,
+    },
+    /// A write was refused or failed for good; nothing was changed by it.
+    StepFailed {
+        /// Of which plan.
+        plan: PlanId,
+        /// Which operation, from 0.
+        step: u32,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The cluster is no longer what was approved: the plan has to be drawn again (invariant 4).
+    PlanMoved {
+        /// Which plan.
+        plan: PlanId,
+        /// Which operation, from 0.
+        step: u32,
+        /// What moved.
+        what: String,
+    },
+    /// The replacement is not there yet; look again.
+    ReplacementAwaited {
+        /// Of which plan.
+        plan: PlanId,
+        /// Which operation, from 0.
+        step: u32,
+        /// What is missing.
+        why: String,
+    },
+    /// The replacement is Ready and holds a valid SVID.
+    ReplacementReady {
+        /// Of which plan.
+        plan: PlanId,
+        /// Which operation, from 0.
+        step: u32,
+        /// The new pod.
+        pod: PodRef,
+        /// Its life.
+        uid: PodUid,
+        /// When its SVID ends.
+        not_after: Timestamp,
+    },
+    /// Samples were taken.
+    Sampled {
+        /// For which fix of the incident.
+        fix: u32,
+        /// Which round.
+        round: Round,
+        /// What could be read.
+        samples: Vec<Sample>,
+        /// What could not, and why.
+        unreadable: Vec<String>,
+    },
+    /// A due time came.
+    Elapsed {
+        /// Which.
+        timer: Timer,
+        /// When the source last said that it fires (a column, not an event).
+        last_seen: Timestamp,
+    },
+    /// A card or a post is in its channel.
+    Shown {
+        /// Where.
+        to: Destination,
+        /// Whether this was the first time that the incident's card was posted there.
+        first_card: bool,
+    },
+    /// A level was mentioned in a channel.
+    Mentioned {
+        /// Which.
+        level: LevelNumber,
+        /// Where.
+        to: Destination,
+    },
+    /// A level has nobody behind it right now (an empty user group).
+    NobodyBehind {
+        /// Which.
+        level: LevelNumber,
+        /// What was found.
+        why: String,
+    },
+    /// A pager took the call.
+    PagerCalled {
+        /// For which level.
+        level: LevelNumber,
+    },
+    /// The state moved on, so that this effect is no longer wanted, and nothing was done.
+    NoLongerWanted,
+    /// It was tried as often as it may be, or refused for good.
+    Died {
+        /// What it was.
+        work: Box<Work>,
+        /// Why it died.
+        reason: String,
+    },
+}

@@ -1,0 +1,185 @@
+//! What a person can ask of an incident, and the answers.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{EvidenceDigest, IncidentId};
+use crate::{
+    approval::VoteRefusal,
+    escalation::LevelNumber,
+    mesh::TargetRef,
+    people::{Actor, PersonId, Role},
+    remediation::PlanId,
+    triage::FixName,
+};
+
+/// One wish of one person about one incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// Who asks, with their rights.
+    pub actor: Actor,
+    /// The platform's own key for this request (envelope or interaction id): the same key gets the first answer again.
+    pub key: String,
+    /// What is asked.
+    pub act: Act,
+}
+
+/// To whom an incident is handed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandOffTo {
+    /// A person of the same workspace.
+    Person(PersonId),
+    /// A level of the ladder.
+    Level(LevelNumber),
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case")]
+pub enum Act {
+    /// Say what the incident is about, when the alert did not.
+    SetTarget {
+        /// The target.
+        target: TargetRef,
+    },
+    /// Run the diagnostics again.
+    Triage,
+    /// Ask for a fix: its plan is drawn and shown, and waits for approval.
+    ProposeFix {
+        /// Which.
+        fix: FixName,
+    },
+    /// Take back a fix that one asked for.
+    Withdraw,
+    /// Approve the plan that is shown.
+    Approve {
+        /// Which plan the person saw. A command without it means the one that is waiting.
+        plan: Option<PlanId>,
+    },
+    /// Refuse the plan that is shown.
+    Reject {
+        /// Which plan the person saw.
+        plan: Option<PlanId>,
+    },
+    /// Take it: paging stops.
+    Acknowledge,
+    /// Give it to somebody else.
+    HandOff {
+        /// To whom.
+        to: HandOffTo,
+    },
+    /// Call the next level now.
+    Escalate {
+        /// The level that was on the hook on the card that the person saw, so that an old button press is recognised.
+        from: Option<LevelNumber>,
+    },
+    /// Write something into the incident.
+    Note {
+        /// What.
+        text: String,
+    },
+    /// Watch the counters again.
+    Verify,
+    /// Close it.
+    Resolve,
+}
+
+/// What the person who asked is told, privately.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// A sentence or two.
+    pub text: String,
+}
+
+/// Why a command was refused, in words for the person who gave it, with what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The person lacks the role.
+    #[error("only {} can do that", .0.sentence())]
+    NotAllowed(Role),
+    /// The rights of the person were looked up too long ago.
+    #[error("your rights could not be confirmed just now: try again in a minute")]
+    RightsUnknown,
+    /// No such incident.
+    #[error("there is no {0}: `/mtls incidents` lists those that are open")]
+    NoIncident(IncidentId),
+    /// It has ended.
+    #[error("{0} is closed: a new alert opens a new incident")]
+    Closed(IncidentId),
+    /// Its alerts are resolved.
+    #[error("the alerts of {0} are resolved, and it closes by itself at {1:.0} unless they fire again")]
+    Clearing(IncidentId, Timestamp),
+    /// No target is known.
+    #[error("it is not known which service this is about: say `/mtls target {0} NAMESPACE WORKLOAD` first")]
+    NoTarget(IncidentId),
+    /// A triage is already running.
+    #[error("a triage is running already; its verdict will be in the thread within 20 s")]
+    TriageRunning,
+    /// There is no verdict to base a fix on.
+    #[error("there is no verdict yet: run `/mtls triage {0}` first")]
+    NoVerdict(IncidentId),
+    /// The verdict speaks against this fix.
+    #[error("{fix} is refused here: {reason}")]
+    FixDoesNotFit {
+        /// Which fix.
+        fix: FixName,
+        /// Why.
+        reason: String,
+    },
+    /// This version cannot carry it out.
+    #[error("{0} is not carried out by this version of the bot: follow the runbook by hand")]
+    FixNotCarriedOut(FixName),
+    /// Another fix is under way.
+    #[error("{0} is under way already: wait for its result, or withdraw it")]
+    FixUnderWay(FixName),
+    /// Twice without effect.
+    #[error("{0} had no effect twice in this incident: the bot will not repeat it; decide with the next level")]
+    TriedTwice(FixName),
+    /// Writes are off.
+    #[error("fixes are switched off (config: writes): the bot only diagnoses")]
+    WritesOff,
+    /// Nothing waits for approval.
+    #[error("no fix is waiting for approval in {0}")]
+    NothingToApprove(IncidentId),
+    /// The plan changed since the person saw it.
+    #[error("that plan is not the one that waits now: look at the newest plan in the thread and decide on that one")]
+    OtherPlan,
+    /// The vote does not count.
+    #[error(transparent)]
+    Vote(#[from] VoteRefusal),
+    /// Not the requester.
+    #[error("only the person who asked for the fix can withdraw it; approvers can reject it")]
+    NotYours,
+    /// Too late to withdraw.
+    #[error("the fix is running already and finishes the step that it started")]
+    AlreadyRunning,
+    /// Somebody has it already.
+    #[error("{0} has acknowledged it already")]
+    AlreadyAcknowledged(PersonId),
+    /// It was escalated already since the card was drawn.
+    #[error("that level was left already: the card shows who is called now")]
+    AlreadyEscalated,
+    /// There is no higher level.
+    #[error("there is no level above {0}: all levels have been called, and are called again by themselves")]
+    NoHigherLevel(LevelNumber),
+    /// No such level.
+    #[error("there is no level {0} in this incident's escalation policy")]
+    NoSuchLevel(LevelNumber),
+    /// There is nothing to verify.
+    #[error("no fix has run in {0}, so there is nothing to verify: `/mtls triage {0}` looks at it afresh")]
+    NothingToVerify(IncidentId),
+    /// The text is empty or too long.
+    #[error("a note has 1 to {most} characters, this has {length}")]
+    NoteLength {
+        /// The longest that is taken.
+        most: usize,
+        /// What was given.
+        length: usize,
+    },
+    /// Nothing of that digest is kept.
+    #[error("no evidence {} is kept", .0.0)]
+    NoEvidence(EvidenceDigest),
+}

@@ -1,0 +1,162 @@
+//! The state of an incident, as its events made it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AlertSighting, AlertStatus, CloseReason, Destination, EvidenceDigest, Fingerprint, Fix, IncidentId, IncidentKey,
+    PastFix,
+};
+use crate::{
+    escalation::{self, Ladder},
+    mesh::TargetRef,
+    triage::Verdict,
+};
+
+/// Whether an incident is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "life", rename_all = "snake_case")]
+pub enum Life {
+    /// Something fires.
+    Open,
+    /// Every alert is resolved; it closes when the hold time is over.
+    Clearing {
+        /// When that is.
+        until: Timestamp,
+    },
+    /// It has ended.
+    Closed {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// One alert of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// As it was last seen to change.
+    pub sighting: AlertSighting,
+    /// Whether it fires now.
+    pub status: AlertStatus,
+}
+
+/// What the diagnostics say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "triage", rename_all = "snake_case")]
+pub enum Triage {
+    /// Not run: no target is known yet, or a storm goes on.
+    NotRun,
+    /// Running since then; the verdict before, if any, still stands below.
+    Running {
+        /// Which run.
+        run: u32,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Done.
+    Done {
+        /// Which run.
+        run: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// It could not run.
+    Failed {
+        /// Which run.
+        run: u32,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One line of the incident's history, for the card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub text: String,
+}
+
+/// One incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its name.
+    pub id: IncidentId,
+    /// How many events it has.
+    pub version: u64,
+    /// Its identity.
+    pub key: IncidentKey,
+    /// The alert's name.
+    pub alert: String,
+    /// Which cluster.
+    pub cluster: String,
+    /// What it is about.
+    pub target: Option<TargetRef>,
+    /// When it opened.
+    pub opened_at: Timestamp,
+    /// When it was opened again last.
+    pub reopened_at: Option<Timestamp>,
+    /// Whether it is open.
+    pub life: Life,
+    /// Its alerts.
+    pub alerts: BTreeMap<Fingerprint, Alert>,
+    /// How many alerts the last webhook body had cut off.
+    pub cut_off: u64,
+    /// Since when its source has been silent, if it has.
+    pub stale_since: Option<Timestamp>,
+    /// Whether it opened within a storm.
+    pub quiet: bool,
+    /// For the incident that stands for a storm: how many incidents opened in it.
+    pub storm: Option<u32>,
+    /// The ladder's rules as they stood when it opened.
+    pub policy: escalation::Policy,
+    /// Where on the ladder it stands.
+    pub ladder: Ladder,
+    /// Where it is shown.
+    pub channels: Vec<Destination>,
+    /// The diagnostics.
+    pub triage: Triage,
+    /// The newest verdict.
+    pub verdict: Option<Verdict>,
+    /// Where the evidence of the newest verdict is kept.
+    pub evidence: Option<EvidenceDigest>,
+    /// The fix under way.
+    pub fix: Option<Fix>,
+    /// The fixes that have ended, oldest first.
+    pub past_fixes: Vec<PastFix>,
+    /// The newest lines of its history, oldest first.
+    pub history: Vec<Line>,
+    /// What could not be done, newest last.
+    pub troubles: Vec<Line>,
+}
+
+impl Incident {
+    /// Whether something can still be done about it.
+    pub fn is_live(&self) -> bool {
+        !matches!(self.life, Life::Closed { .. })
+    }
+
+    /// Whether any alert of it fires.
+    pub fn is_firing(&self) -> bool {
+        self.alerts.values().any(|alert| alert.status == AlertStatus::Firing)
+    }
+
+    /// The number that the next fix gets.
+    pub fn next_fix(&self) -> u32 {
+        let ended = self.past_fixes.iter().map(|fix| fix.number);
+        ended.chain(self.fix.iter().map(|fix| fix.number)).max().map_or(1, |number| number.saturating_add(1))
+    }
+
+    /// The number of the newest triage run, 0 before the first.
+    pub fn last_run(&self) -> u32 {
+        match &self.triage {
+            Triage::NotRun => 0,
+            Triage::Running { run, .. } | Triage::Done { run, .. } | Triage::Failed { run, .. } => *run,
+        }
+    }
+}
