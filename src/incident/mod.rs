@@ -5,21 +5,37 @@
 //! - `apply` changes the state; `effects` says what must now be done, and when.
 
 mod alert;
+mod apply;
+mod apply_fix;
+mod climb;
+mod decide;
 mod effect;
+mod effects;
 mod event;
 mod fix;
+mod history;
 mod id;
 mod outcome;
 mod policy;
 mod request;
+mod settle;
+mod settle_fix;
+mod sight;
 mod state;
+mod wanted;
 
 pub use alert::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey};
+pub use apply::{apply, begin};
+pub use decide::{NOTE_MOST, decide};
 pub use effect::{CallReason, Destination, Face, NewEffect, Notice, Priority, Room, Timer, Work};
+pub use effects::effects;
 pub use event::{CloseReason, Event};
 pub use fix::{Fix, FixEnd, FixPhase, PastFix, Round};
 pub use id::{EvidenceDigest, IncidentId};
 pub use outcome::Outcome;
 pub use policy::Policy;
 pub use request::{Act, Answer, Command, HandOffTo, Refusal};
+pub use settle::settle;
+pub use sight::{Seen, Sighted, end_cut_off, sight, storm};
 pub use state::{Alert, Incident, Life, Line, Triage};
+pub use wanted::still_wanted;

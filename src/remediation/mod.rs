@@ -2,6 +2,8 @@
 
 mod plan;
 mod verification;
+mod verify;
 
 pub use plan::{Budget, Operation, Plan, PlanId, PlannedPod};
 pub use verification::{Counters, Proof, Sample, Verification};
+pub use verify::verify;

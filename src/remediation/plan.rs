@@ -104,8 +104,7 @@ impl Plan {
         // These types hold only strings and numbers, so writing them as JSON cannot fail; if it ever did, the empty
         // text would still never equal a real plan's hash.
         let text = serde_json::to_string(&essence).unwrap_or_default();
-        let digest = Sha256::digest(text.as_bytes());
-        PlanId(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        PlanId(hex::encode(Sha256::digest(text.as_bytes())))
     }
 
     /// The pods whose lives it ends, in order.

@@ -1,0 +1,123 @@
+//! Changes the state by one event. Replaying the events of an incident gives its state again, so nothing here decides.
+
+use jiff::Timestamp;
+
+use super::{Alert, AlertStatus, Event, Incident, Life, Line, Triage, apply_fix::apply_fix};
+use crate::escalation::{Ladder, Rung};
+
+/// How many lines of history a state keeps; all of them are in the journal.
+const HISTORY_MOST: usize = 30;
+/// How many troubles a state keeps.
+const TROUBLES_MOST: usize = 5;
+
+/// The state after the first event of an incident; `None` when that is not [`Event::Opened`].
+pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
+    let Event::Opened { id, key, alert, cluster, target, policy, channels, quiet } = first else { return None };
+    Some(Incident {
+        id: *id,
+        version: 1,
+        key: key.clone(),
+        alert: alert.clone(),
+        cluster: cluster.clone(),
+        target: target.clone(),
+        opened_at: at,
+        reopened_at: None,
+        life: Life::Open,
+        alerts: std::collections::BTreeMap::new(),
+        cut_off: 0,
+        stale_since: None,
+        quiet: *quiet,
+        storm: None,
+        policy: (**policy).clone(),
+        ladder: Ladder::Still,
+        channels: channels.clone(),
+        triage: Triage::NotRun,
+        verdict: None,
+        evidence: None,
+        fix: None,
+        past_fixes: Vec::new(),
+        history: vec![Line { at, text: "opened".to_owned() }],
+        troubles: Vec::new(),
+    })
+}
+
+/// The state after one more event.
+pub fn apply(incident: &mut Incident, event: &Event, at: Timestamp) {
+    incident.version = incident.version.saturating_add(1);
+    apply_life(incident, event, at);
+    apply_ladder(incident, event, at);
+    apply_triage(incident, event, at);
+    apply_fix(incident, event, at);
+    if let Some(text) = super::history::line(event) {
+        keep_newest(&mut incident.history, Line { at, text }, HISTORY_MOST);
+    }
+    if let Event::CouldNot { what, reason } = event {
+        keep_newest(&mut incident.troubles, Line { at, text: format!("{what}: {reason}") }, TROUBLES_MOST);
+    }
+}
+
+fn keep_newest(lines: &mut Vec<Line>, line: Line, most: usize) {
+    lines.push(line);
+    let surplus = lines.len().saturating_sub(most);
+    lines.drain(..surplus);
+}
+
+fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
+    match event {
+        Event::StormGrew { count } => incident.storm = Some(*count),
+        Event::AlertFired { sighting } => {
+            incident.stale_since = None;
+            let alert = Alert { sighting: sighting.clone(), status: AlertStatus::Firing };
+            incident.alerts.insert(sighting.fingerprint.clone(), alert);
+        }
+        Event::AlertResolved { fingerprint } => {
+            if let Some(alert) = incident.alerts.get_mut(fingerprint) {
+                alert.status = AlertStatus::Resolved;
+            }
+        }
+        Event::AlertsCutOff { count } => incident.cut_off = *count,
+        Event::WentStale { last_seen } => incident.stale_since = Some(*last_seen),
+        Event::ClearingBegan { until } => incident.life = Life::Clearing { until: *until },
+        Event::ClearingEnded => incident.life = Life::Open,
+        Event::Closed { reason } => incident.life = Life::Closed { at, reason: reason.clone() },
+        Event::Reopened => {
+            incident.life = Life::Open;
+            incident.reopened_at = Some(at);
+        }
+        Event::TargetSet { target, .. } => incident.target = Some(target.clone()),
+        _ => {}
+    }
+}
+
+fn apply_ladder(incident: &mut Incident, event: &Event, at: Timestamp) {
+    let ladder = std::mem::replace(&mut incident.ladder, Ladder::Still);
+    let running = |rung: &Rung, holder| Ladder::Running { rung: *rung, holder };
+    incident.ladder = match event {
+        Event::RungBegan { rung, .. } => running(rung, None),
+        Event::Acknowledged { by, rung } => running(rung, Some(by.clone())),
+        Event::HandedTo { to, rung, .. } => running(rung, Some(to.clone())),
+        Event::WorkSeen { rung } => match ladder {
+            Ladder::Running { holder, .. } => running(rung, holder),
+            other => other,
+        },
+        Event::ClearingBegan { .. } => ladder.paused(at),
+        Event::ClearingEnded => ladder.resumed(at),
+        Event::Closed { .. } => Ladder::Still,
+        _ => ladder,
+    };
+}
+
+fn apply_triage(incident: &mut Incident, event: &Event, at: Timestamp) {
+    match event {
+        Event::TriageStarted { run, .. } => incident.triage = Triage::Running { run: *run, since: at },
+        Event::TriageFinished { run, verdict, evidence } => {
+            incident.triage = Triage::Done { run: *run, at };
+            incident.verdict = Some((**verdict).clone());
+            incident.evidence.clone_from(evidence);
+        }
+        Event::TriageFailed { run, reason } => {
+            incident.triage = Triage::Failed { run: *run, reason: reason.clone() };
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,99 @@
+//! Changes the fix of an incident by one event.
+
+use jiff::Timestamp;
+
+use super::{Event, Fix, FixPhase, Incident, PastFix, Round};
+
+pub(super) fn apply_fix(incident: &mut Incident, event: &Event, at: Timestamp) {
+    match event {
+        Event::FixProposed { fix, name, by } => {
+            incident.fix = Some(Fix {
+                number: *fix,
+                name: *name,
+                requester: by.clone(),
+                plan: None,
+                phase: FixPhase::Drawing,
+                replacements: Vec::new(),
+                before: Vec::new(),
+                start: Vec::new(),
+            });
+        }
+        Event::VerificationAsked { fix, by } => ask_again(incident, *fix, by),
+        Event::FixEnded { fix, end } => {
+            if let Some(ended) = incident.fix.take_if(|current| current.number == *fix) {
+                incident.past_fixes.push(PastFix {
+                    number: ended.number,
+                    name: ended.name,
+                    plan: ended.plan,
+                    replacements: ended.replacements,
+                    end: end.clone(),
+                    at,
+                });
+            }
+        }
+        other => {
+            if let Some(fix) = incident.fix.as_mut() {
+                advance(fix, other, at);
+            }
+        }
+    }
+}
+
+fn ask_again(incident: &mut Incident, number: u32, by: &crate::people::PersonId) {
+    let Some(past) = incident.past_fixes.iter().find(|past| past.number == number) else { return };
+    let plan = past.plan.as_ref().map(crate::remediation::Plan::id);
+    let Some(plan_id) = plan else { return };
+    incident.fix = Some(Fix {
+        number: incident.next_fix(),
+        name: past.name,
+        requester: by.clone(),
+        plan: past.plan.clone(),
+        phase: FixPhase::Verifying { plan: plan_id, until: None },
+        replacements: past.replacements.clone(),
+        before: Vec::new(),
+        start: Vec::new(),
+    });
+}
+
+fn advance(fix: &mut Fix, event: &Event, at: Timestamp) {
+    match event {
+        Event::PlanDrawn { plan, question, .. } => {
+            fix.plan = Some((**plan).clone());
+            fix.phase = FixPhase::Asking { question: question.clone() };
+        }
+        Event::VoteCounted { by, .. } => {
+            if let FixPhase::Asking { question } = &mut fix.phase {
+                question.approved_by.insert(by.clone());
+            }
+        }
+        Event::FixApproved { plan, by, .. } => {
+            fix.phase = FixPhase::Approved { plan: plan.clone(), by: by.clone() };
+        }
+        Event::PlanMoved { .. } => fix.phase = FixPhase::Drawing,
+        Event::Sampled { round: Round::Before, samples, .. } => fix.before.clone_from(samples),
+        Event::Sampled { round: Round::Start, samples, .. } => fix.start.clone_from(samples),
+        Event::StepStarted { plan, step, .. } => {
+            let by = approvers(&fix.phase);
+            fix.phase = FixPhase::Stepping { plan: plan.clone(), by, step: *step, since: at };
+        }
+        Event::StepDone { step, until, .. } => {
+            if let FixPhase::Stepping { plan, by, .. } = fix.phase.clone() {
+                fix.phase = FixPhase::Replacing { plan, by, step: *step, until: *until };
+            }
+        }
+        Event::ReplacementReady { pod, uid, .. } => fix.replacements.push((pod.clone(), uid.clone())),
+        Event::VerificationBegan { until, .. } => {
+            if let Some(plan) = fix.plan_id() {
+                fix.phase = FixPhase::Verifying { plan, until: *until };
+            }
+        }
+        _ => {}
+    }
+}
+
+fn approvers(phase: &FixPhase) -> Vec<crate::people::PersonId> {
+    match phase {
+        FixPhase::Approved { by, .. } | FixPhase::Stepping { by, .. } | FixPhase::Replacing { by, .. } => by.clone(),
+        FixPhase::Drawing | FixPhase::Asking { .. } | FixPhase::Verifying { .. } => Vec::new(),
+    }
+}

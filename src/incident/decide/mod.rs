@@ -1,0 +1,152 @@
+//! Decides what a person's command does: events, or a refusal that says what to do next. Rights are checked here and
+//! nowhere else, whichever way the command came (button, slash command, web page).
+
+mod fixing;
+mod taking;
+
+use jiff::Timestamp;
+
+use super::{Act, Answer, Command, Event, Incident, Life, Policy, Refusal, Triage};
+use crate::{
+    escalation::{Ladder, Rung},
+    people::{Actor, RIGHTS_LAST, Role},
+};
+
+/// The longest note, in characters: it must fit into one chat message with its frame.
+pub const NOTE_MOST: usize = 2000;
+
+/// What a command does.
+pub(super) type Decided = Result<(Vec<Event>, String), Refusal>;
+
+/// What a decision looks at besides the command.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    pub(super) incident: &'a Incident,
+    pub(super) actor: &'a Actor,
+    pub(super) now: Timestamp,
+    pub(super) policy: &'a Policy,
+}
+
+/// Decides a command.
+pub fn decide(
+    incident: &Incident,
+    command: &Command,
+    now: Timestamp,
+    policy: &Policy,
+) -> Result<(Vec<Event>, Answer), Refusal> {
+    let scene = Scene { incident, actor: &command.actor, now, policy };
+    scene.require(role_for(&command.act))?;
+    if !incident.is_live() {
+        return Err(Refusal::Closed(incident.id));
+    }
+    let (mut events, text) = scene.act(&command.act)?;
+    events.extend(scene.sign_of_work(&events));
+    Ok((events, Answer { text }))
+}
+
+fn role_for(act: &Act) -> Role {
+    match act {
+        Act::Approve { .. } | Act::Reject { .. } => Role::Approver,
+        _ => Role::Commander,
+    }
+}
+
+impl Scene<'_> {
+    fn require(&self, role: Role) -> Result<(), Refusal> {
+        if self.now.duration_since(self.actor.as_of) > RIGHTS_LAST {
+            return Err(Refusal::RightsUnknown);
+        }
+        if self.actor.may(role, self.now) {
+            return Ok(());
+        }
+        // Whoever asked for a fix is told the reason that matters, even without the approver's role.
+        let own = self.incident.fix.as_ref().is_some_and(|fix| fix.requester == self.actor.id);
+        Err(if role == Role::Approver && own {
+            Refusal::Vote(crate::approval::VoteRefusal::OwnRequest)
+        } else {
+            Refusal::NotAllowed(role)
+        })
+    }
+
+    fn act(&self, act: &Act) -> Decided {
+        match act {
+            Act::SetTarget { target } => {
+                let event = Event::TargetSet { target: target.clone(), by: self.actor.id.clone() };
+                let events = vec![event, self.triage_event()];
+                Ok((events, format!("{} is about {target} now. The diagnostics are running.", self.incident.id)))
+            }
+            Act::Triage => self.triage(),
+            Act::ProposeFix { fix } => self.propose(*fix),
+            Act::Withdraw => self.withdraw(),
+            Act::Approve { plan } => self.approve(plan.as_ref()),
+            Act::Reject { plan } => self.reject(plan.as_ref()),
+            Act::Acknowledge => self.acknowledge(),
+            Act::HandOff { to } => self.hand_off(to),
+            Act::Escalate { from } => self.escalate(*from),
+            Act::Note { text } => self.note(text),
+            Act::Verify => self.verify(),
+            Act::Resolve => Ok(self.resolve()),
+        }
+    }
+
+    fn triage_event(&self) -> Event {
+        Event::TriageStarted { run: self.incident.last_run().saturating_add(1), by: Some(self.actor.id.clone()) }
+    }
+
+    fn triage(&self) -> Decided {
+        if self.incident.target.is_none() {
+            return Err(Refusal::NoTarget(self.incident.id));
+        }
+        if matches!(self.incident.triage, Triage::Running { .. }) {
+            return Err(Refusal::TriageRunning);
+        }
+        Ok((vec![self.triage_event()], "The diagnostics are running; the verdict comes to the thread.".to_owned()))
+    }
+
+    fn note(&self, text: &str) -> Decided {
+        let text = text.trim();
+        let length = text.chars().count();
+        if length == 0 || length > NOTE_MOST {
+            return Err(Refusal::NoteLength { most: NOTE_MOST, length });
+        }
+        let event = Event::NoteAdded { by: self.actor.id.clone(), text: text.to_owned() };
+        Ok((vec![event], format!("Noted in {}.", self.incident.id)))
+    }
+
+    fn resolve(&self) -> (Vec<Event>, String) {
+        let mut events: Vec<Event> = self.cancelled_fix().into_iter().collect();
+        events.push(Event::Closed { reason: super::CloseReason::Person(self.actor.id.clone()) });
+        let text = if self.incident.is_firing() {
+            "Closed, although its alert still fires: only a new firing opens it again."
+        } else {
+            "Closed."
+        };
+        (events, text.to_owned())
+    }
+
+    /// Refuses while nothing may be started: alerts resolved.
+    pub(super) fn require_open(&self) -> Result<(), Refusal> {
+        match &self.incident.life {
+            Life::Open => Ok(()),
+            Life::Clearing { until } => Err(Refusal::Clearing(self.incident.id, *until)),
+            Life::Closed { .. } => Err(Refusal::Closed(self.incident.id)),
+        }
+    }
+
+    /// Any command of a person is a sign of work: it starts the idle clock again, unless it moved the ladder itself.
+    fn sign_of_work(&self, events: &[Event]) -> Option<Event> {
+        let Ladder::Running { rung: Rung::Acknowledged { level, .. }, .. } = &self.incident.ladder else {
+            return None;
+        };
+        let moves_the_ladder = |event: &Event| {
+            matches!(
+                event,
+                Event::RungBegan { .. } | Event::Acknowledged { .. } | Event::HandedTo { .. } | Event::Closed { .. }
+            )
+        };
+        if events.iter().any(moves_the_ladder) {
+            return None;
+        }
+        Some(Event::WorkSeen { rung: self.idle_rung(*level) })
+    }
+}

@@ -1,0 +1,202 @@
+//! What must now be done because of an event, and when.
+
+use jiff::Timestamp;
+
+use super::{CallReason, Event, Incident, NewEffect, Notice, Policy, Round, Timer, Work, settle::POLL_EVERY};
+use crate::escalation::{LevelNumber, Rung};
+
+/// The effects of `event`, given the incident as it is after it.
+pub fn effects(incident: &Incident, event: &Event, at: Timestamp, policy: &Policy) -> Vec<NewEffect> {
+    let mut list = List { incident, at, effects: Vec::new() };
+    list.timers(event, policy);
+    if incident.quiet {
+        return list.effects;
+    }
+    list.calls(event);
+    list.posts(event);
+    list.work(event);
+    if draws_the_card(event) {
+        list.cards();
+    }
+    list.effects
+}
+
+struct List<'a> {
+    incident: &'a Incident,
+    at: Timestamp,
+    effects: Vec<NewEffect>,
+}
+
+impl List<'_> {
+    /// Adds an effect. The version makes its key unique: each event has its own.
+    fn add(&mut self, kind: &str, due: Timestamp, work: Work) {
+        let key = format!("{kind}:{}:{}", self.incident.version, self.effects.len());
+        self.effects.push(NewEffect { key, slot: None, due, work });
+    }
+
+    fn timer(&mut self, due: Timestamp, timer: Timer) {
+        self.add("timer", due, Work::Timer { timer });
+    }
+
+    fn post(&mut self, notice: &Notice) {
+        for to in self.incident.channels.clone() {
+            self.add("post", self.at, Work::Post { to, notice: notice.clone() });
+        }
+    }
+
+    fn cards(&mut self) {
+        for to in self.incident.channels.clone() {
+            let slot = format!("card:{:?}:{}", to.face, to.channel);
+            let key = format!("{slot}:{}", self.incident.version);
+            self.effects.push(NewEffect { key, slot: Some(slot), due: self.at, work: Work::DrawCard { to } });
+        }
+    }
+
+    fn timers(&mut self, event: &Event, policy: &Policy) {
+        match event {
+            Event::Opened { .. } | Event::StillRepeated | Event::Reopened => {
+                self.timer(self.at + policy.stale_after, Timer::StaleCheck);
+            }
+            Event::RungBegan { .. }
+            | Event::Acknowledged { .. }
+            | Event::HandedTo { .. }
+            | Event::WorkSeen { .. }
+            | Event::ClearingEnded => self.rung_timers(),
+            Event::ClearingBegan { until } => self.timer(*until, Timer::HoldEnds { until: *until }),
+            Event::PlanDrawn { fix, plan, question } => {
+                self.timer(question.expires_at, Timer::QuestionExpires { fix: *fix, plan: plan.id() });
+            }
+            _ => {}
+        }
+    }
+
+    fn rung_timers(&mut self) {
+        let Some(rung) = self.incident.ladder.rung().copied() else { return };
+        self.timer(rung.until(), Timer::RungEnds { rung });
+        let length = rung.until().duration_since(self.at);
+        let remind_at = rung.until() - self.incident.policy.reminder_before_end(length);
+        // All-paged windows repeat by themselves, and a reminder at once is no reminder.
+        if !matches!(rung, Rung::AllPaged { .. }) && remind_at > self.at && remind_at < rung.until() {
+            self.timer(remind_at, Timer::RungReminder { rung });
+        }
+    }
+
+    fn calls(&mut self, event: &Event) {
+        let Event::RungBegan { rung, call, reason } = event else { return };
+        for level in call {
+            self.call(*level, reason, *rung);
+        }
+    }
+
+    fn call(&mut self, level: LevelNumber, reason: &CallReason, rung: Rung) {
+        let Some(known) = self.incident.policy.level(level).cloned() else { return };
+        if let Some(pager) = known.pager {
+            self.add("pager", self.at, Work::CallPager { pager, level, reason: reason.clone(), rung });
+        }
+        for to in self.incident.channels.clone() {
+            let mentions = known.mentions.clone();
+            self.add("call", self.at, Work::Mention { to, level, mentions, reason: reason.clone(), rung });
+        }
+    }
+
+    fn posts(&mut self, event: &Event) {
+        match event {
+            Event::Opened { target: None, .. } if self.incident.storm.is_none() && !self.is_storm() => {
+                self.post(&Notice::TargetWanted);
+            }
+            other => {
+                if let Some(notice) = notice_of(other, self.incident) {
+                    self.post(&notice);
+                }
+            }
+        }
+    }
+
+    fn is_storm(&self) -> bool {
+        self.incident.key.0.starts_with("storm/")
+    }
+
+    fn work(&mut self, event: &Event) {
+        match event {
+            Event::TriageStarted { run, .. } => self.add("triage", self.at, Work::Triage { run: *run }),
+            Event::FixProposed { fix, .. } | Event::PlanMoved { fix, .. } => {
+                self.add("plan", self.at, Work::DrawPlan { fix: *fix });
+            }
+            Event::FixApproved { fix, .. } => {
+                self.add("sample", self.at, Work::Sample { fix: *fix, round: Round::Before });
+            }
+            Event::StepStarted { fix, plan, step } => {
+                self.add("step", self.at, Work::RunStep { fix: *fix, plan: plan.clone(), step: *step });
+            }
+            Event::StepDone { fix, step, .. } => self.poll(*fix, *step, self.at + POLL_EVERY),
+            Event::ReplacementAwaited { fix, step, again_at } => self.poll(*fix, *step, *again_at),
+            Event::VerificationBegan { fix, until: None } => self.sample_start(*fix),
+            Event::VerificationAsked { .. } => {
+                let fix = self.incident.fix.as_ref().map(|fix| fix.number);
+                if let Some(fix) = fix {
+                    self.sample_start(fix);
+                }
+            }
+            Event::VerificationBegan { fix, until: Some(until) } => {
+                self.add("sample", *until, Work::Sample { fix: *fix, round: Round::End });
+            }
+            _ => {}
+        }
+    }
+
+    fn sample_start(&mut self, fix: u32) {
+        self.add("sample", self.at, Work::Sample { fix, round: Round::Start });
+    }
+
+    fn poll(&mut self, fix: u32, step: u32, due: Timestamp) {
+        let plan = self.incident.fix.as_ref().and_then(super::Fix::plan_id);
+        if let Some(plan) = plan {
+            self.add("poll", due, Work::PollReplacement { fix, plan, step });
+        }
+    }
+}
+
+fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
+    Some(match event {
+        Event::StormGrew { count: 1 } => Notice::Storm { count: 1 },
+        Event::WentStale { last_seen } => Notice::Stale { last_seen: *last_seen },
+        Event::ClearingBegan { until } => Notice::Clearing { until: *until },
+        Event::ClearingEnded => Notice::FiringAgain,
+        Event::Closed { .. } => Notice::Closed,
+        Event::Reopened => Notice::Reopened,
+        Event::Reminded { rung } => Notice::Reminder { level: level_of(rung), until: rung.until() },
+        Event::LevelUnreachable { level, why } => Notice::Unreachable { level: *level, why: why.clone() },
+        Event::NoticedLate { seconds } => Notice::MissedWindow { seconds: *seconds },
+        Event::Acknowledged { by, rung } => Notice::Acknowledged { by: by.clone(), until: rung.until() },
+        Event::HandedTo { to, by, .. } => Notice::HandedTo { to: to.clone(), by: by.clone() },
+        Event::TriageFinished { run, .. } => Notice::Verdict { run: *run },
+        Event::TriageFailed { reason, .. } => Notice::TriageFailed { reason: reason.clone() },
+        Event::PlanDrawn { plan, .. } => Notice::ApprovalWanted { plan: plan.id() },
+        Event::PlanMoved { what, .. } => Notice::PlanMoved { what: what.clone() },
+        Event::FixApproved { by, .. } => Notice::FixStarted { fix: incident.fix.as_ref()?.name, by: by.clone() },
+        Event::ReplacementReady { step, pod, not_after, .. } => {
+            let plan = incident.fix.as_ref()?.plan.as_ref()?;
+            let old = plan.pods().nth(usize::try_from(*step).ok()?)?;
+            Notice::Replaced { old: old.pod.to_string(), new: pod.to_string(), not_after: *not_after }
+        }
+        Event::FixEnded { fix, end } => {
+            let past = incident.past_fixes.iter().find(|past| past.number == *fix)?;
+            Notice::FixEnded { fix: past.name, end: end.clone() }
+        }
+        Event::NoteAdded { by, text } => Notice::Note { by: by.clone(), text: text.clone() },
+        _ => return None,
+    })
+}
+
+fn level_of(rung: &Rung) -> Option<LevelNumber> {
+    match rung {
+        Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. } => Some(*level),
+        Rung::AllPaged { .. } => None,
+    }
+}
+
+/// Whether the card looks different after this event. The answers of our own deliveries are left out: a card that is
+/// drawn because a card was drawn would never end.
+fn draws_the_card(event: &Event) -> bool {
+    !matches!(event, Event::CardPosted { .. } | Event::StillRepeated | Event::ReplacementAwaited { .. })
+}

@@ -1,0 +1,56 @@
+//! The history of an incident in words, for the card: one short line for each event that people care about.
+
+use super::{CloseReason, Event, FixEnd};
+use crate::escalation::Rung;
+
+/// The line of an event, if it has one. Holds nothing from outside but names that were validated at the border and
+/// ids; it is escaped like any other text all the same.
+pub(super) fn line(event: &Event) -> Option<String> {
+    let text = match event {
+        Event::Reopened => "opened again".to_owned(),
+        Event::ClearingBegan { .. } => "all alerts resolved".to_owned(),
+        Event::ClearingEnded => "firing again".to_owned(),
+        Event::Closed { reason: CloseReason::AlertsResolved } => "closed: the alerts stayed resolved".to_owned(),
+        Event::Closed { reason: CloseReason::Person(by) } => format!("closed by {by}"),
+        Event::TargetSet { target, by } => format!("target {target}, set by {by}"),
+        Event::WentStale { .. } => "the alert is no longer repeated by its source".to_owned(),
+        Event::RungBegan { call, .. } => {
+            let levels: Vec<String> = call.iter().map(ToString::to_string).collect();
+            format!("calling {}", levels.join(", "))
+        }
+        Event::WindowBreached { rung: Rung::Waiting { level, .. } } => format!("{level} did not answer in time"),
+        Event::LevelUnreachable { level, why } => format!("{level} cannot be called: {why}"),
+        Event::NoticedLate { seconds } => format!("the bot was away when a window ended ({seconds} s late)"),
+        Event::Acknowledged { by, .. } => format!("acknowledged by {by}"),
+        Event::HandedTo { to, by, .. } => format!("handed to {to} by {by}"),
+        Event::TriageFinished { verdict, .. } => format!("verdict: {}", verdict.scenario),
+        Event::TriageFailed { .. } => "the diagnostics could not run".to_owned(),
+        Event::FixProposed { name, by, .. } => format!("{name} asked for by {by}"),
+        Event::PlanDrawn { plan, .. } => format!("plan {} waits for approval", plan.id()),
+        Event::VoteCounted { by, .. } => format!("approved by {by}; more needed"),
+        Event::FixApproved { plan, by, .. } => {
+            let people: Vec<String> = by.iter().map(ToString::to_string).collect();
+            format!("plan {plan} approved by {}", people.join(", "))
+        }
+        Event::PlanMoved { .. } => "the cluster moved: the plan is drawn again".to_owned(),
+        Event::StepDone { step, .. } => format!("step {} done", step.saturating_add(1)),
+        Event::ReplacementReady { pod, .. } => format!("{pod} is Ready with a valid SVID"),
+        Event::VerificationAsked { by, .. } => format!("{by} asked to verify again"),
+        Event::FixEnded { end, .. } => fix_end(end),
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn fix_end(end: &FixEnd) -> String {
+    match end {
+        FixEnd::Verified { verification } => format!("fix: {}", verification.proof),
+        FixEnd::Refused { .. } => "fix refused".to_owned(),
+        FixEnd::Rejected { by } => format!("fix rejected by {by}"),
+        FixEnd::Withdrawn => "fix withdrawn".to_owned(),
+        FixEnd::Expired => "nobody approved the fix in time".to_owned(),
+        FixEnd::Failed { step, .. } => format!("fix failed at step {}", step.saturating_add(1)),
+        FixEnd::Unknown { step } => format!("not known whether step {} was done", step.saturating_add(1)),
+        FixEnd::Cancelled => "fix cancelled".to_owned(),
+    }
+}

@@ -1,0 +1,193 @@
+//! What the outcomes of a fix's effects mean. Step n+1 exists only through the outcome of step n.
+
+use jiff::Timestamp;
+
+use super::{
+    Event, Fix, FixEnd, FixPhase, Life, Outcome, Round, Work,
+    settle::{Facts, POLL_EVERY},
+};
+use crate::{
+    approval::Question,
+    escalation::LevelNumber,
+    remediation::{Plan, PlanId, Proof, Sample, verify},
+};
+
+/// The events of an outcome that belongs to a fix; none when that fix or plan is not the one under way.
+pub(super) fn settle_fix(facts: Facts<'_>, outcome: &Outcome) -> Vec<Event> {
+    let Some(fix) = &facts.incident.fix else { return Vec::new() };
+    let scene = FixFacts { facts, fix };
+    match outcome {
+        Outcome::PlanDrawn { fix: number, plan } if *number == fix.number => scene.plan_drawn(plan),
+        Outcome::PlanRefused { fix: number, reasons } if *number == fix.number => scene.plan_refused(reasons),
+        Outcome::StepDone { plan, step } if scene.runs(plan, *step) => scene.step_done(*step),
+        Outcome::StepFailed { plan, step, reason } if scene.runs(plan, *step) => {
+            vec![scene.ended(FixEnd::Failed { step: *step, reason: reason.clone() })]
+        }
+        Outcome::PlanMoved { plan, step, what } if scene.runs(plan, *step) => scene.moved(what),
+        Outcome::ReplacementAwaited { plan, step, why } if scene.awaits(plan, *step) => scene.awaited(*step, why),
+        Outcome::ReplacementReady { plan, step, pod, uid, not_after } if scene.awaits(plan, *step) => {
+            let ready = Event::ReplacementReady {
+                fix: fix.number,
+                step: *step,
+                pod: pod.clone(),
+                uid: uid.clone(),
+                not_after: *not_after,
+            };
+            [ready].into_iter().chain([scene.after_step(*step)]).collect()
+        }
+        Outcome::Sampled { fix: number, round, samples, unreadable } if *number == fix.number => {
+            scene.sampled(*round, samples, unreadable)
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The question of a fix has expired.
+pub(super) fn question_expired(facts: Facts<'_>, number: u32, plan: &PlanId) -> Vec<Event> {
+    let Some(fix) = &facts.incident.fix else { return Vec::new() };
+    let expired = match &fix.phase {
+        FixPhase::Asking { question } => facts.now >= question.expires_at,
+        _ => false,
+    };
+    if expired && fix.number == number && fix.plan_id().as_ref() == Some(plan) {
+        vec![Event::FixEnded { fix: number, end: FixEnd::Expired }]
+    } else {
+        Vec::new()
+    }
+}
+
+/// The end of a fix that has written nothing yet, when its incident closes.
+pub(super) fn cancelled_unless_started(facts: Facts<'_>) -> Option<Event> {
+    let fix = facts.incident.fix.as_ref()?;
+    let untouched = matches!(fix.phase, FixPhase::Drawing | FixPhase::Asking { .. } | FixPhase::Approved { .. });
+    untouched.then_some(Event::FixEnded { fix: fix.number, end: FixEnd::Cancelled })
+}
+
+/// An effect of a fix was tried as often as it may be.
+pub(super) fn died(facts: Facts<'_>, work: &Work, reason: &str) -> Vec<Event> {
+    let Some(fix) = &facts.incident.fix else { return Vec::new() };
+    let scene = FixFacts { facts, fix };
+    match work {
+        Work::DrawPlan { fix: number } if *number == fix.number && fix.phase == FixPhase::Drawing => {
+            scene.plan_refused(&[format!("the cluster could not be read: {reason}")])
+        }
+        Work::RunStep { plan, step, .. } if scene.runs(plan, *step) => {
+            let what = "it is not known whether the step was done: look at the pod before anything else".to_owned();
+            vec![Event::CouldNot { what, reason: reason.to_owned() }, scene.ended(FixEnd::Unknown { step: *step })]
+        }
+        Work::PollReplacement { plan, step, .. } if scene.awaits(plan, *step) => scene.awaited(*step, reason),
+        Work::Sample { fix: number, round } if *number == fix.number => {
+            scene.sampled(*round, &[], &[reason.to_owned()])
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct FixFacts<'a> {
+    facts: Facts<'a>,
+    fix: &'a Fix,
+}
+
+impl FixFacts<'_> {
+    fn ended(&self, end: FixEnd) -> Event {
+        Event::FixEnded { fix: self.fix.number, end }
+    }
+
+    fn runs(&self, plan: &PlanId, step: u32) -> bool {
+        matches!(&self.fix.phase, FixPhase::Stepping { plan: running, step: at, .. } if running == plan && *at == step)
+    }
+
+    fn awaits(&self, plan: &PlanId, step: u32) -> bool {
+        matches!(&self.fix.phase, FixPhase::Replacing { plan: running, step: at, .. } if running == plan && *at == step)
+    }
+
+    fn plan_drawn(&self, plan: &Plan) -> Vec<Event> {
+        if self.fix.phase != FixPhase::Drawing {
+            return Vec::new();
+        }
+        if self.facts.incident.life != Life::Open {
+            return vec![self.ended(FixEnd::Cancelled)];
+        }
+        let rule = &self.facts.policy.approval;
+        let question = Question::ask(rule, self.fix.requester.clone(), self.facts.now);
+        vec![Event::PlanDrawn { fix: self.fix.number, plan: Box::new(plan.clone()), question }]
+    }
+
+    fn plan_refused(&self, reasons: &[String]) -> Vec<Event> {
+        if self.fix.phase != FixPhase::Drawing {
+            return Vec::new();
+        }
+        vec![self.ended(FixEnd::Refused { reasons: reasons.to_vec() })]
+    }
+
+    /// What was approved is not what would happen: it is drawn again and asks again (invariant 4).
+    fn moved(&self, what: &str) -> Vec<Event> {
+        if self.facts.incident.life != Life::Open {
+            return vec![self.ended(FixEnd::Cancelled)];
+        }
+        vec![Event::PlanMoved { fix: self.fix.number, what: what.to_owned() }]
+    }
+
+    fn step_done(&self, step: u32) -> Vec<Event> {
+        let until = self.facts.now + self.facts.policy.replacement_within;
+        vec![Event::StepDone { fix: self.fix.number, step, until }]
+    }
+
+    fn awaited(&self, step: u32, why: &str) -> Vec<Event> {
+        let FixPhase::Replacing { until, .. } = &self.fix.phase else { return Vec::new() };
+        if self.facts.now >= *until {
+            let reason = format!(
+                "the pod was evicted, but there is no Ready replacement with a valid SVID by {until:.0}: {why}"
+            );
+            return vec![self.ended(FixEnd::Failed { step, reason })];
+        }
+        let again_at = self.facts.now + POLL_EVERY;
+        vec![Event::ReplacementAwaited { fix: self.fix.number, step, again_at }]
+    }
+
+    /// After a replacement is seen: the next write, or the watch over the counters.
+    fn after_step(&self, step: u32) -> Event {
+        let next = step.saturating_add(1);
+        let has_next = self.fix.plan.as_ref().is_some_and(|plan| index(next) < plan.operations.len());
+        // If the alerts resolved meanwhile, what was started is proved, and the rest is not done.
+        if has_next && self.facts.incident.life == Life::Open { self.step(next) } else { self.watch(None) }
+    }
+
+    fn step(&self, step: u32) -> Event {
+        match self.fix.plan_id() {
+            Some(plan) => Event::StepStarted { fix: self.fix.number, plan, step },
+            None => self.ended(FixEnd::Cancelled),
+        }
+    }
+
+    fn watch(&self, until: Option<Timestamp>) -> Event {
+        Event::VerificationBegan { fix: self.fix.number, until }
+    }
+
+    fn sampled(&self, round: Round, samples: &[Sample], unreadable: &[String]) -> Vec<Event> {
+        let taken =
+            Event::Sampled { fix: self.fix.number, round, samples: samples.to_vec(), unreadable: unreadable.to_vec() };
+        match (round, &self.fix.phase) {
+            (Round::Before, FixPhase::Approved { .. }) if self.facts.incident.life == Life::Open => {
+                vec![taken, self.step(0)]
+            }
+            (Round::Before, FixPhase::Approved { .. }) => vec![self.ended(FixEnd::Cancelled)],
+            (Round::Start, FixPhase::Verifying { until: None, .. }) => {
+                vec![taken, self.watch(Some(self.facts.now + self.facts.policy.verification_window))]
+            }
+            (Round::End, FixPhase::Verifying { until: Some(_), .. }) => {
+                let verification = verify(&self.fix.before, &self.fix.start, samples);
+                let worse = verification.proof == Proof::Worse;
+                let called =
+                    if worse { self.facts.call_at_once(LevelNumber(2), "the fix made it worse") } else { Vec::new() };
+                [taken, self.ended(FixEnd::Verified { verification })].into_iter().chain(called).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn index(step: u32) -> usize {
+    usize::try_from(step).unwrap_or(usize::MAX)
+}

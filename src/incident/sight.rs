@@ -1,0 +1,160 @@
+//! What an alert of a webhook body means for an incident (design section 6). Idempotent: an alert that says what is
+//! known already changes nothing, however often it is sent.
+
+use jiff::Timestamp;
+
+use super::{AlertSighting, AlertStatus, CloseReason, Event, Incident, IncidentId, IncidentKey, Life, Policy};
+use crate::escalation::Climb;
+
+use super::{climb::climb_events, effect::CallReason};
+
+/// What is known besides the alert.
+#[derive(Debug, Clone, Copy)]
+pub struct Sighted<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The rules.
+    pub policy: &'a Policy,
+    /// The name that a new incident would get.
+    pub fresh: IncidentId,
+    /// Whether more incidents open than people can carry.
+    pub quiet: bool,
+}
+
+/// What an alert means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing new.
+    Nothing,
+    /// The newest incident of that key changes.
+    Change(Vec<Event>),
+    /// A new incident begins; the first event is [`Event::Opened`].
+    Open(Vec<Event>),
+}
+
+/// What one alert means, given the newest incident of its key.
+pub fn sight(incident: Option<&Incident>, sighting: &AlertSighting, context: &Sighted<'_>) -> Seen {
+    match (incident, sighting.status) {
+        (None, AlertStatus::Resolved) => Seen::Nothing,
+        (None, AlertStatus::Firing) => Seen::Open(opening(sighting, context)),
+        (Some(incident), AlertStatus::Resolved) => resolved(incident, sighting, context),
+        (Some(incident), AlertStatus::Firing) => firing(incident, sighting, context),
+    }
+}
+
+/// Ends the alerts of an incident that a resolved group no longer lists because its body was cut (`truncatedAlerts`).
+/// `listed` are the fingerprints that the body still has.
+pub fn end_cut_off(incident: &Incident, listed: &[&str], context: &Sighted<'_>) -> Vec<Event> {
+    let ended: Vec<_> = incident
+        .alerts
+        .iter()
+        .filter(|(fingerprint, alert)| alert.status == AlertStatus::Firing && !listed.contains(&fingerprint.0.as_str()))
+        .map(|(fingerprint, _)| Event::AlertResolved { fingerprint: fingerprint.clone() })
+        .collect();
+    let still_firing = incident.alerts.values().filter(|alert| alert.status == AlertStatus::Firing).count();
+    let begins_clearing = !ended.is_empty() && ended.len() == still_firing && incident.life == Life::Open;
+    ended.into_iter().chain(begins_clearing.then(|| clearing(context))).collect()
+}
+
+/// The incident that stands for a storm, which opens or grows.
+pub fn storm(incident: Option<&Incident>, cluster: &str, count: u32, context: &Sighted<'_>) -> Seen {
+    if incident.is_some_and(Incident::is_live) {
+        return Seen::Change(vec![Event::StormGrew { count }]);
+    }
+    let opened = Event::Opened {
+        id: context.fresh,
+        key: IncidentKey(format!("storm/{cluster}")),
+        alert: "many mTLS alerts at once".to_owned(),
+        cluster: cluster.to_owned(),
+        target: None,
+        policy: Box::new(context.policy.escalation.clone()),
+        channels: context.policy.channels.clone(),
+        quiet: false,
+    };
+    let mut events = vec![opened, Event::StormGrew { count }];
+    events.extend(first_call(context));
+    Seen::Open(events)
+}
+
+fn opening(sighting: &AlertSighting, context: &Sighted<'_>) -> Vec<Event> {
+    let mut events = vec![
+        Event::Opened {
+            id: context.fresh,
+            key: sighting.key.clone(),
+            alert: sighting.name.clone(),
+            cluster: sighting.cluster.clone(),
+            target: sighting.target.clone(),
+            policy: Box::new(context.policy.escalation.clone()),
+            channels: context.policy.channels.clone(),
+            quiet: context.quiet,
+        },
+        Event::AlertFired { sighting: sighting.clone() },
+    ];
+    if context.quiet {
+        return events;
+    }
+    if sighting.target.is_some() {
+        events.push(Event::TriageStarted { run: 1, by: None });
+    }
+    events.extend(first_call(context));
+    events
+}
+
+fn first_call(context: &Sighted<'_>) -> Vec<Event> {
+    let climb: Option<Climb> = context.policy.escalation.open(context.now);
+    climb.map(|climb| climb_events(climb, &CallReason::Opened)).unwrap_or_default()
+}
+
+fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) -> Seen {
+    let known = incident.alerts.get(&sighting.fingerprint);
+    let same_episode = known.is_some_and(|alert| alert.sighting.starts_at == sighting.starts_at);
+    let fired = Event::AlertFired { sighting: sighting.clone() };
+    match &incident.life {
+        Life::Open => {
+            let fires_already = known.is_some_and(|alert| alert.status == AlertStatus::Firing);
+            let was_stale = incident.stale_since.is_some();
+            if same_episode && fires_already && !was_stale { Seen::Nothing } else { Seen::Change(vec![fired]) }
+        }
+        Life::Clearing { .. } => Seen::Change(vec![fired, Event::ClearingEnded]),
+        // Resolved by a person while the alert still fires: only a new episode counts.
+        Life::Closed { reason: CloseReason::Person(_), .. } if same_episode => Seen::Nothing,
+        Life::Closed { at, .. } if context.now.duration_since(*at) <= context.policy.flap => {
+            Seen::Change(reopening(incident, fired, context))
+        }
+        Life::Closed { .. } => Seen::Open(opening(sighting, context)),
+    }
+}
+
+fn reopening(incident: &Incident, fired: Event, context: &Sighted<'_>) -> Vec<Event> {
+    let mut events = vec![Event::Reopened, fired];
+    if incident.quiet {
+        return events;
+    }
+    if incident.target.is_some() {
+        events.push(Event::TriageStarted { run: incident.last_run().saturating_add(1), by: None });
+    }
+    let climb = incident.policy.open(context.now);
+    events.extend(climb.map(|climb| climb_events(climb, &CallReason::Opened)).unwrap_or_default());
+    events
+}
+
+fn resolved(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) -> Seen {
+    let Some(known) = incident.alerts.get(&sighting.fingerprint) else { return Seen::Nothing };
+    let of_an_older_episode = sighting.starts_at < known.sighting.starts_at;
+    if known.status == AlertStatus::Resolved || of_an_older_episode {
+        return Seen::Nothing;
+    }
+    let ended = Event::AlertResolved { fingerprint: sighting.fingerprint.clone() };
+    let others_fire = incident
+        .alerts
+        .iter()
+        .any(|(fingerprint, alert)| *fingerprint != sighting.fingerprint && alert.status == AlertStatus::Firing);
+    if others_fire || incident.life != Life::Open {
+        return Seen::Change(vec![ended]);
+    }
+    Seen::Change(vec![ended, clearing(context)])
+}
+
+fn clearing(context: &Sighted<'_>) -> Event {
+    Event::ClearingBegan { until: context.now + context.policy.hold }
+}

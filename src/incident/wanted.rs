@@ -1,0 +1,58 @@
+//! Whether an effect is still wanted when its turn comes: looked at when it is done, not when it was planned (lessons:
+//! notifications that went on after acknowledge or resolve).
+
+use jiff::Timestamp;
+
+use super::{Fix, FixPhase, Incident, Life, Notice, Round, Triage, Work};
+use crate::remediation::PlanId;
+
+/// Whether `work` should still be done for the incident as it is now.
+pub fn still_wanted(incident: &Incident, work: &Work, now: Timestamp) -> bool {
+    match work {
+        Work::Timer { .. } | Work::DrawCard { .. } => true,
+        Work::Triage { run } => {
+            incident.is_live() && matches!(&incident.triage, Triage::Running { run: at, .. } if at == run)
+        }
+        Work::DrawPlan { fix } => phase_of(incident, *fix) == Some(&FixPhase::Drawing),
+        Work::RunStep { fix, plan, step } => matches!(
+            phase_of(incident, *fix),
+            Some(FixPhase::Stepping { plan: at, step: current, .. }) if at == plan && current == step
+        ),
+        Work::PollReplacement { fix, plan, step } => matches!(
+            phase_of(incident, *fix),
+            Some(FixPhase::Replacing { plan: at, step: current, .. }) if at == plan && current == step
+        ),
+        Work::Sample { fix, round } => sample_wanted(phase_of(incident, *fix), *round),
+        Work::Mention { rung, .. } | Work::CallPager { rung, .. } => incident.ladder.rung() == Some(rung),
+        Work::Post { notice, .. } => post_wanted(incident, notice, now),
+    }
+}
+
+fn phase_of(incident: &Incident, number: u32) -> Option<&FixPhase> {
+    incident.fix.as_ref().filter(|fix| fix.number == number).map(|fix| &fix.phase)
+}
+
+fn sample_wanted(phase: Option<&FixPhase>, round: Round) -> bool {
+    match phase {
+        Some(FixPhase::Approved { .. }) => round == Round::Before,
+        Some(FixPhase::Verifying { until: None, .. }) => round == Round::Start,
+        Some(FixPhase::Verifying { until: Some(_), .. }) => round == Round::End,
+        _ => false,
+    }
+}
+
+fn post_wanted(incident: &Incident, notice: &Notice, now: Timestamp) -> bool {
+    match notice {
+        Notice::Reminder { until, .. } => {
+            now < *until && incident.ladder.rung().is_some_and(|rung| rung.until() == *until)
+        }
+        Notice::TargetWanted => incident.is_live() && incident.target.is_none(),
+        Notice::ApprovalWanted { plan } => asks_about(incident.fix.as_ref(), plan),
+        Notice::Clearing { until } => incident.life == Life::Clearing { until: *until },
+        _ => true,
+    }
+}
+
+fn asks_about(fix: Option<&Fix>, plan: &PlanId) -> bool {
+    fix.is_some_and(|fix| matches!(fix.phase, FixPhase::Asking { .. }) && fix.plan_id().as_ref() == Some(plan))
+}
