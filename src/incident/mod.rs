@@ -39,3 +39,6 @@ pub use settle::settle;
 pub use sight::{Seen, Sighted, end_cut_off, sight, storm};
 pub use state::{Alert, Incident, Life, Line, Triage};
 pub use wanted::still_wanted;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+use jiff::SignedDuration;
+
+use super::rehearsal::{MINUTE, Night};
+use crate::incident::{Act, AlertStatus, CloseReason, Event, Life, Outcome, Seen, Sighted, Timer, Work, end_cut_off};
+
+#[test]
+fn a_group_that_is_sent_again_by_a_second_alertmanager_changes_nothing() {
+    let mut night = Night::with_an_alert();
+    let version = night.incident().version;
+    for _ in 0..200 {
+        assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing);
+    }
+    assert_eq!(night.incident().version, version);
+}
+
+#[test]
+fn a_resolved_alert_that_nobody_saw_firing_opens_nothing() {
+    let mut night = Night::quiet();
+    assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), Seen::Nothing);
+    assert!(night.incident.is_none());
+}
+
+#[test]
+fn a_new_pod_joins_the_incident_that_is_open() {
+    let mut night = Night::with_an_alert();
+    assert!(matches!(night.alert("frontend-2", AlertStatus::Firing), Seen::Change(_)));
+    assert_eq!(night.incident().alerts.len(), 2);
+}
+
+#[test]
+fn a_mixed_group_clears_only_when_its_last_alert_has_ended() {
+    let mut night = Night::with_an_alert();
+    night.alert("frontend-2", AlertStatus::Firing);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    assert_eq!(night.incident().life, Life::Open);
+    night.alert("frontend-2", AlertStatus::Resolved);
+    assert_eq!(night.incident().life, Life::Clearing { until: night.now + 5 * MINUTE });
+}
+
+#[test]
+fn it_closes_by_itself_after_the_hold_time_and_calls_nobody_meanwhile() {
+    let mut night = Night::with_an_alert();
+    night.takes_calls();
+    night.passes(14 * MINUTE);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.passes(5 * MINUTE);
+    assert!(matches!(&night.incident().life, Life::Closed { reason: CloseReason::AlertsResolved, .. }));
+    night.passes(240 * MINUTE);
+    assert!(night.takes_calls().is_empty());
+}
+
+#[test]
+fn firing_again_while_clearing_restores_what_was_left_of_the_window() {
+    let mut night = Night::with_an_alert();
+    night.passes(10 * MINUTE);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.passes(4 * MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert_eq!(night.incident().life, Life::Open);
+    assert_eq!(night.rung().until(), night.now + 5 * MINUTE, "five of fifteen minutes were left");
+    // The hold that was running then ends without effect.
+    night.passes(2 * MINUTE);
+    assert_eq!(night.incident().life, Life::Open);
+}
+
+#[test]
+fn firing_within_the_flap_window_reopens_the_same_incident_and_later_opens_a_new_one() {
+    let closed = || {
+        let mut night = Night::with_an_alert();
+        night.alert("frontend-1", AlertStatus::Resolved);
+        night.passes(5 * MINUTE);
+        night
+    };
+    let mut soon = closed();
+    soon.passes(29 * MINUTE);
+    assert!(matches!(soon.alert("frontend-1", AlertStatus::Firing), Seen::Change(_)));
+    assert!(soon.events.contains(&Event::Reopened));
+    assert!(soon.incident().reopened_at.is_some());
+
+    let mut late = closed();
+    late.passes(31 * MINUTE);
+    assert!(matches!(late.alert("frontend-1", AlertStatus::Firing), Seen::Open(_)));
+}
+
+#[test]
+fn what_a_person_closed_stays_closed_for_the_same_firing_and_opens_for_a_new_one() {
+    let mut night = Night::with_an_alert();
+    night.says("U0ONCALL", Act::Resolve).unwrap();
+    assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing, "the same firing, repeated");
+    let mut again = Night::sighting("frontend-1", AlertStatus::Firing);
+    again.starts_at = night.now + SignedDuration::from_secs(30);
+    night.now += MINUTE;
+    assert!(matches!(night.sees(&again), Seen::Change(_)));
+    assert!(night.incident().is_live());
+}
+
+#[test]
+fn a_late_resolved_notice_of_an_older_firing_ends_nothing() {
+    let mut night = Night::quiet();
+    let mut newer = Night::sighting("frontend-1", AlertStatus::Firing);
+    newer.starts_at = night.now + MINUTE;
+    night.sees(&newer);
+    assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), Seen::Nothing);
+}
+
+#[test]
+fn a_resolved_group_ends_also_the_alerts_that_were_cut_off_its_body() {
+    let mut night = Night::with_an_alert();
+    night.alert("frontend-2", AlertStatus::Firing);
+    let policy = night.policy.clone();
+    let context = Sighted { now: night.now, policy: &policy, fresh: crate::incident::IncidentId(9), quiet: false };
+    let events = end_cut_off(night.incident(), &["frontend-1"], &context);
+    assert!(matches!(events.as_slice(), [Event::AlertResolved { .. }]), "frontend-1 is listed and speaks for itself");
+    let events = end_cut_off(night.incident(), &[], &context);
+    assert!(matches!(events.last(), Some(Event::ClearingBegan { .. })));
+}
+
+#[test]
+fn an_alert_that_is_no_longer_repeated_is_shown_as_stale_and_never_closes_by_itself() {
+    let mut night = Night::with_an_alert();
+    night.passes(9 * 60 * MINUTE);
+    assert!(night.incident().stale_since.is_some());
+    assert!(night.incident().is_live());
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert!(night.incident().stale_since.is_none(), "a repeat makes it fresh again");
+}
+
+#[test]
+fn in_a_storm_an_incident_is_kept_but_neither_posted_nor_called_about() {
+    let mut night = Night::quiet();
+    let policy = night.policy.clone();
+    let sighting = Night::sighting("frontend-1", AlertStatus::Firing);
+    let context = Sighted { now: night.now, policy: &policy, fresh: crate::incident::IncidentId(1), quiet: true };
+    let Seen::Open(events) = crate::incident::sight(None, &sighting, &context) else { panic!("it opens") };
+    let mut incident = crate::incident::begin(&events[0], night.now).unwrap();
+    for event in &events[1..] {
+        crate::incident::apply(&mut incident, event, night.now);
+        let asked = crate::incident::effects(&incident, event, night.now, &policy);
+        assert!(asked.iter().all(|effect| matches!(effect.work, Work::Timer { .. })), "{asked:?}");
+    }
+    night.now += MINUTE;
+    let hold = Outcome::Elapsed { timer: Timer::StaleCheck, last_seen: night.now };
+    assert!(crate::incident::settle(&incident, &hold, night.now, &policy).contains(&Event::StillRepeated));
+}

@@ -1,0 +1,275 @@
+use jiff::SignedDuration;
+
+use super::rehearsal::{MINUTE, Night, plan, pod, verdict};
+use crate::{
+    approval::VoteRefusal,
+    incident::{Act, AlertStatus, Event, FixEnd, FixPhase, Life, Outcome, Refusal, Round, Work},
+    mesh::PodUid,
+    remediation::{Counters, PlanId, Proof, Sample},
+    triage::{FixName, Never, Scenario},
+};
+
+fn sample(night: &Night, name: &str, answered: u64, failed: u64) -> Sample {
+    Sample {
+        pod: pod(name),
+        uid: PodUid::parse(&format!("uid-{name}")).unwrap(),
+        uptime_seconds: Some(10),
+        at: night.now,
+        counters: Counters {
+            server_handshakes: Some(answered),
+            server_failures: Some(failed),
+            requests_answered: Some(answered),
+            requests_failed: Some(failed),
+            ..Counters::default()
+        },
+        svid_not_after: None,
+    }
+}
+
+fn plan_id(night: &Night) -> PlanId {
+    night.incident().fix.as_ref().unwrap().plan_id().unwrap()
+}
+
+fn sampled(night: &mut Night, round: Round, samples: Vec<Sample>) {
+    let fix = night.incident().fix.as_ref().unwrap().number;
+    night.outcome(&Outcome::Sampled { fix, round, samples, unreadable: Vec::new() });
+}
+
+fn approved(pods: &[&str]) -> Night {
+    let mut night = Night::with_a_question(pods);
+    night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
+    sampled(&mut night, Round::Before, Vec::new());
+    night
+}
+
+fn replaced(night: &mut Night, step: u32, new: &str) {
+    let plan = plan_id(night);
+    night.outcome(&Outcome::StepDone { plan: plan.clone(), step });
+    let not_after = night.now + 60 * MINUTE;
+    let uid = PodUid::parse(&format!("uid-{new}")).unwrap();
+    night.outcome(&Outcome::ReplacementReady { plan, step, pod: pod(new), uid, not_after });
+}
+
+/// The end of a fix whose counters grew by these figures within the window.
+fn proved(answered: u64, failed: u64) -> (Night, Proof) {
+    let mut night = approved(&["frontend-1"]);
+    replaced(&mut night, 0, "frontend-9");
+    let first = sample(&night, "frontend-9", 5, 0);
+    sampled(&mut night, Round::Start, vec![first]);
+    night.passes(2 * MINUTE);
+    let last = sample(&night, "frontend-9", 5 + answered, failed);
+    sampled(&mut night, Round::End, vec![last]);
+    let proof = match &night.incident().past_fixes.last().unwrap().end {
+        FixEnd::Verified { verification } => verification.proof,
+        other => panic!("{other:?}"),
+    };
+    (night, proof)
+}
+
+#[test]
+fn a_fix_goes_from_question_to_proof() {
+    let (night, proof) = proved(240, 0);
+    assert_eq!(proof, Proof::Worked);
+    assert!(night.incident().fix.is_none());
+    assert_eq!(night.incident().life, Life::Open, "it closes when the alert has ended, not because we say so");
+}
+
+#[test]
+fn success_is_never_declared_without_data() {
+    assert_eq!(proved(0, 0).1, Proof::Unproven);
+    let mut night = approved(&["frontend-1"]);
+    replaced(&mut night, 0, "frontend-9");
+    sampled(&mut night, Round::Start, Vec::new());
+    night.passes(2 * MINUTE);
+    sampled(&mut night, Round::End, Vec::new());
+    let end = &night.incident().past_fixes[0].end;
+    assert!(matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::Unproven));
+}
+
+#[test]
+fn one_failure_within_the_window_is_no_success() {
+    assert_eq!(proved(240, 1).1, Proof::NoEffect);
+}
+
+#[test]
+fn nobody_approves_their_own_request_by_any_role() {
+    let mut night = Night::with_a_verdict();
+    night.says("U0SECURITY", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
+    let drawn = Box::new(plan(&["frontend-1"], night.now));
+    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: drawn });
+    let own = night.says("U0SECURITY", Act::Approve { plan: None });
+    assert_eq!(own, Err(Refusal::Vote(VoteRefusal::OwnRequest)));
+    assert_eq!(night.writes(), 0);
+}
+
+#[test]
+fn the_requester_without_the_role_is_told_the_reason_that_matters() {
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    let own = night.says("U0ONCALL", Act::Approve { plan: None });
+    assert_eq!(own, Err(Refusal::Vote(VoteRefusal::OwnRequest)));
+}
+
+#[test]
+fn two_approvals_mean_two_people() {
+    let mut night = Night::with_a_verdict();
+    night.policy.approval.needed = 2;
+    night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
+    let drawn = Box::new(plan(&["frontend-1"], night.now));
+    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: drawn });
+    night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
+    let again = night.says("U0SECURITY", Act::Approve { plan: None });
+    assert_eq!(again, Err(Refusal::Vote(VoteRefusal::Again { missing: 1 })));
+    night.says("U0OTHER", Act::Approve { plan: None }).unwrap();
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Approved { .. }));
+}
+
+#[test]
+fn the_question_expires_and_a_late_approval_does_nothing() {
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    night.passes(10 * MINUTE);
+    assert_eq!(night.incident().past_fixes[0].end, FixEnd::Expired);
+    assert!(matches!(night.says("U0SECURITY", Act::Approve { plan: None }), Err(Refusal::NothingToApprove(_))));
+}
+
+#[test]
+fn an_approval_of_another_plan_than_the_one_that_waits_is_refused() {
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    let old = Some(PlanId("0123456789".to_owned()));
+    assert_eq!(night.says("U0SECURITY", Act::Approve { plan: old }), Err(Refusal::OtherPlan));
+}
+
+#[test]
+fn when_the_cluster_has_moved_the_plan_is_drawn_again_and_asks_again() {
+    let mut night = approved(&["frontend-1"]);
+    let plan_before = plan_id(&night);
+    let moved = Outcome::PlanMoved { plan: plan_before.clone(), step: 0, what: "the pod was replaced".to_owned() };
+    night.outcome(&moved);
+    assert_eq!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Drawing);
+    let drawn = Box::new(plan(&["frontend-2"], night.now));
+    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: drawn });
+    assert_ne!(plan_id(&night), plan_before);
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Asking { .. }));
+    assert!(night.outcome(&moved).is_empty(), "the old notice, doubled");
+}
+
+#[test]
+fn the_next_pod_is_evicted_only_after_the_one_before_was_replaced() {
+    let mut night = approved(&["frontend-1", "frontend-2"]);
+    assert_eq!(night.writes(), 1);
+    let plan = plan_id(&night);
+    night.outcome(&Outcome::StepDone { plan, step: 0 });
+    assert_eq!(night.writes(), 1);
+    let not_after = night.now + 60 * MINUTE;
+    let uid = PodUid::parse("uid-8").unwrap();
+    let plan = plan_id(&night);
+    night.outcome(&Outcome::ReplacementReady { plan, step: 0, pod: pod("frontend-8"), uid, not_after });
+    assert_eq!(night.writes(), 2);
+}
+
+#[test]
+fn when_the_alerts_resolve_meanwhile_the_started_step_finishes_and_the_rest_is_not_done() {
+    let mut night = approved(&["frontend-1", "frontend-2"]);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    replaced(&mut night, 0, "frontend-8");
+    assert_eq!(night.writes(), 1);
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Verifying { .. }));
+}
+
+#[test]
+fn nothing_new_is_asked_for_or_approved_once_the_alerts_are_resolved() {
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    assert!(matches!(night.says("U0SECURITY", Act::Approve { plan: None }), Err(Refusal::Clearing(..))));
+    night.passes(5 * MINUTE);
+    assert_eq!(night.incident().past_fixes[0].end, FixEnd::Cancelled);
+    assert_eq!(night.writes(), 0);
+}
+
+#[test]
+fn a_replacement_that_never_comes_ends_the_fix_as_failed() {
+    let mut night = approved(&["frontend-1"]);
+    let plan = plan_id(&night);
+    night.outcome(&Outcome::StepDone { plan: plan.clone(), step: 0 });
+    let waiting = Outcome::ReplacementAwaited { plan, step: 0, why: "the new pod is Pending".to_owned() };
+    assert!(matches!(night.outcome(&waiting).as_slice(), [Event::ReplacementAwaited { .. }]));
+    night.now += SignedDuration::from_mins(5);
+    night.outcome(&waiting);
+    assert!(matches!(&night.incident().past_fixes[0].end, FixEnd::Failed { reason, .. } if reason.contains("Pending")));
+}
+
+#[test]
+fn a_step_whose_outcome_is_not_known_asks_a_person_and_is_not_repeated() {
+    let mut night = approved(&["frontend-1"]);
+    let plan = plan_id(&night);
+    let work = Box::new(Work::RunStep { fix: 1, plan, step: 0 });
+    night.outcome(&Outcome::Died { work, reason: "the API server did not answer".to_owned() });
+    assert_eq!(night.incident().past_fixes[0].end, FixEnd::Unknown { step: 0 });
+    assert!(!night.incident().troubles.is_empty());
+}
+
+#[test]
+fn after_two_runs_without_effect_only_people_go_on() {
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    for round in 0..2 {
+        if round > 0 {
+            night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
+            let fix = night.incident().fix.as_ref().unwrap().number;
+            let drawn = Box::new(plan(&["frontend-1"], night.now));
+            night.outcome(&Outcome::PlanDrawn { fix, plan: drawn });
+        }
+        night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
+        sampled(&mut night, Round::Before, Vec::new());
+        replaced(&mut night, 0, "frontend-9");
+        let first = sample(&night, "frontend-9", 0, 0);
+        sampled(&mut night, Round::Start, vec![first]);
+        night.now += 2 * MINUTE;
+        let last = sample(&night, "frontend-9", 0, 50);
+        sampled(&mut night, Round::End, vec![last]);
+    }
+    let third = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod });
+    assert_eq!(third, Err(Refusal::TriedTwice(FixName::RestartPod)));
+}
+
+#[test]
+fn a_fix_that_the_verdict_speaks_against_is_refused_with_its_reason() {
+    let mut night = Night::with_an_alert();
+    let mut found = verdict(Scenario::SpireAgent, vec![FixName::RestartSpireAgent], night.now);
+    let reason = "the agent of node-1 is frozen: a new pod would get no SVID".to_owned();
+    found.never.push(Never { fix: FixName::RestartPod, reason: reason.clone() });
+    night.outcome(&Outcome::TriageFinished { run: 1, verdict: Box::new(found), evidence: None });
+    let refused = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod });
+    assert_eq!(refused, Err(Refusal::FixDoesNotFit { fix: FixName::RestartPod, reason }));
+    let refused = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartSpireAgent });
+    assert_eq!(refused, Err(Refusal::FixNotCarriedOut(FixName::RestartSpireAgent)));
+}
+
+#[test]
+fn with_writes_switched_off_nothing_is_asked_for_or_approved() {
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    night.policy.writes_enabled = false;
+    assert_eq!(night.says("U0SECURITY", Act::Approve { plan: None }), Err(Refusal::WritesOff));
+}
+
+#[test]
+fn only_the_requester_withdraws_and_only_before_it_runs() {
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    assert_eq!(night.says("U0SECURITY", Act::Withdraw), Err(Refusal::NotYours));
+    night.says("U0ONCALL", Act::Withdraw).unwrap();
+    assert_eq!(night.incident().past_fixes[0].end, FixEnd::Withdrawn);
+    let mut running = approved(&["frontend-1"]);
+    assert_eq!(running.says("U0ONCALL", Act::Withdraw), Err(Refusal::AlreadyRunning));
+}
+
+#[test]
+fn an_unproven_fix_can_be_watched_again() {
+    let (mut night, proof) = proved(0, 0);
+    assert_eq!(proof, Proof::Unproven);
+    night.says("U0ONCALL", Act::Verify).unwrap();
+    let first = sample(&night, "frontend-9", 5, 0);
+    sampled(&mut night, Round::Start, vec![first]);
+    night.now += 2 * MINUTE;
+    let last = sample(&night, "frontend-9", 50, 0);
+    sampled(&mut night, Round::End, vec![last]);
+    let end = &night.incident().past_fixes.last().unwrap().end;
+    assert!(matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::Worked));
+}

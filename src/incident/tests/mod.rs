@@ -1,0 +1,7 @@
+//! Nights played on the pure rooms alone: alerts, people and outcomes go in, and the state and the effects are looked at.
+
+mod alerts;
+mod escalation;
+mod fixing;
+mod races;
+mod rehearsal;

@@ -1,0 +1,285 @@
+//! A night without a computer: one incident, a clock that is set by hand, and a list of the effects that were asked for.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    approval::Rule,
+    escalation::{self, Level, LevelNumber, Rung},
+    incident::{
+        Act, AlertSighting, AlertStatus, Answer, Command, Destination, Event, Face, Fingerprint, Incident, IncidentId,
+        IncidentKey, NewEffect, Outcome, Policy, Refusal, Seen, Sighted, Timer, Work, apply, begin, decide, effects,
+        settle, sight, still_wanted,
+    },
+    mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
+    people::{Actor, Mention, PersonId, Platform, Role},
+    remediation::{Operation, Plan, PlannedPod},
+    triage::{Confidence, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
+};
+
+pub(super) const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+pub(super) fn three_in_the_morning() -> Timestamp {
+    "2026-11-24T03:00:00Z".parse().unwrap()
+}
+
+pub(super) fn policy() -> Policy {
+    let level = |number: u8, team: &str, minutes: i64| Level {
+        number: LevelNumber(number),
+        team: team.to_owned(),
+        window: SignedDuration::from_mins(minutes),
+        mentions: vec![Mention::Group(format!("S{number}"))],
+        pager: None,
+    };
+    Policy {
+        escalation: escalation::Policy {
+            levels: vec![
+                level(1, "Platform On-Call", 15),
+                level(2, "Platform Security", 30),
+                level(3, "Infrastructure", 60),
+            ],
+            repeat_every: SignedDuration::from_hours(1),
+            reminder_percent: 33,
+        },
+        approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
+        channels: vec![Destination { face: Face::Slack, channel: "C0INCIDENTS".to_owned() }],
+        hold: SignedDuration::from_mins(5),
+        flap: SignedDuration::from_mins(30),
+        stale_after: SignedDuration::from_hours(8),
+        storm_per_minute: 10,
+        verification_window: SignedDuration::from_mins(2),
+        replacement_within: SignedDuration::from_mins(5),
+        writes_enabled: true,
+    }
+}
+
+pub(super) fn person(user: &str) -> PersonId {
+    PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: user.to_owned() }
+}
+
+pub(super) fn target() -> TargetRef {
+    TargetRef::parse(Namespace::parse("web").unwrap(), "svc/frontend").unwrap()
+}
+
+pub(super) fn pod(name: &str) -> PodRef {
+    PodRef { namespace: Namespace::parse("web").unwrap(), name: ObjectName::parse(name).unwrap() }
+}
+
+pub(super) fn verdict(scenario: Scenario, fixes: Vec<FixName>, at: Timestamp) -> Verdict {
+    Verdict {
+        schema: VERDICT_SCHEMA.to_owned(),
+        target: target(),
+        at,
+        scenario,
+        confidence: Confidence::High,
+        on: On { side: Side::Client, pods: vec![pod("frontend-1")], nodes: Vec::new() },
+        reasons: vec!["the SVID ended 40 min ago".to_owned()],
+        ruled_out: Vec::new(),
+        consequences: Vec::new(),
+        checks: Vec::new(),
+        not_checked: Vec::new(),
+        fixes,
+        never: Vec::new(),
+        call_at_once: None,
+    }
+}
+
+pub(super) fn plan(pods: &[&str], at: Timestamp) -> Plan {
+    let planned = |name: &&str| {
+        Operation::EvictPod(PlannedPod {
+            pod: pod(name),
+            uid: PodUid::parse(&format!("uid-{name}")).unwrap(),
+            node: None,
+            controller: "ReplicaSet/frontend".to_owned(),
+            workload: "deploy/frontend".to_owned(),
+            because: "its SVID ended".to_owned(),
+        })
+    };
+    Plan {
+        fix: FixName::RestartPod,
+        target: target(),
+        drawn_at: at,
+        operations: pods.iter().map(planned).collect(),
+        ready: (2, 2),
+        budgets: Vec::new(),
+        warnings: Vec::new(),
+        undo: "nothing to undo".to_owned(),
+        kubectl: Vec::new(),
+    }
+}
+
+/// One incident under rehearsal.
+pub(super) struct Night {
+    pub(super) now: Timestamp,
+    pub(super) policy: Policy,
+    pub(super) incident: Option<Incident>,
+    pub(super) events: Vec<Event>,
+    pub(super) waiting: Vec<NewEffect>,
+    keys: BTreeSet<String>,
+}
+
+impl Night {
+    pub(super) fn quiet() -> Self {
+        Self {
+            now: three_in_the_morning(),
+            policy: policy(),
+            incident: None,
+            events: Vec::new(),
+            waiting: Vec::new(),
+            keys: BTreeSet::new(),
+        }
+    }
+
+    /// A night on which frontend's alert has fired.
+    pub(super) fn with_an_alert() -> Self {
+        let mut night = Self::quiet();
+        night.alert("frontend-1", AlertStatus::Firing);
+        night
+    }
+
+    /// … and the verdict is an expired certificate.
+    pub(super) fn with_a_verdict() -> Self {
+        let mut night = Self::with_an_alert();
+        let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);
+        night.outcome(&Outcome::TriageFinished { run: 1, verdict: Box::new(found), evidence: None });
+        night
+    }
+
+    /// … and on-call has asked for a restart, whose plan waits for approval.
+    pub(super) fn with_a_question(pods: &[&str]) -> Self {
+        let mut night = Self::with_a_verdict();
+        night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
+        let drawn = Box::new(plan(pods, night.now));
+        night.outcome(&Outcome::PlanDrawn { fix: 1, plan: drawn });
+        night
+    }
+
+    pub(super) fn incident(&self) -> &Incident {
+        self.incident.as_ref().expect("an incident is open")
+    }
+
+    pub(super) fn sighting(fingerprint: &str, status: AlertStatus) -> AlertSighting {
+        AlertSighting {
+            key: IncidentKey("prod/web/frontend".to_owned()),
+            fingerprint: Fingerprint(fingerprint.to_owned()),
+            name: "MTLSHandshakeFailureRateHigh".to_owned(),
+            status,
+            starts_at: three_in_the_morning(),
+            cluster: "prod".to_owned(),
+            target: Some(target()),
+            pod: None,
+            labels: std::collections::BTreeMap::new(),
+            summary: None,
+        }
+    }
+
+    pub(super) fn alert(&mut self, fingerprint: &str, status: AlertStatus) -> Seen {
+        let sighting = Self::sighting(fingerprint, status);
+        self.sees(&sighting)
+    }
+
+    pub(super) fn sees(&mut self, sighting: &AlertSighting) -> Seen {
+        let policy = self.policy.clone();
+        let context = Sighted { now: self.now, policy: &policy, fresh: IncidentId(1), quiet: false };
+        let seen = sight(self.incident.as_ref(), sighting, &context);
+        match &seen {
+            Seen::Nothing => {}
+            Seen::Change(events) => self.record(events),
+            Seen::Open(events) => {
+                // Another incident: what the first one waited for is its own affair.
+                self.incident = None;
+                self.keys.clear();
+                self.waiting.clear();
+                self.events.clear();
+                self.record(events);
+            }
+        }
+        seen
+    }
+
+    pub(super) fn says(&mut self, user: &str, act: Act) -> Result<Answer, Refusal> {
+        let roles = match user {
+            "U0ONCALL" => BTreeSet::from([Role::Commander]),
+            "U0NOBODY" => BTreeSet::new(),
+            _ => BTreeSet::from([Role::Commander, Role::Approver]),
+        };
+        let actor = Actor { id: person(user), roles, as_of: self.now };
+        let command = Command { incident: IncidentId(1), actor, key: "k".to_owned(), act };
+        let (events, answer) = decide(self.incident(), &command, self.now, &self.policy)?;
+        self.record(&events);
+        Ok(answer)
+    }
+
+    pub(super) fn outcome(&mut self, outcome: &Outcome) -> Vec<Event> {
+        let events = settle(self.incident(), outcome, self.now, &self.policy);
+        self.record(&events);
+        events
+    }
+
+    fn record(&mut self, events: &[Event]) {
+        for event in events {
+            match self.incident.as_mut() {
+                None => self.incident = begin(event, self.now),
+                Some(incident) => apply(incident, event, self.now),
+            }
+            let new = effects(self.incident(), event, self.now, &self.policy);
+            for effect in new {
+                assert!(self.keys.insert(effect.key.clone()), "the key {} came twice", effect.key);
+                if let Some(slot) = &effect.slot {
+                    self.waiting.retain(|other| other.slot.as_ref() != Some(slot));
+                }
+                self.waiting.push(effect);
+            }
+            self.events.push(event.clone());
+        }
+    }
+
+    /// Lets time pass, with every timer that comes due on the way, each at its own moment.
+    pub(super) fn passes(&mut self, time: SignedDuration) {
+        let end = self.now + time;
+        while let Some((due, timer)) = self.next_timer(end) {
+            self.now = self.now.max(due);
+            self.outcome(&Outcome::Elapsed { timer, last_seen: three_in_the_morning() });
+        }
+        self.now = end;
+    }
+
+    fn next_timer(&mut self, end: Timestamp) -> Option<(Timestamp, Timer)> {
+        let is_due = |effect: &NewEffect| effect.due <= end && matches!(effect.work, Work::Timer { .. });
+        let earliest = self.waiting.iter().filter(|effect| is_due(effect)).map(|effect| effect.due).min()?;
+        let place = self
+            .waiting
+            .iter()
+            .position(|effect| effect.due == earliest && matches!(effect.work, Work::Timer { .. }))?;
+        match self.waiting.remove(place).work {
+            Work::Timer { timer } => Some((earliest, timer)),
+            _ => None,
+        }
+    }
+
+    /// The levels that were called since the list was last taken, with when, leaving out calls no longer wanted.
+    pub(super) fn takes_calls(&mut self) -> Vec<LevelNumber> {
+        let mut calls = Vec::new();
+        let incident = self.incident().clone();
+        let now = self.now;
+        self.waiting.retain(|effect| match &effect.work {
+            work @ Work::Mention { level, .. } => {
+                if still_wanted(&incident, work, now) {
+                    calls.push(*level);
+                }
+                false
+            }
+            _ => true,
+        });
+        calls
+    }
+
+    pub(super) fn writes(&self) -> usize {
+        self.waiting.iter().filter(|effect| matches!(effect.work, Work::RunStep { .. })).count()
+    }
+
+    pub(super) fn rung(&self) -> Rung {
+        *self.incident().ladder.rung().expect("a window runs")
+    }
+}
