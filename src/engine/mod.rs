@@ -1,5 +1,23 @@
 //! Inbox, dispatch of effects, clock and concurrency limits. Knows no adapter.
+//!
+//! Requests come in through the [`Inbox`], which answers after commit. The effects that decisions asked for are claimed
+//! when they are due and handed to the adapter that can perform them ([`Perform`]); what they came to is decided on and
+//! stored in one transaction with the end of the effect.
 
+mod backoff;
+mod build;
+mod crash;
+mod dispatch;
+mod finish;
+mod health;
+mod inbox;
 mod perform;
+mod storm;
 
-pub use perform::{Delivery, Done, MessageRef, Perform, PerformError, SubmitError, Task};
+pub use build::{Engine, EngineBuilder};
+pub use crash::{CrashPoint, Crasher};
+pub use health::Health;
+pub use inbox::{Accepted, Inbox};
+pub use perform::{Done, Perform, PerformError, SubmitError, Task};
+
+pub use crate::incident::{Delivery, MessageRef};

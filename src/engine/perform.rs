@@ -5,27 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
-use crate::incident::{Destination, Incident, Outcome, Refusal, Work};
-
-/// A message of ours on a platform.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessageRef {
-    /// The platform's id of the message (Slack's `ts`).
-    pub id: String,
-    /// The version of the incident that was drawn.
-    pub version: u64,
-}
-
-/// What the journal remembers of a message, by its slot: `card`, or the key of the effect that posted it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Where it is.
-    pub to: Destination,
-    /// `card` for the root message, else the key of the effect.
-    pub slot: String,
-    /// The message.
-    pub message: MessageRef,
-}
+use crate::incident::{Delivery, Incident, MessageRef, Outcome, Refusal, Work};
 
 /// One effect to perform, with all that an adapter needs to know.
 #[derive(Debug, Clone)]

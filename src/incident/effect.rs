@@ -324,6 +324,43 @@ pub enum Priority {
     Detail,
 }
 
+impl Face {
+    /// The name in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Discord => "discord",
+            Self::Page => "page",
+            Self::Terminal => "terminal",
+        }
+    }
+}
+
+impl Room {
+    /// The name in the journal and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "engine",
+            Self::Cluster => "cluster",
+            Self::Execute => "execute",
+            Self::Chat(face) => face.name(),
+            Self::Pager => "pager",
+        }
+    }
+}
+
+impl Priority {
+    /// Lower is taken first.
+    pub fn rank(self) -> i64 {
+        match self {
+            Self::Page => 0,
+            Self::Approval => 1,
+            Self::Verdict => 2,
+            Self::Detail => 3,
+        }
+    }
+}
+
 impl Work {
     /// Who performs it.
     pub fn room(&self) -> Room {

@@ -315,3 +315,52 @@ pub enum Event {
         reason: String,
     },
 }
+
+impl Event {
+    /// The name in the journal, the same as in its JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::StormGrew { .. } => "storm_grew",
+            Self::AlertFired { .. } => "alert_fired",
+            Self::AlertResolved { .. } => "alert_resolved",
+            Self::AlertsCutOff { .. } => "alerts_cut_off",
+            Self::WentStale { .. } => "went_stale",
+            Self::StillRepeated => "still_repeated",
+            Self::ClearingBegan { .. } => "clearing_began",
+            Self::ClearingEnded => "clearing_ended",
+            Self::Closed { .. } => "closed",
+            Self::Reopened => "reopened",
+            Self::TargetSet { .. } => "target_set",
+            Self::RungBegan { .. } => "rung_began",
+            Self::WindowBreached { .. } => "window_breached",
+            Self::WindowMet { .. } => "window_met",
+            Self::Reminded { .. } => "reminded",
+            Self::LevelUnreachable { .. } => "level_unreachable",
+            Self::NoticedLate { .. } => "noticed_late",
+            Self::Acknowledged { .. } => "acknowledged",
+            Self::WorkSeen { .. } => "work_seen",
+            Self::HandedTo { .. } => "handed_to",
+            Self::TriageStarted { .. } => "triage_started",
+            Self::TriageFinished { .. } => "triage_finished",
+            Self::TriageFailed { .. } => "triage_failed",
+            Self::FixProposed { .. } => "fix_proposed",
+            Self::PlanDrawn { .. } => "plan_drawn",
+            Self::VoteCounted { .. } => "vote_counted",
+            Self::FixApproved { .. } => "fix_approved",
+            Self::PlanMoved { .. } => "plan_moved",
+            Self::Sampled { .. } => "sampled",
+            Self::StepStarted { .. } => "step_started",
+            Self::StepDone { .. } => "step_done",
+            Self::ReplacementAwaited { .. } => "replacement_awaited",
+            Self::ReplacementReady { .. } => "replacement_ready",
+            Self::VerificationBegan { .. } => "verification_began",
+            Self::VerificationAsked { .. } => "verification_asked",
+            Self::FixEnded { .. } => "fix_ended",
+            Self::NoteAdded { .. } => "note_added",
+            Self::CardPosted { .. } => "card_posted",
+            Self::LevelCalled { .. } => "level_called",
+            Self::CouldNot { .. } => "could_not",
+        }
+    }
+}

@@ -179,6 +179,9 @@ pub enum Refusal {
         /// What was given.
         length: usize,
     },
+    /// The same request was refused before, in these words.
+    #[error("{0}")]
+    SaidBefore(String),
     /// Nothing of that digest is kept.
     #[error("no evidence {} is kept", .0.0)]
     NoEvidence(EvidenceDigest),

@@ -1,1 +1,45 @@
-//! The durable journal: events, effects, deliveries and evidence.
+//! The durable journal: events, effects, deliveries and evidence, in one file.
+//!
+//! One writer gathers what many callers append into one durable transaction, with a savepoint each, so that a burst of
+//! webhooks does not cost one fsync each and one conflict never fails its neighbours. Reads have connections of their
+//! own and see committed data only.
+
+mod append;
+mod chain;
+mod effects;
+mod error;
+mod open;
+mod read;
+mod writer;
+
+pub use append::{Append, Change, Finish, StoredAnswer};
+pub use chain::{Link, Verified, verify_chain};
+pub use effects::{Backlog, Claim};
+pub use error::{AppendError, JournalError};
+pub use open::Journal;
+pub use read::{StoredEvent, StoredIncident};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::incident::EvidenceDigest;
+
+/// The digest under which evidence is kept.
+pub fn digest(evidence: &[u8]) -> EvidenceDigest {
+    EvidenceDigest(hex::encode(Sha256::digest(evidence)))
+}
+
+/// The version of events and effects as this program writes them.
+pub const RECORD_VERSION: i64 = 1;
+
+/// The largest evidence that is stored: a few hundred log lines and certificates; more is a fault of the collector.
+pub const EVIDENCE_MOST: usize = 4 * 1024 * 1024;
+
+fn to_micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+fn from_micros(micros: i64) -> Timestamp {
+    // What is out of range was never written by us; the earliest moment then makes it overdue rather than lost.
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
+}

@@ -1,0 +1,40 @@
+//! How long to wait before an effect is tried again.
+
+use jiff::SignedDuration;
+
+/// The first wait; doubled at each attempt.
+const FIRST: SignedDuration = SignedDuration::from_secs(2);
+/// The longest wait: a platform that comes back is noticed within this.
+const LONGEST: SignedDuration = SignedDuration::from_mins(2);
+
+/// The wait after `attempt` (from 1) has failed: doubling, bounded, and spread by half so that many effects that failed
+/// together do not come back together. `chance` is a random byte.
+pub(super) fn wait(attempt: u32, chance: u8) -> SignedDuration {
+    let doubled = FIRST.checked_mul(1_i32.checked_shl(attempt.saturating_sub(1)).unwrap_or(i32::MAX).max(1));
+    let full = doubled.unwrap_or(LONGEST).clamp(FIRST, LONGEST);
+    full / 2 + full / 2 * i32::from(chance) / 255
+}
+
+/// A random byte; without one (the system has no randomness to give) the middle of the spread.
+pub(super) fn chance() -> u8 {
+    let mut byte = [128_u8];
+    if getrandom::fill(&mut byte).is_err() {
+        return 128;
+    }
+    byte.first().copied().unwrap_or(128)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_are_spread_and_end_at_two_minutes() {
+        assert_eq!(wait(1, 255), FIRST);
+        assert_eq!(wait(1, 0), FIRST / 2);
+        assert_eq!(wait(3, 255), SignedDuration::from_secs(8));
+        for attempt in [10, 31, 32, 33, 1000, u32::MAX] {
+            assert_eq!(wait(attempt, 255), LONGEST, "{attempt}");
+        }
+    }
+}

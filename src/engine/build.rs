@@ -1,0 +1,182 @@
+//! Puts an engine together, starts it and stops it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use tokio::sync::broadcast;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Crasher, Health, Inbox, Perform, dispatch, health,
+    storm::{self, Storm},
+};
+use crate::{
+    clock::Clock,
+    incident::{IncidentId, Policy, Room},
+    journal::{Journal, JournalError},
+};
+
+/// How many changes a face that shows incidents live may be behind before it reads them all again.
+const CHANGES_KEPT: usize = 1024;
+
+/// What all parts of a running engine share.
+pub(super) struct Shared {
+    pub(super) journal: Journal,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) cluster: String,
+    pub(super) performers: BTreeMap<Room, Arc<dyn Perform>>,
+    pub(super) changes: broadcast::Sender<IncidentId>,
+    pub(super) storm: Storm,
+    pub(super) crasher: Option<Crasher>,
+    policy: RwLock<Policy>,
+}
+
+impl Shared {
+    /// The rules in force.
+    pub(super) fn policy(&self) -> Policy {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn announce<'a>(&self, ids: impl IntoIterator<Item = &'a IncidentId>) {
+        for id in ids {
+            // Nobody may be listening; the journal has it.
+            drop(self.changes.send(*id));
+        }
+    }
+}
+
+/// Puts an engine together.
+pub struct EngineBuilder {
+    journal: Journal,
+    clock: Arc<dyn Clock>,
+    cluster: String,
+    policy: Policy,
+    performers: BTreeMap<Room, Arc<dyn Perform>>,
+    crasher: Option<Crasher>,
+}
+
+impl EngineBuilder {
+    /// Names who performs the work of a room. Work of a room that nobody performs stays due and is reported.
+    pub fn performer(mut self, room: Room, performer: Arc<dyn Perform>) -> Self {
+        self.performers.insert(room, performer);
+        self
+    }
+
+    /// Calls `crasher` at every crash point. For tests of kill -9.
+    pub fn crasher(mut self, crasher: Crasher) -> Self {
+        self.crasher = Some(crasher);
+        self
+    }
+
+    /// The inbox and the engine. Nothing is dispatched before [`Engine::run`].
+    pub async fn build(self) -> Result<Engine, JournalError> {
+        let storm = Storm::default();
+        let minute_ago = self.clock.now() - SignedDuration::from_mins(1);
+        for at in self.journal.openings(minute_ago).await?.0 {
+            storm.opened(at, 1);
+        }
+        let shared = Arc::new(Shared {
+            journal: self.journal,
+            clock: self.clock,
+            cluster: self.cluster,
+            performers: self.performers,
+            changes: broadcast::Sender::new(CHANGES_KEPT),
+            storm,
+            crasher: self.crasher,
+            policy: RwLock::new(self.policy),
+        });
+        Ok(Engine { shared, stop: CancellationToken::new(), tasks: TaskTracker::new() })
+    }
+}
+
+/// A running engine.
+pub struct Engine {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Engine {
+    /// Begins to put an engine together. `cluster` is the name of this cluster, for the incident of a storm.
+    pub fn builder(journal: Journal, clock: Arc<dyn Clock>, cluster: &str, policy: Policy) -> EngineBuilder {
+        let cluster = cluster.to_owned();
+        EngineBuilder { journal, clock, cluster, policy, performers: BTreeMap::new(), crasher: None }
+    }
+
+    /// Where requests come in.
+    pub fn inbox(&self) -> Inbox {
+        Inbox(self.shared.clone())
+    }
+
+    /// Starts to dispatch effects.
+    pub fn start(&self) {
+        for task in dispatch::Room::each(&self.shared) {
+            self.tasks.spawn(task.run(self.stop.clone()));
+        }
+        for endless in [Background::Storm, Background::Health] {
+            let (shared, stop) = (self.shared.clone(), self.stop.clone());
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = endless.run(shared) => {}
+                }
+            });
+        }
+        self.tasks.close();
+    }
+
+    /// Stops: claims nothing more, lets what is being performed finish within `within`, and hands the rest back.
+    pub async fn stop(&self, within: Duration) {
+        self.stop.cancel();
+        if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some effects did not finish in time; they are done again after the next start");
+        }
+    }
+
+    /// Puts other rules in force. Incidents that are open keep their own ladder.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.shared.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// What waits, and for how long.
+    pub async fn health(&self) -> Result<Health, JournalError> {
+        health::look(&self.shared).await
+    }
+
+    /// Returns once nothing is due at the clock's time and nothing is being performed. For tests on a virtual clock.
+    pub async fn settled(&self) -> Result<(), JournalError> {
+        let mut changes = self.shared.journal.changes();
+        loop {
+            changes.borrow_and_update();
+            if self.shared.journal.unfinished(self.shared.clock.now()).await? == 0 {
+                return Ok(());
+            }
+            // The sender lives in the journal that we hold, so this cannot fail.
+            drop(changes.changed().await);
+        }
+    }
+
+    /// When the next effect is due.
+    pub async fn next_due(&self) -> Result<Option<jiff::Timestamp>, JournalError> {
+        self.shared.journal.next_due().await
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Background {
+    Storm,
+    Health,
+}
+
+impl Background {
+    async fn run(self, shared: Arc<Shared>) {
+        match self {
+            Self::Storm => storm::watch(shared).await,
+            Self::Health => health::watch(shared).await,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Claims due effects, room by room, and has them performed within the room's concurrency limit.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{CrashPoint, Done, Perform, PerformError, Task, build::Shared, finish};
+use crate::{
+    incident::{self, Face, Outcome, Work, still_wanted},
+    journal::{Claim, JournalError},
+};
+
+/// No effect takes longer than this; long waits are short polls that schedule the next one.
+pub(super) const HARD_LIMIT: Duration = Duration::from_secs(30);
+/// A claim ends this long after the hard limit, and nobody renews it.
+const CLAIM_LASTS: SignedDuration = SignedDuration::from_secs(40);
+/// How long a room waits before it looks again after the journal could not be read.
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+
+/// One room's queue.
+pub(super) struct Room {
+    shared: Arc<Shared>,
+    room: incident::Room,
+    most_at_once: u32,
+}
+
+/// How many effects of a room run at once: diagnostics are bounded for the API server's sake, writes go one by one, and
+/// chat platforms take about one message a second and channel anyway.
+fn limit(room: incident::Room) -> u32 {
+    match room {
+        incident::Room::Engine => 16,
+        incident::Room::Execute => 1,
+        incident::Room::Cluster | incident::Room::Chat(_) | incident::Room::Pager => 4,
+    }
+}
+
+impl Room {
+    pub(super) fn each(shared: &Arc<Shared>) -> impl Iterator<Item = Self> {
+        use incident::Room as Of;
+        let faces = [Face::Slack, Face::Discord, Face::Page, Face::Terminal].map(Of::Chat);
+        [Of::Engine, Of::Cluster, Of::Execute, Of::Pager]
+            .into_iter()
+            .chain(faces)
+            .filter(|room| *room == Of::Engine || shared.performers.contains_key(room))
+            .map(|room| Self { shared: shared.clone(), room, most_at_once: limit(room) })
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    /// Dispatches until it is stopped; then what runs finishes.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let slots = Arc::new(Semaphore::new(usize::try_from(self.most_at_once).unwrap_or(1)));
+        let mut running = JoinSet::new();
+        let mut changes = self.shared.journal.changes();
+        while !stop.is_cancelled() {
+            changes.borrow_and_update();
+            let free = u32::try_from(slots.available_permits()).unwrap_or(0);
+            let claimed = if free > 0 { self.claim(free).await } else { Vec::new() };
+            let found = !claimed.is_empty();
+            for claim in claimed {
+                let Ok(slot) = slots.clone().acquire_owned().await else { return };
+                let shared = self.shared.clone();
+                running.spawn(async move {
+                    one(&shared, claim).await;
+                    drop(slot);
+                });
+            }
+            if found {
+                continue;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.until_due(slots.available_permits() > 0) => {}
+                _ = changes.changed() => {}
+                Some(_) = running.join_next() => {}
+            }
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    async fn claim(&self, most: u32) -> Vec<Claim> {
+        let now = self.shared.clock.now();
+        match self.shared.journal.claim(self.room, now, now + CLAIM_LASTS, most).await {
+            Ok(claims) => claims,
+            Err(error) => {
+                tracing::error!(room = self.room.name(), %error, "due effects could not be claimed");
+                tokio::time::sleep(AFTER_TROUBLE).await;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Waits until something of this room is due; for ever when nothing is, since a change wakes the room.
+    async fn until_due(&self, has_slot: bool) {
+        if !has_slot {
+            return std::future::pending().await;
+        }
+        match self.shared.journal.next_due_of(self.room).await {
+            Ok(Some(due)) => {
+                let now = self.shared.clock.now();
+                if due <= now {
+                    // Due and not claimable: another edit of the same message is under way; its end is a change.
+                    return std::future::pending().await;
+                }
+                self.shared.clock.sleep_until(due).await;
+            }
+            Ok(None) => std::future::pending().await,
+            Err(error) => {
+                tracing::error!(%error, "the journal could not be read");
+                tokio::time::sleep(AFTER_TROUBLE).await;
+            }
+        }
+    }
+}
+
+/// Performs one claimed effect and stores what it came to.
+async fn one(shared: &Shared, claim: Claim) {
+    let span = tracing::info_span!("effect", incident = %claim.incident, key = %claim.key, attempt = claim.attempt);
+    async {
+        crash(shared, CrashPoint::Claimed, &claim.work);
+        let result = perform(shared, &claim).await;
+        crash(shared, CrashPoint::ActedNotRecorded, &claim.work);
+        if let Err(error) = &result {
+            tracing::warn!(%error, "an effect was not performed");
+        }
+        finish::finish(shared, &claim, result).await;
+        crash(shared, CrashPoint::Recorded, &claim.work);
+    }
+    .instrument(span)
+    .await;
+}
+
+fn crash(shared: &Shared, point: CrashPoint, work: &Work) {
+    if let Some(crasher) = &shared.crasher {
+        crasher(point, work);
+    }
+}
+
+fn unreadable(error: &JournalError) -> PerformError {
+    PerformError::Again { reason: error.to_string(), after: None }
+}
+
+async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
+    let stored = shared.journal.incident(claim.incident).await.map_err(|error| unreadable(&error))?;
+    let Some(stored) = stored else { return Ok(Outcome::NoLongerWanted.into()) };
+    let now = shared.clock.now();
+    if !still_wanted(&stored.incident, &claim.work, now) {
+        return Ok(Outcome::NoLongerWanted.into());
+    }
+    if let Work::Timer { timer } = &claim.work {
+        return Ok(Outcome::Elapsed { timer: timer.clone(), last_seen: stored.last_seen }.into());
+    }
+    if let Work::RunStep { step, .. } = &claim.work {
+        finish::take_lock(shared, &stored.incident, *step).await?;
+    }
+    let root = root_message(shared, claim).await?;
+    let room = claim.work.room();
+    let Some(performer) = shared.performers.get(&room) else {
+        return Err(PerformError::Again {
+            reason: format!("nobody performs the work of {}", room.name()),
+            after: None,
+        });
+    };
+    let task = Task {
+        key: claim.key.clone(),
+        work: claim.work.clone(),
+        incident: Arc::new(stored.incident),
+        attempt: claim.attempt,
+        root,
+    };
+    within_the_limit(performer.as_ref(), task).await
+}
+
+async fn root_message(shared: &Shared, claim: &Claim) -> Result<Option<super::MessageRef>, PerformError> {
+    let to = match &claim.work {
+        Work::DrawCard { to } | Work::Post { to, .. } | Work::Mention { to, .. } => to,
+        _ => return Ok(None),
+    };
+    shared.journal.message(claim.incident, to, "card").await.map_err(|error| unreadable(&error))
+}
+
+async fn within_the_limit(performer: &dyn Perform, task: Task) -> Result<Done, PerformError> {
+    match tokio::time::timeout(HARD_LIMIT, performer.perform(task)).await {
+        Ok(result) => result,
+        Err(_) => Err(PerformError::Again {
+            reason: format!("it took longer than {} s and was given up", HARD_LIMIT.as_secs()),
+            after: None,
+        }),
+    }
+}
+
+/// Whether `due` lies so far back at `now` that somebody should hear of it.
+pub(super) fn is_overdue(due: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(due) > SignedDuration::from_secs(60)
+}

@@ -1,0 +1,112 @@
+//! Stores what an effect came to: its events, what they ask for, and its end, in one transaction.
+
+use super::{Done, PerformError, backoff, build::Shared};
+use crate::{
+    incident::{Incident, Outcome, Work, settle},
+    journal::{Append, AppendError, Claim, Finish},
+};
+
+/// How often an outcome is decided on again when its incident has moved meanwhile.
+const DECIDED_AGAIN_MOST: usize = 50;
+
+/// After so many attempts an effect is dead, unless it never dies: some ten minutes of backoff.
+fn attempts_most(work: &Work) -> u32 {
+    match work {
+        Work::Triage { .. } | Work::DrawPlan { .. } => 3,
+        Work::PollReplacement { .. } | Work::Sample { .. } => 4,
+        Work::RunStep { .. } => 8,
+        Work::Post { .. } => 10,
+        Work::Timer { .. } | Work::DrawCard { .. } | Work::Mention { .. } | Work::CallPager { .. } => u32::MAX,
+    }
+}
+
+/// How an attempt ended, decided.
+enum Ending {
+    Fact(Box<Done>),
+    Again { finish: Finish },
+    Dead { reason: String },
+}
+
+pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, PerformError>) {
+    let ending = decide_ending(shared, claim, result);
+    for _ in 0..DECIDED_AGAIN_MOST {
+        let append = match append_of(shared, claim, &ending).await {
+            Ok(append) => append,
+            Err(error) => {
+                tracing::error!(%error, "what an effect came to could not be decided on; its claim runs out");
+                return;
+            }
+        };
+        match shared.journal.append(append).await {
+            Ok(()) => return shared.announce([&claim.incident]),
+            Err(AppendError::Conflict) => {}
+            Err(AppendError::Locked(what)) => {
+                tracing::warn!(what, "the claim of an effect ran out before it ended; it is done again");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "what an effect came to could not be stored; its claim runs out");
+                return;
+            }
+        }
+    }
+    tracing::error!("an incident moved so often that an outcome could not be stored; its claim runs out");
+}
+
+fn decide_ending(shared: &Shared, claim: &Claim, result: Result<Done, PerformError>) -> Ending {
+    match result {
+        Ok(done) => Ending::Fact(Box::new(done)),
+        Err(PerformError::Never { reason }) => Ending::Dead { reason },
+        Err(PerformError::Again { reason, after }) => {
+            let may_try_again = claim.work.never_dies() || claim.attempt < attempts_most(&claim.work);
+            if !may_try_again {
+                return Ending::Dead { reason };
+            }
+            let own = backoff::wait(claim.attempt, backoff::chance());
+            let wait = after.map_or(own, |asked| asked.max(own));
+            Ending::Again { finish: Finish::Again { due: shared.clock.now() + wait, error: reason } }
+        }
+    }
+}
+
+async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Append, crate::journal::JournalError> {
+    let (outcome, finish) = match ending {
+        Ending::Again { finish } => {
+            return Ok(Append { finish: Some((claim.row, finish.clone())), ..Append::default() });
+        }
+        Ending::Fact(done) => (done.outcome.clone(), Finish::Done),
+        Ending::Dead { reason } => (
+            Outcome::Died { work: Box::new(claim.work.clone()), reason: reason.clone() },
+            Finish::Dead { error: reason.clone() },
+        ),
+    };
+    let mut append = Append { finish: Some((claim.row, finish)), ..Append::default() };
+    if let Ending::Fact(done) = ending {
+        append.delivery = done.delivery.clone().map(|delivery| (claim.incident, delivery));
+        append.evidence = done.evidence.clone().map(|body| (claim.incident, crate::journal::digest(&body), body));
+    }
+    let Some(stored) = shared.journal.incident(claim.incident).await? else { return Ok(append) };
+    let now = shared.clock.now();
+    append.unlock = lock_of(&stored.incident, &claim.work);
+    let events = settle(&stored.incident, &outcome, now, &shared.policy());
+    if !events.is_empty() {
+        append.changes.push(shared.change(stored.incident, events, now));
+    }
+    Ok(append)
+}
+
+fn lock_of(incident: &Incident, work: &Work) -> Option<String> {
+    let Work::RunStep { step, .. } = work else { return None };
+    let plan = incident.fix.as_ref()?.plan.as_ref()?;
+    plan.operations.get(usize::try_from(*step).ok()?).map(crate::remediation::Operation::lock)
+}
+
+/// Takes the lock on the object that a step changes, across incidents.
+pub(super) async fn take_lock(shared: &Shared, incident: &Incident, step: u32) -> Result<(), PerformError> {
+    let Some(fix) = &incident.fix else { return Ok(()) };
+    let operation = fix.plan.as_ref().and_then(|plan| plan.operations.get(usize::try_from(step).ok()?));
+    let Some(operation) = operation else { return Ok(()) };
+    let append = Append { lock: Some((operation.lock(), incident.id, fix.number)), ..Append::default() };
+    let again = |error: AppendError| PerformError::Again { reason: error.to_string(), after: None };
+    shared.journal.append(append).await.map_err(again)
+}

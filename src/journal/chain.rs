@@ -1,0 +1,75 @@
+//! The hash chain of an incident's events: SHA-256 over the link before and the stored bytes, so that nothing in the
+//! middle of a night can be changed, taken out or put in without being found.
+
+use sha2::{Digest, Sha256};
+use sqlx::SqliteConnection;
+
+use crate::incident::IncidentId;
+
+/// One stored event, as the chain sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its place, from 1.
+    pub seq: i64,
+    /// When, in microseconds.
+    pub at: i64,
+    /// The stored bytes.
+    pub body: Vec<u8>,
+    /// The hash before.
+    pub previous: Vec<u8>,
+    /// Its hash.
+    pub hash: Vec<u8>,
+}
+
+/// What verifying a chain found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verified {
+    /// It holds; the hash of its last event, to be compared with an anchored one.
+    Holds {
+        /// How many events.
+        events: usize,
+        /// In hexadecimal.
+        head: String,
+    },
+    /// It is broken at this event.
+    BrokenAt {
+        /// Its place, from 1.
+        seq: i64,
+    },
+}
+
+/// The link of the event at `seq`.
+pub(super) fn link(previous: &[u8], incident: i64, seq: i64, at: i64, body: &[u8]) -> Vec<u8> {
+    let mut hasher = Sha256::new();
+    hasher.update(previous);
+    hasher.update(incident.to_be_bytes());
+    hasher.update(seq.to_be_bytes());
+    hasher.update(at.to_be_bytes());
+    hasher.update(body);
+    hasher.finalize().to_vec()
+}
+
+/// The hash of the event at `seq`; of nothing for a new incident.
+pub(super) async fn head(db: &mut SqliteConnection, incident: i64, seq: u64) -> Result<Vec<u8>, sqlx::Error> {
+    if seq == 0 {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar("SELECT hash FROM events WHERE incident = ? AND seq = ?")
+        .bind(incident)
+        .bind(i64::try_from(seq).unwrap_or(i64::MAX))
+        .fetch_one(db)
+        .await
+}
+
+/// Verifies the events of one incident, in order.
+pub fn verify_chain(incident: IncidentId, links: &[Link]) -> Verified {
+    let mut previous = Vec::new();
+    for (expected, one) in (1_i64..).zip(links) {
+        let hash = link(&previous, i64::from(incident.0), one.seq, one.at, &one.body);
+        if one.seq != expected || one.previous != previous || one.hash != hash {
+            return Verified::BrokenAt { seq: expected };
+        }
+        previous = hash;
+    }
+    Verified::Holds { events: links.len(), head: hex::encode(previous) }
+}

@@ -1,0 +1,78 @@
+//! What can go wrong with the journal, and what to do about it.
+
+use std::path::PathBuf;
+
+/// The journal could not be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file could not be opened.
+    #[error("the journal {path} could not be opened: check that the folder exists and may be written")]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Another process has it.
+    #[error("the journal {0} is in use by another mtls-medic: stop that one first")]
+    InUse(PathBuf),
+    /// The lock file could not be made.
+    #[error("the lock file {path} could not be made: check that the folder exists and may be written")]
+    Lock {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It was written by a newer version of this program.
+    #[error(
+        "the journal was written by a newer mtls-medic: start that version, or restore an older copy of the journal"
+    )]
+    Newer,
+    /// The schema could not be brought up to date.
+    #[error("the schema of the journal could not be brought up to date")]
+    Migrate(#[source] Box<sqlx::migrate::MigrateError>),
+    /// A statement failed.
+    #[error("the journal could not be read or written")]
+    Sql(#[from] sqlx::Error),
+    /// A stored record cannot be understood.
+    #[error("a {what} in the journal cannot be read: it was written by another version, or damaged")]
+    Record {
+        /// Event, effect, state or answer.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A stored record is of a version that this program does not know.
+    #[error(
+        "a {what} in the journal has version {version}, and this program knows up to {known}: use a newer mtls-medic"
+    )]
+    RecordVersion {
+        /// Event or effect.
+        what: &'static str,
+        /// What was found.
+        version: i64,
+        /// The newest that is known.
+        known: i64,
+    },
+}
+
+/// Something could not be appended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The incident has moved since it was read: read again and decide again.
+    #[error("the incident has changed meanwhile")]
+    Conflict,
+    /// The object is held by a step of another incident.
+    #[error("{0} is being changed by a fix of another incident")]
+    Locked(String),
+    /// It could not be stored.
+    #[error("{0}")]
+    NotStored(String),
+    /// Too much is waiting already.
+    #[error("too much is waiting to be stored")]
+    Busy,
+}

@@ -1,0 +1,87 @@
+//! Opens the journal: one file, WAL, `synchronous=FULL`, and nobody else in it.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions, SqlitePool,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::{mpsc, watch};
+
+use super::{JournalError, writer};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/migrations");
+
+/// Connections for reading; a card, a claim and a few webhooks at once.
+const READERS: u32 = 4;
+/// How long a connection waits for the file before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The journal. Cheap to clone.
+#[derive(Clone)]
+pub struct Journal {
+    pub(super) readers: SqlitePool,
+    pub(super) writer: mpsc::Sender<writer::Job>,
+    pub(super) changed: watch::Sender<u64>,
+    pub(super) newest_id: Arc<AtomicU32>,
+    _lock: Arc<File>,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, makes it if it is not there, and brings its schema up to date.
+    pub async fn open(path: &Path) -> Result<Self, JournalError> {
+        let lock = lock(path)?;
+        let failed = |source| JournalError::Open { path: path.to_owned(), source };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let mut connection = options.connect().await.map_err(failed)?;
+        MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| match error {
+            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => JournalError::Newer,
+            other => JournalError::Migrate(Box::new(other)),
+        })?;
+        let newest: i64 =
+            sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM incidents").fetch_one(&mut connection).await?;
+        // Nobody else is in the file (the lock says so): what is claimed was claimed by a process that is gone.
+        sqlx::query("UPDATE effects SET state = 'due', claimed_until = NULL WHERE state = 'claimed'")
+            .execute(&mut connection)
+            .await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(failed)?;
+        let changed = watch::Sender::new(0);
+        Ok(Self {
+            readers,
+            writer: writer::start(connection, changed.clone()),
+            changed,
+            newest_id: Arc::new(AtomicU32::new(u32::try_from(newest).unwrap_or(0))),
+            _lock: Arc::new(lock),
+        })
+    }
+}
+
+/// Takes the lock file beside the journal; it is given back when the process ends, however it ends.
+fn lock(path: &Path) -> Result<File, JournalError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let failed = |source| JournalError::Lock { path: lock_path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::InUse(path.to_owned())),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

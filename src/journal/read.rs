@@ -1,0 +1,194 @@
+//! Reading: incidents, events, messages, answers and evidence, as committed.
+
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{Journal, JournalError, Link, RECORD_VERSION, StoredAnswer, from_micros, to_micros};
+use crate::incident::{Destination, Event, EvidenceDigest, Incident, IncidentId, IncidentKey, MessageRef};
+
+/// An incident with the column that is no event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredIncident {
+    /// Its state.
+    pub incident: Incident,
+    /// When its source last said that it fires.
+    pub last_seen: Timestamp,
+}
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its place, from 1.
+    pub seq: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub event: Event,
+}
+
+fn record<T: serde::de::DeserializeOwned>(what: &'static str, text: &[u8]) -> Result<T, JournalError> {
+    serde_json::from_slice(text).map_err(|source| JournalError::Record { what, source })
+}
+
+fn stored(row: &SqliteRow) -> Result<StoredIncident, JournalError> {
+    let state: String = row.try_get("state")?;
+    Ok(StoredIncident {
+        incident: record("state", state.as_bytes())?,
+        last_seen: from_micros(row.try_get("last_seen")?),
+    })
+}
+
+impl Journal {
+    /// The name that a new incident would get.
+    pub fn fresh_id(&self) -> IncidentId {
+        IncidentId(self.newest_id.fetch_add(1, Ordering::Relaxed).saturating_add(1))
+    }
+
+    /// One incident.
+    pub async fn incident(&self, id: IncidentId) -> Result<Option<StoredIncident>, JournalError> {
+        let row = sqlx::query("SELECT state, last_seen FROM incidents WHERE id = ?")
+            .bind(i64::from(id.0))
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    /// The newest incident of a key, open or closed.
+    pub async fn newest_of(&self, key: &IncidentKey) -> Result<Option<StoredIncident>, JournalError> {
+        let row = sqlx::query("SELECT state, last_seen FROM incidents WHERE key = ? ORDER BY id DESC LIMIT 1")
+            .bind(&key.0)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    /// The incidents that are not closed, newest first, at most `most`.
+    pub async fn live(&self, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
+        let rows =
+            sqlx::query("SELECT state, last_seen FROM incidents WHERE life <> 'closed' ORDER BY id DESC LIMIT ?")
+                .bind(i64::from(most))
+                .fetch_all(&self.readers)
+                .await?;
+        rows.iter().map(stored).collect()
+    }
+
+    /// The newest incidents of any life, newest first, at most `most`.
+    pub async fn newest(&self, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
+        let rows = sqlx::query("SELECT state, last_seen FROM incidents ORDER BY id DESC LIMIT ?")
+            .bind(i64::from(most))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(stored).collect()
+    }
+
+    /// The incidents, not closed, that were seen in a group of Alertmanager.
+    pub async fn live_in_group(&self, group_key: &str) -> Result<Vec<StoredIncident>, JournalError> {
+        let rows = sqlx::query(
+            "SELECT state, last_seen FROM incidents JOIN groups ON groups.incident = incidents.id \
+             WHERE group_key = ? AND life <> 'closed'",
+        )
+        .bind(group_key)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(stored).collect()
+    }
+
+    /// How many incidents have opened since `since`, and how many live ones opened within a storm.
+    pub async fn openings(&self, since: Timestamp) -> Result<(Vec<Timestamp>, u32), JournalError> {
+        let opened: Vec<i64> =
+            sqlx::query_scalar("SELECT opened_at FROM incidents WHERE opened_at >= ? ORDER BY opened_at")
+                .bind(to_micros(since))
+                .fetch_all(&self.readers)
+                .await?;
+        let quiet: i64 = sqlx::query_scalar("SELECT count(*) FROM incidents WHERE quiet AND life <> 'closed'")
+            .fetch_one(&self.readers)
+            .await?;
+        Ok((opened.into_iter().map(from_micros).collect(), u32::try_from(quiet).unwrap_or(u32::MAX)))
+    }
+
+    /// The events of an incident, in order.
+    pub async fn events(&self, id: IncidentId) -> Result<Vec<StoredEvent>, JournalError> {
+        let rows = sqlx::query("SELECT seq, at, version, body FROM events WHERE incident = ? ORDER BY seq")
+            .bind(i64::from(id.0))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(read_event).collect()
+    }
+
+    /// The chain of an incident's events, as stored.
+    pub async fn links(&self, id: IncidentId) -> Result<Vec<Link>, JournalError> {
+        let rows = sqlx::query("SELECT seq, at, body, previous, hash FROM events WHERE incident = ? ORDER BY seq")
+            .bind(i64::from(id.0))
+            .fetch_all(&self.readers)
+            .await?;
+        let link = |row: &SqliteRow| -> Result<Link, sqlx::Error> {
+            Ok(Link {
+                seq: row.try_get("seq")?,
+                at: row.try_get("at")?,
+                body: row.try_get("body")?,
+                previous: row.try_get("previous")?,
+                hash: row.try_get("hash")?,
+            })
+        };
+        Ok(rows.iter().map(link).collect::<Result<_, _>>()?)
+    }
+
+    /// Our message in a channel, by slot.
+    pub async fn message(
+        &self,
+        id: IncidentId,
+        to: &Destination,
+        slot: &str,
+    ) -> Result<Option<MessageRef>, JournalError> {
+        let row: Option<(String, i64)> = sqlx::query_as(
+            "SELECT message, version FROM deliveries WHERE incident = ? AND face = ? AND channel = ? AND slot = ?",
+        )
+        .bind(i64::from(id.0))
+        .bind(to.face.name())
+        .bind(&to.channel)
+        .bind(slot)
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(row.map(|(id, version)| MessageRef { id, version: u64::try_from(version).unwrap_or(0) }))
+    }
+
+    /// The incident whose root or thread message this is.
+    pub async fn incident_of_message(&self, channel: &str, message: &str) -> Result<Option<IncidentId>, JournalError> {
+        let id: Option<i64> =
+            sqlx::query_scalar("SELECT incident FROM deliveries WHERE channel = ? AND message = ? LIMIT 1")
+                .bind(channel)
+                .bind(message)
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(id.and_then(|id| u32::try_from(id).ok()).map(IncidentId))
+    }
+
+    /// The answer that a request with this key got, if it was seen before.
+    pub async fn answer(&self, key: &str) -> Result<Option<StoredAnswer>, JournalError> {
+        let text: Option<String> = sqlx::query_scalar("SELECT answer FROM requests WHERE key = ?")
+            .bind(key)
+            .fetch_optional(&self.readers)
+            .await?;
+        text.map(|text| record("answer", text.as_bytes())).transpose()
+    }
+
+    /// Stored evidence.
+    pub async fn evidence(&self, digest: &EvidenceDigest) -> Result<Option<Vec<u8>>, JournalError> {
+        let body = sqlx::query_scalar("SELECT body FROM evidence WHERE digest = ?")
+            .bind(&digest.0)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(body)
+    }
+}
+
+fn read_event(row: &SqliteRow) -> Result<StoredEvent, JournalError> {
+    let version: i64 = row.try_get("version")?;
+    if version > RECORD_VERSION {
+        return Err(JournalError::RecordVersion { what: "event", version, known: RECORD_VERSION });
+    }
+    let body: Vec<u8> = row.try_get("body")?;
+    Ok(StoredEvent { seq: row.try_get("seq")?, at: from_micros(row.try_get("at")?), event: record("event", &body)? })
+}
