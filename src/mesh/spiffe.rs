@@ -155,9 +155,22 @@ mod tests {
     #[test]
     fn ids_that_the_specification_forbids_are_refused() {
         let bad = [
-            "", "https://td/x", "spiffe://", "spiffe:///x", "spiffe://TD/x", "spiffe://td/", "spiffe://td/x/",
-            "spiffe://td//x", "spiffe://td/./x", "spiffe://td/../x", "spiffe://td:80/x", "spiffe://u@td/x",
-            "spiffe://td/x?q", "spiffe://td/x#f", "spiffe://td/%41", "SPIFFE://td/x",
+            "",
+            "https://td/x",
+            "spiffe://",
+            "spiffe:///x",
+            "spiffe://TD/x",
+            "spiffe://td/",
+            "spiffe://td/x/",
+            "spiffe://td//x",
+            "spiffe://td/./x",
+            "spiffe://td/../x",
+            "spiffe://td:80/x",
+            "spiffe://u@td/x",
+            "spiffe://td/x?q",
+            "spiffe://td/x#f",
+            "spiffe://td/%41",
+            "SPIFFE://td/x",
         ];
         for id in bad {
             assert!(SpiffeId::parse(id).is_err(), "{id}");
