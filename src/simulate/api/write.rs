@@ -39,6 +39,14 @@ impl Preconditions {
         Self { uid: text("uid"), version: text("resourceVersion") }
     }
 
+    /// As [`Self::hold`], for a change: an old version is refused in the words that people search for.
+    fn still_current(&self, target: &Target, object: &Value) -> Result<(), Failure> {
+        let newer = "the object has been modified; please apply your changes to the latest version and try again";
+        let uid = Self { uid: self.uid.clone(), version: None };
+        uid.hold(target, object)?;
+        self.hold(target, object).map_err(|_| Failure::conflict(target, newer))
+    }
+
     /// Compares with the object as it is.
     pub(super) fn hold(&self, target: &Target, object: &Value) -> Result<(), Failure> {
         let check = |what: &str, wanted: Option<&String>, actual: &str| match wanted {
@@ -168,10 +176,7 @@ fn change(
     let stored = api.store.transaction(|objects| {
         let old =
             objects.get(target.kind, target.namespace.as_deref(), name).ok_or_else(|| Failure::not_found(target))?;
-        let newer = "the object has been modified; please apply your changes to the latest version and try again";
-        preconditions
-            .hold(target, &old)
-            .map_err(|failure| if preconditions.uid.is_none() { Failure::conflict(target, newer) } else { failure })?;
+        preconditions.still_current(target, &old)?;
         let mut new = old.as_ref().clone();
         work(&mut new);
         settle(target, &old, &mut new)?;
