@@ -6,7 +6,7 @@ use super::path::Target;
 use crate::simulate::store::{Facts, Kind, api_version};
 
 /// The version reported: a current minor, since some kubectl packages pick a bundled kubectl by it.
-const MAJOR_MINOR: (&str, &str) = ("1", "35");
+const MAJOR_MINOR: (&str, &str) = ("1", "36");
 /// Not a resource of the store, but discovered like one.
 const REVIEWS: &str = "authorization.k8s.io";
 

@@ -115,10 +115,10 @@ fn unreadable(error: &Unreachable, container: &Container, previous: bool) -> Fai
     let (name, pod) = (&container.name, &container.pod.name);
     match error {
         _ if previous => {
-            Failure::bad_request(format!("previous terminated container {name:?} in pod {pod:?} not found"))
+            Failure::bad_request(format!("previous terminated container {name:?} in pod \"{pod}\" not found"))
         }
         Unreachable::NotRunning(_) => {
-            Failure::bad_request(format!("container {name:?} in pod {pod:?} is waiting to start: ContainerCreating"))
+            Failure::bad_request(format!("container {name:?} in pod \"{pod}\" is waiting to start: ContainerCreating"))
         }
         other => Failure::internal(other),
     }
