@@ -2,7 +2,7 @@
 
 use axum::{
     body::{Body, Bytes},
-    http::{Response, StatusCode},
+    http::{HeaderMap, Response, StatusCode},
 };
 use serde_json::{Value, json};
 
@@ -10,16 +10,23 @@ use super::{
     Api,
     disruption::{budgets_of, count, is_ready},
     path::Target,
+    protobuf,
     query::Query,
     status::{Failure, answer, success},
-    write::{Preconditions, options_dry_run, parse},
+    write::{Preconditions, options_dry_run, read},
 };
 use crate::simulate::store::{Kind, Transaction, field};
 
 /// POST `pods/NAME/eviction`. Budgets are counted from the pods at this very moment, not from their status.
-pub(super) fn evict(api: &Api, target: &Target, query: &Query, body: &Bytes) -> Result<Response<Body>, Failure> {
+pub(super) fn evict(
+    api: &Api,
+    target: &Target,
+    query: &Query,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Response<Body>, Failure> {
     let (Kind::Pod, Some(name)) = (target.kind, target.name.as_deref()) else { return Err(Failure::not_allowed()) };
-    let eviction = parse(body)?;
+    let eviction = read(headers, body, protobuf::eviction)?;
     let named = field(&eviction, "name");
     if !named.is_empty() && named != name {
         return Err(Failure::bad_request(format!("name in URL does not match name in Eviction object: {named:?}")));
@@ -56,7 +63,7 @@ fn ask_budgets(objects: &Transaction<'_>, pod: &Value) -> Result<(), Failure> {
         _ => {
             let why =
                 "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
-            return Err(Failure::internal(why));
+            return Err(Failure::injected(500, why));
         }
     };
     let counted = count(objects, budget);

@@ -32,14 +32,18 @@ struct Job {
     stdout: bool,
     /// The channel for standard error; on a terminal there is one stream for both.
     stderr: Option<u8>,
+    /// Whether the client learns how the command ended; not so when that is injected as a fault.
+    whole: bool,
 }
 
-/// Checks what can be checked before the upgrade, then runs the command on the open connection.
+/// Checks what can be checked before the upgrade, then runs the command on the open connection. Unless `whole`, the
+/// connection closes without a status, as when a kubelet dies: clients must not take that for a success.
 pub(super) async fn exec(
     api: &Arc<Api>,
     target: Target,
     query: &Query,
     parts: &mut Parts,
+    whole: bool,
 ) -> Result<Response<Body>, Failure> {
     let container = choose(api, &target, query)?;
     let phase = container.object.pointer("/status/phase").and_then(Value::as_str).unwrap_or_default();
@@ -53,7 +57,7 @@ pub(super) async fn exec(
     }
     let [stdin, stdout, stderr, tty] = ["stdin", "stdout", "stderr", "tty"].map(|name| query.flag(name));
     let stderr = if tty { Some(STDOUT) } else { stderr.then_some(STDERR) };
-    let job = Job { container, argv, stdin, stdout, stderr };
+    let job = Job { container, argv, stdin, stdout, stderr, whole };
     let api = Arc::clone(api);
     upgrade(parts, move |channels| run(api, job, channels)).await
 }
@@ -71,7 +75,9 @@ async fn run(api: Arc<Api>, job: Job, mut channels: Channels) {
         }
         Err(error) => Failure::internal(format!("error executing command in container: {error}")).to_status(),
     };
-    channels.send(STATUS, status.to_string().as_bytes()).await;
+    if job.whole {
+        channels.send(STATUS, status.to_string().as_bytes()).await;
+    }
     channels.close().await;
 }
 

@@ -95,9 +95,10 @@ async fn dispatch(api: &Arc<Api>, route: Route, parts: Parts, body: Body) -> Res
     let document = match route {
         Route::Objects(target) => return objects(api, target, parts, body).await,
         Route::AccessReview => {
-            admit(api, "create", "selfsubjectaccessreviews").await?;
+            let whole = admit(api, "create", "selfsubjectaccessreviews").await?;
             let body = read_body(body).await?;
-            return review::review(&api.options, &parts.headers, &body);
+            let answer = review::review(&api.options, &parts.headers, &body)?;
+            return Ok(if whole { answer } else { broken_off() });
         }
         Route::Health => return Ok("ok".into_response()),
         Route::Version => Some(discovery::version()),
@@ -127,23 +128,39 @@ async fn objects(api: &Arc<Api>, target: Target, mut parts: Parts, body: Body) -
     if let Some(denied) = verbs.iter().find(|verb| !api.options.may(verb, &resource)) {
         return Err(Failure::forbidden(&target, USER, denied));
     }
-    admit(api, verb, &resource).await?;
+    let whole = admit(api, verb, &resource).await?;
+    if target.subresource.as_deref() == Some("exec") {
+        return exec::exec(api, target, &query, &mut parts, whole).await;
+    }
+    let answer = perform(api, target, verb, &query, parts, body).await?;
+    Ok(if whole { answer } else { broken_off() })
+}
+
+async fn perform(
+    api: &Arc<Api>,
+    target: Target,
+    verb: &str,
+    query: &Query,
+    mut parts: Parts,
+    body: Body,
+) -> Result<Response<Body>, Failure> {
     match (&parts.method, target.subresource.as_deref()) {
-        (&(Method::GET | Method::POST), Some("exec")) => exec::exec(api, target, &query, &mut parts).await,
         (&(Method::GET | Method::POST), Some("portforward")) => {
-            portforward::portforward(api, target, &query, &mut parts).await
+            portforward::portforward(api, target, query, &mut parts).await
         }
-        (&Method::GET, Some("log")) => log::log(api, &target, &query),
-        (&Method::POST, Some("eviction")) => eviction::evict(api, &target, &query, &read_body(body).await?),
+        (&Method::GET, Some("log")) => log::log(api, &target, query),
+        (&Method::POST, Some("eviction")) => {
+            eviction::evict(api, &target, query, &parts.headers, &read_body(body).await?)
+        }
         (&Method::GET, None | Some("status")) => {
-            let form = Form::of(&parts.headers, &query);
+            let form = Form::of(&parts.headers, query);
             match verb {
                 "get" => read::get(api, &target, form),
-                "watch" => watch::watch(api, &target, &query, form),
-                _ => read::list(api, &target, &query, form),
+                "watch" => watch::watch(api, &target, query, form),
+                _ => read::list(api, &target, query, form),
             }
         }
-        (_, None | Some("status")) => write(api, &target, verb, &query, &parts, &read_body(body).await?),
+        (_, None | Some("status")) => write(api, &target, verb, query, &parts, &read_body(body).await?),
         _ => Err(Failure::not_allowed()),
     }
 }
@@ -163,23 +180,30 @@ fn write(
             let media = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
             write::patch(api, target, query, media.unwrap_or_default(), body)
         }
-        "delete" => write::delete(api, target, query, body),
+        "delete" => write::delete(api, target, query, &parts.headers, body),
         _ => Err(Failure::not_allowed()),
     }
 }
 
-/// Lets a request meet the fault that was injected for it.
-async fn admit(api: &Api, verb: &str, resource: &str) -> Result<(), Failure> {
-    let Some(fault) = api.options.meet(verb, resource) else { return Ok(()) };
+/// Lets a request meet the fault that was injected for it; false means that its answer is to be lost.
+async fn admit(api: &Api, verb: &str, resource: &str) -> Result<bool, Failure> {
+    let Some(fault) = api.options.meet(verb, resource) else { return Ok(true) };
     tokio::time::sleep(fault.wait()).await;
     match fault.then() {
-        Then::Answer => Ok(()),
+        Then::Answer => Ok(true),
+        Then::Cut => Ok(false),
         Then::Status(code, message) => Err(Failure::injected(*code, message)),
         Then::Hang => {
             api.shutdown.cancelled().await;
             Err(Failure::injected(503, "the simulated mesh is shutting down"))
         }
     }
+}
+
+/// An answer whose connection breaks: the client sees neither a body nor its end.
+fn broken_off() -> Response<Body> {
+    let lost = io::Error::new(io::ErrorKind::ConnectionReset, "injected: the answer is lost");
+    Response::new(Body::from_stream(futures::stream::iter([Err::<Bytes, _>(lost)])))
 }
 
 async fn read_body(body: Body) -> Result<Bytes, Failure> {

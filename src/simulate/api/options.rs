@@ -52,6 +52,8 @@ pub(super) enum Then {
     Status(u16, String),
     /// It is never answered.
     Hang,
+    /// It is done, but the connection breaks before all of the answer is there.
+    Cut,
 }
 
 impl Fault {
@@ -68,6 +70,12 @@ impl Fault {
     /// The request is never answered.
     pub fn hang() -> Self {
         Self { delay: Duration::ZERO, then: Then::Hang, left: None }
+    }
+
+    /// The request is done, but its answer is lost: an exec closes without saying how the command ended, any other
+    /// connection breaks off.
+    pub fn cut() -> Self {
+        Self { delay: Duration::ZERO, then: Then::Cut, left: None }
     }
 
     /// Only the next `count` requests meet it.

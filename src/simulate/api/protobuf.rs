@@ -1,6 +1,13 @@
-//! The one protobuf body that is understood: the SelfSubjectAccessReview of `kubectl auth can-i`.
+//! The protobuf bodies that kubectl sends though it is answered in JSON: the review of `auth can-i`, the evictions and
+//! deletions of `drain`.
 //!
-//! A Kubernetes protobuf body is `k8s\0` and a message `Unknown`, whose field 2 holds the object.
+//! A Kubernetes protobuf body is `k8s\0` and a message `Unknown`, whose field 2 holds the object. The numbers of the
+//! fields are those of the `generated.proto` files of k8s.io/api and k8s.io/apimachinery.
+
+use serde_json::{Value, json};
+
+/// The media type.
+pub(super) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
 /// What a review asks about.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -14,16 +21,38 @@ pub(super) struct Question {
     pub(super) name: String,
 }
 
-/// Reads the body; `None` when it is something else.
+/// The object in a body; `None` when it is something else.
+fn object(body: &[u8]) -> Option<&[u8]> {
+    bytes_field(body.strip_prefix(b"k8s\0")?, 2)
+}
+
+/// Reads an Eviction as the JSON that it stands for.
+pub(super) fn eviction(body: &[u8]) -> Option<Value> {
+    let eviction = object(body)?;
+    let name = text_field(bytes_field(eviction, 1)?, 1);
+    let options = bytes_field(eviction, 2).map(options_of);
+    Some(json!({"metadata": {"name": name}, "deleteOptions": options}))
+}
+
+/// Reads DeleteOptions as the JSON that they stand for.
+pub(super) fn delete_options(body: &[u8]) -> Option<Value> {
+    object(body).map(options_of)
+}
+
+fn options_of(options: &[u8]) -> Value {
+    let preconditions = bytes_field(options, 2).unwrap_or_default();
+    let dry_run: Vec<String> = bytes_field(options, 5).map(lossy).into_iter().collect();
+    json!({
+        "preconditions": {"uid": text_field(preconditions, 1), "resourceVersion": text_field(preconditions, 2)},
+        "dryRun": dry_run,
+    })
+}
+
+/// Reads a SelfSubjectAccessReview; `None` when it is something else.
 pub(super) fn question(body: &[u8]) -> Option<Question> {
-    let unknown = body.strip_prefix(b"k8s\0")?;
-    let review = bytes_field(unknown, 2)?;
-    let spec = bytes_field(review, 2)?;
+    let spec = bytes_field(object(body)?, 2)?;
     let attributes = bytes_field(spec, 1)?;
-    let text = |number: u64| {
-        let bytes = bytes_field(attributes, number).unwrap_or_default();
-        String::from_utf8_lossy(bytes).into_owned()
-    };
+    let text = |number: u64| text_field(attributes, number);
     Some(Question {
         namespace: text(1),
         verb: text(2),
@@ -33,6 +62,15 @@ pub(super) fn question(body: &[u8]) -> Option<Question> {
         subresource: text(6),
         name: text(7),
     })
+}
+
+/// A text field; empty when it is absent, as protobuf has it.
+fn text_field(message: &[u8], wanted: u64) -> String {
+    bytes_field(message, wanted).map(lossy).unwrap_or_default()
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The last field of that number that holds bytes.
@@ -90,5 +128,16 @@ mod tests {
         assert_eq!(read.namespace, "web");
         assert_eq!(question(&body[..body.len() - 4]), None);
         assert_eq!(question(b"{}"), None);
+    }
+
+    #[test]
+    fn the_eviction_of_kubectl_drain_is_read() {
+        let options = [vec![1 << 3, 30], field(2, &field(1, b"uid-1")), field(5, b"All")].concat();
+        let eviction_message = [field(1, &field(1, b"frontend-a")), field(2, &options)].concat();
+        let body = [b"k8s\0".to_vec(), field(2, &eviction_message)].concat();
+        let wanted = json!({"preconditions": {"uid": "uid-1", "resourceVersion": ""}, "dryRun": ["All"]});
+        assert_eq!(eviction(&body), Some(json!({"metadata": {"name": "frontend-a"}, "deleteOptions": wanted})));
+        let deletion = [b"k8s\0".to_vec(), field(2, &options)].concat();
+        assert_eq!(delete_options(&deletion), Some(wanted));
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     options::Options,
-    protobuf::{Question, question},
+    protobuf::{MEDIA_TYPE, Question, question},
     status::{Failure, answer},
     write::parse,
 };
@@ -16,7 +16,7 @@ use super::{
 /// Answers from the rules that requests meet.
 pub(super) fn review(options: &Options, headers: &HeaderMap, body: &Bytes) -> Result<Response<Body>, Failure> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let asked = if media.starts_with("application/vnd.kubernetes.protobuf") {
+    let asked = if media.starts_with(MEDIA_TYPE) {
         question(body).ok_or_else(|| Failure::bad_request("the body is no SelfSubjectAccessReview in protobuf"))?
     } else {
         of_json(&parse(body)?)?

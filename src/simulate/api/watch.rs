@@ -63,7 +63,7 @@ struct Watcher {
     target: Target,
     selector: Selector,
     form: Form,
-    /// The newest change that was sent.
+    /// The version up to which everything was sent.
     after: u64,
     bookmarks: bool,
     changes: watch::Receiver<u64>,
@@ -104,12 +104,9 @@ impl Watcher {
         let mut bookmark_at = Instant::now() + BOOKMARK_EVERY;
         loop {
             self.changes.mark_unchanged();
-            match self.store.changes_since(self.target.kind, self.after) {
+            match self.store.catch_up(self.target.kind, &mut self.after) {
                 Ok(changes) => {
                     let events: VecDeque<Value> = changes.iter().filter_map(|change| self.seen(change)).collect();
-                    if let Some(last) = changes.last() {
-                        self.after = last.revision;
-                    }
                     if !events.is_empty() {
                         return Some(events);
                     }

@@ -2,7 +2,7 @@
 
 use axum::{
     body::{Body, Bytes},
-    http::{Response, StatusCode},
+    http::{HeaderMap, Response, StatusCode, header},
 };
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ use super::{
     discovery::in_version,
     merge,
     path::Target,
+    protobuf,
     query::Query,
     status::{Failure, answer, success, target_details},
 };
@@ -61,16 +62,20 @@ impl Preconditions {
     }
 }
 
+/// Reads a body in JSON, or in protobuf where a kind of body has a reader for it.
+pub(super) fn read(headers: &HeaderMap, body: &Bytes, protobuf: fn(&[u8]) -> Option<Value>) -> Result<Value, Failure> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !media.starts_with(protobuf::MEDIA_TYPE) {
+        return if body.is_empty() { Ok(Value::Null) } else { parse(body) };
+    }
+    protobuf(body).ok_or_else(|| Failure::bad_request("the object provided is unrecognized (protobuf)"))
+}
+
 /// Reads a JSON body.
 pub(super) fn parse(body: &Bytes) -> Result<Value, Failure> {
     serde_json::from_slice(body).map_err(|error| {
         Failure::bad_request(format!("the object provided is unrecognized (must be of type JSON): {error}"))
     })
-}
-
-/// Reads DeleteOptions; an empty body means none.
-fn parse_options(body: &Bytes) -> Result<Value, Failure> {
-    if body.is_empty() { Ok(Value::Null) } else { parse(body) }
 }
 
 /// Whether DeleteOptions ask for a dry run.
@@ -223,9 +228,15 @@ fn keep(objects: &mut Transaction<'_>, kind: Kind, object: Value, dry: bool) -> 
 }
 
 /// DELETE: the object disappears at once; who runs it learns of it from the store.
-pub(super) fn delete(api: &Api, target: &Target, query: &Query, body: &Bytes) -> Result<Response<Body>, Failure> {
+pub(super) fn delete(
+    api: &Api,
+    target: &Target,
+    query: &Query,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Response<Body>, Failure> {
     let Some(name) = target.name.as_deref() else { return Err(Failure::not_allowed()) };
-    let options = parse_options(body)?;
+    let options = read(headers, body, protobuf::delete_options)?;
     let dry = query.dry_run()? || options_dry_run(&options);
     let preconditions = Preconditions::of_options(&options);
     let namespace = target.namespace.as_deref();

@@ -105,6 +105,15 @@ impl Store {
         self.lock().log.since(kind, revision)
     }
 
+    /// As [`Store::changes_since`], and moves `after` to the newest version, whatever kind it belongs to: so a watcher of a
+    /// quiet kind does not fall behind the log.
+    pub fn catch_up(&self, kind: Kind, after: &mut u64) -> Result<Vec<Change>, TooOld> {
+        let inner = self.lock();
+        let changes = inner.log.since(kind, *after)?;
+        *after = inner.revision.max(*after);
+        Ok(changes)
+    }
+
     /// Several reads and writes at one moment. `work` runs under the store's lock: it must not call the store itself.
     pub fn transaction<R>(&self, work: impl FnOnce(&mut Transaction<'_>) -> R) -> R {
         let now = self.clock.now();

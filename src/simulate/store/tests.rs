@@ -64,3 +64,15 @@ fn whoever_is_too_far_behind_must_list_again() {
     assert_eq!(store.changes_since(Kind::ConfigMap, 0).unwrap_err(), TooOld { asked: 0, oldest: 1 });
     assert_eq!(store.changes_since(Kind::ConfigMap, 1).unwrap().len(), CHANGES_KEPT);
 }
+
+#[test]
+fn whoever_watches_a_quiet_kind_is_not_behind() {
+    let store = store();
+    let mut after = 0;
+    for step in 0..=CHANGES_KEPT {
+        store.apply(Kind::ConfigMap, json!({"metadata": {"namespace": "web", "name": "c"}, "data": {"step": step}}));
+        assert!(store.catch_up(Kind::Pod, &mut after).unwrap().is_empty());
+    }
+    store.apply(Kind::Pod, pod("a"));
+    assert_eq!(store.catch_up(Kind::Pod, &mut after).unwrap().len(), 1);
+}

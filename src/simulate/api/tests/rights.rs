@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
-use kube::api::{AttachParams, ListParams, PostParams};
+use kube::api::{AttachParams, EvictParams, ListParams, PostParams};
+use tokio::io::AsyncReadExt;
 
 use super::*;
 use crate::simulate::api::Fault;
@@ -55,4 +56,25 @@ async fn a_hanging_server_answers_nobody_until_it_is_shut_down() {
     assert!(!asked.is_finished());
     drop(mesh);
     assert!(asked.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn an_eviction_whose_answer_is_lost_has_happened_all_the_same() {
+    let mesh = Mesh::start().await;
+    mesh.options.inject("create", "pods/eviction", Fault::cut().times(1));
+    assert!(mesh.pods().evict("frontend-a", &EvictParams::default()).await.is_err());
+    assert_eq!(refused(mesh.pods().evict("frontend-a", &EvictParams::default()).await).0, 404);
+}
+
+#[tokio::test]
+async fn an_exec_that_is_cut_off_gives_output_and_no_status() {
+    let mesh = Mesh::start().await;
+    mesh.options.inject("get", "pods/exec", Fault::cut());
+    let app = AttachParams::default().container("app");
+    let mut process = mesh.pods().exec("frontend-a", ["hostname"], &app).await.unwrap();
+    let (status, mut stdout) = (process.take_status().unwrap(), process.stdout().unwrap());
+    let mut text = String::new();
+    stdout.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "web/frontend-a app\n");
+    assert_eq!(status.await, None);
 }
