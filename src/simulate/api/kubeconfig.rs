@@ -1,0 +1,27 @@
+//! A kubeconfig that points at the simulated mesh.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// Cluster, user and context are all called this.
+const NAME: &str = "simulated-mesh";
+/// Sent by clients that send one; the simulated mesh asks nobody who they are.
+const TOKEN: &str = "not-checked";
+
+/// Writes a kubeconfig whose only context is the simulated mesh at `url` (`http://ADDRESS:PORT`). An old file is
+/// replaced; the new one can be read by its owner only, as kubectl wants it.
+pub fn write_kubeconfig(path: &Path, url: &str) -> io::Result<()> {
+    let config = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": NAME,
+        "clusters": [{"name": NAME, "cluster": {"server": url}}],
+        "users": [{"name": NAME, "user": {"token": TOKEN}}],
+        "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME, "namespace": "default"}}],
+    });
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // JSON is YAML too.
+    writeln!(file, "{config:#}")
+}
