@@ -64,12 +64,7 @@ pub(super) fn resources(group: &str, version: &str) -> Option<Value> {
     for (kind, facts) in Kind::ALL.map(|kind| (kind, kind.facts())) {
         if facts.group == group && facts.versions.contains(&version) {
             resources.push(resource(&facts));
-            resources.extend(subresources(kind).iter().map(|(part, of, verbs)| {
-                json!({
-                    "name": format!("{}/{part}", facts.plural), "singularName": "", "namespaced": facts.namespaced,
-                    "kind": of, "verbs": verbs,
-                })
-            }));
+            resources.extend(subresources(kind).iter().map(|part| subresource(&facts, part)));
         }
     }
     if (group, version) == (REVIEWS, "v1") {
@@ -96,6 +91,20 @@ fn resource(facts: &Facts) -> Value {
         && !facts.short_names.is_empty()
     {
         fields.insert("shortNames".to_owned(), json!(facts.short_names));
+    }
+    document
+}
+
+fn subresource(facts: &Facts, (part, body, verbs): &Part) -> Value {
+    let mut document = json!({
+        "name": format!("{}/{part}", facts.plural), "singularName": "", "namespaced": facts.namespaced, "kind": body,
+        "verbs": verbs,
+    });
+    // Clients look here for whether evictions are served, and in which group: else `kubectl drain` deletes.
+    if let Some(fields) = document.as_object_mut()
+        && *part == "eviction"
+    {
+        fields.extend([("group".to_owned(), json!("policy")), ("version".to_owned(), json!("v1"))]);
     }
     document
 }

@@ -56,6 +56,8 @@ pub(super) async fn exec(
         return Err(Failure::bad_request("you must specify at least 1 command for the container"));
     }
     let [stdin, stdout, stderr, tty] = ["stdin", "stdout", "stderr", "tty"].map(|name| query.flag(name));
+    // Input typed at a terminal has no end to wait for, and the simulated programs are no shells: they get none.
+    let stdin = stdin && !tty;
     let stderr = if tty { Some(STDOUT) } else { stderr.then_some(STDERR) };
     let job = Job { container, argv, stdin, stdout, stderr, whole };
     let api = Arc::clone(api);

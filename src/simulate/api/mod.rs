@@ -173,13 +173,14 @@ fn write(
     parts: &Parts,
     body: &Bytes,
 ) -> Result<Response<Body>, Failure> {
+    let media = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if verb != "delete" && media.starts_with(protobuf::MEDIA_TYPE) {
+        return Err(Failure::media_type("the simulated mesh takes objects in JSON only; send application/json"));
+    }
     match verb {
         "create" if target.name.is_none() => write::create(api, target, query, body),
         "update" if target.name.is_some() => write::update(api, target, query, body),
-        "patch" if target.name.is_some() => {
-            let media = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            write::patch(api, target, query, media.unwrap_or_default(), body)
-        }
+        "patch" if target.name.is_some() => write::patch(api, target, query, media, body),
         "delete" => write::delete(api, target, query, &parts.headers, body),
         _ => Err(Failure::not_allowed()),
     }

@@ -130,6 +130,14 @@ mod tests {
         assert_eq!(question(b"{}"), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_body_makes_the_reader_fall_over(body: Vec<u8>) {
+            let body = [b"k8s\0".to_vec(), body].concat();
+            let _ = (question(&body), eviction(&body), delete_options(&body));
+        }
+    }
+
     #[test]
     fn the_eviction_of_kubectl_drain_is_read() {
         let options = [vec![1 << 3, 30], field(2, &field(1, b"uid-1")), field(5, b"All")].concat();

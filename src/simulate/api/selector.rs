@@ -197,6 +197,13 @@ mod tests {
         assert!(picks("", "spec.hostNetwork=false"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_fall_over(text in "[a-z=!,() ]{0,20}|.*") {
+            let _ = Selector::parse(Kind::Pod, Some(&text), Some(&text));
+        }
+    }
+
     #[test]
     fn a_selector_that_cannot_be_read_is_refused_and_never_selects_everything() {
         assert!(Selector::parse(Kind::Pod, Some("app in frontend"), None).is_err());

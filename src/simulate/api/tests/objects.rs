@@ -19,6 +19,9 @@ async fn a_client_finds_and_lists_what_is_there() {
     let discovery = Discovery::new(mesh.client.clone()).run().await.unwrap();
     let istio = GroupVersionKind::gvk("security.istio.io", "v1", "PeerAuthentication");
     assert!(discovery.resolve_gvk(&istio).is_some());
+    let core = mesh.client.list_core_api_resources("v1").await.unwrap().resources;
+    let eviction = core.iter().find(|resource| resource.name == "pods/eviction").unwrap();
+    assert_eq!(eviction.group.as_deref(), Some("policy"), "kubectl drain deletes instead of evicting");
     let named = |pods: Vec<Pod>| pods.iter().map(ResourceExt::name_any).collect::<Vec<_>>();
     let all = mesh.pods().list(&ListParams::default()).await.unwrap();
     assert_eq!(named(all.items), ["frontend-a", "frontend-b"]);

@@ -42,6 +42,16 @@ async fn a_command_reads_its_input_to_the_end() {
 }
 
 #[tokio::test]
+async fn a_command_on_a_terminal_does_not_wait_for_typing_and_has_one_output() {
+    let mesh = Mesh::start().await;
+    let terminal = AttachParams::default().container("app").stdin(true).tty(true).stderr(false);
+    let mut process = mesh.pods().exec("frontend-a", ["hostname"], &terminal).await.unwrap();
+    let mut out = String::new();
+    process.stdout().unwrap().read_to_string(&mut out).await.unwrap();
+    assert_eq!(out, "web/frontend-a app\nto stderr\n");
+}
+
+#[tokio::test]
 async fn what_cannot_be_run_says_why() {
     let mesh = Mesh::start().await;
     let app = AttachParams::default().container("app");
