@@ -1,3 +1,43 @@
 //! The command line of mtls-medic.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use mtls_medic::commands;
+
+/// Takes the night shift for mTLS on Kubernetes with SPIRE and Istio
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Only the simulated mesh; real kubectl works against it
+    Simulate(commands::simulate::SimulateArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln_chain(&error);
+            ExitCode::from(3)
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Simulate(args) => commands::simulate::run(args).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where an error reaches the terminal")]
+fn eprintln_chain(error: &anyhow::Error) {
+    eprintln!("mtls-medic: {error:#}");
+}

@@ -5,8 +5,11 @@
 //! asks of the machines behind it.
 
 pub mod api;
+mod simulation;
 pub mod store;
 pub mod world;
+
+pub use simulation::{Simulation, StartError};
 
 use jiff::Timestamp;
 

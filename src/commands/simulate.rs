@@ -1,0 +1,62 @@
+//! `mtls-medic simulate`: only the simulated mesh, for real kubectl and for trying things out.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use clap::Args;
+
+use crate::{
+    clock::SystemClock,
+    simulate::{Simulation, StartError, world::Scenario},
+};
+
+/// Options of `simulate`.
+#[derive(Debug, Args)]
+#[command(after_help = scenarios())]
+pub struct SimulateArgs {
+    /// Where to listen; loopback only, since it lets everybody in. Port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// Where to write the kubeconfig that points at it
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: PathBuf,
+    /// What is broken; the names are listed below
+    #[arg(long, default_value = "healthy", value_name = "NAME")]
+    scenario: Scenario,
+}
+
+/// The scenarios, for `--help`.
+pub fn scenarios() -> String {
+    let lines = Scenario::ALL.map(|one| format!("  {:<34}{}", one.name(), one.summary()));
+    format!("Scenarios:\n{}", lines.join("\n"))
+}
+
+/// The mesh could not be simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The kubeconfig could not be written.
+    #[error("the kubeconfig {path} could not be written: check that the folder exists")]
+    Kubeconfig {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+#[expect(clippy::print_stdout, reason = "a command of the terminal")]
+pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
+    let simulation = Simulation::start(Arc::new(SystemClock), args.scenario, args.listen).await?;
+    let failed = |source| SimulateError::Kubeconfig { path: args.kubeconfig.clone(), source };
+    simulation.write_kubeconfig(&args.kubeconfig).map_err(failed)?;
+    println!("A simulated mesh ({}) answers at {}", args.scenario.summary(), simulation.url());
+    println!("  export KUBECONFIG={}", args.kubeconfig.display());
+    println!("  kubectl get pods -A          (Ctrl-C ends it)");
+    super::until_stopped().await;
+    simulation.stop().await;
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! The controllers: deleted pods are replaced, readiness follows, EndpointSlices follow readiness.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::{
+    Inner, objects,
+    pod::{Agent, Log, Pod},
+    rotation, spire,
+    topology::{NODES, WORKLOADS, Workload},
+};
+use crate::simulate::store::{Kind, Store};
+
+/// How long the containers of a new pod take to start.
+const STARTS_IN: SignedDuration = SignedDuration::from_secs(4);
+
+/// The first pods of a world.
+pub(super) fn populate(inner: &mut Inner, store: &Store, began: Timestamp) {
+    for node in NODES {
+        start_agent(inner, store, node, began, true);
+    }
+    for workload in &WORKLOADS {
+        for node in workload.nodes {
+            start_pod(inner, store, workload, node, began, SignedDuration::ZERO);
+        }
+    }
+    rotation::rotate(inner, began);
+    control(inner, store, began);
+}
+
+/// What was deleted through the API is gone here too, and its replacement starts.
+pub(super) fn notice_deletions(inner: &mut Inner, store: &Store, now: Timestamp) {
+    let gone: Vec<_> = inner
+        .pods
+        .iter()
+        .filter(|((namespace, name), pod)| !lives(store, namespace, name, &pod.uid))
+        .map(|(key, _)| key.clone())
+        .collect();
+    let replaced = !gone.is_empty();
+    for key in gone {
+        let Some(pod) = inner.pods.remove(&key) else { continue };
+        objects::event(store, &key.0, "Pod", &key.1, &pod.uid, "Killing", "Stopping container app", now);
+        let node = pod.node.clone();
+        start_pod(inner, store, pod.workload, &node, now, STARTS_IN);
+    }
+    if replaced {
+        publish(inner, store);
+    }
+    let gone: Vec<_> = inner
+        .agents
+        .iter()
+        .filter(|(_, agent)| !lives(store, "spire-system", &agent.pod, &agent.uid))
+        .map(|(node, _)| node.clone())
+        .collect();
+    for node in gone {
+        start_agent(inner, store, &node, now, false);
+        // A restart is what a frozen agent needs.
+        inner.faults.remove(&super::Fault::AgentFrozen { node: node.clone() });
+        inner.faults.remove(&super::Fault::AgentStuckButGreen { node });
+    }
+    objects::restore_spire_server(store, now);
+}
+
+fn lives(store: &Store, namespace: &str, name: &str, uid: &str) -> bool {
+    let object = store.get(Kind::Pod, Some(namespace), name);
+    object.is_some_and(|object| object.pointer("/metadata/uid").is_some_and(|found| found == uid))
+}
+
+fn start_pod(
+    inner: &mut Inner,
+    store: &Store,
+    workload: &'static Workload,
+    node: &str,
+    now: Timestamp,
+    starts_in: SignedDuration,
+) {
+    inner.born = inner.born.saturating_add(1);
+    let name = format!("{}-{}-{}", workload.name, objects::template_hash(workload), suffix(inner.born));
+    let pod = Pod {
+        workload,
+        uid: uid(inner.born),
+        node: node.to_owned(),
+        address: format!("10.244.{}.{}", node.trim_start_matches("node-"), inner.born % 250 + 2),
+        started_at: now,
+        up_at: now + starts_in,
+        ready: false,
+        svid: None,
+        issued_at: None,
+        server: super::pod::Counters::default(),
+        clients: std::collections::BTreeMap::new(),
+        app_log: Log::default(),
+        proxy_log: Log::default(),
+        unlogged: std::collections::BTreeMap::new(),
+    };
+    store.apply(Kind::Pod, objects::workload_pod(&name, &pod));
+    objects::event(store, workload.namespace, "Pod", &name, &pod.uid, "Scheduled", "Assigned to a node", now);
+    inner.pods.insert((workload.namespace.to_owned(), name), pod);
+}
+
+fn start_agent(inner: &mut Inner, store: &Store, node: &str, now: Timestamp, at_once: bool) {
+    inner.born = inner.born.saturating_add(1);
+    let name = format!("spire-agent-{}", suffix(inner.born));
+    let ready_at = (!at_once).then(|| now + STARTS_IN);
+    let mut log = Log::default();
+    for line in spire::start_lines(now) {
+        log.write(now, line);
+    }
+    let agent = Agent { pod: name, uid: uid(inner.born), started_at: now, ready_at, log, complained_at: now };
+    store.apply(Kind::Pod, objects::agent_pod(node, &agent, at_once));
+    inner.agents.insert(node.to_owned(), agent);
+}
+
+/// Five letters and digits, as Kubernetes appends them.
+fn suffix(number: u32) -> String {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let mut rest = u64::from(number).wrapping_mul(2_654_435_761) % 14_348_907;
+    let mut text = String::with_capacity(5);
+    for _ in 0..5 {
+        let place = usize::try_from(rest % 27).unwrap_or(0);
+        text.push(ALPHABET.get(place).copied().map_or('x', char::from));
+        rest /= 27;
+    }
+    text
+}
+
+fn uid(number: u32) -> String {
+    format!("00000000-0000-4000-8000-{number:012x}")
+}
+
+/// Readiness and everything that follows from it, at `now`.
+pub(super) fn control(inner: &mut Inner, store: &Store, now: Timestamp) {
+    for (node, agent) in &mut inner.agents {
+        if agent.ready_at.is_some_and(|ready_at| now >= ready_at) {
+            agent.ready_at = None;
+            store.apply(Kind::Pod, objects::agent_pod(node, agent, true));
+        }
+    }
+    rotation::rotate(inner, now);
+    let mut moved = false;
+    for ((namespace, name), pod) in &mut inner.pods {
+        let ready = now >= pod.up_at && pod.svid.is_some();
+        if now >= pod.up_at && pod.svid.is_none() && pod.proxy_log.lines().is_empty() {
+            let complaint = format!(
+                "{now:.6}\twarning\tenvoy config external/envoy/source/extensions/config_subscription/grpc/grpc_stream.h\t\
+                 TLS error: Secret is not supplied by SDS"
+            );
+            pod.proxy_log.write(now, complaint);
+        }
+        if ready && !pod.ready {
+            pod.ready = true;
+            moved = true;
+            pod.proxy_log.write(now, format!("{now:.6}\tinfo\tExisting workload SDS socket found at /var/run/secrets/workload-spiffe-uds/socket. Default Istio SDS Server will only serve files"));
+            pod.proxy_log.write(now, format!("{now:.6}\tinfo\tEnvoy proxy is ready"));
+            pod.app_log.write(now, "listening on :8443".to_owned());
+            store.apply(Kind::Pod, objects::workload_pod(name, pod));
+            objects::event(store, namespace, "Pod", name, &pod.uid, "Started", "Started container app", now);
+        }
+    }
+    if moved {
+        publish(inner, store);
+    }
+}
+
+/// Endpoints and the status of the owners, as the pods are now.
+fn publish(inner: &Inner, store: &Store) {
+    for workload in &WORKLOADS {
+        let pods: Vec<_> = inner.pods.iter().filter(|(_, pod)| pod.workload == workload).collect();
+        store.apply(Kind::EndpointSlice, objects::endpoint_slice(workload, &pods));
+        let ready = pods.iter().filter(|(_, pod)| pod.ready).count();
+        for (kind, name) in objects::owners(workload) {
+            store.update(kind, Some(workload.namespace), &name, |object| {
+                if let Some(status) = object.get_mut("status") {
+                    *status = json!({"observedGeneration": 1, "replicas": workload.nodes.len(),
+                        "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": workload.nodes.len()});
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Traffic: what the calls of a stretch of time did to counters and logs, given the certificates of both sides.
+//!
+//! The signatures are those of Envoy under TLS 1.3 (domain notes, section 5): the client's handshake ends before the
+//! server rejects its certificate, so the client counts a handshake *and* a connection error.
+
+use jiff::Timestamp;
+
+use super::{
+    Fault, Inner,
+    pod::{Counters, Pod},
+    topology::{EDGES, Edge, PORT, workload},
+};
+
+/// One connection carries so many calls while all is well; a failed one carries none.
+const CALLS_PER_CONNECTION: f64 = 10.0;
+/// Of so many calls a sidecar's log shows one, so that a log of a bounded length covers some minutes.
+const LOGGED_EVERY: f64 = 20.0;
+
+/// How the calls of an edge end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Answered,
+    /// The server rejects the client's certificate, after the client's handshake has ended.
+    ClientRejected,
+    /// The client rejects the server's certificate.
+    ServerRejected,
+    /// The client's proxy has no SVID at all.
+    NoSecret,
+    /// Nobody is there to be called.
+    Refused,
+}
+
+/// Lets calls flow from the settled time to `until`.
+pub(super) fn flow(inner: &mut Inner, until: Timestamp) {
+    let seconds = until.duration_since(inner.settled).as_secs_f64();
+    if seconds <= 0.0 || inner.has(&Fault::NoTraffic) {
+        return;
+    }
+    // Within the stretch nothing changes: its middle speaks for all of it.
+    let middle = inner.settled + until.duration_since(inner.settled) / 2;
+    for edge in EDGES {
+        flow_edge(inner, edge, middle, until, seconds);
+    }
+}
+
+fn ready(inner: &Inner, (namespace, name): (&str, &str)) -> Vec<(String, String)> {
+    let of = |pod: &Pod| pod.workload.namespace == namespace && pod.workload.name == name && pod.ready;
+    inner.pods.iter().filter(|(_, pod)| of(pod)).map(|(key, _)| key.clone()).collect()
+}
+
+fn flow_edge(inner: &mut Inner, edge: Edge, middle: Timestamp, until: Timestamp, seconds: f64) {
+    let clients = ready(inner, edge.client);
+    let servers = ready(inner, edge.server);
+    let Some(target) = workload(edge.server.0, edge.server.1) else { return };
+    let share = f64::from(u32::try_from(servers.len().max(1)).unwrap_or(1));
+    for client in &clients {
+        let calls = edge.per_second * seconds / share;
+        if servers.is_empty() {
+            record_client(inner, client, &target.cluster(), End::Refused, calls, until);
+        }
+        for server in &servers {
+            let end = ending(inner, client, server, middle);
+            record_client(inner, client, &target.cluster(), end, calls, until);
+            record_server(inner, server, end, calls);
+        }
+    }
+}
+
+fn ending(inner: &Inner, client: &(String, String), server: &(String, String), at: Timestamp) -> End {
+    let (Some(client), Some(server)) = (inner.pods.get(client), inner.pods.get(server)) else { return End::Refused };
+    if client.svid.is_none() {
+        End::NoSecret
+    } else if server.svid.is_none() {
+        End::Refused
+    } else if !server.has_valid_svid(at) {
+        End::ServerRejected
+    } else if !client.has_valid_svid(at) {
+        End::ClientRejected
+    } else {
+        End::Answered
+    }
+}
+
+fn record_client(inner: &mut Inner, key: &(String, String), cluster: &str, end: End, calls: f64, until: Timestamp) {
+    let Some(pod) = inner.pods.get_mut(key) else { return };
+    let counters = pod.clients.entry(cluster.to_owned()).or_default();
+    counters.requests += calls;
+    match end {
+        End::Answered => {
+            counters.handshake += calls / CALLS_PER_CONNECTION;
+            counters.connections += calls / CALLS_PER_CONNECTION;
+            counters.answered += calls;
+        }
+        End::ClientRejected => {
+            counters.handshake += calls;
+            counters.connection_error += calls;
+            counters.connections += calls;
+            counters.failed += calls;
+        }
+        End::ServerRejected => {
+            counters.fail_verify_error += calls;
+            fails_to_connect(counters, calls);
+        }
+        End::NoSecret | End::Refused => fails_to_connect(counters, calls),
+    }
+    let unlogged = pod.unlogged.entry(cluster.to_owned()).or_default();
+    *unlogged += calls;
+    if *unlogged >= LOGGED_EVERY || (end != End::Answered && *unlogged >= 1.0) {
+        *unlogged = 0.0;
+        let line = access_line(cluster, end, &pod.address, until);
+        pod.proxy_log.write(until, line);
+    }
+}
+
+fn fails_to_connect(counters: &mut Counters, calls: f64) {
+    counters.connect_fail += calls;
+    counters.connections += calls;
+    counters.failed += calls;
+}
+
+fn record_server(inner: &mut Inner, key: &(String, String), end: End, calls: f64) {
+    let Some(pod) = inner.pods.get_mut(key) else { return };
+    match end {
+        End::Answered => {
+            pod.server.handshake += calls / CALLS_PER_CONNECTION;
+            pod.server.answered += calls;
+        }
+        End::ClientRejected => pod.server.fail_verify_error += calls,
+        End::ServerRejected => pod.server.connection_error += calls,
+        End::NoSecret | End::Refused => {}
+    }
+}
+
+/// A line of a sidecar's access log, in Istio's default text format.
+fn access_line(cluster: &str, end: End, address: &str, at: Timestamp) -> String {
+    let host = cluster.rsplit('|').next().unwrap_or(cluster);
+    let (status, flags, detail, failure, local) = match end {
+        End::Answered => ("200", "-", "via_upstream".to_owned(), "-".to_owned(), address),
+        End::ClientRejected => ("503", "UC", reset("connection_termination"), "-".to_owned(), address),
+        End::ServerRejected => {
+            let reason = "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:\
+                          verify_cert_failed:_X509_verify_cert:_certificate_verification_error_at_depth_0:_\
+                          certificate_has_expired:TLS_error_end";
+            ("503", "UF", reset(&format!("remote_connection_failure|{reason}")), reason.to_owned(), "-")
+        }
+        End::NoSecret => {
+            let reason = "TLS_error:_Secret_is_not_supplied_by_SDS";
+            ("503", "UF", reset(&format!("remote_connection_failure|{reason}")), reason.to_owned(), "-")
+        }
+        End::Refused => {
+            let reason = "delayed_connect_error:_Connection_refused";
+            ("503", "UF", reset(&format!("remote_connection_failure|{reason}")), reason.to_owned(), "-")
+        }
+    };
+    format!(
+        "[{at:.3}] \"GET /v1/call HTTP/1.1\" {status} {flags} {detail} - \"{failure}\" 0 95 2 - \"-\" \"client/1.0\" \
+         \"-\" \"{host}:{PORT}\" \"10.96.0.10:{PORT}\" {cluster} {local} 10.96.0.10:{PORT} {address}:48046 - default"
+    )
+}
+
+fn reset(why: &str) -> String {
+    format!("upstream_reset_before_response_started{{{why}}}")
+}
+
+/// The share of failing calls at the pods of a service, as servers and as clients, at the settled time.
+pub(super) fn failure_rate(inner: &Inner, namespace: &str, service: &str) -> Option<f64> {
+    if inner.has(&Fault::NoTraffic) {
+        return None;
+    }
+    let (mut calls, mut failing) = (0.0, 0.0);
+    for edge in EDGES.iter().filter(|edge| [edge.client, edge.server].contains(&(namespace, service))) {
+        let (clients, servers) = (ready(inner, edge.client), ready(inner, edge.server));
+        for client in &clients {
+            for server in &servers {
+                calls += edge.per_second;
+                if ending(inner, client, server, inner.settled) != End::Answered {
+                    failing += edge.per_second;
+                }
+            }
+            if servers.is_empty() {
+                calls += edge.per_second;
+                failing += edge.per_second;
+            }
+        }
+    }
+    (calls > 0.0).then(|| failing / calls)
+}
