@@ -95,7 +95,7 @@ async fn dispatch(api: &Arc<Api>, route: Route, parts: Parts, body: Body) -> Res
     let document = match route {
         Route::Objects(target) => return objects(api, target, parts, body).await,
         Route::AccessReview => {
-            let whole = admit(api, "create", "selfsubjectaccessreviews").await?;
+            let whole = admit(api, &["create"], "selfsubjectaccessreviews").await?;
             let body = read_body(body).await?;
             let answer = review::review(&api.options, &parts.headers, &body)?;
             return Ok(if whole { answer } else { broken_off() });
@@ -128,7 +128,7 @@ async fn objects(api: &Arc<Api>, target: Target, mut parts: Parts, body: Body) -
     if let Some(denied) = verbs.iter().find(|verb| !api.options.may(verb, &resource)) {
         return Err(Failure::forbidden(&target, USER, denied));
     }
-    let whole = admit(api, verb, &resource).await?;
+    let whole = admit(api, &verbs, &resource).await?;
     if target.subresource.as_deref() == Some("exec") {
         return exec::exec(api, target, &query, &mut parts, whole).await;
     }
@@ -181,14 +181,14 @@ fn write(
         "create" if target.name.is_none() => write::create(api, target, query, body),
         "update" if target.name.is_some() => write::update(api, target, query, body),
         "patch" if target.name.is_some() => write::patch(api, target, query, media, body),
-        "delete" => write::delete(api, target, query, &parts.headers, body),
+        "delete" if target.subresource.is_none() => write::delete(api, target, query, &parts.headers, body),
         _ => Err(Failure::not_allowed()),
     }
 }
 
 /// Lets a request meet the fault that was injected for it; false means that its answer is to be lost.
-async fn admit(api: &Api, verb: &str, resource: &str) -> Result<bool, Failure> {
-    let Some(fault) = api.options.meet(verb, resource) else { return Ok(true) };
+async fn admit(api: &Api, verbs: &[&str], resource: &str) -> Result<bool, Failure> {
+    let Some(fault) = api.options.meet(verbs, resource) else { return Ok(true) };
     tokio::time::sleep(fault.wait()).await;
     match fault.then() {
         Then::Answer => Ok(true),

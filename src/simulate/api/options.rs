@@ -121,11 +121,11 @@ impl Options {
         !self.lock().denied.iter().any(|pattern| pattern.matches(verb, resource))
     }
 
-    /// The fault that this request meets, counted.
-    pub(super) fn meet(&self, verb: &str, resource: &str) -> Option<Fault> {
+    /// The fault that a request meets which counts as any of these verbs; one use of it is counted.
+    pub(super) fn meet(&self, verbs: &[&str], resource: &str) -> Option<Fault> {
         let mut rules = self.lock();
-        let spent = |fault: &Fault| fault.left == Some(0);
-        let (_, fault) = rules.faults.iter_mut().find(|(at, fault)| at.matches(verb, resource) && !spent(fault))?;
+        let meets = |at: &Pattern| verbs.iter().any(|verb| at.matches(verb, resource));
+        let (_, fault) = rules.faults.iter_mut().find(|(at, fault)| meets(at) && fault.left != Some(0))?;
         fault.left = fault.left.map(|left| left.saturating_sub(1));
         Some(fault.clone())
     }

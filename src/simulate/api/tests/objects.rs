@@ -160,4 +160,8 @@ async fn bodies_are_bounded_and_unknown_paths_are_plain_404s() {
     assert_eq!(mesh.raw("POST", path, &[("content-type", "application/json")], &big).await.0, 413);
     assert_eq!(mesh.raw("POST", path, &[("content-type", "application/json")], b"{").await.0, 400);
     assert_eq!(mesh.raw("GET", "/api/v1/secrets", &[], b"").await.0, 404);
+    let pod = "/api/v1/namespaces/web/pods/frontend-a";
+    assert_eq!(mesh.raw("DELETE", &format!("{pod}/status"), &[], b"").await.0, 405);
+    assert_eq!(mesh.raw("DELETE", "/api/v1/namespaces/web/pods", &[], b"").await.0, 405);
+    assert_eq!(mesh.raw("GET", pod, &[], b"").await.0, 200);
 }

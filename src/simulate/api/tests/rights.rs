@@ -69,7 +69,7 @@ async fn an_eviction_whose_answer_is_lost_has_happened_all_the_same() {
 #[tokio::test]
 async fn an_exec_that_is_cut_off_gives_output_and_no_status() {
     let mesh = Mesh::start().await;
-    mesh.options.inject("get", "pods/exec", Fault::cut());
+    mesh.options.inject("create", "pods/exec", Fault::cut());
     let app = AttachParams::default().container("app");
     let mut process = mesh.pods().exec("frontend-a", ["hostname"], &app).await.unwrap();
     let (status, mut stdout) = (process.take_status().unwrap(), process.stdout().unwrap());
