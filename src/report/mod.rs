@@ -1,1 +1,5 @@
-//! A verdict or an incident as text, JSON and Markdown. Pure.
+//! A verdict as text, JSON and Markdown. Pure.
+
+mod verdict;
+
+pub use verdict::{Format, render};

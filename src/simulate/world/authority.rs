@@ -21,10 +21,9 @@ const AUTHORITY_LASTS: SignedDuration = SignedDuration::from_hours(24 * 365);
 #[error("the simulated mesh could not make a certificate: {0}")]
 pub struct AuthorityError(#[from] rcgen::Error);
 
-/// A certificate authority: a root and an intermediate that signs.
+/// A certificate authority: a self-signed root that signs, as a SPIRE server without an upstream authority has it.
 pub(super) struct Authority {
     root_pem: String,
-    intermediate_pem: String,
     signer: Issuer<'static, KeyPair>,
     serials: AtomicU64,
 }
@@ -32,7 +31,7 @@ pub(super) struct Authority {
 /// An X.509-SVID of the world.
 #[derive(Debug, Clone)]
 pub(super) struct Svid {
-    /// Leaf and intermediate, as SPIRE writes them.
+    /// The leaf; a nested SPIRE would add its intermediates.
     pub(super) chain_pem: String,
     pub(super) key_pem: String,
     pub(super) spiffe_id: String,
@@ -75,19 +74,10 @@ impl Authority {
     }
 
     fn new(organization: &str, began: Timestamp) -> Result<Self, AuthorityError> {
-        let root_key = KeyPair::generate()?;
-        let root_params = authority_params(organization, "root", began)?;
-        let root = root_params.self_signed(&root_key)?;
-        let root_issuer = Issuer::new(root_params, root_key);
         let key = KeyPair::generate()?;
-        let params = authority_params(organization, "intermediate", began)?;
-        let intermediate = params.signed_by(&key, &root_issuer)?;
-        Ok(Self {
-            root_pem: root.pem(),
-            intermediate_pem: intermediate.pem(),
-            signer: Issuer::new(params, key),
-            serials: AtomicU64::new(0x1000),
-        })
+        let params = authority_params(organization, "root", began)?;
+        let root = params.self_signed(&key)?;
+        Ok(Self { root_pem: root.pem(), signer: Issuer::new(params, key), serials: AtomicU64::new(0x1000) })
     }
 
     /// The trust bundle.
@@ -113,7 +103,7 @@ impl Authority {
         params.subject_alt_names = vec![uri(spiffe_id)?];
         let leaf = params.signed_by(&key, &self.signer)?;
         Ok(Svid {
-            chain_pem: format!("{}{}", leaf.pem(), self.intermediate_pem),
+            chain_pem: leaf.pem(),
             key_pem: key.serialize_pem(),
             spiffe_id: spiffe_id.to_owned(),
             serial: format!("{serial:x}"),

@@ -24,9 +24,19 @@ pub(super) fn populate(inner: &mut Inner, store: &Store, began: Timestamp) {
             start_pod(inner, store, workload, node, began, SignedDuration::ZERO);
         }
     }
-    rotation::rotate(inner, began);
+    let pods: Vec<_> = inner.pods.iter().map(|(key, pod)| (key.clone(), pod.node.clone(), pod.workload.name)).collect();
+    for (place, (key, node, workload)) in (0_i32..).zip(pods) {
+        // A mesh renews all the time: each pod's SVID began at another moment. Those that scenarios break began with
+        // the world, so that it is known when they end.
+        let earlier = if workload == "frontend" { SignedDuration::ZERO } else { STAGGER * (place % STAGGERED) };
+        rotation::renew(inner, &key, &node, began - earlier);
+    }
     control(inner, store, began);
 }
+
+/// How far apart the renewals of two pods are, and how many such steps there are: together half of a lifetime.
+const STAGGER: SignedDuration = SignedDuration::from_mins(5);
+const STAGGERED: i32 = 6;
 
 /// What was deleted through the API is gone here too, and its replacement starts.
 pub(super) fn notice_deletions(inner: &mut Inner, store: &Store, now: Timestamp) {

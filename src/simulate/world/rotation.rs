@@ -44,7 +44,8 @@ pub(super) fn rotate(inner: &mut Inner, now: Timestamp) {
     }
 }
 
-fn renew(inner: &mut Inner, name: &(String, String), node: &str, now: Timestamp) {
+/// Issues for a pod and tells the agent's log; the first SVID of a pod is always picked up.
+pub(super) fn renew(inner: &mut Inner, name: &(String, String), node: &str, now: Timestamp) {
     let Some(pod) = inner.pods.get(name) else { return };
     let spiffe_id = pod.workload.spiffe_id();
     let first = pod.issued_at.is_none();

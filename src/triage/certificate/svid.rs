@@ -1,0 +1,147 @@
+//! The rules for one X.509-SVID (SPIFFE X509-SVID specification, sections 2 to 4).
+
+use jiff::{SignedDuration, Timestamp};
+use x509_parser::{
+    certificate::X509Certificate,
+    extensions::{GeneralName, ParsedExtension},
+    prelude::FromDer,
+    time::ASN1Time,
+};
+
+use crate::mesh::{SpiffeId, SpiffeIdError};
+
+/// Clocks may differ by this much.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// SPIRE renews with 45 to 55 % of the lifetime left (spire pkg/common/rotationutil); below this it missed its turn.
+pub const OVERDUE_SHARE: f64 = 0.40;
+
+/// Why a certificate is no X.509-SVID.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SvidError {
+    /// Not a certificate.
+    #[error("it cannot be parsed as an X.509 certificate")]
+    Unreadable,
+    /// Not one URI SAN.
+    #[error("it has {0} URI names, and an X.509-SVID has exactly one (X509-SVID 2)")]
+    UriNames(usize),
+    /// The URI is no SPIFFE ID.
+    #[error("its URI is not a SPIFFE ID: {0}")]
+    SpiffeId(#[from] SpiffeIdError),
+    /// A leaf without a path.
+    #[error("its SPIFFE ID has no path, and that of a workload has one (X509-SVID 4.1)")]
+    NoPath,
+    /// A leaf that is an authority.
+    #[error("it is marked as an authority, and a leaf must not be (X509-SVID 4.1)")]
+    Authority,
+    /// A leaf that may sign certificates or CRLs.
+    #[error("its key usage allows to sign certificates or CRLs, and that of a leaf must not (X509-SVID 4.3)")]
+    KeyUsage,
+    /// An extended key usage that lacks one of the two.
+    #[error("its extended key usage lacks server or client authentication (X509-SVID 4.4)")]
+    ExtendedKeyUsage,
+}
+
+/// How much of a certificate's life is left.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Life {
+    /// It begins later than now, beyond the skew that clocks may have.
+    NotYet {
+        /// When.
+        starts: Timestamp,
+    },
+    /// It is over.
+    Over {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It goes on.
+    Left {
+        /// From 0 to 1.
+        share: f64,
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
+/// A leaf certificate that follows the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Svid {
+    /// Its identity.
+    pub spiffe_id: SpiffeId,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
+    /// When it begins.
+    pub not_before: Timestamp,
+    /// When it ends.
+    pub not_after: Timestamp,
+}
+
+/// A certificate's time as a timestamp; years beyond 9999 are clamped.
+pub fn moment(time: ASN1Time) -> Timestamp {
+    Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
+}
+
+impl Svid {
+    /// Reads a leaf and checks the rules that need nothing but itself.
+    pub fn read(der: &[u8]) -> Result<Self, SvidError> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| SvidError::Unreadable)?;
+        let spiffe_id = spiffe_id_of(&certificate)?;
+        if spiffe_id.is_trust_domain() {
+            return Err(SvidError::NoPath);
+        }
+        check_usages(&certificate)?;
+        let validity = certificate.validity();
+        Ok(Self {
+            spiffe_id,
+            serial: format!("{:x}", certificate.tbs_certificate.serial),
+            not_before: moment(validity.not_before),
+            not_after: moment(validity.not_after),
+        })
+    }
+
+    /// Where in its life it is.
+    pub fn life(&self, now: Timestamp) -> Life {
+        if self.not_before.duration_since(now) > CLOCK_SKEW {
+            return Life::NotYet { starts: self.not_before };
+        }
+        let left = self.not_after.duration_since(now);
+        if left <= SignedDuration::ZERO {
+            return Life::Over { since: self.not_after };
+        }
+        let whole = self.not_after.duration_since(self.not_before).as_secs_f64().max(1.0);
+        Life::Left { share: (left.as_secs_f64() / whole).min(1.0), until: self.not_after }
+    }
+}
+
+/// The one SPIFFE ID of a certificate.
+pub(super) fn spiffe_id_of(certificate: &X509Certificate<'_>) -> Result<SpiffeId, SvidError> {
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let uris: Vec<&str> = names
+        .iter()
+        .flat_map(|names| &names.value.general_names)
+        .filter_map(|name| match name {
+            GeneralName::URI(uri) => Some(*uri),
+            _ => None,
+        })
+        .collect();
+    match uris.as_slice() {
+        [uri] => Ok(SpiffeId::parse(uri)?),
+        others => Err(SvidError::UriNames(others.len())),
+    }
+}
+
+fn check_usages(certificate: &X509Certificate<'_>) -> Result<(), SvidError> {
+    for extension in certificate.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::BasicConstraints(constraints) if constraints.ca => return Err(SvidError::Authority),
+            ParsedExtension::KeyUsage(usage) if usage.key_cert_sign() || usage.crl_sign() => {
+                return Err(SvidError::KeyUsage);
+            }
+            ParsedExtension::ExtendedKeyUsage(usage) if !(usage.any || usage.server_auth && usage.client_auth) => {
+                return Err(SvidError::ExtendedKeyUsage);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

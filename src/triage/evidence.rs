@@ -1,0 +1,287 @@
+//! What a triage looked at: typed, versioned, redacted. Saved as JSON it can be judged again, offline and by a newer
+//! build (`mtls-medic diagnose`).
+//!
+//! The document (`schema` = [`EVIDENCE_SCHEMA`]) holds certificates (base64 of their DER), counters, healthchecks and
+//! bounded log excerpts. It never holds a private key: PEM blocks that are keys are dropped unread and counted.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::mesh::{NodeName, PodRef, PodUid, ServiceAccount, TargetRef, TrustDomain};
+
+/// The version of the document, in its field `schema`.
+pub const EVIDENCE_SCHEMA: &str = "mtls-medic.evidence/v1";
+
+/// Why something could not be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "missing", rename_all = "kebab-case")]
+pub enum Missing {
+    /// The API server refused.
+    Forbidden {
+        /// What to grant, as `create pods/exec in web`.
+        grant: String,
+    },
+    /// The tool is not in the image.
+    ToolMissing {
+        /// Which.
+        tool: String,
+    },
+    /// No answer in time.
+    TimedOut {
+        /// After so many seconds.
+        seconds: u64,
+    },
+    /// It is not there.
+    Gone {
+        /// What.
+        what: String,
+    },
+    /// Something else.
+    Other {
+        /// What happened.
+        why: String,
+    },
+}
+
+impl Missing {
+    /// One sentence, with what would help.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Forbidden { grant } => format!("not allowed: grant {grant}"),
+            Self::ToolMissing { tool } => format!("{tool} is not in the image"),
+            Self::TimedOut { seconds } => format!("no answer in {seconds} s"),
+            Self::Gone { what } => format!("{what} is not there"),
+            Self::Other { why } => why.clone(),
+        }
+    }
+}
+
+/// Something that was looked for: seen, or missing with the reason. Either way with source and time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gathered<T> {
+    /// It was seen.
+    Seen {
+        /// What.
+        value: T,
+        /// Where it was read.
+        source: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// It was not.
+    Missing {
+        /// Why.
+        reason: Missing,
+        /// Where it was looked for.
+        source: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl<T> Gathered<T> {
+    /// The value, if it was seen.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Seen { value, .. } => Some(value),
+            Self::Missing { .. } => None,
+        }
+    }
+
+    /// Where it was looked for.
+    pub fn source(&self) -> &str {
+        match self {
+            Self::Seen { source, .. } | Self::Missing { source, .. } => source,
+        }
+    }
+
+    /// When.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Seen { at, .. } | Self::Missing { at, .. } => *at,
+        }
+    }
+}
+
+/// A PEM file without its keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PemFile {
+    /// The certificates, base64 of their DER, in the order of the file.
+    pub certificates: Vec<String>,
+    /// How many private keys were dropped unread.
+    pub keys_dropped: u32,
+    /// How many blocks were something else, or broken.
+    pub other_blocks: u32,
+}
+
+/// What a proxy serves and trusts, from `/config_dump?resource=dynamic_active_secrets`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServedSecrets {
+    /// The chain that it presents, base64 of DER, leaf first.
+    pub chain: Vec<String>,
+    /// The roots that it trusts, by trust domain; under an empty name where Envoy names none.
+    pub roots: BTreeMap<String, Vec<String>>,
+}
+
+/// The TLS counters of one side. `None` means that the counter was absent, which is not zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsCounters {
+    /// `ssl.handshake`.
+    pub handshake: Option<u64>,
+    /// `ssl.connection_error`.
+    pub connection_error: Option<u64>,
+    /// `ssl.fail_verify_error`.
+    pub fail_verify_error: Option<u64>,
+    /// `ssl.fail_verify_san`.
+    pub fail_verify_san: Option<u64>,
+    /// `ssl.fail_verify_no_cert` and `ssl.fail_verify_cert_hash`.
+    pub fail_verify_other: Option<u64>,
+}
+
+impl TlsCounters {
+    /// The sum of all failures; `None` when none of the counters was there.
+    pub fn failures(&self) -> Option<u64> {
+        [self.connection_error, self.fail_verify_error, self.fail_verify_san, self.fail_verify_other]
+            .into_iter()
+            .flatten()
+            .reduce(u64::saturating_add)
+    }
+}
+
+/// The counters of one proxy, from `/stats` and `/clusters`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyStats {
+    /// The inbound listeners, summed.
+    pub server: TlsCounters,
+    /// Each outbound cluster.
+    pub clients: BTreeMap<String, TlsCounters>,
+    /// Requests that outbound hosts answered (`rq_success`), summed; absent when no host was listed.
+    pub requests_answered: Option<u64>,
+    /// Requests that failed at outbound hosts (`rq_error`), summed.
+    pub requests_failed: Option<u64>,
+}
+
+/// Lines of a log, bounded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogExcerpt {
+    /// The lines that matter, oldest first.
+    pub lines: Vec<String>,
+    /// Whether more lines were there than are kept.
+    pub cut: bool,
+}
+
+/// How a healthcheck ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Healthcheck {
+    /// Whether it said healthy.
+    pub healthy: bool,
+    /// What it said.
+    pub output: String,
+}
+
+/// One pod of the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodEvidence {
+    /// Which.
+    pub pod: PodRef,
+    /// Which life of it.
+    pub uid: PodUid,
+    /// Where it runs.
+    pub node: Option<NodeName>,
+    /// Who it runs as.
+    pub service_account: Option<ServiceAccount>,
+    /// Its controller, as `ReplicaSet/frontend-1`, if it has one.
+    pub controller: Option<String>,
+    /// Whether it is Ready.
+    pub ready: bool,
+    /// Whether a sidecar is there.
+    pub sidecar: bool,
+    /// Whether it is in ambient mode, where ztunnel does the mTLS.
+    pub ambient: bool,
+    /// The SVID file.
+    pub svid_file: Gathered<PemFile>,
+    /// The bundle file.
+    pub bundle_file: Gathered<PemFile>,
+    /// What its proxy serves.
+    pub served: Gathered<ServedSecrets>,
+    /// What its proxy counts.
+    pub stats: Gathered<ProxyStats>,
+    /// What its proxy logged about TLS.
+    pub proxy_log: Gathered<LogExcerpt>,
+}
+
+/// The SPIRE agent of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentEvidence {
+    /// The node.
+    pub node: NodeName,
+    /// Its pod, if there is one.
+    pub pod: Option<PodRef>,
+    /// Whether that is Ready.
+    pub ready: bool,
+    /// How often its container restarted.
+    pub restarts: u32,
+    /// `spire-agent healthcheck`.
+    pub healthcheck: Gathered<Healthcheck>,
+    /// Its log.
+    pub log: Gathered<LogExcerpt>,
+}
+
+/// One pod of the SPIRE server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerEvidence {
+    /// Its pod.
+    pub pod: PodRef,
+    /// Whether that is Ready.
+    pub ready: bool,
+    /// `spire-server healthcheck`.
+    pub healthcheck: Gathered<Healthcheck>,
+}
+
+/// What to expect in this mesh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expectations {
+    /// The trust domain of the mesh; `None` takes each SVID's own.
+    pub trust_domain: Option<TrustDomain>,
+    /// The SPIFFE ID of a workload, with `{trust_domain}`, `{namespace}` and `{service_account}`.
+    pub spiffe_id_template: String,
+}
+
+impl Default for Expectations {
+    fn default() -> Self {
+        Self {
+            trust_domain: None,
+            spiffe_id_template: "spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}".to_owned(),
+        }
+    }
+}
+
+/// Everything that one triage saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// [`EVIDENCE_SCHEMA`].
+    pub schema: String,
+    /// The target.
+    pub target: TargetRef,
+    /// When the last of it was gathered: the "now" of the verdict.
+    pub gathered_at: Timestamp,
+    /// What to expect.
+    pub expectations: Expectations,
+    /// The pods that were looked at, worst first.
+    pub pods: Vec<PodEvidence>,
+    /// The pods of the target that were not.
+    pub not_sampled: Vec<PodRef>,
+    /// The agents of their nodes.
+    pub agents: Vec<AgentEvidence>,
+    /// The SPIRE server.
+    pub servers: Vec<ServerEvidence>,
+    /// Why no server pod is listed, if none is.
+    pub servers_missing: Option<Missing>,
+    /// SPIRE's bundle (ConfigMap `spire-bundle`).
+    pub spire_bundle: Gathered<PemFile>,
+    /// istiod's root (ConfigMap `istio-ca-root-cert`).
+    pub istio_root: Gathered<PemFile>,
+}

@@ -1,0 +1,110 @@
+//! What it is not, and the evidence for that; or that it could not be ruled out.
+
+use super::{
+    RuledOut, Scenario,
+    certificate::Life,
+    diagnosis::{Conclusion, Scene, not},
+    examine::Holding,
+    spire::{AgentState, server_health},
+};
+
+pub(super) fn ruled_out(scene: &Scene<'_>, conclusion: &Conclusion) -> Vec<RuledOut> {
+    Scenario::ALL
+        .into_iter()
+        .filter(|scenario| *scenario != conclusion.scenario)
+        .map(|scenario| scene.evidence_against(scenario, conclusion))
+        .collect()
+}
+
+impl Scene<'_> {
+    fn evidence_against(&self, scenario: Scenario, conclusion: &Conclusion) -> RuledOut {
+        match scenario {
+            Scenario::ExpiredCertificate if self.dates_are_fine() => {
+                not(scenario, true, "every SVID that was looked at is in date")
+            }
+            Scenario::ExpiredCertificate => {
+                not(scenario, false, "it follows from the root cause, or could not be seen")
+            }
+            Scenario::SpireAgent => self.against_agents(),
+            Scenario::SpireServer => self.against_server(),
+            Scenario::Network => self.against_network(),
+            Scenario::TrustBundleMismatch => self.against_bundles(),
+            Scenario::IdentityMismatch => self.against_identity(),
+            Scenario::ClockSkew => self.against_skew(),
+            Scenario::IstioConfiguration => not(scenario, false, "the modes in effect were not computed"),
+            Scenario::NoFaultFound if conclusion.scenario == Scenario::Inconclusive => {
+                not(scenario, false, "too little could be seen to say that all is well")
+            }
+            Scenario::NoFaultFound => not(scenario, true, "a fault was found"),
+            Scenario::Inconclusive => not(scenario, true, "enough could be seen"),
+        }
+    }
+
+    fn against_agents(&self) -> RuledOut {
+        let scenario = Scenario::SpireAgent;
+        if self.agents.is_empty() {
+            return not(scenario, false, "no SPIRE agent was looked at");
+        }
+        if self.agents.iter().all(|(_, state)| matches!(state, AgentState::Works(_))) {
+            return not(scenario, true, "the agents of the pods' nodes renew, as their logs show");
+        }
+        not(scenario, false, "not every agent could be judged, or the cause lies deeper")
+    }
+
+    fn against_server(&self) -> RuledOut {
+        let healthy = self.evidence.servers.iter().any(|server| server_health(server) == Some(true));
+        let (certain, because) = if healthy {
+            (true, "a SPIRE server pod says that it is healthy")
+        } else {
+            (false, "the SPIRE server's health could not be seen")
+        };
+        not(Scenario::SpireServer, certain, because)
+    }
+
+    fn against_network(&self) -> RuledOut {
+        let renews = self.agents.iter().any(|(_, state)| matches!(state, AgentState::Works(_)));
+        let (certain, because) = if renews {
+            (true, "an agent reaches the SPIRE server: it renews")
+        } else {
+            (false, "no path was tested by this version")
+        };
+        not(Scenario::Network, certain, because)
+    }
+
+    fn against_bundles(&self) -> RuledOut {
+        let verified = |id: &str| {
+            let mut rows =
+                self.pods.iter().flat_map(|(_, found)| &found.checks).filter(|check| check.id == id).peekable();
+            rows.peek().is_some() && rows.all(|check| check.result == super::CheckResult::Pass)
+        };
+        let (certain, because) = if verified("1.2-chain") {
+            (true, "the chains lead to the bundle")
+        } else {
+            (false, "not every chain could be verified")
+        };
+        not(Scenario::TrustBundleMismatch, certain, because)
+    }
+
+    fn against_identity(&self) -> RuledOut {
+        let fine = !self.pods.is_empty()
+            && self
+                .pods
+                .iter()
+                .all(|(_, found)| matches!(found.holding, Holding::Svid { .. }) && found.expected_instead.is_none());
+        let (certain, because) = if fine {
+            (true, "the SPIFFE IDs are the expected ones")
+        } else {
+            (false, "not every SPIFFE ID could be read")
+        };
+        not(Scenario::IdentityMismatch, certain, because)
+    }
+
+    fn against_skew(&self) -> RuledOut {
+        let seen = self.pods.iter().any(|(_, found)| matches!(found.holding, Holding::Svid { .. }));
+        let future =
+            self.pods.iter().any(|(_, found)| matches!(found.holding, Holding::Svid { life: Life::NotYet { .. }, .. }));
+        let (certain, because) =
+            if seen && !future { (true, "no SVID begins in the future") } else { (false, "no SVID could be read") };
+        not(Scenario::ClockSkew, certain, because)
+    }
+}
