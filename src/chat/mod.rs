@@ -1,1 +1,8 @@
 //! The incident channel: card, command grammar, delivery, and one face a platform.
+//!
+//! - [`card`] and [`wording`] say what is shown, as facts and sentences without any platform's markup (pure);
+//! - [`grammar`] reads what people type (pure);
+//! - a face (`slack`) draws the one and listens to the other.
+
+pub mod card;
+pub mod wording;
