@@ -5,4 +5,5 @@
 //! - a face (`slack`) draws the one and listens to the other.
 
 pub mod card;
+pub mod grammar;
 pub mod wording;
