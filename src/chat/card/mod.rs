@@ -108,7 +108,7 @@ impl Part {
             Self::Diagnosis => "Diagnosis",
             Self::NotChecked => "Not checked",
             Self::Fixes => "Fixes",
-            Self::Progress => "Fix in progress",
+            Self::Progress => "Fix",
             Self::OnTheHook => "On the hook",
             Self::Troubles => "What the bot could not do",
         }

@@ -34,16 +34,13 @@ pub(super) fn unescape(text: &str, platform: Platform) -> String {
     while let Some(start) = rest.find('<') {
         let (before, from) = rest.split_at(start);
         plain.push_str(before);
-        match from.find('>') {
-            Some(end) => {
-                let inner = from.get(1..end).unwrap_or_default();
-                plain.push_str(inner.split('|').next().unwrap_or_default());
-                rest = from.get(end.saturating_add(1)..).unwrap_or_default();
-            }
-            None => {
-                plain.push_str(from);
-                rest = "";
-            }
+        if let Some(end) = from.find('>') {
+            let inner = from.get(1..end).unwrap_or_default();
+            plain.push_str(inner.split('|').next().unwrap_or_default());
+            rest = from.get(end.saturating_add(1)..).unwrap_or_default();
+        } else {
+            plain.push_str(from);
+            rest = "";
         }
     }
     plain.push_str(rest);
