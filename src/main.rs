@@ -15,6 +15,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Diagnoses once, from a terminal, with your kubeconfig
+    Triage(commands::triage::TriageArgs),
+    /// The same verdict from saved evidence, offline
+    Diagnose(commands::diagnose::DiagnoseArgs),
     /// Only the simulated mesh; real kubectl works against it
     Simulate(commands::simulate::SimulateArgs),
 }
@@ -32,9 +36,13 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Simulate(args) => commands::simulate::run(args).await?,
+        Command::Triage(args) => Ok(commands::triage::run(args).await?),
+        Command::Diagnose(args) => Ok(commands::diagnose::run(&args)?),
+        Command::Simulate(args) => {
+            commands::simulate::run(args).await?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stderr, reason = "the one place where an error reaches the terminal")]

@@ -1,6 +1,8 @@
 //! One file a command of the binary: each builds the parts and connects them; nothing else does.
 
+pub mod diagnose;
 pub mod simulate;
+pub mod triage;
 
 /// Returns when the process is asked to stop: Ctrl-C or SIGTERM.
 pub(crate) async fn until_stopped() {

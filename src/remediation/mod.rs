@@ -1,6 +1,7 @@
 //! The catalogue of fixes: plans, guards and verification. Pure.
 
 mod plan;
+pub mod restart_pod;
 mod verification;
 mod verify;
 

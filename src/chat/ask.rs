@@ -1,0 +1,21 @@
+//! What every face asks the engine for. The engine's inbox implements it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    engine::SubmitError,
+    incident::{Answer, Command, Incident, IncidentId},
+};
+
+/// The way in for people's requests.
+#[async_trait]
+pub trait Ask: Send + Sync + 'static {
+    /// Decides on one command; returns after commit. A key that was seen before gets the first answer again.
+    async fn submit(&self, command: Command) -> Result<Answer, SubmitError>;
+    /// One incident, if it exists.
+    async fn incident(&self, id: IncidentId) -> Result<Option<Arc<Incident>>, SubmitError>;
+    /// The incidents that are open, oldest first.
+    async fn live(&self) -> Result<Vec<Arc<Incident>>, SubmitError>;
+}

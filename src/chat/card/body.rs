@@ -1,0 +1,228 @@
+//! The parts of the card that say what is wrong, what was found, and what may be done about it.
+
+use std::collections::BTreeSet;
+
+use super::{
+    LIST_MOST, Line, button, code, command,
+    text::{strong, text, time, words},
+};
+use crate::{
+    escalation::{Ladder, Rung},
+    incident::{Incident, Triage},
+    mesh::PodRef,
+    triage::{Confidence, Consequence, FixName, Side, Verdict},
+};
+
+/// The first so many items as lines, and a line that counts the rest.
+fn bounded<T>(items: &[T], line: impl Fn(&T) -> Line, rest: &str) -> Vec<Line> {
+    let mut lines: Vec<Line> = items.iter().take(LIST_MOST).map(line).collect();
+    let more = items.len().saturating_sub(LIST_MOST);
+    if more > 0 {
+        lines.push(words(format!("… and {more} more{rest}")));
+    }
+    lines
+}
+
+fn bullet(rest: &String) -> Line {
+    words(format!("• {rest}"))
+}
+
+/// The first line of an open incident: what it is, and what is expected of the reader.
+pub(super) fn in_one_line(incident: &Incident) -> Line {
+    let found = match (&incident.triage, &incident.verdict) {
+        (Triage::Running { .. }, _) => "Looking into it now".to_owned(),
+        (_, Some(verdict)) => format!("Diagnosis: {}", verdict.scenario),
+        (Triage::Failed { .. }, None) => "The diagnostics could not run".to_owned(),
+        (Triage::NotRun | Triage::Done { .. }, None) => "Not yet diagnosed".to_owned(),
+    };
+    let mut line = vec![strong(found), text(". ")];
+    match &incident.ladder {
+        Ladder::Running { rung: Rung::Waiting { level, until }, .. } => {
+            line.extend([text(format!("{level} has until ")), time(*until), text(" to acknowledge.")]);
+        }
+        Ladder::Running { rung: Rung::AllPaged { until }, .. } => {
+            line.extend([text("Nobody has acknowledged; all levels are called again at "), time(*until), text(".")]);
+        }
+        Ladder::Running { rung: Rung::Acknowledged { .. }, holder: Some(holder) } => {
+            line.extend([super::person(holder), text(" has it.")]);
+        }
+        Ladder::Running { rung: Rung::Acknowledged { .. }, holder: None } => line.push(text("Acknowledged.")),
+        Ladder::Still | Ladder::Paused { .. } => line.push(text("Nobody is called.")),
+    }
+    line
+}
+
+/// The alert, on what, since when.
+pub(super) fn what_is_wrong(incident: &Incident) -> Vec<Line> {
+    let mut lines = vec![vec![
+        strong(incident.alert.clone()),
+        text(format!(" in cluster {}, since ", incident.cluster)),
+        time(first_seen(incident)),
+    ]];
+    match &incident.target {
+        Some(target) => lines.push(vec![text("Service: "), code(target.to_string())]),
+        None => lines.push(vec![
+            text("The alert does not say which service it is about. Tell the bot: "),
+            command("target", incident.id, "NAMESPACE WORKLOAD"),
+        ]),
+    }
+    let summaries: BTreeSet<&str> =
+        incident.alerts.values().filter_map(|alert| alert.sighting.summary.as_deref()).collect();
+    let summaries: Vec<&str> = summaries.into_iter().collect();
+    lines.extend(bounded(&summaries, |summary| words((*summary).to_owned()), " summaries"));
+    if let Some(at) = incident.reopened_at {
+        lines.push(vec![text("It fired again soon after closing and was reopened at "), time(at), text(".")]);
+    }
+    if let Some(since) = incident.stale_since {
+        lines.push(vec![
+            strong("Stale: "),
+            text("the alert has not been repeated since "),
+            time(since),
+            text(" and never ended. Its source may be down."),
+        ]);
+    }
+    lines
+}
+
+fn first_seen(incident: &Incident) -> jiff::Timestamp {
+    let firing = incident.alerts.values().map(|alert| alert.sighting.starts_at);
+    firing.min().unwrap_or(incident.opened_at)
+}
+
+/// Pods, alerts, and what is missing from both.
+pub(super) fn blast_radius(incident: &Incident) -> Vec<Line> {
+    let firing = incident.alerts.values().filter(|alert| alert.status == crate::incident::AlertStatus::Firing).count();
+    let mut lines = vec![words(format!("{firing} of {} alert(s) firing.", incident.alerts.len()))];
+    if incident.cut_off > 0 {
+        lines.push(vec![
+            strong(format!("{} more alert(s) were cut off by Alertmanager", incident.cut_off)),
+            text(" (max_alerts): targets are missing here."),
+        ]);
+    }
+    if let Some(verdict) = &incident.verdict {
+        lines.extend(pods("Shown to be affected: ", &verdict.on.pods.iter().collect::<Vec<_>>()));
+        if !verdict.on.nodes.is_empty() {
+            let names: Vec<String> = verdict.on.nodes.iter().take(LIST_MOST).map(ToString::to_string).collect();
+            lines.push(vec![text("Nodes: "), code(names.join(" "))]);
+        }
+    }
+    let named: BTreeSet<&PodRef> = incident.alerts.values().filter_map(|alert| alert.sighting.pod.as_ref()).collect();
+    lines.extend(pods("Named by the alerts, not checked: ", &named.into_iter().collect::<Vec<_>>()));
+    lines
+}
+
+fn pods(lead: &str, pods: &[&PodRef]) -> Option<Line> {
+    let names: Vec<String> = pods.iter().take(LIST_MOST).map(ToString::to_string).collect();
+    let more = pods.len().saturating_sub(LIST_MOST);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!pods.is_empty()).then(|| vec![text(lead.to_owned()), code(names.join(" ")), text(rest)])
+}
+
+/// The verdict, or why there is none.
+pub(super) fn diagnosis(incident: &Incident) -> Vec<Line> {
+    let mut lines = Vec::new();
+    match &incident.triage {
+        Triage::NotRun if incident.target.is_none() => lines.push(words("Waits for a target.")),
+        Triage::NotRun => lines.push(vec![text("Not run. Ask for it: "), command("triage", incident.id, "")]),
+        Triage::Running { since, .. } => {
+            lines.push(vec![text("The diagnostics run since "), time(*since), text("; they take 20 s at most.")]);
+        }
+        Triage::Failed { reason, .. } => lines.push(vec![
+            strong("The diagnostics could not run: "),
+            text(format!("{reason}. Try again: ")),
+            command("triage", incident.id, ""),
+        ]),
+        Triage::Done { .. } => {}
+    }
+    if let Some(verdict) = &incident.verdict {
+        lines.extend(verdict_lines(verdict));
+    }
+    lines
+}
+
+/// The verdict in lines: what, how sure, where, why, and what follows from it.
+pub(in crate::chat) fn verdict_lines(verdict: &Verdict) -> Vec<Line> {
+    let mut lines = vec![vec![
+        strong(verdict.scenario.title()),
+        text(format!(" ({}), {}, seen at ", sure(verdict.confidence), side(verdict.on.side))),
+        time(verdict.at),
+    ]];
+    lines.extend(bounded(&verdict.reasons, bullet, " reasons"));
+    if !verdict.consequences.is_empty() {
+        let names: Vec<&str> = verdict.consequences.iter().copied().map(consequence).collect();
+        lines.push(words(format!("Follows from it, and needs no fix of its own: {}.", names.join(", "))));
+    }
+    lines
+}
+
+fn sure(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Low => "low confidence: one sign only, or checks are missing that could say otherwise",
+        Confidence::Medium => "medium confidence: the signs agree, some checks are missing",
+        Confidence::High => "high confidence",
+    }
+}
+
+fn side(side: Side) -> &'static str {
+    match side {
+        Side::Client => "where the service calls others",
+        Side::Server => "where the service is called",
+        Side::Both => "on both sides",
+        Side::Peer => "on a peer of the service",
+        Side::Unknown => "side not known",
+    }
+}
+
+fn consequence(consequence: Consequence) -> &'static str {
+    match consequence {
+        Consequence::SpireAgent => "SPIRE agents cannot work",
+        Consequence::ExpiredCertificate => "certificates ran out",
+        Consequence::RotationOverdue => "certificates will run out, their renewal is overdue",
+        Consequence::TrustBundleMismatch => "trust bundles differ",
+    }
+}
+
+/// What could not be checked, and what would make it possible.
+pub(super) fn not_checked(incident: &Incident) -> Vec<Line> {
+    let Some(verdict) = &incident.verdict else { return Vec::new() };
+    bounded(&verdict.not_checked, |not| vec![strong(format!("• {}", not.what)), text(format!(": {}", not.why))], "")
+}
+
+/// The fixes that fit with their risk, and those that must never be tried here.
+pub(super) fn fixes(incident: &Incident) -> Vec<Line> {
+    let Some(verdict) = incident.verdict.as_ref().filter(|_| incident.is_live()) else { return Vec::new() };
+    let mut lines = bounded(&verdict.fixes, |fix| fitting(incident, *fix), " fixes");
+    if verdict.fixes.is_empty() {
+        lines.push(words("No fix of the runbook fits this diagnosis: people decide."));
+    }
+    let never = |never: &crate::triage::Never| {
+        vec![strong("• never "), code(never.fix.to_string()), text(format!(": {}", never.reason))]
+    };
+    lines.extend(bounded(&verdict.never, never, " that must not be tried"));
+    lines
+}
+
+fn fitting(incident: &Incident, fix: FixName) -> Line {
+    let mut line = vec![text("• "), code(fix.to_string()), text(format!(": {}.", risk(fix)))];
+    if !FixName::CARRIED_OUT.contains(&fix) {
+        line.push(text(" The bot cannot do this one: follow the runbook by hand."));
+    } else if button::times_without_effect(incident, fix) > 0 {
+        line.push(text(format!(" Had no effect {} time(s).", button::times_without_effect(incident, fix))));
+    }
+    line
+}
+
+/// What a fix does and what it can cost, in one sentence.
+pub(in crate::chat) fn risk(fix: FixName) -> &'static str {
+    match fix {
+        FixName::RestartPod => {
+            "low risk; replaces one pod after the other within its disruption budget, and cuts the connections of each"
+        }
+        FixName::RestartSpireAgent => "medium risk; no workload on that node gets a new SVID until the agent is back",
+        FixName::SyncTrustBundle => "medium risk; changes which roots the workloads trust",
+        FixName::RolloutRestart => "medium risk; replaces every pod of the workload",
+        FixName::EnforceStrictMtls => "high risk; clients without mTLS are cut off at once",
+        FixName::SetDestinationruleIstioMutual => "medium risk; changes how every client calls this host",
+        FixName::RestartPodOfPeer => "not a fix of this incident",
+    }
+}

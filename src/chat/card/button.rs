@@ -1,0 +1,187 @@
+//! The buttons for the usual next step. A button is drawn only when it can work now, and carries what it was drawn for,
+//! so that an old or doubled press is recognised (design, "messages").
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    escalation::{Ladder, LevelNumber, Rung},
+    incident::{Act, FixEnd, FixPhase, Incident, IncidentId, Life, Triage},
+    remediation::{Plan, PlanId, Proof},
+    triage::FixName,
+};
+
+/// A fix that had no effect this often is not offered again (design section 5; lessons, "39 repeats").
+const NO_EFFECT_MOST: usize = 2;
+
+/// What a press asks for; it travels through the platform as the button's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Press {
+    /// About which incident.
+    pub incident: IncidentId,
+    /// What is asked, with what the button was drawn for.
+    pub act: Act,
+}
+
+impl Press {
+    /// Whether it leads to a write, so that it cannot work while fixes are switched off.
+    pub fn needs_writes(&self) -> bool {
+        matches!(self.act, Act::ProposeFix { .. } | Act::Approve { .. })
+    }
+}
+
+/// How a button looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// The step that most people want next.
+    Primary,
+    /// A step that takes something away.
+    Danger,
+    /// Any other.
+    Plain,
+}
+
+/// A question that is asked before the press counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirm {
+    /// Its title.
+    pub title: String,
+    /// What will happen.
+    pub text: String,
+    /// The word for yes.
+    pub yes: String,
+}
+
+/// One button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// What it says.
+    pub label: String,
+    /// How it looks.
+    pub style: Style,
+    /// What it asks for.
+    pub press: Press,
+    /// What is asked back first.
+    pub confirm: Option<Confirm>,
+}
+
+/// The buttons of the card.
+pub(super) fn of(incident: &Incident) -> Vec<Button> {
+    if incident.life != Life::Open {
+        return Vec::new();
+    }
+    let asks = incident.fix.as_ref().and_then(|fix| match &fix.phase {
+        FixPhase::Asking { .. } => fix.plan.as_ref(),
+        _ => None,
+    });
+    let mut buttons: Vec<Button> = acknowledge(incident).into_iter().collect();
+    buttons.extend(asks.into_iter().flat_map(|plan| votes(incident.id, plan)));
+    buttons.extend(fix(incident));
+    buttons.extend(look_again(incident));
+    buttons.extend(escalate(incident));
+    buttons.push(resolve(incident));
+    buttons
+}
+
+/// The two answers to a plan that waits.
+pub(in crate::chat) fn votes(incident: IncidentId, plan: &Plan) -> [Button; 2] {
+    let id = plan.id();
+    let pods = plan.operations.len();
+    let confirm = Confirm {
+        title: format!("Approve {}?", plan.fix),
+        text: format!("Plan {id}: {pods} pod(s) of {} are evicted, one after the other.", plan.target),
+        yes: "Approve".to_owned(),
+    };
+    let about = |act| Press { incident, act };
+    let on = |id: &PlanId| Some(id.clone());
+    [
+        Button {
+            label: format!("Approve {id}"),
+            style: Style::Primary,
+            press: about(Act::Approve { plan: on(&id) }),
+            confirm: Some(confirm),
+        },
+        Button {
+            label: format!("Reject {id}"),
+            style: Style::Danger,
+            press: about(Act::Reject { plan: on(&id) }),
+            confirm: None,
+        },
+    ]
+}
+
+fn plain(incident: &Incident, label: impl Into<String>, act: Act) -> Button {
+    Button { label: label.into(), style: Style::Plain, press: Press { incident: incident.id, act }, confirm: None }
+}
+
+/// Taking it, while nobody has.
+pub(in crate::chat) fn acknowledge(incident: &Incident) -> Option<Button> {
+    let waits = matches!(incident.ladder, Ladder::Running { rung: Rung::Waiting { .. } | Rung::AllPaged { .. }, .. });
+    let button = Button { style: Style::Primary, ..plain(incident, "Acknowledge", Act::Acknowledge) };
+    (waits && incident.life == Life::Open).then_some(button)
+}
+
+/// Asking for the best fix that fits and that the bot can carry out.
+pub(in crate::chat) fn fix(incident: &Incident) -> Option<Button> {
+    let fix = fix_to_offer(incident)?;
+    let button = plain(incident, format!("Ask for {fix}"), Act::ProposeFix { fix });
+    Some(Button { style: Style::Primary, ..button })
+}
+
+fn fix_to_offer(incident: &Incident) -> Option<FixName> {
+    let verdict = incident.verdict.as_ref()?;
+    let busy = incident.fix.is_some() || matches!(incident.triage, Triage::Running { .. });
+    let open = incident.life == Life::Open && incident.target.is_some();
+    if busy || !open {
+        return None;
+    }
+    let fits = |fix: &FixName| {
+        FixName::CARRIED_OUT.contains(fix)
+            && verdict.never.iter().all(|never| never.fix != *fix)
+            && times_without_effect(incident, *fix) < NO_EFFECT_MOST
+    };
+    verdict.fixes.iter().copied().find(fits)
+}
+
+/// How often a fix was tried in this incident and proved useless.
+pub(super) fn times_without_effect(incident: &Incident, fix: FixName) -> usize {
+    let useless =
+        |end: &FixEnd| matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::NoEffect);
+    incident.past_fixes.iter().filter(|past| past.name == fix && useless(&past.end)).count()
+}
+
+/// Triage again, and watch the counters again where the last fix is not proven.
+fn look_again(incident: &Incident) -> Vec<Button> {
+    if incident.fix.is_some() || matches!(incident.triage, Triage::Running { .. }) {
+        return Vec::new();
+    }
+    let unproven = incident.past_fixes.last().is_some_and(
+        |past| matches!(&past.end, FixEnd::Verified { verification } if verification.proof != Proof::Worked),
+    );
+    let verify = unproven.then(|| plain(incident, "Verify again", Act::Verify));
+    let triage = incident.target.as_ref().map(|_| plain(incident, "Triage again", Act::Triage));
+    verify.into_iter().chain(triage).collect()
+}
+
+/// The level that is on the hook, if one is.
+pub(super) fn level_on_the_hook(incident: &Incident) -> Option<LevelNumber> {
+    match incident.ladder.rung()? {
+        Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. } => Some(*level),
+        Rung::AllPaged { .. } => None,
+    }
+}
+
+fn escalate(incident: &Incident) -> Option<Button> {
+    let from = level_on_the_hook(incident)?;
+    let above = incident.policy.above(from)?;
+    Some(plain(incident, format!("Escalate to {} {}", above.number, above.team), Act::Escalate { from: Some(from) }))
+}
+
+fn resolve(incident: &Incident) -> Button {
+    let text = "The alert still fires. The bot stops calling people, and opens a new incident only for a new alert.";
+    let confirm = incident.is_firing().then(|| Confirm {
+        title: format!("Close {}?", incident.id),
+        text: text.to_owned(),
+        yes: "Close it".to_owned(),
+    });
+    Button { style: Style::Danger, confirm, ..plain(incident, "Resolve", Act::Resolve) }
+}

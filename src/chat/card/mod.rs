@@ -1,0 +1,230 @@
+//! What an incident's card shows, drawn from its state alone: the same on every face (chat notes, "what the two share").
+//!
+//! It shows absolute times, because a clock that stands still on a screen lies (design section 2).
+
+mod body;
+mod button;
+mod progress;
+mod text;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub(in crate::chat) use body::{risk, verdict_lines};
+pub use button::{Button, Confirm, Press, Style};
+pub(in crate::chat) use button::{acknowledge, fix, votes};
+pub(in crate::chat) use progress::{end_line, level_name, plan_lines};
+pub use text::{Line, Span, code, command, joined, people, person, plain, strong, text, time, utc, words};
+
+use crate::escalation::{Ladder, Rung};
+use crate::incident::{CloseReason, Incident, IncidentId, Life};
+
+/// How many items of one list are shown; the rest is counted. More does not fit on a phone at 3 a.m.
+pub const LIST_MOST: usize = 8;
+
+/// How an incident stands, at one glance. A face gives each a colour and also says the word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It fires and nobody has it.
+    Unanswered,
+    /// It fires and somebody has it, or a fix runs.
+    InHand,
+    /// All alerts are resolved; it is about to close.
+    Clearing,
+    /// It has ended.
+    Closed,
+}
+
+impl State {
+    /// How `incident` stands.
+    pub fn of(incident: &Incident) -> Self {
+        let held = matches!(&incident.ladder, Ladder::Running { rung: Rung::Acknowledged { .. }, .. });
+        match incident.life {
+            Life::Closed { .. } => Self::Closed,
+            Life::Clearing { .. } => Self::Clearing,
+            Life::Open if held => Self::InHand,
+            Life::Open => Self::Unanswered,
+        }
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unanswered => "unanswered",
+            Self::InHand => "in hand",
+            Self::Clearing => "clearing",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// Its colour as `#rrggbb`: red, amber, blue, green.
+    pub fn colour(self) -> &'static str {
+        match self {
+            Self::Unanswered => "#d1242f",
+            Self::InHand => "#bf8700",
+            Self::Clearing => "#0969da",
+            Self::Closed => "#1a7f37",
+        }
+    }
+
+    /// Its sign, for faces that have no colours.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Unanswered => "🔴",
+            Self::InHand => "🟠",
+            Self::Clearing => "🔵",
+            Self::Closed => "🟢",
+        }
+    }
+}
+
+/// What a section of the card is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The alert, since when, and on what.
+    WhatIsWrong,
+    /// Which pods, how many alerts, what was cut off.
+    BlastRadius,
+    /// The verdict with its reasons, and what follows from it.
+    Diagnosis,
+    /// What could not be checked.
+    NotChecked,
+    /// The fixes that fit, with their risk, and those that must not be tried.
+    Fixes,
+    /// The fix under way and those that ended.
+    Progress,
+    /// Who is called, until when, and who is next.
+    OnTheHook,
+    /// What the bot could not do.
+    Troubles,
+}
+
+impl Part {
+    /// Its heading.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::WhatIsWrong => "What is wrong",
+            Self::BlastRadius => "Blast radius",
+            Self::Diagnosis => "Diagnosis",
+            Self::NotChecked => "Not checked",
+            Self::Fixes => "Fixes",
+            Self::Progress => "Fix",
+            Self::OnTheHook => "On the hook",
+            Self::Troubles => "What the bot could not do",
+        }
+    }
+}
+
+/// One part of the card; never without lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// What it is about.
+    pub part: Part,
+    /// What it says.
+    pub lines: Vec<Line>,
+}
+
+/// A link from the configuration (runbook, dashboard).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// What it leads to.
+    pub label: String,
+    /// An `https` address.
+    pub url: String,
+}
+
+/// One incident as every face shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// The version of the incident that was drawn.
+    pub version: u64,
+    /// How it stands.
+    pub state: State,
+    /// Its title, without the state. Holds text from outside.
+    pub title: String,
+    /// The one line to read first.
+    pub headline: Line,
+    /// The rest, most important first.
+    pub sections: Vec<Section>,
+    /// The usual next steps: only what can work now.
+    pub buttons: Vec<Button>,
+    /// Where to read on; the faces put the configured ones here.
+    pub links: Vec<Link>,
+}
+
+impl Card {
+    /// Draws the card.
+    pub fn of(incident: &Incident) -> Self {
+        let parts = [
+            (Part::OnTheHook, progress::on_the_hook(incident)),
+            (Part::WhatIsWrong, body::what_is_wrong(incident)),
+            (Part::Diagnosis, body::diagnosis(incident)),
+            (Part::Progress, progress::fixes(incident)),
+            (Part::Fixes, body::fixes(incident)),
+            (Part::BlastRadius, body::blast_radius(incident)),
+            (Part::NotChecked, body::not_checked(incident)),
+            (Part::Troubles, progress::troubles(incident)),
+        ];
+        Self {
+            incident: incident.id,
+            version: incident.version,
+            state: State::of(incident),
+            title: title(incident),
+            headline: headline(incident),
+            sections: parts
+                .into_iter()
+                .filter(|(_, lines)| !lines.is_empty())
+                .map(|(part, lines)| Section { part, lines })
+                .collect(),
+            buttons: button::of(incident),
+            links: Vec::new(),
+        }
+    }
+
+    /// The card as it is drawn while fixes are switched off: no button that cannot work, and one line that says why.
+    pub fn with_writes_off(mut self) -> Self {
+        self.buttons.retain(|button| !button.press.needs_writes());
+        if let Some(fixes) = self.sections.iter_mut().find(|section| section.part == Part::Fixes) {
+            fixes.lines.push(words("Fixes are switched off (config: writes), so the bot only diagnoses."));
+        }
+        self
+    }
+
+    /// The section of that part, if it has anything to say.
+    pub fn section(&self, part: Part) -> Option<&Section> {
+        self.sections.iter().find(|section| section.part == part)
+    }
+
+    /// One line for notifications and screen readers.
+    pub fn summary(&self) -> String {
+        format!("{} ({}): {}", self.title, self.state.word(), plain(&self.headline))
+    }
+}
+
+fn title(incident: &Incident) -> String {
+    let about = incident.target.as_ref().map_or_else(|| "target not known".to_owned(), ToString::to_string);
+    match incident.storm {
+        Some(count) => format!("{} Storm: {count} incidents opened within a short time", incident.id),
+        None => format!("{} {}: {about}", incident.id, incident.alert),
+    }
+}
+
+fn headline(incident: &Incident) -> Line {
+    match &incident.life {
+        Life::Closed { at, reason: CloseReason::AlertsResolved } => {
+            vec![strong("Closed"), text(" at "), time(*at), text(": its alerts stayed resolved.")]
+        }
+        Life::Closed { at, reason: CloseReason::Person(who) } => {
+            vec![strong("Closed"), text(" by "), person(who), text(" at "), time(*at), text(".")]
+        }
+        Life::Clearing { until } => vec![
+            strong("All alerts are resolved."),
+            text(" It closes by itself at "),
+            time(*until),
+            text(" unless they fire again."),
+        ],
+        Life::Open => body::in_one_line(incident),
+    }
+}

@@ -1,0 +1,233 @@
+//! The parts of the card that move: the fix, the ladder, and what the bot could not do.
+
+use super::{
+    LIST_MOST, Line, command, people,
+    text::{code, person, strong, text, time, words},
+};
+use crate::{
+    approval::Question,
+    escalation::{Ladder, LevelNumber, Rung},
+    incident::{Fix, FixEnd, FixPhase, Incident, PastFix},
+    people::PersonId,
+    remediation::Plan,
+};
+
+/// How many ended fixes and troubles are shown, newest last.
+const PAST_MOST: usize = 3;
+
+/// The level with its team, as "L1 Platform On-Call".
+pub(in crate::chat) fn level_name(incident: &Incident, level: LevelNumber) -> String {
+    incident.policy.level(level).map_or_else(|| level.to_string(), |known| format!("{level} {}", known.team))
+}
+
+/// Who is called, until when, who is next, and what stops the clock.
+pub(super) fn on_the_hook(incident: &Incident) -> Vec<Line> {
+    match &incident.ladder {
+        Ladder::Still if incident.quiet && incident.is_live() => {
+            vec![words("Opened within a storm: people are called once for all of it, not for this one.")]
+        }
+        Ladder::Still => Vec::new(),
+        Ladder::Paused { .. } => {
+            vec![words("The clock stands still while the alerts are resolved. If they fire again it goes on.")]
+        }
+        Ladder::Running { rung: Rung::Waiting { level, until }, holder } => {
+            waiting(incident, *level, *until, holder.as_ref())
+        }
+        Ladder::Running { rung: Rung::AllPaged { until }, .. } => vec![
+            vec![
+                strong("Every level was called and nobody has acknowledged."),
+                text(" All are called again at "),
+                time(*until),
+                text("."),
+            ],
+            stops(incident),
+        ],
+        Ladder::Running { rung: Rung::Acknowledged { level, until }, holder } => {
+            acknowledged(incident, *level, *until, holder.as_ref())
+        }
+    }
+}
+
+fn waiting(incident: &Incident, level: LevelNumber, until: jiff::Timestamp, holder: Option<&PersonId>) -> Vec<Line> {
+    let mut first =
+        vec![strong(level_name(incident, level)), text(" has until "), time(until), text(" to acknowledge.")];
+    if let Some(holder) = holder {
+        first.extend([text(" ("), person(holder), text(" had it.)")]);
+    }
+    let next = match incident.policy.above(level) {
+        Some(above) => format!("Then {} {} is called.", above.number, above.team),
+        None => "Then every level is called again.".to_owned(),
+    };
+    vec![first, words(next), stops(incident)]
+}
+
+fn acknowledged(
+    incident: &Incident,
+    level: LevelNumber,
+    until: jiff::Timestamp,
+    holder: Option<&PersonId>,
+) -> Vec<Line> {
+    let who = holder.map_or_else(|| text("Somebody"), person);
+    let name = level_name(incident, level);
+    let idle = vec![
+        text("Without a sign of work (a command, a fix or a note) by "),
+        time(until),
+        text(format!(", {level} is called again.")),
+    ];
+    vec![vec![who, text(" has it for "), strong(name), text("; the clock is stopped.")], idle]
+}
+
+fn stops(incident: &Incident) -> Line {
+    vec![text("Acknowledging stops the clock: press the button or say "), command("ack", incident.id, "")]
+}
+
+/// The fix under way, and the newest that ended.
+pub(super) fn fixes(incident: &Incident) -> Vec<Line> {
+    let past = incident.past_fixes.iter().rev().take(PAST_MOST).rev().flat_map(ended);
+    past.chain(incident.fix.iter().flat_map(|fix| under_way(incident, fix))).collect()
+}
+
+fn under_way(incident: &Incident, fix: &Fix) -> Vec<Line> {
+    let lead = [code(fix.name.to_string()), text(", asked for by "), person(&fix.requester), text(": ")];
+    let with = |rest: Line| lead.iter().cloned().chain(rest).collect::<Line>();
+    let approved = |by: &[PersonId], rest: Line| {
+        let mut line = with(vec![text("approved by ")]);
+        line.extend(people(by).into_iter().chain([text(". ")]).chain(rest));
+        line
+    };
+    let steps = fix.plan.as_ref().map_or(0, |plan| plan.operations.len());
+    match &fix.phase {
+        FixPhase::Drawing => vec![with(words("reading the cluster to draw the plan."))],
+        FixPhase::Asking { question } => {
+            let mut lines = vec![with(words("waits for approval."))];
+            lines.extend(fix.plan.as_ref().map(plan_lines).unwrap_or_default());
+            lines.extend(question_lines(incident, question));
+            lines
+        }
+        FixPhase::Approved { by, .. } => {
+            vec![approved(by, words("Reading the counters before the first step."))]
+        }
+        FixPhase::Stepping { by, step, since, .. } => {
+            let which = format!("Step {} of {steps}{}, started at ", step.saturating_add(1), operation(fix, *step));
+            vec![approved(by, vec![text(which), time(*since), text(".")])]
+        }
+        FixPhase::Replacing { by, step, until, .. } => {
+            let which = format!(
+                "Step {} of {steps}{}: waiting for the replacement and its SVID, until ",
+                step.saturating_add(1),
+                operation(fix, *step)
+            );
+            vec![approved(by, vec![text(which), time(*until), text(" at most.")])]
+        }
+        FixPhase::Verifying { until: Some(until), .. } => vec![with(vec![
+            text("all steps are done. The counters are watched until "),
+            time(*until),
+            text(" before the bot says whether it worked."),
+        ])],
+        FixPhase::Verifying { until: None, .. } => {
+            vec![with(words("all steps are done. Taking the first counters."))]
+        }
+    }
+}
+
+/// " (evict web/frontend-1)" for the step that runs.
+fn operation(fix: &Fix, step: u32) -> String {
+    let at = usize::try_from(step).unwrap_or(usize::MAX);
+    let planned = fix.plan.as_ref().and_then(|plan| plan.pods().nth(at));
+    planned.map_or_else(String::new, |planned| format!(" (evict {})", planned.pod))
+}
+
+fn question_lines(incident: &Incident, question: &Question) -> Vec<Line> {
+    let mut votes = words(format!("{} of {} approvals", question.approved_by.len(), question.needed));
+    if !question.approved_by.is_empty() {
+        votes.push(text(": "));
+        votes.extend(people(&question.approved_by));
+    }
+    votes.extend([text(". The question ends at "), time(question.expires_at), text(".")]);
+    let how = vec![
+        text("Whoever asked cannot approve. Others: the buttons, or "),
+        command("approve", incident.id, ""),
+        text(" and "),
+        command("reject", incident.id, ""),
+        text("."),
+    ];
+    vec![votes, how]
+}
+
+/// The plan, exactly: what approvers must see before they vote.
+pub(in crate::chat) fn plan_lines(plan: &Plan) -> Vec<Line> {
+    let mut lines = vec![vec![
+        text("Plan "),
+        code(plan.id().short().to_owned()),
+        text(format!(" for {}, drawn at ", plan.target)),
+        time(plan.drawn_at),
+        text(":"),
+    ]];
+    for (at, planned) in plan.pods().enumerate().take(LIST_MOST) {
+        let node = planned.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"));
+        lines.push(vec![
+            text(format!("{}. evict ", at.saturating_add(1))),
+            code(planned.pod.to_string()),
+            text(format!("{node}, replaced by {}: {}", planned.controller, planned.because)),
+        ]);
+    }
+    let more = plan.operations.len().saturating_sub(LIST_MOST);
+    if more > 0 {
+        lines.push(vec![strong(format!("… and {more} more pods"))]);
+    }
+    let (ready, wanted) = plan.ready;
+    lines.push(words(format!("{ready} of {wanted} pods are ready now.{}", budgets(plan))));
+    lines.extend(plan.warnings.iter().take(LIST_MOST).map(|warning| vec![strong("Careful: "), text(warning.clone())]));
+    lines.push(words(format!("Undo: {}", plan.undo)));
+    lines
+}
+
+fn budgets(plan: &Plan) -> String {
+    let one = |budget: &crate::remediation::Budget| {
+        format!(" Disruption budget {} allows {} eviction(s).", budget.name, budget.allowed)
+    };
+    if plan.budgets.is_empty() {
+        " No disruption budget covers them.".to_owned()
+    } else {
+        plan.budgets.iter().take(LIST_MOST).map(one).collect()
+    }
+}
+
+fn ended(past: &PastFix) -> Vec<Line> {
+    let mut line = vec![code(past.name.to_string()), text(" ")];
+    line.extend(end_line(&past.end));
+    line.extend([text(" ("), time(past.at), text(")")]);
+    vec![line]
+}
+
+/// How a fix ended, as the end of a sentence.
+pub(in crate::chat) fn end_line(end: &FixEnd) -> Line {
+    match end {
+        FixEnd::Verified { verification } => {
+            vec![strong(verification.proof.to_string()), text(reasons(&verification.reasons))]
+        }
+        FixEnd::Refused { reasons: why } => vec![strong("was refused"), text(reasons(why))],
+        FixEnd::Rejected { by } => vec![strong("was rejected"), text(" by "), person(by)],
+        FixEnd::Withdrawn => vec![strong("was withdrawn")],
+        FixEnd::Expired => vec![strong("expired"), text(": nobody approved it in time")],
+        FixEnd::Failed { step, reason } => {
+            vec![strong(format!("failed at step {}", step.saturating_add(1))), text(format!(": {reason}"))]
+        }
+        FixEnd::Unknown { step } => vec![
+            strong(format!("is unknown at step {}", step.saturating_add(1))),
+            text(": it is not known whether that step was done; a person has to look"),
+        ],
+        FixEnd::Cancelled => vec![strong("was cancelled"), text(" because the incident ended first")],
+    }
+}
+
+fn reasons(reasons: &[String]) -> String {
+    let shown: Vec<&str> = reasons.iter().take(LIST_MOST).map(String::as_str).collect();
+    if shown.is_empty() { String::new() } else { format!(": {}", shown.join("; ")) }
+}
+
+/// What could not be done, newest last.
+pub(super) fn troubles(incident: &Incident) -> Vec<Line> {
+    let newest = incident.troubles.iter().rev().take(PAST_MOST).rev();
+    newest.map(|trouble| vec![time(trouble.at), text(format!(" {}", trouble.text))]).collect()
+}

@@ -1,0 +1,253 @@
+//! An incident to draw, and what its card must say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::{
+    approval::Question,
+    escalation::{Level, LevelNumber, PagerName, Policy},
+    incident::{
+        Act, Alert, AlertSighting, AlertStatus, Destination, Face, Fingerprint, Fix, FixEnd, FixPhase, IncidentKey,
+        PastFix, Triage,
+    },
+    mesh::{Namespace, NodeName, ObjectName, PodRef, PodUid, TargetKind, TargetRef},
+    people::{Mention, PersonId, Platform},
+    remediation::{Budget, Operation, Plan, PlannedPod, Proof, Verification},
+    triage::{
+        Check, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, Scenario, Side, VERDICT_SCHEMA,
+        Verdict,
+    },
+};
+
+pub(crate) fn at(minute: i64) -> Timestamp {
+    "2026-03-01T03:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minute)
+}
+
+pub(crate) fn who(user: &str) -> PersonId {
+    PersonId { platform: Platform::Slack, workspace: "T0TEAM".to_owned(), user: user.to_owned() }
+}
+
+pub(crate) fn pod(name: &str) -> PodRef {
+    PodRef { namespace: Namespace::parse("web").unwrap(), name: ObjectName::parse(name).unwrap() }
+}
+
+pub(crate) fn target() -> TargetRef {
+    TargetRef {
+        namespace: Namespace::parse("web").unwrap(),
+        kind: TargetKind::Service,
+        name: ObjectName::parse("frontend").unwrap(),
+    }
+}
+
+pub(crate) fn policy() -> Policy {
+    let level = |number, team: &str, minutes, mention: Mention| Level {
+        number: LevelNumber(number),
+        team: team.to_owned(),
+        window: SignedDuration::from_mins(minutes),
+        mentions: vec![mention],
+        pager: (number == 1).then(|| PagerName("night".to_owned())),
+    };
+    Policy {
+        levels: vec![
+            level(1, "Platform On-Call", 15, Mention::Group("S0ONCALL".to_owned())),
+            level(2, "Platform Security", 30, Mention::Group("S0SECURITY".to_owned())),
+            level(3, "Infrastructure", 60, Mention::User("U0INFRA".to_owned())),
+        ],
+        repeat_every: SignedDuration::from_hours(1),
+        reminder_percent: 33,
+    }
+}
+
+/// The incident as it stands when it has just opened.
+pub(crate) fn opened() -> Incident {
+    let sighting = AlertSighting {
+        key: IncidentKey("prod/MTLSHandshakeFailureRateHigh/web/frontend".to_owned()),
+        fingerprint: Fingerprint("f00d".to_owned()),
+        name: "MTLSHandshakeFailureRateHigh".to_owned(),
+        status: AlertStatus::Firing,
+        starts_at: at(-5),
+        cluster: "prod".to_owned(),
+        target: Some(target()),
+        pod: Some(pod("frontend-7d9c5b6f4-aaaaa")),
+        labels: BTreeMap::new(),
+        summary: Some("9 % of handshakes of web/frontend fail".to_owned()),
+    };
+    Incident {
+        id: IncidentId(7),
+        version: 4,
+        key: sighting.key.clone(),
+        alert: sighting.name.clone(),
+        cluster: "prod".to_owned(),
+        target: Some(target()),
+        opened_at: at(0),
+        reopened_at: None,
+        life: Life::Open,
+        alerts: BTreeMap::from([(sighting.fingerprint.clone(), Alert { status: sighting.status, sighting })]),
+        cut_off: 0,
+        stale_since: None,
+        quiet: false,
+        storm: None,
+        policy: policy(),
+        ladder: Ladder::Running { rung: Rung::Waiting { level: LevelNumber(1), until: at(15) }, holder: None },
+        channels: vec![Destination { face: Face::Slack, channel: "C0NIGHT".to_owned() }],
+        triage: Triage::Running { run: 1, since: at(0) },
+        verdict: None,
+        evidence: None,
+        fix: None,
+        past_fixes: Vec::new(),
+        history: Vec::new(),
+        troubles: Vec::new(),
+    }
+}
+
+/// After the first triage.
+pub(crate) fn diagnosed() -> Incident {
+    let check = Check {
+        id: "1.1-svid-dates".to_owned(),
+        subject: "web/frontend-7d9c5b6f4-aaaaa".to_owned(),
+        result: CheckResult::Fail,
+        summary: "the SVID expired 40 min ago".to_owned(),
+        source: "exec cat /run/spire/svid/svid.crt".to_owned(),
+        observed_at: at(1),
+        remedy: None,
+    };
+    let verdict = Verdict {
+        schema: VERDICT_SCHEMA.to_owned(),
+        target: target(),
+        at: at(1),
+        scenario: Scenario::ExpiredCertificate,
+        confidence: Confidence::High,
+        on: On { side: Side::Server, pods: vec![pod("frontend-7d9c5b6f4-aaaaa")], nodes: Vec::new() },
+        reasons: vec!["the SVID of web/frontend-7d9c5b6f4-aaaaa expired 40 min ago".to_owned()],
+        ruled_out: Vec::new(),
+        consequences: vec![Consequence::RotationOverdue],
+        checks: vec![check],
+        not_checked: vec![NotChecked {
+            what: "proxy log".to_owned(),
+            why: "logs are forbidden: grant get on pods/log".to_owned(),
+        }],
+        fixes: vec![FixName::RestartPod],
+        never: vec![Never { fix: FixName::RestartSpireAgent, reason: "the agent renews for others".to_owned() }],
+        call_at_once: None,
+    };
+    Incident { verdict: Some(verdict), triage: Triage::Done { run: 1, at: at(1) }, version: 6, ..opened() }
+}
+
+pub(crate) fn plan() -> Plan {
+    let planned = PlannedPod {
+        pod: pod("frontend-7d9c5b6f4-aaaaa"),
+        uid: PodUid::parse("0a1b2c3d").unwrap(),
+        node: Some(NodeName::parse("node-1").unwrap()),
+        controller: "ReplicaSet/frontend-7d9c5b6f4".to_owned(),
+        workload: "deploy/frontend".to_owned(),
+        because: "its SVID expired 40 min ago".to_owned(),
+    };
+    Plan {
+        fix: FixName::RestartPod,
+        target: target(),
+        drawn_at: at(3),
+        operations: vec![Operation::EvictPod(planned)],
+        ready: (3, 3),
+        budgets: vec![Budget { name: "frontend".to_owned(), allowed: 1 }],
+        warnings: vec!["connections of this pod are cut".to_owned()],
+        undo: "nothing to undo: the controller starts a new pod of the same template".to_owned(),
+        kubectl: vec!["kubectl delete pod frontend-7d9c5b6f4-aaaaa -n web".to_owned()],
+    }
+}
+
+/// Acknowledged by U0ONCALL, who asked for restart-pod: its plan waits.
+pub(crate) fn asking() -> Incident {
+    let question = Question { requester: who("U0ONCALL"), expires_at: at(33), approved_by: BTreeSet::new(), needed: 1 };
+    let fix = Fix {
+        number: 1,
+        name: FixName::RestartPod,
+        requester: who("U0ONCALL"),
+        plan: Some(plan()),
+        phase: FixPhase::Asking { question },
+        replacements: Vec::new(),
+        before: Vec::new(),
+        start: Vec::new(),
+    };
+    let ladder = Ladder::Running {
+        rung: Rung::Acknowledged { level: LevelNumber(1), until: at(18) },
+        holder: Some(who("U0ONCALL")),
+    };
+    Incident { fix: Some(fix), ladder, version: 10, ..diagnosed() }
+}
+
+/// After a fix that came to `proof`.
+pub(crate) fn after(proof: Proof) -> Incident {
+    let end = FixEnd::Verified {
+        verification: Verification { proof, reasons: vec!["handshakes grew by 120, failures by 0".to_owned()] },
+    };
+    let past =
+        PastFix { number: 1, name: FixName::RestartPod, plan: Some(plan()), replacements: Vec::new(), end, at: at(12) };
+    Incident { fix: None, past_fixes: vec![past], version: 20, ..asking() }
+}
+
+fn acts(card: &Card) -> Vec<Act> {
+    card.buttons.iter().map(|button| button.press.act.clone()).collect()
+}
+
+fn says(card: &Card, part: Part) -> String {
+    let lines = card.section(part).map(|section| section.lines.clone()).unwrap_or_default();
+    lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_card_says_who_is_on_the_hook_until_when_who_is_next_and_that_acknowledging_stops_the_clock() {
+    let text = says(&Card::of(&opened()), Part::OnTheHook);
+    assert_eq!(
+        text,
+        "L1 Platform On-Call has until 2026-03-01 03:15:00 UTC to acknowledge.\n\
+         Then L2 Platform Security is called.\n\
+         Acknowledging stops the clock: press the button or say /mtls ack INC-7"
+    );
+}
+
+#[test]
+fn what_was_cut_off_and_what_could_not_be_checked_is_said() {
+    let card = Card::of(&Incident { cut_off: 12, ..diagnosed() });
+    assert!(says(&card, Part::BlastRadius).contains("12 more alert(s) were cut off"));
+    assert!(says(&card, Part::NotChecked).contains("proxy log"));
+    assert!(says(&card, Part::Fixes).contains("never restart-spire-agent: the agent renews for others"));
+}
+
+#[test]
+fn a_button_that_cannot_work_is_not_drawn() {
+    let fix = Act::ProposeFix { fix: FixName::RestartPod };
+    assert!(!acts(&Card::of(&opened())).contains(&fix), "no verdict yet");
+    assert!(acts(&Card::of(&diagnosed())).contains(&fix));
+    assert!(!acts(&Card::of(&asking())).contains(&fix), "it is under way");
+    assert!(!acts(&Card::of(&asking())).contains(&Act::Acknowledge), "somebody has it");
+    assert!(!acts(&Card::of(&diagnosed()).with_writes_off()).contains(&fix), "fixes are switched off");
+    let closed = Life::Closed { at: at(30), reason: CloseReason::AlertsResolved };
+    assert!(Card::of(&Incident { life: closed, ladder: Ladder::Still, ..diagnosed() }).buttons.is_empty());
+    let mut twice = after(Proof::NoEffect);
+    twice.past_fixes.push(twice.past_fixes[0].clone());
+    assert!(!acts(&Card::of(&twice)).contains(&fix), "without effect twice");
+}
+
+#[test]
+fn buttons_carry_what_they_were_drawn_for() {
+    let drawn = acts(&Card::of(&asking()));
+    let plan = Some(plan().id());
+    assert!(drawn.contains(&Act::Approve { plan: plan.clone() }) && drawn.contains(&Act::Reject { plan }));
+    assert!(drawn.contains(&Act::Escalate { from: Some(LevelNumber(1)) }));
+}
+
+#[test]
+fn an_unproven_fix_offers_to_look_again_and_a_proven_one_does_not() {
+    assert!(acts(&Card::of(&after(Proof::Unproven))).contains(&Act::Verify));
+    assert!(!acts(&Card::of(&after(Proof::Worked))).contains(&Act::Verify));
+}
+
+#[test]
+fn a_long_list_is_cut_with_a_count() {
+    let mut incident = diagnosed();
+    let verdict = incident.verdict.as_mut().unwrap();
+    verdict.reasons = (0..30).map(|number| format!("reason {number}")).collect();
+    assert!(says(&Card::of(&incident), Part::Diagnosis).contains("… and 22 more reasons"));
+}

@@ -1,0 +1,101 @@
+//! Text without markup: each face escapes every piece for its platform, and writes times for its reader.
+
+use jiff::Timestamp;
+
+use crate::{
+    incident::IncidentId,
+    people::{Mention, PersonId},
+};
+
+/// One piece of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Span {
+    /// Plain words. May hold text from outside, so a face escapes it.
+    Text(String),
+    /// Words that carry the line. May hold text from outside.
+    Strong(String),
+    /// A name or a command, as it is typed. May hold text from outside.
+    Code(String),
+    /// A moment, shown in the reader's own time zone where the platform can do that.
+    Time(Timestamp),
+    /// A person who did something.
+    Person(PersonId),
+    /// Somebody who is called. Only from the configuration or a checked actor (invariant 7).
+    Mention(Mention),
+}
+
+/// One line.
+pub type Line = Vec<Span>;
+
+/// Plain words.
+pub fn text(words: impl Into<String>) -> Span {
+    Span::Text(words.into())
+}
+
+/// Words that carry the line.
+pub fn strong(words: impl Into<String>) -> Span {
+    Span::Strong(words.into())
+}
+
+/// A name or a command.
+pub fn code(words: impl Into<String>) -> Span {
+    Span::Code(words.into())
+}
+
+/// A moment.
+pub fn time(moment: Timestamp) -> Span {
+    Span::Time(moment)
+}
+
+/// A person.
+pub fn person(who: &PersonId) -> Span {
+    Span::Person(who.clone())
+}
+
+/// A line of words only.
+pub fn words(line: impl Into<String>) -> Line {
+    vec![text(line)]
+}
+
+/// A line that tells how to type a command about an incident.
+pub fn command(verb: &str, incident: IncidentId, rest: &str) -> Span {
+    let gap = if rest.is_empty() { "" } else { " " };
+    code(format!("/mtls {verb} {incident}{gap}{rest}"))
+}
+
+/// People one after the other: "A, B and C".
+pub fn people<'a>(who: impl IntoIterator<Item = &'a PersonId>) -> Line {
+    joined(who.into_iter().map(person).collect())
+}
+
+/// Spans with commas between them, and "and" before the last.
+pub fn joined(spans: Vec<Span>) -> Line {
+    let last = spans.len().saturating_sub(1);
+    let mut line = Line::new();
+    for (at, span) in spans.into_iter().enumerate() {
+        match at {
+            0 => {}
+            at if at == last => line.push(text(" and ")),
+            _ => line.push(text(", ")),
+        }
+        line.push(span);
+    }
+    line
+}
+
+/// A moment as people without a platform's help read it.
+pub fn utc(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// The line without any markup: for notifications, screen readers, terminals and logs.
+pub fn plain(line: &[Span]) -> String {
+    line.iter()
+        .map(|span| match span {
+            Span::Text(words) | Span::Strong(words) | Span::Code(words) => words.clone(),
+            Span::Time(moment) => utc(*moment),
+            Span::Person(who) => format!("@{who}"),
+            Span::Mention(Mention::User(id) | Mention::Group(id)) => format!("@{id}"),
+        })
+        .collect()
+}

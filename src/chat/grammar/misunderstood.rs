@@ -1,0 +1,127 @@
+//! Commands that are wrong get an answer that helps: what was not understood, and the nearest right one.
+
+use std::fmt;
+
+use super::Verb;
+use crate::{incident::IncidentId, triage::FixName};
+
+/// Below this likeness (Jaro-Winkler, 0 to 1) a guess would only confuse.
+const LIKE_ENOUGH: f64 = 0.75;
+/// How much of what was typed is repeated.
+const ECHO_MOST: usize = 40;
+
+/// Why a command was not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misunderstood {
+    /// No such command.
+    #[error("I do not know `{word}`.{} `/mtls help` lists what you can say.", Guess(.nearest.map(Verb::usage)))]
+    Verb {
+        /// What was typed.
+        word: String,
+        /// The nearest command.
+        nearest: Option<Verb>,
+    },
+    /// No such fix.
+    #[error("{}", no_such_fix(.name, *.nearest))]
+    Fix {
+        /// What was typed.
+        name: String,
+        /// The nearest fix.
+        nearest: Option<FixName>,
+    },
+    /// Something is missing.
+    #[error("`{}` needs {what}: `{}`", .verb.word(), .verb.usage())]
+    Missing {
+        /// For which command.
+        verb: Verb,
+        /// What.
+        what: &'static str,
+    },
+    /// Something is left over.
+    #[error("I do not know what `{}` means after `{}`: say `{}`", echo(.extra), .verb.word(), .verb.usage())]
+    TooMuch {
+        /// After which command.
+        verb: Verb,
+        /// What.
+        extra: String,
+    },
+    /// Not a target.
+    #[error("{0}: say `{usage}`, for example `/mtls target INC-7 web deploy/frontend`", usage = Verb::Target.usage())]
+    Target(String),
+    /// Neither a person nor a level.
+    #[error("`{}` is neither a person nor a level: say `/mtls handoff INC-7 @user` or `/mtls handoff INC-7 L2`", echo(.0))]
+    Whom(String),
+    /// More than one incident is open.
+    #[error("{} incidents are open ({}): name one, as in `/mtls status {}`", .live.len(), some(.live), first(.live))]
+    WhichIncident {
+        /// Which.
+        live: Vec<IncidentId>,
+    },
+    /// No incident is open.
+    #[error("no incident is open: name an old one, as in `/mtls status INC-7`")]
+    NothingOpen,
+    /// Too long.
+    #[error("that is longer than {most} characters: put long texts into a file or a message of your own")]
+    TooLong {
+        /// The longest that is read.
+        most: usize,
+    },
+}
+
+impl Misunderstood {
+    pub(super) fn verb(word: &str) -> Self {
+        let nearest = nearest(word, Verb::ALL, Verb::word);
+        Self::Verb { word: echo(word), nearest }
+    }
+
+    pub(super) fn fix(name: &str) -> Self {
+        let all = FixName::CARRIED_OUT;
+        Self::Fix { name: echo(name), nearest: nearest(name, all, FixName::as_str) }
+    }
+}
+
+/// The candidate that is most like what was typed, if any is like it at all.
+fn nearest<T: Copy>(
+    typed: &str,
+    candidates: impl IntoIterator<Item = T>,
+    word: impl Fn(T) -> &'static str,
+) -> Option<T> {
+    let typed: String = typed.chars().take(ECHO_MOST).collect::<String>().to_ascii_lowercase();
+    let scored = candidates.into_iter().map(|candidate| (strsim::jaro_winkler(&typed, word(candidate)), candidate));
+    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    best.filter(|(score, _)| *score >= LIKE_ENOUGH).map(|(_, candidate)| candidate)
+}
+
+struct Guess(Option<String>);
+
+impl fmt::Display for Guess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |guess| write!(f, " Did you mean `{guess}`?"))
+    }
+}
+
+fn no_such_fix(name: &str, nearest: Option<FixName>) -> String {
+    let known: Vec<&str> = FixName::CARRIED_OUT.iter().map(|fix| fix.as_str()).collect();
+    let known = known.join("`, `");
+    match (name, nearest) {
+        ("", _) => format!("`fix` needs a name: I can do `{known}`, as in `{}`", Verb::Fix.usage()),
+        (name, Some(fix)) => format!("There is no fix `{name}`. Did you mean `/mtls fix {fix}`?"),
+        (name, None) => format!("There is no fix `{name}`. I can do `{known}`."),
+    }
+}
+
+/// What was typed, short and without the back-ticks and line ends that would break the answer.
+fn echo(word: &str) -> String {
+    let clean: String = word.chars().filter(|c| *c != '`' && !c.is_control()).take(ECHO_MOST).collect();
+    if clean.len() < word.len() { format!("{clean}…") } else { clean }
+}
+
+fn first(live: &[IncidentId]) -> String {
+    live.first().map_or_else(String::new, ToString::to_string)
+}
+
+fn some(live: &[IncidentId]) -> String {
+    let shown: Vec<String> = live.iter().take(8).map(ToString::to_string).collect();
+    let more = if live.len() > shown.len() { ", …" } else { "" };
+    format!("{}{more}", shown.join(", "))
+}

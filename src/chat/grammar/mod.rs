@@ -1,0 +1,173 @@
+//! What people type after `/mtls`, read into what they ask for. Pure: which incidents are live is handed in.
+
+mod misunderstood;
+mod slack;
+mod verb;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+pub use misunderstood::Misunderstood;
+pub use verb::Verb;
+
+use crate::{
+    escalation::LevelNumber,
+    incident::{Act, HandOffTo, IncidentId},
+    mesh::{Namespace, TargetRef},
+    people::{PersonId, Platform, Role},
+    remediation::PlanId,
+    triage::FixName,
+};
+
+/// The longest command that is read, in bytes: Slack's own limit of a message that people type is lower.
+pub const COMMAND_MOST: usize = 8_000;
+/// Numbers of more digits than this are no incidents; the hash of a plan may be all digits and has eight.
+const INCIDENT_DIGITS_MOST: usize = 6;
+
+/// Where something was said, which decides what may be left out of it.
+#[derive(Debug, Clone)]
+pub struct Place<'a> {
+    /// The platform, for the ids of people.
+    pub platform: Platform,
+    /// The workspace, for the ids of people.
+    pub workspace: &'a str,
+    /// The incident whose thread it was said in.
+    pub thread: Option<IncidentId>,
+    /// The incidents that are open.
+    pub live: &'a [IncidentId],
+    /// Which user groups stand for which level, so that an incident can be handed to `@group`.
+    pub groups: &'a [(String, LevelNumber)],
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// What can be said.
+    Help,
+    /// The live incidents.
+    Incidents,
+    /// Where one stands.
+    Status(IncidentId),
+    /// Something about one.
+    Act(IncidentId, Act),
+}
+
+/// Reads one command, without the leading `/mtls`.
+pub fn parse(text: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
+    if text.len() > COMMAND_MOST {
+        return Err(Misunderstood::TooLong { most: COMMAND_MOST });
+    }
+    let (word, rest) = first_word(text);
+    if word.is_empty() {
+        return Ok(Said::Help);
+    }
+    let verb = Verb::parse(word).ok_or_else(|| Misunderstood::verb(word))?;
+    match verb {
+        Verb::Help => Ok(Said::Help),
+        Verb::Incidents => Ok(Said::Incidents),
+        Verb::Note => note(rest, place),
+        _ => with_words(verb, &rest.split_whitespace().collect::<Vec<_>>(), place),
+    }
+}
+
+fn first_word(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    text.split_once(char::is_whitespace).map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
+}
+
+/// A note is taken as it stands, so only a full `INC-42` at its start names the incident, never a bare number.
+fn note(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
+    let (word, after) = first_word(rest);
+    let named = word.get(..4).filter(|start| start.eq_ignore_ascii_case("inc-")).and_then(|_| word.parse().ok());
+    let (incident, text) = match named {
+        Some(incident) => (incident, after),
+        None => (left_out(place)?, rest),
+    };
+    let text = slack::unescape(text, place.platform);
+    if text.trim().is_empty() {
+        return Err(Misunderstood::Missing { verb: Verb::Note, what: "the text of the note" });
+    }
+    Ok(Said::Act(incident, Act::Note { text }))
+}
+
+fn with_words(verb: Verb, words: &[&str], place: &Place<'_>) -> Result<Said, Misunderstood> {
+    let (incident, words) = match words.split_first().and_then(|(first, rest)| Some((incident(first)?, rest))) {
+        Some(named) => named,
+        None => (left_out(place)?, words),
+    };
+    let act = match (verb, words) {
+        (Verb::Status, []) => return Ok(Said::Status(incident)),
+        (Verb::Triage, []) => Act::Triage,
+        (Verb::Withdraw, []) => Act::Withdraw,
+        (Verb::Ack, []) => Act::Acknowledge,
+        (Verb::Escalate, []) => Act::Escalate { from: None },
+        (Verb::Verify, []) => Act::Verify,
+        (Verb::Resolve, []) => Act::Resolve,
+        (Verb::Approve, []) => Act::Approve { plan: None },
+        (Verb::Approve, [plan]) => Act::Approve { plan: Some(plan_id(verb, plan)?) },
+        (Verb::Reject, []) => Act::Reject { plan: None },
+        (Verb::Reject, [plan]) => Act::Reject { plan: Some(plan_id(verb, plan)?) },
+        (Verb::Fix, [name]) => Act::ProposeFix { fix: FixName::parse(name).ok_or_else(|| Misunderstood::fix(name))? },
+        (Verb::Fix, []) => return Err(Misunderstood::fix("")),
+        (Verb::Target, [namespace, workload]) => Act::SetTarget { target: target(namespace, workload)? },
+        (Verb::Target, _) => return Err(Misunderstood::Missing { verb, what: "a namespace and a workload" }),
+        (Verb::Handoff, [to]) => Act::HandOff { to: hand_off_to(to, place)? },
+        (Verb::Handoff, []) => return Err(Misunderstood::Missing { verb, what: "a person or a level" }),
+        (_, words) => {
+            return Err(Misunderstood::TooMuch { verb, extra: words.first().copied().unwrap_or_default().to_owned() });
+        }
+    };
+    Ok(Said::Act(incident, act))
+}
+
+/// `INC-42`, `inc-42` or `42`.
+fn incident(word: &str) -> Option<IncidentId> {
+    let bare_and_long = word.len() > INCIDENT_DIGITS_MOST && !word.contains('-');
+    if bare_and_long { None } else { word.parse().ok() }
+}
+
+/// The incident that is meant when none is named.
+fn left_out(place: &Place<'_>) -> Result<IncidentId, Misunderstood> {
+    match (place.thread, place.live) {
+        (Some(thread), _) => Ok(thread),
+        (None, [only]) => Ok(*only),
+        (None, []) => Err(Misunderstood::NothingOpen),
+        (None, several) => Err(Misunderstood::WhichIncident { live: several.to_vec() }),
+    }
+}
+
+/// The hash of a plan, or its first characters as the card shows them.
+fn plan_id(verb: Verb, word: &str) -> Result<PlanId, Misunderstood> {
+    let fine = (8..=64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if fine {
+        Ok(PlanId(word.to_ascii_lowercase()))
+    } else {
+        Err(Misunderstood::TooMuch { verb, extra: word.to_owned() })
+    }
+}
+
+fn target(namespace: &str, workload: &str) -> Result<TargetRef, Misunderstood> {
+    let namespace = Namespace::parse(namespace).map_err(|error| Misunderstood::Target(error.to_string()))?;
+    TargetRef::parse(namespace, workload).map_err(|error| Misunderstood::Target(error.to_string()))
+}
+
+fn hand_off_to(word: &str, place: &Place<'_>) -> Result<HandOffTo, Misunderstood> {
+    let level = word.strip_prefix(['L', 'l']).and_then(|digits| digits.parse().ok()).map(LevelNumber);
+    let group = slack::group(word)
+        .and_then(|group| place.groups.iter().find(|(known, _)| known == group))
+        .map(|(_, level)| *level);
+    if let Some(level) = level.or(group) {
+        return Ok(HandOffTo::Level(level));
+    }
+    let user = slack::user(word).ok_or_else(|| Misunderstood::Whom(word.to_owned()))?;
+    let workspace = place.workspace.to_owned();
+    Ok(HandOffTo::Person(PersonId { platform: place.platform, workspace, user: user.to_owned() }))
+}
+
+/// The commands that somebody with these roles can give: nothing is listed that would be refused.
+pub fn help(roles: &BTreeSet<Role>) -> Vec<(String, &'static str)> {
+    let may = |verb: &Verb| verb.roles().is_empty() || verb.roles().iter().any(|role| roles.contains(role));
+    Verb::ALL.into_iter().filter(may).map(|verb| (verb.usage(), verb.description())).collect()
+}

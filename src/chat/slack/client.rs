@@ -1,0 +1,353 @@
+//! The calls of Slack's Web API that we make, over slack-morphism's client.
+
+use std::{future::Future, sync::Arc};
+
+use jiff::SignedDuration;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use slack_morphism::{
+    SlackApiToken, SlackApiTokenValue, SlackClient,
+    errors::SlackClientError,
+    prelude::{SlackClientHyperConnector, SlackClientHyperHttpsConnector},
+};
+
+use super::block_kit::Message;
+use crate::{
+    chat::{
+        outgoing::{CALL_LIMIT, Outgoing, OutgoingError, checked, connector},
+        wording::Raw,
+    },
+    engine::PerformError,
+};
+
+/// Slack's own address.
+pub const SLACK_API: &str = "https://slack.com/api";
+/// How many messages one page of a search for our own post has (Slack's recommendation is 200 at most).
+const PAGE: &str = "200";
+/// How many pages are looked through: a channel with more than 1,000 messages since the incident opened is beyond help.
+const PAGES_MOST: usize = 5;
+/// The longest wait that Slack can ask of us: a wrong header must not silence the bot for a day.
+const RETRY_AFTER_MOST: SignedDuration = SignedDuration::from_mins(15);
+/// The event type of our metadata.
+const EVENT_TYPE: &str = "mtls_medic_message";
+
+/// Why a call to Slack failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SlackError {
+    /// Slack asks us to wait (429).
+    #[error("Slack's {method} is rate limited")]
+    RateLimited {
+        /// Which call.
+        method: &'static str,
+        /// For how long.
+        after: Option<SignedDuration>,
+    },
+    /// Slack refused.
+    #[error("Slack refused {method}: {code}{}", hint(code))]
+    Refused {
+        /// Which call.
+        method: &'static str,
+        /// Slack's name for the reason.
+        code: String,
+    },
+    /// Slack was not reached, or did not answer in time or with sense.
+    #[error("Slack's {method} could not be reached: {reason}")]
+    Unreachable {
+        /// Which call.
+        method: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What the operator can do about a refusal.
+fn hint(code: &str) -> &'static str {
+    match code {
+        "not_in_channel" => "; invite the bot to the channel",
+        "channel_not_found" | "is_archived" => "; check the channel's id in the configuration",
+        "missing_scope" => "; add the scope to the app's manifest and install it again",
+        "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => {
+            "; check the bot's token"
+        }
+        _ => "",
+    }
+}
+
+/// Refusals of the message itself: sending it again would change nothing. All others are mended by Slack or an operator.
+const OF_THE_MESSAGE: [&str; 10] = [
+    "invalid_blocks",
+    "invalid_blocks_format",
+    "msg_too_long",
+    "msg_blocks_too_long",
+    "no_text",
+    "invalid_arguments",
+    "invalid_array_arg",
+    "too_many_attachments",
+    "metadata_too_large",
+    "metadata_must_be_sent_from_app",
+];
+
+impl From<SlackError> for PerformError {
+    fn from(error: SlackError) -> Self {
+        let reason = error.to_string();
+        match error {
+            SlackError::RateLimited { after, .. } => Self::Again { reason, after },
+            SlackError::Refused { code, .. } if OF_THE_MESSAGE.contains(&code.as_str()) => Self::Never { reason },
+            SlackError::Refused { .. } | SlackError::Unreachable { .. } => Self::Again { reason, after: None },
+        }
+    }
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Whither<'a> {
+    /// The channel.
+    pub channel: &'a str,
+    /// The thread, by its root message.
+    pub thread: Option<&'a str>,
+    /// Whether a message of a thread is shown in the channel too.
+    pub broadcast: bool,
+}
+
+/// The client.
+#[derive(Clone)]
+pub struct Client {
+    slack: Arc<SlackClient<SlackClientHyperHttpsConnector>>,
+    token: SlackApiToken,
+    /// For addresses that Slack hands out and that must not see the token.
+    pub(super) outgoing: Outgoing,
+    base: String,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({})", self.base)
+    }
+}
+
+#[derive(Deserialize)]
+struct Posted {
+    ts: String,
+}
+
+#[derive(Deserialize)]
+struct Members {
+    #[serde(default)]
+    users: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Messages {
+    #[serde(default)]
+    messages: Vec<Value>,
+    #[serde(default)]
+    response_metadata: Option<NextPage>,
+}
+
+#[derive(Deserialize)]
+struct NextPage {
+    #[serde(default)]
+    next_cursor: String,
+}
+
+#[derive(Deserialize)]
+struct Upload {
+    upload_url: String,
+    file_id: String,
+}
+
+/// Who we are, by `auth.test`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Identity {
+    /// The workspace.
+    pub team_id: String,
+    /// The bot's user.
+    pub user_id: String,
+    /// The organisation, on Enterprise Grid.
+    #[serde(default)]
+    pub enterprise_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    url: String,
+}
+
+impl Client {
+    /// A client with one token; `base` is [`SLACK_API`] outside of tests.
+    pub fn new(base: &str, token: &SecretString) -> Result<Self, OutgoingError> {
+        checked(base)?;
+        let connector = connector()?;
+        let api = SlackClientHyperConnector::with_connector(connector.clone()).with_slack_api_url(base);
+        Ok(Self {
+            slack: Arc::new(SlackClient::new(api)),
+            token: SlackApiToken::new(SlackApiTokenValue(token.expose_secret().to_owned())),
+            outgoing: Outgoing::new(connector),
+            base: base.to_owned(),
+        })
+    }
+
+    /// The base address.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    async fn post_json<T: DeserializeOwned + Send>(&self, method: &'static str, body: &Value) -> Result<T, SlackError> {
+        let session = self.slack.open_session(&self.token);
+        limited(method, session.http_session_api.http_post(method, body, None)).await
+    }
+
+    async fn get<T: DeserializeOwned + Send>(
+        &self,
+        method: &'static str,
+        parameters: &[(&'static str, &str)],
+    ) -> Result<T, SlackError> {
+        let session = self.slack.open_session(&self.token);
+        let parameters: Vec<(&str, Option<&str>)> =
+            parameters.iter().map(|(name, value)| (*name, Some(*value))).collect();
+        limited(method, session.http_session_api.http_get(method, &parameters, None)).await
+    }
+
+    /// Who we are.
+    pub async fn identity(&self) -> Result<Identity, SlackError> {
+        self.post_json("auth.test", &json!({})).await
+    }
+
+    /// A WebSocket address for Socket Mode; needs the app-level token.
+    pub async fn open_socket(&self) -> Result<String, SlackError> {
+        self.post_json::<Opened>("apps.connections.open", &json!({})).await.map(|opened| opened.url)
+    }
+
+    /// Posts a message with our key and returns its id.
+    pub async fn post(&self, to: Whither<'_>, message: &Message, key: &str) -> Result<String, SlackError> {
+        let mut body = json!({
+            "channel": to.channel,
+            "text": message.text,
+            "blocks": message.blocks,
+            "metadata": { "event_type": EVENT_TYPE, "event_payload": { "key": key } },
+            "unfurl_links": false,
+            "unfurl_media": false,
+        });
+        if let (Some(thread), Some(fields)) = (to.thread, body.as_object_mut()) {
+            fields.insert("thread_ts".to_owned(), json!(thread));
+            fields.insert("reply_broadcast".to_owned(), json!(to.broadcast));
+        }
+        self.post_json::<Posted>("chat.postMessage", &body).await.map(|posted| posted.ts)
+    }
+
+    /// Replaces a message of ours.
+    pub async fn update(&self, channel: &str, id: &str, text: &str, blocks: &[Value]) -> Result<(), SlackError> {
+        let body = json!({ "channel": channel, "ts": id, "text": text, "blocks": blocks });
+        self.post_json::<Value>("chat.update", &body).await.map(|_| ())
+    }
+
+    /// Shows a message to one person only.
+    pub async fn whisper(&self, channel: &str, user: &str, message: &Message) -> Result<(), SlackError> {
+        let body = json!({ "channel": channel, "user": user, "text": message.text, "blocks": message.blocks });
+        self.post_json::<Value>("chat.postEphemeral", &body).await.map(|_| ())
+    }
+
+    /// The members of a user group.
+    pub async fn members(&self, group: &str) -> Result<Vec<String>, SlackError> {
+        self.get::<Members>("usergroups.users.list", &[("usergroup", group)]).await.map(|members| members.users)
+    }
+
+    /// Looks for a message of ours by its key: in a thread, or in the channel since `oldest` (a message id).
+    pub async fn find(
+        &self,
+        channel: &str,
+        thread: Option<&str>,
+        oldest: &str,
+        key: &str,
+    ) -> Result<Option<String>, SlackError> {
+        let mut cursor = String::new();
+        for _ in 0..PAGES_MOST {
+            let mut parameters = vec![("channel", channel), ("limit", PAGE), ("include_all_metadata", "true")];
+            if !cursor.is_empty() {
+                parameters.push(("cursor", cursor.as_str()));
+            }
+            let page: Messages = if let Some(root) = thread {
+                parameters.push(("ts", root));
+                self.get("conversations.replies", &parameters).await?
+            } else {
+                parameters.push(("oldest", oldest));
+                self.get("conversations.history", &parameters).await?
+            };
+            if let Some(found) = page.messages.iter().find_map(|message| ours(message, key)) {
+                return Ok(Some(found));
+            }
+            match page.response_metadata {
+                Some(next) if !next.next_cursor.is_empty() => cursor = next.next_cursor,
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts raw text into a thread as a file: ask for a place, upload, complete (`files.upload` is retired).
+    pub async fn upload(&self, to: Whither<'_>, raw: &Raw) -> Result<(), SlackError> {
+        let (name, length) = (format!("{}.txt", raw.title), raw.text.len().to_string());
+        let place: Upload =
+            self.get("files.getUploadURLExternal", &[("filename", name.as_str()), ("length", length.as_str())]).await?;
+        let body = raw.text.clone().into_bytes();
+        self.outgoing
+            .post(&place.upload_url, "application/octet-stream", None, body)
+            .await
+            .map_err(|error| SlackError::Unreachable { method: "file upload", reason: error.to_string() })?;
+        let mut done = json!({ "files": [{ "id": place.file_id, "title": raw.title }], "channel_id": to.channel });
+        if let (Some(thread), Some(fields)) = (to.thread, done.as_object_mut()) {
+            fields.insert("thread_ts".to_owned(), json!(thread));
+        }
+        self.post_json::<Value>("files.completeUploadExternal", &done).await.map(|_| ())
+    }
+}
+
+/// The id of a message that carries our key, in its metadata or as a block id.
+fn ours(message: &Value, key: &str) -> Option<String> {
+    let metadata = message.pointer("/metadata/event_payload/key").and_then(Value::as_str) == Some(key);
+    let wanted = super::block_kit::id(key);
+    let block = message.get("blocks").and_then(Value::as_array).is_some_and(|blocks| {
+        blocks.iter().any(|block| block.get("block_id").and_then(Value::as_str) == Some(wanted.as_str()))
+    });
+    let id = message.get("ts").and_then(Value::as_str)?;
+    (metadata || block).then(|| id.to_owned())
+}
+
+async fn limited<T>(
+    method: &'static str,
+    call: impl Future<Output = Result<T, SlackClientError>>,
+) -> Result<T, SlackError> {
+    match tokio::time::timeout(CALL_LIMIT, call).await {
+        Ok(answer) => answer.map_err(|error| translate(method, error)),
+        Err(_) => {
+            Err(SlackError::Unreachable { method, reason: format!("no answer within {} s", CALL_LIMIT.as_secs()) })
+        }
+    }
+}
+
+/// slack-morphism's errors carry whole answers, which may hold texts of the channel: only their kind is kept.
+fn translate(method: &'static str, error: SlackClientError) -> SlackError {
+    match error {
+        SlackClientError::RateLimitError(limit) => {
+            let after = limit.retry_after.and_then(|wait| SignedDuration::try_from(wait).ok());
+            SlackError::RateLimited { method, after: after.map(|wait| wait.min(RETRY_AFTER_MOST)) }
+        }
+        SlackClientError::ApiError(refused) if refused.code == "ratelimited" => {
+            SlackError::RateLimited { method, after: None }
+        }
+        SlackClientError::ApiError(refused) => SlackError::Refused { method, code: refused.code },
+        SlackClientError::HttpError(http) => {
+            SlackError::Unreachable { method, reason: format!("HTTP status {}", http.status_code) }
+        }
+        SlackClientError::ProtocolError(_) => {
+            SlackError::Unreachable { method, reason: "the answer was not what Slack documents".to_owned() }
+        }
+        SlackClientError::HttpProtocolError(_)
+        | SlackClientError::EndOfStream(_)
+        | SlackClientError::SystemError(_)
+        | SlackClientError::SocketModeProtocolError(_) => {
+            SlackError::Unreachable { method, reason: "the connection failed".to_owned() }
+        }
+    }
+}

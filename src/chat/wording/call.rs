@@ -1,0 +1,80 @@
+//! Calling a level: the one post that wakes people up.
+
+use super::Post;
+use crate::{
+    chat::card::{self, Line, code, command, level_name, person, strong, text, time},
+    escalation::{LevelNumber, Rung},
+    incident::{CallReason, Incident},
+};
+
+/// The post that calls `level`. It says "mentioned" and not "paged", because here only that happens.
+pub fn call(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Post {
+    let mut lines = vec![why(level, reason, incident), about(incident), what_now(incident)];
+    lines.retain(|line| !line.is_empty());
+    Post {
+        lines,
+        mentions: incident.policy.level(level).map(|known| known.mentions.clone()).unwrap_or_default(),
+        broadcast: true,
+        buttons: card::acknowledge(incident).into_iter().collect(),
+        ..Post::default()
+    }
+}
+
+fn why(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Line {
+    let name = strong(level_name(incident, level));
+    let mut line = vec![name];
+    match reason {
+        CallReason::Opened => line.push(text(" is mentioned: a new incident.")),
+        CallReason::Unanswered => {
+            line.push(text(" is mentioned: nobody of the level before acknowledged in time."));
+        }
+        CallReason::Escalated { by } => {
+            line.extend([text(" is mentioned: "), person(by), text(" asks for you.")]);
+        }
+        CallReason::HandedOver { by } => {
+            line.extend([text(" is mentioned: "), person(by), text(" hands it over to you.")]);
+        }
+        CallReason::Idle => {
+            line.push(text(" is mentioned again: it was acknowledged, and then nothing was done for a whole window."));
+        }
+        CallReason::Repeat => line.push(text(" is mentioned again: every level was called and nobody answered.")),
+        CallReason::Evidence { because } => {
+            line.push(text(format!(" is mentioned without waiting, because of what was found: {because}")));
+        }
+    }
+    line
+}
+
+fn about(incident: &Incident) -> Line {
+    let target = incident.target.as_ref().map_or_else(|| "a target not yet known".to_owned(), ToString::to_string);
+    let mut line = vec![strong(incident.id.to_string()), text(format!(" {} on ", incident.alert)), code(target)];
+    line.push(match &incident.verdict {
+        Some(verdict) => text(format!(". Diagnosis: {}.", verdict.scenario.title())),
+        None => text(". Not yet diagnosed."),
+    });
+    line
+}
+
+fn what_now(incident: &Incident) -> Line {
+    match incident.ladder.rung() {
+        Some(Rung::Waiting { level, until }) => {
+            let next = incident.policy.above(*level).map_or_else(
+                || "every level is called again".to_owned(),
+                |above| format!("{} {} is called", above.number, above.team),
+            );
+            vec![
+                text("Acknowledge by "),
+                time(*until),
+                text(format!(", or {next}. Acknowledging stops the clock: ")),
+                command("ack", incident.id, ""),
+            ]
+        }
+        Some(Rung::AllPaged { until }) => vec![
+            text("All levels are called again at "),
+            time(*until),
+            text(" unless somebody acknowledges: "),
+            command("ack", incident.id, ""),
+        ],
+        Some(Rung::Acknowledged { .. }) | None => Vec::new(),
+    }
+}

@@ -1,0 +1,65 @@
+//! The sentences of the thread: short, calm, specific, and with the next step said, for somebody who has just woken up.
+//! Facts in, words out; each face adds its own markup. Pure.
+
+mod call;
+mod notice;
+mod raw;
+
+pub use call::call;
+pub use notice::notice;
+pub use raw::{Raw, checks};
+
+use super::card::{Button, Line, plain};
+use crate::{
+    incident::{FixPhase, Incident, Notice, Work},
+    people::Mention,
+};
+
+/// One post into the incident's thread.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Post {
+    /// What it says.
+    pub lines: Vec<Line>,
+    /// Raw output that goes below it in a block of code, or as a file when it is long.
+    pub raw: Option<Raw>,
+    /// Who is mentioned, so that they are told.
+    pub mentions: Vec<Mention>,
+    /// Whether those who may approve fixes are mentioned as well; who they are stands in the live configuration.
+    pub to_approvers: bool,
+    /// Whether it is shown in the channel too, not only in the thread.
+    pub broadcast: bool,
+    /// Buttons for the next step.
+    pub buttons: Vec<Button>,
+}
+
+impl Post {
+    fn saying(lines: Vec<Line>) -> Self {
+        Self { lines, ..Self::default() }
+    }
+
+    /// The post without any markup: for notifications, screen readers and terminals.
+    pub fn summary(&self) -> String {
+        let lines: Vec<String> = self.lines.iter().map(|line| plain(line)).collect();
+        lines.join("\n")
+    }
+}
+
+/// Whether a piece of chat work is still wanted: looked at when it is sent, not when it was planned, so that nobody is
+/// called about what somebody has answered meanwhile (lessons, "notifications went on after acknowledge").
+pub fn still_wanted(work: &Work, incident: &Incident) -> bool {
+    match work {
+        Work::Mention { rung, .. } | Work::CallPager { rung, .. } => incident.ladder.rung() == Some(rung),
+        Work::Post { notice: Notice::Reminder { until, .. }, .. } => {
+            incident.ladder.rung().is_some_and(|rung| rung.until() == *until)
+        }
+        Work::Post { notice: Notice::ApprovalWanted { plan }, .. } => incident
+            .fix
+            .as_ref()
+            .is_some_and(|fix| matches!(fix.phase, FixPhase::Asking { .. }) && fix.plan_id().as_ref() == Some(plan)),
+        Work::Post { notice: Notice::TargetWanted, .. } => incident.target.is_none() && incident.is_live(),
+        Work::Post { notice: Notice::Clearing { until }, .. } => {
+            incident.life == (crate::incident::Life::Clearing { until: *until })
+        }
+        _ => true,
+    }
+}

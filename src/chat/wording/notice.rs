@@ -1,0 +1,298 @@
+//! What happened, said in the thread.
+
+use jiff::Timestamp;
+
+use super::{Post, Raw, checks};
+use crate::{
+    chat::card::{
+        self, Line, code, command, end_line, level_name, people, person, plan_lines, strong, text, time, verdict_lines,
+        words,
+    },
+    escalation::{LevelNumber, Rung},
+    incident::{CloseReason, FixEnd, Incident, Life, Notice},
+    people::Mention,
+    remediation::{Plan, PlanId, Proof},
+};
+
+/// The post for one notice. Never without lines.
+#[expect(clippy::too_many_lines, reason = "a table of sentences, one arm a notice: it reads best whole")]
+pub fn notice(notice: &Notice, incident: &Incident) -> Post {
+    let id = incident.id;
+    match notice {
+        Notice::Reminder { level, until } => reminder(incident, *level, *until),
+        Notice::Unreachable { level, why } => Post {
+            broadcast: true,
+            ..Post::saying(vec![vec![
+                strong(format!("{} cannot be called: {why}.", level_name(incident, *level))),
+                text(" The next level is called now. Add people to it in the configuration (escalation.levels)."),
+            ]])
+        },
+        Notice::MissedWindow { seconds } => Post::saying(vec![words(format!(
+            "The bot was down when a window ended and noticed it {} late. The next window starts now, so that levels are \
+             not called all at once.",
+            minutes(*seconds)
+        ))]),
+        Notice::Acknowledged { by, until } => Post::saying(vec![vec![
+            person(by),
+            text(" has it. Nobody else is called for now. Without a sign of work by "),
+            time(*until),
+            text(" the level is called again."),
+        ]]),
+        Notice::HandedTo { to, by } => Post {
+            mentions: vec![Mention::User(to.user.clone())],
+            broadcast: true,
+            ..Post::saying(vec![vec![
+                person(by),
+                text(" hands "),
+                strong(id.to_string()),
+                text(" to "),
+                person(to),
+                text(". It is yours now; the card at the top says where it stands. To give it on: "),
+                command("handoff", id, "@user"),
+            ]])
+        },
+        Notice::TargetWanted => Post {
+            broadcast: true,
+            ..Post::saying(vec![vec![
+                strong("Which service is this about?"),
+                text(" The alert has no labels that say so. Tell the bot, and it starts the diagnostics: "),
+                command("target", id, "NAMESPACE WORKLOAD"),
+            ]])
+        },
+        Notice::Verdict { .. } => verdict(incident),
+        Notice::TriageFailed { reason } => Post::saying(vec![vec![
+            strong("The diagnostics could not run: "),
+            text(format!("{reason}. Try again with ")),
+            command("triage", id, ""),
+            text(", or follow the runbook by hand."),
+        ]]),
+        Notice::ApprovalWanted { plan } => approval_wanted(incident, plan),
+        Notice::PlanMoved { what } => Post::saying(vec![vec![
+            strong("Nothing was changed: "),
+            text(format!(
+                "the cluster is no longer what was approved ({what}). A new plan is being drawn and asks for approval \
+                 again."
+            )),
+        ]]),
+        Notice::FixStarted { fix, by } => {
+            let mut line = vec![code(fix.to_string()), text(" starts, approved by ")];
+            line.extend(people(by));
+            line.push(text(". The steps follow here, one after the other."));
+            Post::saying(vec![line])
+        }
+        Notice::Replaced { old, new, not_after } => Post::saying(vec![vec![
+            code(old.clone()),
+            text(" was replaced by "),
+            code(new.clone()),
+            text(", which is Ready and holds a valid SVID until "),
+            time(*not_after),
+            text("."),
+        ]]),
+        Notice::FixEnded { fix, end } => {
+            let mut line = vec![code(fix.to_string()), text(" ")];
+            line.extend(end_line(end));
+            fix_ended(incident, line, end)
+        }
+        Notice::Note { by, text: note } => {
+            Post::saying(vec![vec![strong("Note"), text(" by "), person(by), text(format!(": {note}"))]])
+        }
+        Notice::Clearing { until } => Post::saying(vec![vec![
+            strong("All alerts are resolved."),
+            text(" Nobody is called for now. It closes at "),
+            time(*until),
+            text(" unless they fire again."),
+        ]]),
+        Notice::FiringAgain => Post {
+            broadcast: true,
+            ..Post::saying(vec![vec![
+                strong("It fires again"),
+                text(" before it closed. The clock goes on where it stood still: see the card for who has until when."),
+            ]])
+        },
+        Notice::Closed => Post::saying(vec![closed(incident)]),
+        Notice::Reopened => Post {
+            broadcast: true,
+            ..Post::saying(vec![vec![
+                strong("Open again: "),
+                text("it fired again soon after closing. What was found and tried before is above in this thread."),
+            ]])
+        },
+        Notice::Stale { last_seen } => Post::saying(vec![vec![
+            strong("The alert is no longer repeated"),
+            text(" (last seen at "),
+            time(*last_seen),
+            text(
+                ") and was never resolved. Check that Prometheus and Alertmanager are up; the incident stays open until \
+                 they say so, or ",
+            ),
+            command("resolve", id, ""),
+        ]]),
+        Notice::CouldNot { what, reason } => {
+            Post::saying(vec![vec![strong(format!("The bot could not {what}: ")), text(reason.clone())]])
+        }
+        Notice::Storm { count } => Post {
+            broadcast: true,
+            ..Post::saying(vec![vec![
+                strong(format!("{count} incidents have opened within a short time.")),
+                text(" People are called once for all of them. The list: "),
+                code("/mtls incidents"),
+            ]])
+        },
+    }
+}
+
+fn reminder(incident: &Incident, level: Option<LevelNumber>, until: Timestamp) -> Post {
+    let holder = match &incident.ladder {
+        crate::escalation::Ladder::Running { rung: Rung::Acknowledged { .. }, holder: Some(holder) } => Some(holder),
+        _ => None,
+    };
+    let (line, mentions): (Line, Vec<Mention>) = match (holder, level) {
+        (Some(holder), _) => (
+            vec![
+                person(holder),
+                text(": no sign of work for a while. By "),
+                time(until),
+                text(" the level is called again, unless you give a command, a fix or a note: "),
+                command("note", incident.id, "TEXT"),
+            ],
+            vec![Mention::User(holder.user.clone())],
+        ),
+        (None, Some(level)) => (
+            vec![
+                strong(level_name(incident, level)),
+                text(" has until "),
+                time(until),
+                text(" to acknowledge. Acknowledging stops the clock: "),
+                command("ack", incident.id, ""),
+            ],
+            incident.policy.level(level).map(|known| known.mentions.clone()).unwrap_or_default(),
+        ),
+        (None, None) => (
+            vec![
+                text("Nobody has acknowledged. Every level is called again at "),
+                time(until),
+                text(". Acknowledging stops that: "),
+                command("ack", incident.id, ""),
+            ],
+            Vec::new(),
+        ),
+    };
+    Post { mentions, buttons: card::acknowledge(incident).into_iter().collect(), ..Post::saying(vec![line]) }
+}
+
+fn verdict(incident: &Incident) -> Post {
+    let Some(verdict) = &incident.verdict else {
+        return Post::saying(vec![words("The diagnostics ended without a verdict.")]);
+    };
+    let mut lines = verdict_lines(verdict);
+    for fix in &verdict.fixes {
+        lines.push(vec![text("Fits: "), code(fix.to_string()), text(format!(" ({}).", card::risk(*fix)))]);
+    }
+    for never in &verdict.never {
+        lines.push(vec![text("Do not try "), code(never.fix.to_string()), text(format!(": {}", never.reason))]);
+    }
+    let missing = verdict.not_checked.len();
+    if missing > 0 {
+        lines.push(words(format!("{missing} thing(s) could not be checked; they are listed below.")));
+    }
+    let button = card::fix(incident);
+    lines.push(match &button {
+        Some(_) => words("Next: ask for the fix with the button; its plan is shown first and nothing is changed yet."),
+        None if verdict.fixes.is_empty() => words("Next: no fix of the runbook fits, so a person has to decide."),
+        None => words("Next: the card at the top shows what can be done now."),
+    });
+    Post { raw: Some(checks(verdict)), buttons: button.into_iter().collect(), ..Post::saying(lines) }
+}
+
+fn approval_wanted(incident: &Incident, id: &PlanId) -> Post {
+    let shown = incident.fix.as_ref().and_then(|fix| fix.plan.as_ref().map(|plan| (fix, plan)));
+    let Some((fix, plan)) = shown.filter(|(_, plan)| plan.id() == *id) else {
+        return Post::saying(vec![words(format!("Plan {id} is no longer the one that waits: see the card."))]);
+    };
+    let mut lines = vec![vec![
+        strong("Approval wanted: "),
+        person(&fix.requester),
+        text(" asks for "),
+        code(fix.name.to_string()),
+        text(format!(" ({}). Somebody else has to approve it", card::risk(fix.name))),
+        text(until_when(fix)),
+        time_of(fix),
+        text("."),
+    ]];
+    lines.extend(plan_lines(plan));
+    lines.push(words("These lines would do the same by hand:"));
+    Post {
+        raw: kubectl(plan),
+        to_approvers: true,
+        broadcast: true,
+        buttons: card::votes(incident.id, plan).into(),
+        ..Post::saying(lines)
+    }
+}
+
+fn until_when(fix: &crate::incident::Fix) -> &'static str {
+    if expiry(fix).is_some() { " by " } else { "" }
+}
+
+fn time_of(fix: &crate::incident::Fix) -> card::Span {
+    expiry(fix).map_or_else(|| text(""), time)
+}
+
+fn expiry(fix: &crate::incident::Fix) -> Option<Timestamp> {
+    match &fix.phase {
+        crate::incident::FixPhase::Asking { question } => Some(question.expires_at),
+        _ => None,
+    }
+}
+
+fn kubectl(plan: &Plan) -> Option<Raw> {
+    (!plan.kubectl.is_empty()).then(|| Raw::new("kubectl", plan.kubectl.join("\n")))
+}
+
+fn fix_ended(incident: &Incident, line: Line, end: &FixEnd) -> Post {
+    let id = incident.id;
+    let mut line = line;
+    line.push(text("."));
+    let next = match end {
+        FixEnd::Verified { verification } => match verification.proof {
+            Proof::Worked => words("Next: nothing. It closes by itself once the alerts stay resolved."),
+            Proof::NoEffect => {
+                vec![text("Next: look again with "), command("triage", id, ""), text(", or escalate.")]
+            }
+            Proof::Worse => words("Next: stop and decide with the next level, which is called now."),
+            Proof::Unproven => vec![
+                text("Next: this proves nothing either way, and closes nothing. Send some traffic and try "),
+                command("verify", id, ""),
+            ],
+        },
+        FixEnd::Refused { .. } => words("Nothing was changed. Next: remove what stands in the way and ask again."),
+        FixEnd::Rejected { .. } | FixEnd::Withdrawn | FixEnd::Cancelled => words("Nothing more is changed."),
+        FixEnd::Expired => words("Nothing was changed. Next: ask for it again to see a fresh plan."),
+        FixEnd::Failed { .. } => words("What was done before that step stays done; nothing more is changed."),
+        FixEnd::Unknown { .. } => {
+            words("Next: look at the pod before anything else is tried; the bot repeats nothing.")
+        }
+    };
+    let loud = matches!(end, FixEnd::Verified { .. } | FixEnd::Failed { .. } | FixEnd::Unknown { .. });
+    Post { broadcast: loud, buttons: card::fix(incident).into_iter().collect(), ..Post::saying(vec![line, next]) }
+}
+
+fn closed(incident: &Incident) -> Line {
+    let mut line = vec![strong("Closed")];
+    match &incident.life {
+        Life::Closed { reason: CloseReason::Person(who), .. } => line.extend([text(" by "), person(who)]),
+        Life::Closed { reason: CloseReason::AlertsResolved, .. } => line.push(text(": the alerts stayed resolved")),
+        Life::Open | Life::Clearing { .. } => {}
+    }
+    line.push(text(". If it fires again soon, this thread is opened again."));
+    line
+}
+
+/// A length of time as people say it.
+fn minutes(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}

@@ -1,0 +1,220 @@
+//! The client, with our limits, and errors that say what to grant.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use tokio::sync::Semaphore;
+
+use crate::triage::{Expectations, Missing};
+
+/// Something could not be read from or written to the cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The configuration of the client.
+    #[error("the Kubernetes configuration could not be read: {0}")]
+    Configuration(String),
+    /// The API server refused.
+    #[error("not allowed to {verb} {resource} in {namespace}: grant it to the bot's role (deploy/)")]
+    Forbidden {
+        /// get, list, create …
+        verb: &'static str,
+        /// As `pods/exec`.
+        resource: &'static str,
+        /// Where.
+        namespace: String,
+    },
+    /// It is not there.
+    #[error("{what} is not there")]
+    NotFound {
+        /// What.
+        what: String,
+    },
+    /// No answer in time.
+    #[error("{what} gave no answer in {seconds} s")]
+    TimedOut {
+        /// What was asked.
+        what: String,
+        /// For how long it was waited.
+        seconds: u64,
+    },
+    /// The tool is not in the image.
+    #[error("{tool} is not in the image of {container}")]
+    ToolMissing {
+        /// Which.
+        tool: String,
+        /// Where it was looked for.
+        container: String,
+    },
+    /// Anything else.
+    #[error("{what} failed: {why}")]
+    Failed {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        why: String,
+    },
+}
+
+impl ClusterError {
+    /// What an error of the client means for one request.
+    pub(super) fn of(
+        error: &kube::Error,
+        verb: &'static str,
+        resource: &'static str,
+        namespace: &str,
+        what: &str,
+    ) -> Self {
+        match error {
+            kube::Error::Api(status) if status.code == 403 || status.code == 401 => {
+                Self::Forbidden { verb, resource, namespace: namespace.to_owned() }
+            }
+            kube::Error::Api(status) if status.code == 404 => Self::NotFound { what: what.to_owned() },
+            // A refused WebSocket upgrade carries no Status, only its code.
+            kube::Error::UpgradeConnection(upgrade) if upgrade.to_string().contains("403") => {
+                Self::Forbidden { verb, resource, namespace: namespace.to_owned() }
+            }
+            other => Self::Failed { what: what.to_owned(), why: other.to_string() },
+        }
+    }
+
+    /// The same, as a gap in the evidence.
+    pub(super) fn missing(&self) -> Missing {
+        match self {
+            Self::Forbidden { verb, resource, namespace } => {
+                Missing::Forbidden { grant: format!("{verb} {resource} in {namespace}") }
+            }
+            Self::NotFound { what } => Missing::Gone { what: what.clone() },
+            Self::TimedOut { seconds, .. } => Missing::TimedOut { seconds: *seconds },
+            Self::ToolMissing { tool, .. } => Missing::ToolMissing { tool: tool.clone() },
+            other => Missing::Other { why: other.to_string() },
+        }
+    }
+}
+
+/// How long and how much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For one check.
+    pub check: Duration,
+    /// For all of a triage.
+    pub overall: Duration,
+    /// How many calls of the API server run at once.
+    pub calls: usize,
+    /// How many pods are looked at.
+    pub sample: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // A night's nodes are slow: 8 s is long for a file and short for a person; 20 s is the overall limit.
+        Self { check: Duration::from_secs(8), overall: Duration::from_secs(20), calls: 32, sample: 3 }
+    }
+}
+
+/// Where things are in this mesh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The SVID file in a workload's container.
+    pub svid_path: String,
+    /// The bundle file in a workload's container.
+    pub bundle_path: String,
+    /// The namespace of SPIRE.
+    pub spire_namespace: String,
+    /// The label selector of its server pods.
+    pub server_selector: String,
+    /// The label selector of its agent pods.
+    pub agent_selector: String,
+    /// The server's command.
+    pub server_command: String,
+    /// The agent's command.
+    pub agent_command: String,
+    /// The server's admin socket.
+    pub server_socket: String,
+    /// The agent's socket.
+    pub agent_socket: String,
+    /// What identities look like.
+    pub expectations: Expectations,
+    /// How long and how much is read.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    /// The paths and labels of the runbook.
+    fn default() -> Self {
+        Self {
+            svid_path: "/run/spire/svid/svid.crt".to_owned(),
+            bundle_path: "/run/spire/bundle/bundle.crt".to_owned(),
+            spire_namespace: "spire-system".to_owned(),
+            server_selector: "app=spire-server".to_owned(),
+            agent_selector: "app=spire-agent".to_owned(),
+            server_command: "/opt/spire/bin/spire-server".to_owned(),
+            agent_command: "/opt/spire/bin/spire-agent".to_owned(),
+            server_socket: "/tmp/spire-server/private/api.sock".to_owned(),
+            agent_socket: "/run/spire/sockets/agent.sock".to_owned(),
+            expectations: Expectations::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The way to one cluster: its client, with a bound on concurrent calls, and where things are in it. Cheap to clone.
+#[derive(Clone)]
+pub struct Reach {
+    pub(super) client: Client,
+    pub(super) settings: Arc<Settings>,
+    pub(super) calls: Arc<Semaphore>,
+}
+
+impl Reach {
+    fn new(mut config: Config, settings: Settings) -> Result<Self, ClusterError> {
+        // kube retries 429 and 503 for minutes by itself, POST included: an eviction that a budget blocks would hang.
+        config.default_retry = false;
+        let client = Client::try_from(config).map_err(|error| ClusterError::Configuration(error.to_string()))?;
+        let calls = Arc::new(Semaphore::new(settings.limits.calls));
+        Ok(Self { client, settings: Arc::new(settings), calls })
+    }
+
+    /// Runs one call within the check's limit and the bound on concurrent calls.
+    pub(super) async fn bounded<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<T, ClusterError>>,
+    ) -> Result<T, ClusterError> {
+        let limit = self.settings.limits.check;
+        let timed_out = || ClusterError::TimedOut { what: what.to_owned(), seconds: limit.as_secs() };
+        tokio::time::timeout(limit, async {
+            let _slot = self.calls.acquire().await.map_err(|_| timed_out())?;
+            call.await
+        })
+        .await
+        .unwrap_or_else(|_| Err(timed_out()))
+    }
+}
+
+/// Connects with a kubeconfig (and a context), or, without one, from inside the cluster or with the user's own.
+pub async fn connect(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+    settings: Settings,
+) -> Result<Reach, ClusterError> {
+    let failed = |error: &dyn std::fmt::Display| ClusterError::Configuration(error.to_string());
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let config = match (kubeconfig, context) {
+        (Some(path), _) => {
+            let file = Kubeconfig::read_from(path).map_err(|error| failed(&error))?;
+            Config::from_custom_kubeconfig(file, &options).await.map_err(|error| failed(&error))?
+        }
+        (None, Some(_)) => Config::from_kubeconfig(&options).await.map_err(|error| failed(&error))?,
+        (None, None) => Config::infer().await.map_err(|error| failed(&error))?,
+    };
+    Reach::new(config, settings)
+}
+
+/// Connects to a bare URL, as the simulated mesh has it.
+pub fn connect_to(url: &str, settings: Settings) -> Result<Reach, ClusterError> {
+    let url = url.parse().map_err(|_| ClusterError::Configuration(format!("{url} is not a URL")))?;
+    Reach::new(Config::new(url), settings)
+}

@@ -1,0 +1,120 @@
+//! Gathers the evidence of a triage: all checks at once, each with its own limit, and one limit over all.
+
+mod pod;
+mod spire;
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use tokio::time::{Instant, timeout_at};
+
+use super::{ClusterError, Reach, resolve};
+use crate::{
+    clock::Clock,
+    mesh::TargetRef,
+    triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PemFile, certificate::read_pem},
+};
+
+/// Told each time a check has ended: how many of how many.
+pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What one gathering works with.
+#[derive(Clone)]
+pub(super) struct Gathering {
+    pub(super) reach: Reach,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) deadline: Instant,
+    pub(super) progress: Progress,
+}
+
+impl Gathering {
+    /// One check: within the overall limit, with its source and time, whatever it comes to.
+    pub(super) async fn check<T>(
+        &self,
+        source: String,
+        call: impl Future<Output = Result<T, ClusterError>>,
+    ) -> Gathered<T> {
+        let seconds = self.reach.settings.limits.overall.as_secs();
+        let result = timeout_at(self.deadline, call)
+            .await
+            .unwrap_or_else(|_| Err(ClusterError::TimedOut { what: source.clone(), seconds }));
+        (self.progress)(&source);
+        let at: Timestamp = self.clock.now();
+        match result {
+            Ok(value) => Gathered::Seen { value, source, at },
+            Err(error) => Gathered::Missing { reason: error.missing(), source, at },
+        }
+    }
+
+    async fn config_map(&self, namespace: &str, name: &str, keys: [&str; 2]) -> Gathered<PemFile> {
+        let source = format!("ConfigMap {namespace}/{name}");
+        let api: Api<ConfigMap> = Api::namespaced(self.reach.client.clone(), namespace);
+        let call = async {
+            let map = api
+                .get(name)
+                .await
+                .map_err(|error| ClusterError::of(&error, "get", "configmaps", namespace, &source))?;
+            let data = map.data.unwrap_or_default();
+            let text = keys.iter().find_map(|key| data.get(*key)).cloned().unwrap_or_default();
+            Ok(read_pem(text.as_bytes()))
+        };
+        let call = self.reach.bounded(&source, call);
+        self.check(source.clone(), call).await
+    }
+}
+
+/// Gathers the evidence about a target. Fails only when the target itself cannot be found; every other gap is part of
+/// the evidence.
+pub async fn gather(
+    reach: &Reach,
+    target: &TargetRef,
+    clock: Arc<dyn Clock>,
+    progress: Progress,
+) -> Result<Evidence, ClusterError> {
+    let gathering = Gathering {
+        reach: reach.clone(),
+        clock: clock.clone(),
+        deadline: Instant::now() + reach.settings.limits.overall,
+        progress,
+    };
+    let resolved = resolve(reach, target).await?;
+    let sample = reach.settings.limits.sample.max(1);
+    let (looked_at, rest) = resolved.pods.split_at(sample.min(resolved.pods.len()));
+    let mut nodes: Vec<_> = looked_at.iter().filter_map(|pod| pod.node.clone()).collect();
+    nodes.sort();
+    nodes.dedup();
+    let namespace = target.namespace.as_str();
+    let spire_namespace = reach.settings.spire_namespace.clone();
+    let (pods, agents, (servers, servers_missing), spire_bundle, istio_root) = futures::join!(
+        join_all(looked_at.iter().map(|found| pod::gather(&gathering, found))),
+        join_all(nodes.iter().map(|node| spire::gather_agent(&gathering, node))),
+        spire::gather_servers(&gathering),
+        gathering.config_map(&spire_namespace, "spire-bundle", ["bundle.crt", "bundle.pem"]),
+        gathering.config_map(namespace, "istio-ca-root-cert", ["root-cert.pem", "ca.crt"]),
+    );
+    Ok(Evidence {
+        schema: EVIDENCE_SCHEMA.to_owned(),
+        target: target.clone(),
+        gathered_at: clock.now(),
+        expectations: reach.settings.expectations.clone(),
+        pods,
+        not_sampled: rest.iter().map(|found| found.pod.clone()).collect(),
+        agents,
+        servers,
+        servers_missing,
+        spire_bundle,
+        istio_root,
+    })
+}
+
+/// A gap that needs no call to be known.
+pub(super) fn gap<T>(gathering: &Gathering, source: &str, why: &str) -> Gathered<T> {
+    Gathered::Missing {
+        reason: Missing::Other { why: why.to_owned() },
+        source: source.to_owned(),
+        at: gathering.clock.now(),
+    }
+}

@@ -1,0 +1,102 @@
+//! What one pod of the target holds, serves and logs (runbook steps 1.1 to 1.3, 3.3 and the domain notes on Envoy).
+
+use super::{Gathering, gap};
+use crate::{
+    cluster::{ClusterError, FoundPod, admin::PROXY, exec::Tool},
+    triage::{
+        Gathered, LogExcerpt, PemFile, PodEvidence, ProxyStats,
+        certificate::read_pem,
+        envoy::{add_hosts, read_secrets, read_stats, tls_lines},
+    },
+};
+
+/// How far back the proxy's log is read, in seconds: the runbook's ten minutes.
+const LOG_SINCE: i64 = 600;
+/// How many lines of a log are kept as evidence.
+const LINES_KEPT: usize = 60;
+
+pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEvidence {
+    let settings = &gathering.reach.settings;
+    let (svid_file, bundle_file, served, stats, proxy_log) = futures::join!(
+        file(gathering, found, &settings.svid_path),
+        file(gathering, found, &settings.bundle_path),
+        served(gathering, found),
+        stats(gathering, found),
+        proxy_log(gathering, found),
+    );
+    PodEvidence {
+        pod: found.pod.clone(),
+        uid: found.uid.clone(),
+        node: found.node.clone(),
+        service_account: found.service_account.clone(),
+        controller: found.controller.as_ref().map(|(kind, name)| format!("{kind}/{name}")),
+        ready: found.ready,
+        sidecar: found.sidecar,
+        ambient: found.ambient,
+        svid_file,
+        bundle_file,
+        served,
+        stats,
+        proxy_log,
+    }
+}
+
+async fn file(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<PemFile> {
+    let source = format!("cat {path}");
+    let call = async {
+        let output = gathering.reach.exec(&found.pod, found.container.as_deref(), &Tool::Cat(path.to_owned())).await?;
+        if output.exit_code == 0 {
+            return Ok(read_pem(&output.stdout));
+        }
+        Err(ClusterError::NotFound { what: format!("{path} ({})", output.stderr.trim()) })
+    };
+    gathering.check(source, call).await
+}
+
+async fn served(gathering: &Gathering, found: &FoundPod) -> Gathered<crate::triage::ServedSecrets> {
+    let source = "Envoy /config_dump (secrets)";
+    if !found.sidecar {
+        return gap(gathering, source, "the pod has no sidecar");
+    }
+    let call = async {
+        let path = "/config_dump?resource=dynamic_active_secrets";
+        let body = gathering.reach.admin(&found.pod, path).await?;
+        read_secrets(&body).map_err(|error| ClusterError::Failed { what: source.to_owned(), why: error.to_string() })
+    };
+    gathering.check(source.to_owned(), call).await
+}
+
+async fn stats(gathering: &Gathering, found: &FoundPod) -> Gathered<ProxyStats> {
+    let source = "Envoy /stats and /clusters";
+    if !found.sidecar {
+        return gap(gathering, source, "the pod has no sidecar");
+    }
+    gathering.check(source.to_owned(), read(gathering, found)).await
+}
+
+async fn read(gathering: &Gathering, found: &FoundPod) -> Result<ProxyStats, ClusterError> {
+    gathering.reach.proxy_stats(&found.pod).await
+}
+
+impl crate::cluster::Reach {
+    /// The counters of a proxy.
+    pub(in crate::cluster) async fn proxy_stats(&self, pod: &crate::mesh::PodRef) -> Result<ProxyStats, ClusterError> {
+        let (stats, hosts) = futures::join!(self.admin(pod, "/stats?filter=ssl"), self.admin(pod, "/clusters"));
+        let mut read = read_stats(&String::from_utf8_lossy(&stats?));
+        add_hosts(&mut read, &String::from_utf8_lossy(&hosts?));
+        Ok(read)
+    }
+}
+
+async fn proxy_log(gathering: &Gathering, found: &FoundPod) -> Gathered<LogExcerpt> {
+    let source = "log of istio-proxy";
+    if !found.sidecar {
+        return gap(gathering, source, "the pod has no sidecar");
+    }
+    let call = async {
+        let text = gathering.reach.log(&found.pod, Some(PROXY), LOG_SINCE).await?;
+        let (lines, cut) = tls_lines(&text, LINES_KEPT);
+        Ok(LogExcerpt { lines, cut })
+    };
+    gathering.check(source.to_owned(), call).await
+}

@@ -1,0 +1,99 @@
+//! SPIRE's server and agents (runbook step 2).
+
+use super::{Gathering, gap};
+use crate::{
+    cluster::{FoundPod, exec::Tool, resolve::list_pods},
+    mesh::{NodeName, PodRef},
+    triage::{
+        AgentEvidence, Gathered, Healthcheck, LogExcerpt, Missing, ServerEvidence,
+        spire::{is_telling, read_healthcheck},
+    },
+};
+
+/// How far back an agent's log is read, in seconds: an SVID of an hour is renewed within it.
+const LOG_SINCE: i64 = 3600;
+/// How many lines of a log are kept as evidence.
+const LINES_KEPT: usize = 60;
+
+pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName) -> AgentEvidence {
+    let settings = &gathering.reach.settings;
+    let listed = list_pods(&gathering.reach, &settings.spire_namespace, &settings.agent_selector, Some(node)).await;
+    let found = match listed {
+        Ok(pods) => pods.into_iter().find(|pod| !pod.going),
+        Err(error) => return unseen(gathering, node, error.missing()),
+    };
+    let Some(found) = found else {
+        return AgentEvidence {
+            node: node.clone(),
+            pod: None,
+            ready: false,
+            restarts: 0,
+            healthcheck: gap(gathering, "spire-agent healthcheck", "no agent pod runs on this node"),
+            log: gap(gathering, "log of spire-agent", "no agent pod runs on this node"),
+        };
+    };
+    let (healthcheck, log) = futures::join!(
+        healthcheck(gathering, &found, Tool::AgentHealthcheck, "spire-agent healthcheck"),
+        agent_log(gathering, &found.pod),
+    );
+    AgentEvidence {
+        node: node.clone(),
+        pod: Some(found.pod),
+        ready: found.ready,
+        restarts: u32::try_from(found.restarts).unwrap_or(0),
+        healthcheck,
+        log,
+    }
+}
+
+fn unseen(gathering: &Gathering, node: &NodeName, reason: Missing) -> AgentEvidence {
+    let at = gathering.clock.now();
+    // There may well be a pod: it could not be listed, which is not the same as none.
+    let namespace = gathering.reach.settings.spire_namespace.parse().ok();
+    let name = "not-listed".parse().ok();
+    AgentEvidence {
+        node: node.clone(),
+        pod: namespace.zip(name).map(|(namespace, name)| PodRef { namespace, name }),
+        ready: false,
+        restarts: 0,
+        healthcheck: Gathered::Missing { reason: reason.clone(), source: "pods of the SPIRE agent".to_owned(), at },
+        log: Gathered::Missing { reason, source: "pods of the SPIRE agent".to_owned(), at },
+    }
+}
+
+async fn healthcheck(gathering: &Gathering, found: &FoundPod, tool: Tool, source: &str) -> Gathered<Healthcheck> {
+    let call = async {
+        let output = gathering.reach.exec(&found.pod, found.container.as_deref(), &tool).await?;
+        Ok(read_healthcheck(output.exit_code, &String::from_utf8_lossy(&output.stdout), &output.stderr))
+    };
+    gathering.check(source.to_owned(), call).await
+}
+
+async fn agent_log(gathering: &Gathering, pod: &PodRef) -> Gathered<LogExcerpt> {
+    let call = async {
+        let text = gathering.reach.log(pod, None, LOG_SINCE).await?;
+        let telling: Vec<&str> = text.lines().filter(|line| is_telling(line)).collect();
+        let skipped = telling.len().saturating_sub(LINES_KEPT);
+        let lines = telling.into_iter().skip(skipped).map(str::to_owned).collect();
+        Ok(LogExcerpt { lines, cut: skipped > 0 })
+    };
+    gathering.check("log of spire-agent".to_owned(), call).await
+}
+
+pub(super) async fn gather_servers(gathering: &Gathering) -> (Vec<ServerEvidence>, Option<Missing>) {
+    let settings = &gathering.reach.settings;
+    let listed = list_pods(&gathering.reach, &settings.spire_namespace, &settings.server_selector, None).await;
+    let pods = match listed {
+        Ok(pods) => pods,
+        Err(error) => return (Vec::new(), Some(error.missing())),
+    };
+    if pods.is_empty() {
+        let what = format!("a pod {} in {}", settings.server_selector, settings.spire_namespace);
+        return (Vec::new(), Some(Missing::Gone { what }));
+    }
+    let one = |found: FoundPod| async move {
+        let check = healthcheck(gathering, &found, Tool::ServerHealthcheck, "spire-server healthcheck").await;
+        ServerEvidence { pod: found.pod, ready: found.ready, healthcheck: check }
+    };
+    (futures::future::join_all(pods.into_iter().map(one)).await, None)
+}

@@ -1,0 +1,37 @@
+//! The only place that writes to the cluster. What the chat decided is checked again here, at the moment of writing.
+
+mod evict;
+
+pub(super) use evict::Evicted;
+
+use crate::{
+    incident::{FixPhase, Incident},
+    remediation::{Operation, PlanId},
+};
+
+/// The operation that may be written now, or why not. The approval is looked for where the write happens, not only where
+/// the button was drawn (invariant 10).
+pub(super) fn approved<'a>(
+    incident: &'a Incident,
+    plan: &PlanId,
+    step: u32,
+    writes_enabled: bool,
+) -> Result<&'a Operation, String> {
+    if !writes_enabled {
+        return Err("fixes are switched off (config: writes)".to_owned());
+    }
+    if !incident.is_live() {
+        return Err("the incident has closed meanwhile, so nothing is written".to_owned());
+    }
+    let fix = incident.fix.as_ref().ok_or("no fix is under way")?;
+    let FixPhase::Stepping { plan: running, by, step: current, .. } = &fix.phase else {
+        return Err("the fix is not at a step that writes".to_owned());
+    };
+    let is_this = running == plan && *current == step && fix.plan_id().as_ref() == Some(plan);
+    let by_somebody_else = by.iter().any(|person| *person != fix.requester);
+    if !is_this || !by_somebody_else {
+        return Err("what would be written is not what was approved by somebody other than the requester".to_owned());
+    }
+    let place = usize::try_from(step).unwrap_or(usize::MAX);
+    fix.plan.as_ref().and_then(|plan| plan.operations.get(place)).ok_or_else(|| "the plan has no such step".to_owned())
+}

@@ -1,0 +1,144 @@
+//! Performs the engine's work on the cluster: thin, one plain function a kind of work.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{
+    ClusterError, Progress, Reach,
+    collect::gather,
+    execute::{Evicted, approved},
+    replacement::Replacement,
+};
+use crate::{
+    clock::Clock,
+    engine::{Done, Perform, PerformError, Task},
+    incident::{Fix, Incident, Outcome, Round, Work},
+    mesh::TargetRef,
+    remediation::{Operation, PlanId, restart_pod},
+    triage::diagnose,
+};
+
+/// The adapter for the rooms Cluster and Execute.
+pub struct ClusterAdapter {
+    reach: Reach,
+    clock: Arc<dyn Clock>,
+    writes_enabled: bool,
+}
+
+impl ClusterAdapter {
+    /// An adapter; `writes_enabled` is the configuration's word on fixes (invariant 10).
+    pub fn new(reach: Reach, clock: Arc<dyn Clock>, writes_enabled: bool) -> Self {
+        Self { reach, clock, writes_enabled }
+    }
+
+    async fn triage(&self, run: u32, target: &TargetRef) -> Result<Done, PerformError> {
+        let quiet: Progress = Arc::new(|_| {});
+        let evidence = match gather(&self.reach, target, self.clock.clone(), quiet).await {
+            Ok(evidence) => evidence,
+            Err(error @ (ClusterError::NotFound { .. } | ClusterError::Forbidden { .. })) => {
+                return Ok(Outcome::TriageFailed { run, reason: error.to_string() }.into());
+            }
+            Err(error) => return Err(again(&error)),
+        };
+        let verdict = Box::new(diagnose(&evidence));
+        let bytes = serde_json::to_vec(&evidence)
+            .map_err(|error| PerformError::Never { reason: format!("the evidence could not be written: {error}") })?;
+        let digest = crate::journal::digest(&bytes);
+        let outcome = Outcome::TriageFinished { run, verdict, evidence: Some(digest) };
+        Ok(Done { outcome, delivery: None, evidence: Some(bytes) })
+    }
+
+    async fn draw_plan(&self, fix: u32, incident: &Incident, target: &TargetRef) -> Result<Outcome, PerformError> {
+        let Some(verdict) = &incident.verdict else {
+            return Ok(Outcome::PlanRefused { fix, reasons: vec!["there is no verdict".to_owned()] });
+        };
+        let pods = match self.reach.restart_facts(target).await {
+            Ok(pods) => pods,
+            Err(error @ ClusterError::Forbidden { .. }) => {
+                return Ok(Outcome::PlanRefused { fix, reasons: vec![error.to_string()] });
+            }
+            Err(error) => return Err(again(&error)),
+        };
+        let facts = restart_pod::RestartFacts { target, verdict, pods: &pods, now: self.clock.now() };
+        Ok(match restart_pod::plan(&facts) {
+            Ok(plan) => Outcome::PlanDrawn { fix, plan: Box::new(plan) },
+            Err(reasons) => Outcome::PlanRefused { fix, reasons },
+        })
+    }
+
+    async fn run_step(&self, incident: &Incident, plan: &PlanId, step: u32) -> Result<Outcome, PerformError> {
+        let plan = plan.clone();
+        let operation = match approved(incident, &plan, step, self.writes_enabled) {
+            Ok(operation) => operation,
+            Err(reason) => return Ok(Outcome::StepFailed { plan, step, reason }),
+        };
+        let Operation::EvictPod(planned) = operation;
+        match self.reach.evict(planned).await {
+            Ok(Evicted::Done) => Ok(Outcome::StepDone { plan, step }),
+            Ok(Evicted::Moved(what)) => Ok(Outcome::PlanMoved { plan, step, what }),
+            Ok(Evicted::Blocked(reason)) => Err(PerformError::Again { reason, after: None }),
+            Err(error @ (ClusterError::Forbidden { .. } | ClusterError::Configuration(_))) => {
+                Ok(Outcome::StepFailed { plan, step, reason: error.to_string() })
+            }
+            Err(error) => Err(again(&error)),
+        }
+    }
+
+    async fn poll(&self, fix: &Fix, target: &TargetRef, plan: &PlanId, step: u32) -> Result<Outcome, PerformError> {
+        let planned = fix.plan.as_ref().and_then(|plan| plan.pods().nth(usize::try_from(step).ok()?));
+        let Some(planned) = planned else { return Ok(Outcome::NoLongerWanted) };
+        let plan = plan.clone();
+        match self.reach.replacement(target, fix, planned, self.clock.now()).await {
+            Ok(Replacement::Ready(found, not_after)) => {
+                Ok(Outcome::ReplacementReady { plan, step, pod: found.pod, uid: found.uid, not_after })
+            }
+            Ok(Replacement::Awaited(why)) => Ok(Outcome::ReplacementAwaited { plan, step, why }),
+            Err(error) => Ok(Outcome::ReplacementAwaited { plan, step, why: error.to_string() }),
+        }
+    }
+
+    async fn sample(&self, fix: &Fix, round: Round) -> Outcome {
+        let now = self.clock.now();
+        let pods: Vec<_> = match round {
+            Round::Before => {
+                fix.plan.iter().flat_map(|plan| plan.pods()).map(|old| (old.pod.clone(), old.uid.clone())).collect()
+            }
+            Round::Start | Round::End => fix.replacements.clone(),
+        };
+        let since = fix.start.iter().map(|sample| now.duration_since(sample.at).as_secs()).max();
+        let since = since.filter(|_| round == Round::End);
+        let (mut samples, mut unreadable) = (Vec::new(), Vec::new());
+        let taken = pods.iter().map(|(pod, uid)| self.reach.sample(pod, uid, since, now));
+        for result in futures::future::join_all(taken).await {
+            match result {
+                Ok(sample) => samples.push(sample),
+                Err(error) => unreadable.push(error.to_string()),
+            }
+        }
+        Outcome::Sampled { fix: fix.number, round, samples, unreadable }
+    }
+}
+
+fn again(error: &ClusterError) -> PerformError {
+    PerformError::Again { reason: error.to_string(), after: None }
+}
+
+#[async_trait]
+impl Perform for ClusterAdapter {
+    async fn perform(&self, task: Task) -> Result<Done, PerformError> {
+        let incident = &task.incident;
+        let Some(target) = &incident.target else { return Ok(Outcome::NoLongerWanted.into()) };
+        let fix = incident.fix.as_ref();
+        match (&task.work, fix) {
+            (Work::Triage { run }, _) => self.triage(*run, target).await,
+            (Work::DrawPlan { fix }, _) => Ok(self.draw_plan(*fix, incident, target).await?.into()),
+            (Work::RunStep { plan, step, .. }, _) => Ok(self.run_step(incident, plan, *step).await?.into()),
+            (Work::PollReplacement { plan, step, .. }, Some(fix)) => {
+                Ok(self.poll(fix, target, plan, *step).await?.into())
+            }
+            (Work::Sample { round, .. }, Some(fix)) => Ok(self.sample(fix, *round).await.into()),
+            _ => Ok(Outcome::NoLongerWanted.into()),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! From a target to its pods, and from a pod to who owns it.
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
+        core::v1::{Pod, Service},
+    },
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
+use kube::{Api, api::ListParams};
+
+use super::{ClusterError, Reach, admin::PROXY};
+use crate::mesh::{NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef};
+
+/// A pod as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPod {
+    /// Which.
+    pub pod: PodRef,
+    /// Which life.
+    pub uid: PodUid,
+    /// Where.
+    pub node: Option<NodeName>,
+    /// As whom.
+    pub service_account: Option<ServiceAccount>,
+    /// Its controller, as (kind, name).
+    pub controller: Option<(String, String)>,
+    /// Whether it is Ready.
+    pub ready: bool,
+    /// How often its containers restarted.
+    pub restarts: i32,
+    /// When it started, in seconds since 1970.
+    pub started: i64,
+    /// Whether a sidecar is among its containers, or its init containers (native sidecars).
+    pub sidecar: bool,
+    /// Whether it is in ambient mode.
+    pub ambient: bool,
+    /// Whether it is being deleted.
+    pub going: bool,
+    /// Its labels, for selectors.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// The container that holds the certificate files: the first that is no sidecar.
+    pub container: Option<String>,
+}
+
+/// The pods of a target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// All of them, worst first.
+    pub pods: Vec<FoundPod>,
+}
+
+/// The most pods that are listed of one target.
+const PODS_MOST: u32 = 500;
+
+/// Finds the pods of a target: a Service by its selector, a workload by its own, a pod by name.
+pub async fn resolve(reach: &Reach, target: &TargetRef) -> Result<Resolved, ClusterError> {
+    let namespace = target.namespace.as_str();
+    let name = target.name.as_str();
+    let selector = match target.kind {
+        TargetKind::Pod => {
+            let api: Api<Pod> = Api::namespaced(reach.client.clone(), namespace);
+            let pod = get(reach, &api, "pods", target).await?;
+            return Ok(Resolved { pods: found(&pod).into_iter().collect() });
+        }
+        TargetKind::Service => {
+            let api: Api<Service> = Api::namespaced(reach.client.clone(), namespace);
+            let service = get(reach, &api, "services", target).await?;
+            let labels = service.spec.and_then(|spec| spec.selector).unwrap_or_default();
+            equalities(&labels)
+        }
+        TargetKind::Deployment => {
+            let api: Api<Deployment> = Api::namespaced(reach.client.clone(), namespace);
+            let object = get(reach, &api, "deployments", target).await?;
+            of_selector(Some(object.spec.selector))
+        }
+        TargetKind::StatefulSet => {
+            let api: Api<StatefulSet> = Api::namespaced(reach.client.clone(), namespace);
+            let object = get(reach, &api, "statefulsets", target).await?;
+            of_selector(Some(object.spec.selector))
+        }
+        TargetKind::DaemonSet => {
+            let api: Api<DaemonSet> = Api::namespaced(reach.client.clone(), namespace);
+            let object = get(reach, &api, "daemonsets", target).await?;
+            of_selector(Some(object.spec.selector))
+        }
+    };
+    if selector.is_empty() {
+        return Err(ClusterError::Failed {
+            what: format!("finding the pods of {name}"),
+            why: "it selects nothing: name the workload instead, as deploy/NAME".to_owned(),
+        });
+    }
+    let mut pods = list_pods(reach, namespace, &selector, None).await?;
+    pods.retain(|pod| !pod.going);
+    // Worst first: not Ready, then many restarts, then the oldest, which is the likeliest to hold something stale.
+    pods.sort_by(|a, b| (a.ready, -a.restarts, a.started, &a.pod).cmp(&(b.ready, -b.restarts, b.started, &b.pod)));
+    Ok(Resolved { pods })
+}
+
+async fn get<K>(reach: &Reach, api: &Api<K>, resource: &'static str, target: &TargetRef) -> Result<K, ClusterError>
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let what = target.to_string();
+    let call = async {
+        api.get(target.name.as_str())
+            .await
+            .map_err(|error| ClusterError::of(&error, "get", resource, target.namespace.as_str(), &what))
+    };
+    reach.bounded(&what, call).await
+}
+
+/// Pods by label selector, on one node or anywhere.
+pub(super) async fn list_pods(
+    reach: &Reach,
+    namespace: &str,
+    selector: &str,
+    node: Option<&NodeName>,
+) -> Result<Vec<FoundPod>, ClusterError> {
+    let what = format!("listing pods of {namespace}");
+    let api: Api<Pod> = Api::namespaced(reach.client.clone(), namespace);
+    let mut params = ListParams::default().labels(selector).limit(PODS_MOST);
+    if let Some(node) = node {
+        params = params.fields(&format!("spec.nodeName={node}"));
+    }
+    let call =
+        async { api.list(&params).await.map_err(|error| ClusterError::of(&error, "list", "pods", namespace, &what)) };
+    let list = reach.bounded(&what, call).await?;
+    Ok(list.items.iter().filter_map(found).collect())
+}
+
+fn equalities(labels: &std::collections::BTreeMap<String, String>) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+fn of_selector(selector: Option<LabelSelector>) -> String {
+    let Some(selector) = selector else { return String::new() };
+    let mut parts = vec![equalities(&selector.match_labels.unwrap_or_default())];
+    for expression in selector.match_expressions.unwrap_or_default() {
+        let values = expression.values.unwrap_or_default().join(",");
+        parts.push(match expression.operator.as_str() {
+            "In" => format!("{} in ({values})", expression.key),
+            "NotIn" => format!("{} notin ({values})", expression.key),
+            "Exists" => expression.key,
+            _ => format!("!{}", expression.key),
+        });
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join(",")
+}
+
+/// Reads a pod object; `None` when it has no name, which the API server never sends.
+pub(super) fn found(pod: &Pod) -> Option<FoundPod> {
+    let meta = &pod.metadata;
+    let namespace = meta.namespace.as_deref()?.parse().ok()?;
+    let name: ObjectName = meta.name.as_deref()?.parse().ok()?;
+    let spec = pod.spec.as_ref();
+    let status = pod.status.as_ref();
+    let names = |list: &[k8s_openapi::api::core::v1::Container]| -> Vec<String> {
+        list.iter().map(|container| container.name.clone()).collect()
+    };
+    let containers = spec.map(|spec| names(&spec.containers)).unwrap_or_default();
+    let init = spec.and_then(|spec| spec.init_containers.as_deref()).map(names).unwrap_or_default();
+    let ready = status
+        .and_then(|status| status.conditions.as_ref())
+        .is_some_and(|list| list.iter().any(|one| one.type_ == "Ready" && one.status == "True"));
+    let statuses = status.and_then(|status| status.container_statuses.as_ref());
+    let annotations = meta.annotations.as_ref();
+    let redirected = annotations.and_then(|all| all.get("ambient.istio.io/redirection"));
+    let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+    Some(FoundPod {
+        pod: PodRef { namespace, name },
+        uid: meta.uid.as_deref()?.parse().ok()?,
+        node: spec.and_then(|spec| spec.node_name.as_deref()).and_then(|node| node.parse().ok()),
+        service_account: spec.and_then(|spec| spec.service_account_name.as_deref()).and_then(|name| name.parse().ok()),
+        controller: owner.map(|owner| (owner.kind.clone(), owner.name.clone())),
+        ready,
+        restarts: statuses.map(|all| all.iter().map(|one| one.restart_count).sum()).unwrap_or_default(),
+        started: meta.creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
+        sidecar: containers.iter().chain(&init).any(|name| name == PROXY),
+        ambient: redirected.is_some_and(|value| value == "enabled"),
+        going: meta.deletion_timestamp.is_some(),
+        labels: meta.labels.clone().unwrap_or_default(),
+        container: containers.into_iter().find(|name| name != PROXY),
+    })
+}
+
+/// The workload behind a controller: a ReplicaSet belongs to a Deployment.
+pub(super) async fn workload_of(reach: &Reach, pod: &FoundPod) -> Result<Option<(String, String)>, ClusterError> {
+    let Some((kind, name)) = &pod.controller else { return Ok(None) };
+    if kind != "ReplicaSet" {
+        return Ok(Some((kind.clone(), name.clone())));
+    }
+    let namespace = pod.pod.namespace.as_str();
+    let what = format!("ReplicaSet {namespace}/{name}");
+    let api: Api<ReplicaSet> = Api::namespaced(reach.client.clone(), namespace);
+    let call =
+        async { api.get(name).await.map_err(|error| ClusterError::of(&error, "get", "replicasets", namespace, &what)) };
+    let set = reach.bounded(&what, call).await?;
+    let owner =
+        set.metadata.owner_references.unwrap_or_default().into_iter().find(|owner| owner.controller == Some(true));
+    Ok(Some(owner.map_or_else(|| (kind.clone(), name.clone()), |owner| (owner.kind, owner.name))))
+}

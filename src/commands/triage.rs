@@ -1,0 +1,80 @@
+//! `mtls-medic triage`: a one-shot diagnosis from a terminal, with the user's kubeconfig.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::Args;
+
+use crate::{
+    clock::SystemClock,
+    cluster::{ClusterError, Settings, connect, gather},
+    mesh::{NameError, Namespace, TargetRef},
+    report::{Format, render},
+    triage::{Scenario, Verdict, diagnose},
+};
+
+/// Options of `triage`.
+#[derive(Debug, Args)]
+pub struct TriageArgs {
+    /// What to look at: pod/NAME, deploy/NAME, statefulset/NAME, daemonset/NAME or svc/NAME
+    target: String,
+    /// Its namespace
+    #[arg(short, long)]
+    namespace: Namespace,
+    /// How to write the verdict
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    /// Keep the evidence here, to be judged again with `diagnose`
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Which kubeconfig; the default is kubectl's
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Which context of it
+    #[arg(long)]
+    context: Option<String>,
+}
+
+/// The triage could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum TriageError {
+    /// The target's name.
+    #[error(transparent)]
+    Target(#[from] NameError),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The evidence could not be written.
+    #[error("the evidence could not be kept in {path}: {why}")]
+    Save {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Looks, judges, prints. 0 healthy, 1 fault found, 2 inconclusive; an error is 3.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command of the terminal")]
+pub async fn run(args: TriageArgs) -> Result<ExitCode, TriageError> {
+    let target = TargetRef::parse(args.namespace, &args.target)?;
+    let reach = connect(args.kubeconfig.as_deref(), args.context.as_deref(), Settings::default()).await?;
+    let progress = Arc::new(|check: &str| eprintln!("looked at {check}"));
+    let evidence = gather(&reach, &target, Arc::new(SystemClock), progress).await?;
+    if let Some(path) = args.save {
+        let failed = |why: String| TriageError::Save { path: path.clone(), why };
+        let text = serde_json::to_vec_pretty(&evidence).map_err(|error| failed(error.to_string()))?;
+        std::fs::write(&path, text).map_err(|error| failed(error.to_string()))?;
+    }
+    let verdict = diagnose(&evidence);
+    println!("{}", render(&verdict, args.output));
+    Ok(exit_code(&verdict))
+}
+
+/// What a verdict means for scripts.
+pub(super) fn exit_code(verdict: &Verdict) -> ExitCode {
+    match verdict.scenario {
+        Scenario::NoFaultFound => ExitCode::SUCCESS,
+        Scenario::Inconclusive => ExitCode::from(2),
+        _ => ExitCode::from(1),
+    }
+}
