@@ -60,9 +60,7 @@ impl Reach {
             .map_err(|error| failed(error.to_string()))?;
         match self.client.request::<Value>(request).await {
             Ok(_) => Ok(Evicted::Done),
-            Err(kube::Error::Api(status)) if status.code == 429 => {
-                Ok(Evicted::Blocked(status.message.clone()))
-            }
+            Err(kube::Error::Api(status)) if status.code == 429 => Ok(Evicted::Blocked(status.message.clone())),
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(Evicted::Done),
             Err(error) => Err(ClusterError::of(&error, "create", "pods/eviction", namespace, what)),
         }

@@ -1,0 +1,58 @@
+//! Who may send alerts: a bearer token, basic auth, or nobody asked because a proxy does mTLS.
+
+use axum::http::{HeaderMap, header};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+/// One accepted way to say who one is.
+#[derive(Clone)]
+pub enum Credential {
+    /// `Authorization: Bearer …`.
+    Bearer(SecretString),
+    /// `Authorization: Basic …`.
+    Basic {
+        /// The user's name.
+        user: String,
+        /// The password.
+        password: SecretString,
+    },
+}
+
+/// How senders are known.
+#[derive(Clone)]
+pub enum Authentication {
+    /// Any of these; several while one is being replaced.
+    Credentials(Vec<Credential>),
+    /// Somebody in front does it (mTLS at the proxy), said so explicitly in the configuration.
+    AtTheProxy,
+}
+
+impl Authentication {
+    /// Whether a request may come in. All credentials are compared, in constant time.
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
+        let Self::Credentials(credentials) = self else { return true };
+        let given = headers.get(header::AUTHORIZATION).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
+        let matches =
+            credentials.iter().fold(Choice::from(0), |found, credential| found | same(given, &credential.header()));
+        matches.into()
+    }
+}
+
+impl Credential {
+    fn header(&self) -> Vec<u8> {
+        match self {
+            Self::Bearer(token) => format!("Bearer {}", token.expose_secret()).into_bytes(),
+            Self::Basic { user, password } => {
+                let pair = STANDARD.encode(format!("{user}:{}", password.expose_secret()));
+                format!("Basic {pair}").into_bytes()
+            }
+        }
+    }
+}
+
+/// Compares hashes, so that not even the length is told by the time it takes.
+fn same(given: &[u8], wanted: &[u8]) -> Choice {
+    Sha256::digest(given).as_slice().ct_eq(Sha256::digest(wanted).as_slice())
+}

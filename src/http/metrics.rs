@@ -1,0 +1,64 @@
+//! Counters and gauges in Prometheus' text form.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// The most series that are kept: labels come from closed lists, so this is never reached unless something is wrong.
+const SERIES_MOST: usize = 1000;
+
+/// All series of the process. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics(Arc<Mutex<BTreeMap<String, (Kind, u64)>>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Counter,
+    Gauge,
+}
+
+fn series(name: &str, labels: &[(&str, &str)]) -> String {
+    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+    if labels.is_empty() { format!("mtls_medic_{name}") } else { format!("mtls_medic_{name}{{{}}}", labels.join(",")) }
+}
+
+impl Metrics {
+    /// Adds to a counter. Labels must come from closed lists, never from outside.
+    pub fn count(&self, name: &str, labels: &[(&str, &str)], by: u64) {
+        self.change(series(name, labels), Kind::Counter, |value| value.saturating_add(by));
+    }
+
+    /// Sets a gauge.
+    pub fn set(&self, name: &str, labels: &[(&str, &str)], to: u64) {
+        self.change(series(name, labels), Kind::Gauge, |_| to);
+    }
+
+    fn change(&self, series: String, kind: Kind, change: impl FnOnce(u64) -> u64) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= SERIES_MOST && !all.contains_key(&series) {
+            return;
+        }
+        let entry = all.entry(series).or_insert((kind, 0));
+        entry.1 = change(entry.1);
+    }
+
+    /// The exposition.
+    pub fn render(&self) -> String {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = String::new();
+        let mut last = "";
+        for (series, (kind, value)) in all.iter() {
+            let name = series.split('{').next().unwrap_or(series);
+            if name != last {
+                let kind = if *kind == Kind::Counter { "counter" } else { "gauge" };
+                // Writing into a String cannot fail.
+                let _ = writeln!(out, "# TYPE {name} {kind}");
+                last = name;
+            }
+            let _ = writeln!(out, "{series} {value}");
+        }
+        out
+    }
+}

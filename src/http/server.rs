@@ -1,0 +1,102 @@
+//! The server: bounded connections and headers, and an end that waits for what is under way.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::Metrics;
+use crate::engine::Engine;
+
+/// How many connections are served at once; more wait in the kernel's queue.
+const CONNECTIONS_MOST: usize = 512;
+/// How long a client may take for its request's head: a slow one holds its place no longer.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// How long connections may finish when the server stops.
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Serves until `stop`, then lets what is under way finish.
+pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MOST));
+    let connections = TaskTracker::new();
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let stream = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file handles, most likely: they come back when connections end.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let service = TowerToHyperService::new(routes.clone());
+        let stop = stop.clone();
+        connections.spawn(async move {
+            let mut builder = Builder::new(TokioExecutor::new());
+            builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+            let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection broke off");
+            }
+            drop(place);
+        });
+    }
+    connections.close();
+    drop(tokio::time::timeout(STOPS_WITHIN, connections.wait()).await);
+    Ok(())
+}
+
+struct Health {
+    engine: Arc<Engine>,
+    metrics: Metrics,
+}
+
+/// `/healthz`, `/readyz` and `/metrics`.
+pub fn health_router(engine: Arc<Engine>, metrics: Metrics) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(exposition))
+        .with_state(Arc::new(Health { engine, metrics }))
+}
+
+async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
+    match health.engine.health().await {
+        Ok(state) => match state.overdue_since {
+            None => (StatusCode::OK, "ready\n".to_owned()),
+            Some(since) => {
+                let text = format!("not ready: effects are overdue since {since:.0}: {:?}\n", state.due);
+                (StatusCode::SERVICE_UNAVAILABLE, text)
+            }
+        },
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")),
+    }
+}
+
+async fn exposition(State(health): State<Arc<Health>>) -> String {
+    if let Ok(state) = health.engine.health().await {
+        for (room, due) in &state.due {
+            health.metrics.set("effects_due", &[("room", room)], u64::try_from(*due).unwrap_or(0));
+        }
+        health.metrics.set("engine_overdue", &[], u64::from(state.overdue_since.is_some()));
+    }
+    health.metrics.render()
+}
