@@ -15,6 +15,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The whole story on one machine: a simulated mesh, a broken service, the bot, and a chat
+    Demo(commands::demo::DemoArgs),
     /// Diagnoses once, from a terminal, with your kubeconfig
     Triage(commands::triage::TriageArgs),
     /// The same verdict from saved evidence, offline
@@ -36,6 +38,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Demo(args) => Ok(commands::demo::run(args).await?),
         Command::Triage(args) => Ok(commands::triage::run(args).await?),
         Command::Diagnose(args) => Ok(commands::diagnose::run(&args)?),
         Command::Simulate(args) => {

@@ -19,3 +19,22 @@ pub trait Ask: Send + Sync + 'static {
     /// The incidents that are open, oldest first.
     async fn live(&self) -> Result<Vec<Arc<Incident>>, SubmitError>;
 }
+
+#[async_trait]
+impl Ask for crate::engine::Inbox {
+    async fn submit(&self, command: Command) -> Result<Answer, SubmitError> {
+        Self::submit(self, &command).await
+    }
+
+    async fn incident(&self, id: IncidentId) -> Result<Option<Arc<Incident>>, SubmitError> {
+        Ok(Self::incident(self, id).await?.map(|stored| Arc::new(stored.incident)))
+    }
+
+    async fn live(&self) -> Result<Vec<Arc<Incident>>, SubmitError> {
+        let stored = Self::live(self, LISTED_MOST).await?;
+        Ok(stored.into_iter().rev().map(|stored| Arc::new(stored.incident)).collect())
+    }
+}
+
+/// The most open incidents that are listed in a chat.
+const LISTED_MOST: u32 = 100;

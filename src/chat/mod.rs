@@ -10,6 +10,7 @@ pub mod grammar;
 mod outgoing;
 pub mod pager;
 pub mod slack;
+pub mod terminal;
 pub mod wording;
 
 pub use ask::Ask;

@@ -1,5 +1,7 @@
 //! One file a command of the binary: each builds the parts and connects them; nothing else does.
 
+mod bot;
+pub mod demo;
 pub mod diagnose;
 pub mod simulate;
 pub mod triage;

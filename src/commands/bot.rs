@@ -1,0 +1,67 @@
+//! The bot put together: what `serve` and `demo` have in common.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use axum::Router;
+
+use crate::{
+    alertmanager::{self, Authentication, Intake, Mapping},
+    clock::Clock,
+    cluster::{ClusterAdapter, Reach},
+    engine::{Engine, Inbox, Perform},
+    http::{Metrics, health_router},
+    incident::{Policy, Room},
+    journal::{Journal, JournalError},
+};
+
+/// How long effects may finish when the bot stops.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a bot is made of.
+pub(super) struct Parts {
+    pub(super) journal: PathBuf,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) cluster: String,
+    pub(super) policy: Policy,
+    pub(super) reach: Reach,
+    pub(super) mapping: Mapping,
+    pub(super) authentication: Authentication,
+    pub(super) faces: Vec<(Room, Arc<dyn Perform>)>,
+}
+
+/// A running bot.
+pub(super) struct Bot {
+    pub(super) engine: Arc<Engine>,
+    pub(super) inbox: Inbox,
+    pub(super) routes: Router,
+}
+
+impl Bot {
+    /// Puts it together and starts it; the routes are the caller's to serve.
+    pub(super) async fn start(parts: Parts) -> Result<Self, JournalError> {
+        let journal = Journal::open(&parts.journal).await?;
+        let cluster = Arc::new(ClusterAdapter::new(parts.reach, parts.clock.clone(), parts.policy.writes_enabled));
+        let mut builder = Engine::builder(journal, parts.clock, &parts.cluster, parts.policy)
+            .performer(Room::Cluster, cluster.clone())
+            .performer(Room::Execute, cluster);
+        for (room, face) in parts.faces {
+            builder = builder.performer(room, face);
+        }
+        let engine = Arc::new(builder.build().await?);
+        let metrics = Metrics::default();
+        let intake = Intake {
+            inbox: engine.inbox(),
+            mapping: parts.mapping,
+            authentication: parts.authentication,
+            metrics: metrics.clone(),
+        };
+        let routes = alertmanager::router(intake).merge(health_router(engine.clone(), metrics));
+        engine.start();
+        Ok(Self { inbox: engine.inbox(), engine, routes })
+    }
+
+    /// Stops it: what is under way finishes or is handed back.
+    pub(super) async fn stop(&self) {
+        self.engine.stop(STOPS_WITHIN).await;
+    }
+}
