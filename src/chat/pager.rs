@@ -167,22 +167,4 @@ pub fn pagerduty(routing_key: &str, level: LevelNumber, reason: &CallReason, inc
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::card::tests as night;
-
-    #[test]
-    fn the_bodies_of_both_pagers() {
-        let incident = night::diagnosed();
-        let body = generic("call-1", LevelNumber(1), &CallReason::Opened, &incident);
-        insta::assert_snapshot!("generic", serde_json::to_string_pretty(&body).unwrap());
-        let body = pagerduty("R0UTING", LevelNumber(2), &CallReason::Unanswered, &incident);
-        insta::assert_snapshot!("pagerduty", serde_json::to_string_pretty(&body).unwrap());
-    }
-
-    #[test]
-    fn a_pager_never_shows_its_keys() {
-        let pager = Pager::PagerDuty { url: PAGERDUTY_EVENTS.to_owned(), routing_key: "s3cret".to_owned().into() };
-        assert!(!format!("{pager:?}").contains("s3cret"));
-    }
-}
+mod tests;

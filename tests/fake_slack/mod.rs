@@ -95,6 +95,8 @@ pub(crate) struct State {
     uploads: BTreeMap<String, (String, Option<String>)>,
     hooks: BTreeMap<String, (String, usize)>,
     sockets: Vec<mpsc::UnboundedSender<String>>,
+    muted: Vec<usize>,
+    pings: usize,
     clock: u64,
     names: u64,
 }

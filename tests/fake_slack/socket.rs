@@ -22,9 +22,17 @@ async fn serve(slack: FakeSlack, mut socket: WebSocket) {
         return;
     }
     let (sender, mut outgoing) = mpsc::unbounded_channel();
-    slack.lock().sockets.push(sender);
+    let number = {
+        let mut state = slack.lock();
+        state.sockets.push(sender);
+        state.sockets.len()
+    };
     slack.change();
     loop {
+        if slack.lock().muted.contains(&number) {
+            // The network is gone: nothing is read, nothing is answered, nothing is closed.
+            return std::future::pending().await;
+        }
         tokio::select! {
             // A dropped sender is a connection that Slack cuts without a word.
             next = outgoing.recv() => match next {
@@ -34,6 +42,10 @@ async fn serve(slack: FakeSlack, mut socket: WebSocket) {
             heard = socket.recv() => match heard {
                 Some(Ok(Frame::Text(text))) => {
                     slack.lock().acknowledged.push(serde_json::from_str(&text).unwrap());
+                    slack.change();
+                }
+                Some(Ok(Frame::Ping(_))) => {
+                    slack.lock().pings += 1;
                     slack.change();
                 }
                 Some(Ok(_)) => {}
@@ -60,6 +72,20 @@ impl FakeSlack {
     /// Sends anything through the newest connection.
     pub fn through_socket(&self, message: &Value) {
         self.lock().sockets.last().unwrap().send(message.to_string()).unwrap();
+    }
+
+    /// From now on nothing that the newest connection is sent is read, and nothing is answered.
+    pub fn mute(&self) {
+        let mut state = self.lock();
+        let number = state.sockets.len();
+        state.muted.push(number);
+        // Anything sent makes the connection look at that.
+        state.sockets.last().unwrap().send(json!({ "type": "nothing" }).to_string()).unwrap();
+    }
+
+    /// Waits until the bot has asked so often whether we are there.
+    pub async fn pinged(&self, times: usize) {
+        self.until("pings", |slack| slack.lock().pings >= times).await;
     }
 
     /// Cuts the newest connection.

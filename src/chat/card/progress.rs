@@ -9,7 +9,7 @@ use crate::{
     escalation::{Ladder, LevelNumber, Rung},
     incident::{Fix, FixEnd, FixPhase, Incident, PastFix},
     people::PersonId,
-    remediation::Plan,
+    remediation::{Plan, Proof},
 };
 
 /// How many ended fixes and troubles are shown, newest last.
@@ -204,7 +204,13 @@ fn ended(past: &PastFix) -> Vec<Line> {
 pub(in crate::chat) fn end_line(end: &FixEnd) -> Line {
     match end {
         FixEnd::Verified { verification } => {
-            vec![strong(verification.proof.to_string()), text(reasons(&verification.reasons))]
+            let proof = match verification.proof {
+                Proof::Worked => "worked",
+                Proof::NoEffect => "had no effect",
+                Proof::Worse => "made it worse",
+                Proof::Unproven => "is unproven",
+            };
+            vec![strong(proof), text(reasons(&verification.reasons))]
         }
         FixEnd::Refused { reasons: why } => vec![strong("was refused"), text(reasons(why))],
         FixEnd::Rejected { by } => vec![strong("was rejected"), text(" by "), person(by)],

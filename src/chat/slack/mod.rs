@@ -26,4 +26,4 @@ pub use http::router;
 pub use inbound::{AT_ONCE_MOST, BusyDesk, Desk, Home, SLACK_HOOKS};
 pub use people::{Directory, Roster};
 pub use signature::{NotSigned, SIGNATURE_LASTS, verify};
-pub use socket::Socket;
+pub use socket::{Patience, Socket};

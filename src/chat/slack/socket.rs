@@ -14,21 +14,33 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{asked::Asked, client::Client, inbound::Desk};
+use super::{
+    asked::Asked,
+    client::{Client, SlackError},
+    inbound::Desk,
+};
 use crate::chat::outgoing::{CALL_LIMIT, checked};
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Silence after which the other side is asked whether it is there; as long again without an answer means that it is not.
-const SILENCE: Duration = Duration::from_secs(30);
-/// The waits between attempts to connect: `apps.connections.open` may be called about once a minute when it goes on.
-const WAITS: [Duration; 5] = [
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-    Duration::from_secs(10),
-    Duration::from_secs(30),
-    Duration::from_mins(1),
-];
+/// How long is waited for what.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// Silence after which the other side is asked whether it is there; as long again without an answer means that it is
+    /// not. Slack itself pings more often than this.
+    pub silence: Duration,
+    /// The waits between attempts to connect; the last one repeats. `apps.connections.open` may be called about once a
+    /// minute when it goes on.
+    pub waits: Vec<Duration>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let waits = [500, 2_000, 10_000, 30_000, 60_000];
+        Self { silence: Duration::from_secs(30), waits: waits.into_iter().map(Duration::from_millis).collect() }
+    }
+}
+
 /// The largest message that is read: an interaction brings its whole message with it.
 const MESSAGE_MOST: usize = 1024 * 1024;
 
@@ -39,6 +51,7 @@ pub struct Socket {
     desk: Arc<Desk>,
     /// How many connections have said hello and are open.
     open: watch::Sender<usize>,
+    patience: Patience,
 }
 
 impl std::fmt::Debug for Socket {
@@ -49,8 +62,8 @@ impl std::fmt::Debug for Socket {
 
 impl Socket {
     /// A connection that is not open yet; `client` holds the app-level token.
-    pub fn new(client: Client, desk: Arc<Desk>) -> Arc<Self> {
-        Arc::new(Self { client, desk, open: watch::Sender::new(0) })
+    pub fn new(client: Client, desk: Arc<Desk>, patience: Patience) -> Arc<Self> {
+        Arc::new(Self { client, desk, open: watch::Sender::new(0), patience })
     }
 
     /// Whether Slack can reach us now: part of readiness.
@@ -65,45 +78,67 @@ impl Socket {
 
     /// Keeps a connection open until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut waits = WAITS.into_iter();
+        let mut failures = 0_usize;
         while !stop.is_cancelled() {
-            let (leaving, left) = oneshot::channel();
-            match self.connect().await {
-                Ok(stream) => {
-                    let (this, stop) = (Arc::clone(&self), stop.clone());
-                    tokio::spawn(async move { this.listen(stream, leaving, stop).await });
-                    match left.await.unwrap_or(Left::Failed) {
-                        // The next connection is opened while this one still listens.
-                        Left::Announced => {
-                            waits = WAITS.into_iter();
-                            continue;
-                        }
-                        Left::Closed => waits = WAITS.into_iter(),
-                        Left::Failed => {}
+            let asked_for = match self.connect().await {
+                Ok(stream) => match self.listened(stream, &stop).await {
+                    // The next connection is opened while the old one still listens.
+                    Left::Announced => {
+                        failures = 0;
+                        continue;
                     }
+                    Left::Closed => {
+                        failures = 0;
+                        None
+                    }
+                    Left::Failed => None,
+                },
+                Err(Closed { reason, after }) => {
+                    tracing::warn!(reason, "no Socket Mode connection; trying again");
+                    after
                 }
-                Err(error) => tracing::warn!(%error, "no Socket Mode connection; trying again"),
-            }
-            let wait = waits.next().or(WAITS.last().copied()).unwrap_or(SILENCE);
+            };
+            let wait = asked_for.unwrap_or_else(|| jittered(self.wait_after(failures)));
+            failures = failures.saturating_add(1);
             tokio::select! {
-                () = tokio::time::sleep(jittered(wait)) => {}
+                () = tokio::time::sleep(wait) => {}
                 () = stop.cancelled() => {}
             }
         }
     }
 
-    async fn connect(&self) -> Result<Stream, String> {
-        let address = self.client.open_socket().await.map_err(|error| error.to_string())?;
+    fn wait_after(&self, failures: usize) -> Duration {
+        let waits = &self.patience.waits;
+        waits.get(failures).or(waits.last()).copied().unwrap_or(self.patience.silence)
+    }
+
+    /// Listens in a task of its own, and returns when another connection is wanted.
+    async fn listened(self: &Arc<Self>, stream: Stream, stop: &CancellationToken) -> Left {
+        let (leaving, left) = oneshot::channel();
+        let (this, stop) = (Arc::clone(self), stop.clone());
+        tokio::spawn(async move { this.listen(stream, leaving, stop).await });
+        left.await.unwrap_or(Left::Failed)
+    }
+
+    async fn connect(&self) -> Result<Stream, Closed> {
+        let address = self.client.open_socket().await.map_err(|error| {
+            let after = match &error {
+                SlackError::RateLimited { after: Some(after), .. } => Duration::try_from(*after).ok(),
+                _ => None,
+            };
+            Closed { reason: error.to_string(), after }
+        })?;
+        let closed = |reason: String| Closed { reason, after: None };
         // `checked` knows https and loopback; a WebSocket's schemes stand for the same two.
-        let web = address.replacen("ws", "http", 1);
-        checked(&web).map_err(|_| "Slack gave an address that is no secure WebSocket".to_owned())?;
+        checked(&address.replacen("ws", "http", 1))
+            .map_err(|_| closed("Slack gave an address that is no secure WebSocket".to_owned()))?;
         let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MOST)).max_frame_size(Some(MESSAGE_MOST));
         let connecting = connect_async_with_config(&address, Some(config), true);
         match tokio::time::timeout(CALL_LIMIT, connecting).await {
             Ok(Ok((stream, _))) => Ok(stream),
             // The address holds a ticket, so it is not repeated.
-            Ok(Err(error)) => Err(format!("the WebSocket could not be opened: {error}")),
-            Err(_) => Err(format!("the WebSocket did not open within {} s", CALL_LIMIT.as_secs())),
+            Ok(Err(error)) => Err(closed(format!("the WebSocket could not be opened: {error}"))),
+            Err(_) => Err(closed(format!("the WebSocket did not open within {} s", CALL_LIMIT.as_secs()))),
         }
     }
 
@@ -112,7 +147,7 @@ impl Socket {
         let (mut leaving, mut greeted, mut pinged) = (Some(leaving), false, false);
         loop {
             let frame = tokio::select! {
-                frame = tokio::time::timeout(SILENCE, stream.next()) => frame,
+                frame = tokio::time::timeout(self.patience.silence, stream.next()) => frame,
                 () = stop.cancelled() => break,
             };
             let text = match frame {
@@ -189,6 +224,12 @@ impl Socket {
         }
         Heard::Envelope(acknowledgement.to_string())
     }
+}
+
+/// Why there is no connection, and how long Slack asked us to wait.
+struct Closed {
+    reason: String,
+    after: Option<Duration>,
 }
 
 /// Why another connection is wanted.

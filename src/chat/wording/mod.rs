@@ -5,13 +5,16 @@ mod call;
 mod notice;
 mod raw;
 
+#[cfg(test)]
+mod tests;
+
 pub use call::call;
 pub use notice::notice;
 pub use raw::{Raw, checks};
 
 use super::card::{Button, Line, plain};
 use crate::{
-    incident::{FixPhase, Incident, Notice, Work},
+    incident::{FixPhase, Incident, Life, Notice, Triage, Work},
     people::Mention,
 };
 
@@ -56,10 +59,12 @@ pub fn still_wanted(work: &Work, incident: &Incident) -> bool {
             .fix
             .as_ref()
             .is_some_and(|fix| matches!(fix.phase, FixPhase::Asking { .. }) && fix.plan_id().as_ref() == Some(plan)),
-        Work::Post { notice: Notice::TargetWanted, .. } => incident.target.is_none() && incident.is_live(),
-        Work::Post { notice: Notice::Clearing { until }, .. } => {
-            incident.life == (crate::incident::Life::Clearing { until: *until })
+        // A newer verdict is there, and has a post of its own.
+        Work::Post { notice: Notice::Verdict { run }, .. } => {
+            !matches!(incident.triage, Triage::Done { run: newest, .. } if newest > *run)
         }
+        Work::Post { notice: Notice::TargetWanted, .. } => incident.target.is_none() && incident.is_live(),
+        Work::Post { notice: Notice::Clearing { until }, .. } => incident.life == (Life::Clearing { until: *until }),
         _ => true,
     }
 }

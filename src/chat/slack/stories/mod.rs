@@ -115,6 +115,7 @@ fn channel() -> Destination {
     Destination { face: Face::Slack, channel: CHANNEL.to_owned() }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is put where a task has one or none")]
 fn root(id: &str) -> Option<MessageRef> {
     Some(MessageRef { id: id.to_owned(), version: 1 })
 }

@@ -1,13 +1,13 @@
 //! Socket Mode: heard without a way into the cluster, and never deaf for long.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{APP_TOKEN, Night, fake_slack::Trouble, night};
 use crate::{
-    chat::slack::{Client, Socket},
+    chat::slack::{Client, Patience, Socket},
     incident::Act,
 };
 
@@ -25,7 +25,9 @@ impl Line {
 
     async fn over(night: Night) -> Self {
         let client = Client::new(&night.slack.api(), &APP_TOKEN.to_owned().into()).unwrap();
-        let socket = Socket::new(client, night.desk.clone());
+        let milliseconds = Duration::from_millis;
+        let patience = Patience { silence: milliseconds(200), waits: vec![milliseconds(1)] };
+        let socket = Socket::new(client, night.desk.clone(), patience);
         let stop = CancellationToken::new();
         tokio::spawn(Arc::clone(&socket).run(stop.clone()));
         let line = Self { night, socket, stop };
@@ -37,7 +39,7 @@ impl Line {
     async fn is_open(&self, count: usize) {
         let mut watch = self.socket.watch();
         let waiting = watch.wait_for(|open| *open == count);
-        tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("never").unwrap();
+        tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("never").unwrap();
     }
 
     async fn opened(&self, count: usize) {
@@ -86,7 +88,7 @@ async fn a_refresh_opens_the_next_connection_before_the_old_one_closes() {
 async fn after_an_outage_the_bot_hears_again_and_readiness_says_when_it_does_not() {
     let line = Line::open().await;
     line.night.slack.trouble("apps.connections.open", Trouble::Down);
-    line.night.slack.trouble("apps.connections.open", Trouble::RateLimited(1));
+    line.night.slack.trouble("apps.connections.open", Trouble::RateLimited(0));
     line.night.slack.cut();
     line.is_open(0).await;
     assert!(!line.socket.is_open());
@@ -94,6 +96,24 @@ async fn after_an_outage_the_bot_hears_again_and_readiness_says_when_it_does_not
     line.is_open(1).await;
     line.says("U0ONCALL", "ack").await;
     line.night.slack.tells("U0ONCALL", "Done.").await;
+}
+
+#[tokio::test]
+async fn a_connection_that_went_silent_without_a_word_is_replaced() {
+    let line = Line::open().await;
+    line.night.slack.mute();
+    line.opened(2).await;
+    line.is_open(1).await;
+    line.says("U0ONCALL", "ack").await;
+    line.night.slack.tells("U0ONCALL", "Done.").await;
+}
+
+#[tokio::test]
+async fn a_quiet_night_is_no_dead_connection() {
+    let line = Line::open().await;
+    // Slack answers pings, so the connection lives on through many silences.
+    line.night.slack.pinged(3).await;
+    assert_eq!(line.night.slack.sockets_opened(), 1);
 }
 
 #[tokio::test]
