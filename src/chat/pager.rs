@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::{
     card::utc,
     outgoing::{Outgoing, OutgoingError},
-    wording::still_wanted,
 };
 use crate::{
     engine::{Done, Perform, PerformError, Task},
@@ -71,9 +70,6 @@ impl Perform for Pagers {
         let Work::CallPager { pager: name, level, reason, .. } = &task.work else {
             return Err(PerformError::Never { reason: "the pagers only call people".to_owned() });
         };
-        if !still_wanted(&task.work, &task.incident) {
-            return Ok(Outcome::NoLongerWanted.into());
-        }
         let Some(pager) = self.by_name.get(name) else {
             let reason = format!("there is no pager {}: add it to the configuration (pagers)", name.0);
             return Err(PerformError::Again { reason, after: None });

@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::{
     chat::{card::tests as night, connector},
-    escalation::{Ladder, Rung},
+    escalation::Rung,
 };
 
 #[derive(Default)]
@@ -98,15 +98,4 @@ async fn a_pager_in_trouble_is_called_again_and_never_given_up() {
     assert!(told[0].contains("429") && told[1].contains("check its token") && told[2].contains("routing key"));
     let unknown = pagers.perform(task("gone", night::opened())).await.unwrap_err();
     assert!(unknown.to_string().contains("there is no pager gone"));
-}
-
-#[tokio::test]
-async fn nobody_is_paged_after_somebody_acknowledged_or_the_window_is_over() {
-    let (pagers, seen) = pagers().await;
-    let later = Rung::Waiting { level: LevelNumber(2), until: night::at(45) };
-    let escalated = Incident { ladder: Ladder::Running { rung: later, holder: None }, ..night::opened() };
-    for incident in [night::asking(), escalated, Incident { ladder: Ladder::Still, ..night::opened() }] {
-        assert_eq!(pagers.perform(task("night", incident)).await.unwrap().outcome, Outcome::NoLongerWanted);
-    }
-    assert!(seen.calls.lock().unwrap().is_empty());
 }

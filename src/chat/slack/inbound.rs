@@ -15,7 +15,7 @@ use super::{
 use crate::{
     chat::{
         Ask,
-        card::{Card, Line, code, strong, text, words},
+        card::{Card, Line, code, strong, text, with_times, words},
         grammar::{self, Place, Said},
     },
     clock::Clock,
@@ -196,7 +196,7 @@ impl Desk {
         };
         let command = Command { incident: id, actor, key: key.to_owned(), act };
         match self.ask.submit(command).await {
-            Ok(answer) => Told { done: true, ..vec![words(answer.text)].into() },
+            Ok(answer) => Told { done: true, ..vec![with_times(&answer.text)].into() },
             Err(error) => refused(&error),
         }
     }
@@ -271,7 +271,7 @@ fn refused(error: &SubmitError) -> Told {
     if let Some(first) = sentence.get(..1).map(str::to_uppercase) {
         sentence.replace_range(..1, &first);
     }
-    vec![words(sentence)].into()
+    vec![with_times(&sentence)].into()
 }
 
 fn list(live: &[Arc<Incident>]) -> Vec<Line> {

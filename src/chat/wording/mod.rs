@@ -13,10 +13,7 @@ pub use notice::notice;
 pub use raw::{Raw, checks};
 
 use super::card::{Button, Line, plain};
-use crate::{
-    incident::{FixPhase, Incident, Life, Notice, Triage, Work},
-    people::Mention,
-};
+use crate::people::Mention;
 
 /// One post into the incident's thread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,27 +41,5 @@ impl Post {
     pub fn summary(&self) -> String {
         let lines: Vec<String> = self.lines.iter().map(|line| plain(line)).collect();
         lines.join("\n")
-    }
-}
-
-/// Whether a piece of chat work is still wanted: looked at when it is sent, not when it was planned, so that nobody is
-/// called about what somebody has answered meanwhile (lessons, "notifications went on after acknowledge").
-pub fn still_wanted(work: &Work, incident: &Incident) -> bool {
-    match work {
-        Work::Mention { rung, .. } | Work::CallPager { rung, .. } => incident.ladder.rung() == Some(rung),
-        Work::Post { notice: Notice::Reminder { until, .. }, .. } => {
-            incident.ladder.rung().is_some_and(|rung| rung.until() == *until)
-        }
-        Work::Post { notice: Notice::ApprovalWanted { plan }, .. } => incident
-            .fix
-            .as_ref()
-            .is_some_and(|fix| matches!(fix.phase, FixPhase::Asking { .. }) && fix.plan_id().as_ref() == Some(plan)),
-        // A newer verdict is there, and has a post of its own.
-        Work::Post { notice: Notice::Verdict { run }, .. } => {
-            !matches!(incident.triage, Triage::Done { run: newest, .. } if newest > *run)
-        }
-        Work::Post { notice: Notice::TargetWanted, .. } => incident.target.is_none() && incident.is_live(),
-        Work::Post { notice: Notice::Clearing { until }, .. } => incident.life == (Life::Clearing { until: *until }),
-        _ => true,
     }
 }

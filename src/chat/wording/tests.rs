@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     chat::card::tests as night,
     escalation::LevelNumber,
-    incident::{CallReason, Destination, Face, FixEnd, PastFix},
+    incident::{CallReason, FixEnd, Incident, Notice},
     remediation::{Proof, Verification},
     triage::FixName,
 };
@@ -12,8 +12,8 @@ use crate::{
 fn read(post: &Post) -> String {
     let loud = if post.broadcast { "(channel) " } else { "" };
     let called: Vec<String> = post.mentions.iter().map(|whom| format!("{whom:?} ")).collect();
-    let buttons: String = post.buttons.iter().map(|button| format!("\n[{}]", button.label)).collect();
-    format!("{loud}{}{}{buttons}\n", called.concat(), post.summary())
+    let buttons: Vec<String> = post.buttons.iter().map(|button| format!("\n[{}]", button.label)).collect();
+    format!("{loud}{}{}\n", called.concat(), post.summary() + &buttons.concat())
 }
 
 fn verified(proof: Proof) -> FixEnd {
@@ -83,19 +83,8 @@ fn every_reason_to_call_somebody_is_said() {
 }
 
 #[test]
-fn a_verdict_that_a_newer_one_replaced_is_not_posted_again() {
-    let work = |run| Work::Post {
-        to: Destination { face: Face::Slack, channel: "C0NIGHT".to_owned() },
-        notice: Notice::Verdict { run },
-    };
-    let again = Incident { triage: Triage::Done { run: 2, at: night::at(9) }, ..night::diagnosed() };
-    assert!(!still_wanted(&work(1), &again));
-    assert!(still_wanted(&work(2), &again));
-}
-
-#[test]
 fn who_holds_it_is_reminded_by_name_when_nothing_is_done() {
-    let incident = Incident { fix: None, past_fixes: Vec::<PastFix>::new(), ..night::asking() };
+    let incident = Incident { fix: None, ..night::asking() };
     let post = notice(&Notice::Reminder { level: Some(LevelNumber(1)), until: night::at(18) }, &incident);
     assert_eq!(post.mentions, [Mention::User("U0ONCALL".to_owned())]);
     assert!(post.summary().contains("no sign of work"));
