@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::{
     card::utc,
     outgoing::{Outgoing, OutgoingError},
-    wording::still_wanted,
 };
 use crate::{
     engine::{Done, Perform, PerformError, Task},
@@ -71,9 +70,6 @@ impl Perform for Pagers {
         let Work::CallPager { pager: name, level, reason, .. } = &task.work else {
             return Err(PerformError::Never { reason: "the pagers only call people".to_owned() });
         };
-        if !still_wanted(&task.work, &task.incident) {
-            return Ok(Outcome::NoLongerWanted.into());
-        }
         let Some(pager) = self.by_name.get(name) else {
             let reason = format!("there is no pager {}: add it to the configuration (pagers)", name.0);
             return Err(PerformError::Again { reason, after: None });
@@ -167,22 +163,4 @@ pub fn pagerduty(routing_key: &str, level: LevelNumber, reason: &CallReason, inc
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::card::tests as night;
-
-    #[test]
-    fn the_bodies_of_both_pagers() {
-        let incident = night::diagnosed();
-        let body = generic("call-1", LevelNumber(1), &CallReason::Opened, &incident);
-        insta::assert_snapshot!("generic", serde_json::to_string_pretty(&body).unwrap());
-        let body = pagerduty("R0UTING", LevelNumber(2), &CallReason::Unanswered, &incident);
-        insta::assert_snapshot!("pagerduty", serde_json::to_string_pretty(&body).unwrap());
-    }
-
-    #[test]
-    fn a_pager_never_shows_its_keys() {
-        let pager = Pager::PagerDuty { url: PAGERDUTY_EVENTS.to_owned(), routing_key: "s3cret".to_owned().into() };
-        assert!(!format!("{pager:?}").contains("s3cret"));
-    }
-}
+mod tests;

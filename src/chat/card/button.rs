@@ -144,8 +144,10 @@ fn fix_to_offer(incident: &Incident) -> Option<FixName> {
 
 /// How often a fix was tried in this incident and proved useless.
 pub(super) fn times_without_effect(incident: &Incident, fix: FixName) -> usize {
-    let useless =
-        |end: &FixEnd| matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::NoEffect);
+    let useless = |end: &FixEnd| match end {
+        FixEnd::Verified { verification } => matches!(verification.proof, Proof::NoEffect | Proof::Worse),
+        _ => false,
+    };
     incident.past_fixes.iter().filter(|past| past.name == fix && useless(&past.end)).count()
 }
 
@@ -157,7 +159,9 @@ fn look_again(incident: &Incident) -> Vec<Button> {
     let unproven = incident.past_fixes.last().is_some_and(
         |past| matches!(&past.end, FixEnd::Verified { verification } if verification.proof != Proof::Worked),
     );
-    let verify = unproven.then(|| plain(incident, "Verify again", Act::Verify));
+    // Only what a fix replaced can be looked at again.
+    let replaced = incident.past_fixes.iter().any(|past| !past.replacements.is_empty());
+    let verify = (unproven && replaced).then(|| plain(incident, "Verify again", Act::Verify));
     let triage = incident.target.as_ref().map(|_| plain(incident, "Triage again", Act::Triage));
     verify.into_iter().chain(triage).collect()
 }

@@ -14,7 +14,7 @@ pub(in crate::chat) use body::{risk, verdict_lines};
 pub use button::{Button, Confirm, Press, Style};
 pub(in crate::chat) use button::{acknowledge, fix, votes};
 pub(in crate::chat) use progress::{end_line, level_name, plan_lines};
-pub use text::{Line, Span, code, command, joined, people, person, plain, strong, text, time, utc, words};
+pub use text::{Line, Span, code, command, joined, people, person, plain, strong, text, time, utc, with_times, words};
 
 use crate::escalation::{Ladder, Rung};
 use crate::incident::{CloseReason, Incident, IncidentId, Life};

@@ -9,7 +9,7 @@ use crate::{
     escalation::{Ladder, LevelNumber, Rung},
     incident::{Fix, FixEnd, FixPhase, Incident, PastFix},
     people::PersonId,
-    remediation::Plan,
+    remediation::{Plan, Proof},
 };
 
 /// How many ended fixes and troubles are shown, newest last.
@@ -30,9 +30,7 @@ pub(super) fn on_the_hook(incident: &Incident) -> Vec<Line> {
         Ladder::Paused { .. } => {
             vec![words("The clock stands still while the alerts are resolved. If they fire again it goes on.")]
         }
-        Ladder::Running { rung: Rung::Waiting { level, until }, holder } => {
-            waiting(incident, *level, *until, holder.as_ref())
-        }
+        Ladder::Running { rung: Rung::Waiting { level, until }, .. } => waiting(incident, *level, *until),
         Ladder::Running { rung: Rung::AllPaged { until }, .. } => vec![
             vec![
                 strong("Every level was called and nobody has acknowledged."),
@@ -48,12 +46,8 @@ pub(super) fn on_the_hook(incident: &Incident) -> Vec<Line> {
     }
 }
 
-fn waiting(incident: &Incident, level: LevelNumber, until: jiff::Timestamp, holder: Option<&PersonId>) -> Vec<Line> {
-    let mut first =
-        vec![strong(level_name(incident, level)), text(" has until "), time(until), text(" to acknowledge.")];
-    if let Some(holder) = holder {
-        first.extend([text(" ("), person(holder), text(" had it.)")]);
-    }
+fn waiting(incident: &Incident, level: LevelNumber, until: jiff::Timestamp) -> Vec<Line> {
+    let first = vec![strong(level_name(incident, level)), text(" has until "), time(until), text(" to acknowledge.")];
     let next = match incident.policy.above(level) {
         Some(above) => format!("Then {} {} is called.", above.number, above.team),
         None => "Then every level is called again.".to_owned(),
@@ -204,7 +198,13 @@ fn ended(past: &PastFix) -> Vec<Line> {
 pub(in crate::chat) fn end_line(end: &FixEnd) -> Line {
     match end {
         FixEnd::Verified { verification } => {
-            vec![strong(verification.proof.to_string()), text(reasons(&verification.reasons))]
+            let proof = match verification.proof {
+                Proof::Worked => "worked",
+                Proof::NoEffect => "had no effect",
+                Proof::Worse => "made it worse",
+                Proof::Unproven => "is unproven",
+            };
+            vec![strong(proof), text(reasons(&verification.reasons))]
         }
         FixEnd::Refused { reasons: why } => vec![strong("was refused"), text(reasons(why))],
         FixEnd::Rejected { by } => vec![strong("was rejected"), text(" by "), person(by)],

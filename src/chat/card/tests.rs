@@ -182,8 +182,9 @@ pub(crate) fn after(proof: Proof) -> Incident {
     let end = FixEnd::Verified {
         verification: Verification { proof, reasons: vec!["handshakes grew by 120, failures by 0".to_owned()] },
     };
-    let past =
-        PastFix { number: 1, name: FixName::RestartPod, plan: Some(plan()), replacements: Vec::new(), end, at: at(12) };
+    let replacement = (pod("frontend-7d9c5b6f4-bbbbb"), PodUid::parse("4d5e6f").unwrap());
+    let (name, plan, at) = (FixName::RestartPod, Some(plan()), at(12));
+    let past = PastFix { number: 1, name, plan, replacements: vec![replacement], end, at };
     Incident { fix: None, past_fixes: vec![past], version: 20, ..asking() }
 }
 
@@ -242,6 +243,9 @@ fn buttons_carry_what_they_were_drawn_for() {
 fn an_unproven_fix_offers_to_look_again_and_a_proven_one_does_not() {
     assert!(acts(&Card::of(&after(Proof::Unproven))).contains(&Act::Verify));
     assert!(!acts(&Card::of(&after(Proof::Worked))).contains(&Act::Verify));
+    let mut untouched = after(Proof::Unproven);
+    untouched.past_fixes[0].replacements.clear();
+    assert!(!acts(&Card::of(&untouched)).contains(&Act::Verify), "there is nothing to look at");
 }
 
 #[test]
@@ -250,4 +254,13 @@ fn a_long_list_is_cut_with_a_count() {
     let verdict = incident.verdict.as_mut().unwrap();
     verdict.reasons = (0..30).map(|number| format!("reason {number}")).collect();
     assert!(says(&Card::of(&incident), Part::Diagnosis).contains("… and 22 more reasons"));
+}
+
+#[test]
+fn moments_in_a_sentence_become_times_for_the_reader() {
+    let line = with_times("Zürich: it closes at 2026-03-01T03:15:00Z, or at 2026-03-01T03:16:00Z. Zzz");
+    assert_eq!(line.iter().filter(|span| matches!(span, Span::Time(_))).count(), 2);
+    assert_eq!(line[1], time(at(15)));
+    assert!(plain(&line).ends_with("or at 2026-03-01 03:16:00 UTC. Zzz"));
+    assert_eq!(with_times("no moment"), words("no moment"));
 }

@@ -88,6 +88,30 @@ pub fn utc(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// How long a moment is in the texts of decisions: `2026-03-01T03:00:00Z`.
+const MOMENT: usize = 20;
+
+/// A sentence of the engine as a line: the moments in it become times for the reader.
+pub fn with_times(sentence: &str) -> Line {
+    let (mut line, mut rest) = (Line::new(), sentence);
+    let mut from = 0_usize;
+    while let Some(end) = rest.get(from..).and_then(|tail| tail.find('Z')).map(|at| from.saturating_add(at)) {
+        let after = end.saturating_add(1);
+        let start = after.checked_sub(MOMENT);
+        let moment = start.and_then(|start| rest.get(start..after)).and_then(|token| token.parse().ok());
+        match (start, moment) {
+            (Some(start), Some(moment)) => {
+                line.extend([text(rest.get(..start).unwrap_or_default()), time(moment)]);
+                rest = rest.get(after..).unwrap_or_default();
+                from = 0;
+            }
+            _ => from = after,
+        }
+    }
+    line.push(text(rest));
+    line
+}
+
 /// The line without any markup: for notifications, screen readers, terminals and logs.
 pub fn plain(line: &[Span]) -> String {
     line.iter()

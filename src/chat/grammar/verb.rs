@@ -98,8 +98,7 @@ impl Verb {
     pub fn roles(self) -> &'static [Role] {
         match self {
             Self::Help | Self::Incidents | Self::Status => &[],
-            Self::Approve => &[Role::Approver],
-            Self::Reject => &[Role::Approver, Role::Commander],
+            Self::Approve | Self::Reject => &[Role::Approver],
             Self::Target
             | Self::Triage
             | Self::Fix

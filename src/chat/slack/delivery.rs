@@ -11,7 +11,7 @@ use super::{
 use crate::{
     chat::{
         card::{Card, Link},
-        wording::{self, Post, still_wanted},
+        wording::{self, Post},
     },
     engine::{Delivery, Done, MessageRef, Perform, PerformError, Task},
     escalation::LevelNumber,
@@ -183,9 +183,6 @@ impl SlackOut {
 #[async_trait]
 impl Perform for SlackOut {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
-        if !still_wanted(&task.work, &task.incident) {
-            return Ok(Outcome::NoLongerWanted.into());
-        }
         match &task.work {
             Work::DrawCard { to } => self.draw(&task, to).await,
             Work::Post { to, notice } => self.post(&task, to, notice).await,

@@ -1,14 +1,29 @@
 //! Slack: draws cards and posts as Block Kit, and listens by Socket Mode or signed HTTP requests.
+//!
+//! Out: [`SlackOut`] performs effects with [`block_kit`] and a [`Client`]. In: [`router`] (HTTP) and [`Socket`] read
+//! requests into [`Asked`], and the [`Desk`] answers them.
 
+mod asked;
 pub mod block_kit;
 mod client;
 mod delivery;
+mod http;
+mod inbound;
 mod mrkdwn;
 mod people;
+mod signature;
+mod socket;
 
+#[cfg(test)]
+mod stories;
 #[cfg(test)]
 mod tests;
 
+pub use asked::{Asked, Pressed, Unreadable, What};
 pub use client::{Client, Identity, SLACK_API, SlackError, Whither};
 pub use delivery::{Look, SlackOut};
+pub use http::router;
+pub use inbound::{AT_ONCE_MOST, BusyDesk, Desk, Home, SLACK_HOOKS};
 pub use people::{Directory, Roster};
+pub use signature::{NotSigned, SIGNATURE_LASTS, verify};
+pub use socket::{Patience, Socket};

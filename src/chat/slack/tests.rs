@@ -4,7 +4,10 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::block_kit::{self, Message};
+use super::{
+    Asked,
+    block_kit::{self, Message},
+};
 use crate::{
     chat::{
         card::{Card, tests as night},
@@ -180,5 +183,47 @@ proptest! {
             assert_within_limits(&message)?;
             assert_only_our_markup(&message)?;
         }
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+    ];
+    let names = prop_oneof![
+        Just("actions"),
+        Just("value"),
+        Just("user"),
+        Just("team"),
+        Just("id"),
+        Just("channel"),
+        Just("trigger_id"),
+        Just("message"),
+        Just("blocks"),
+        Just("ts"),
+        Just("text"),
+    ];
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::hash_map(names.clone().prop_map(str::to_owned), inner, 0..6)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_payload_breaks_the_border(mut payload in any_json(), form in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Some(fields) = payload.as_object_mut() {
+            fields.insert("type".to_owned(), Value::from("block_actions"));
+        }
+        let _ = Asked::interaction(&payload);
+        let _ = Asked::command(&payload);
+        let _ = Asked::interaction_form(&form);
+        prop_assert!(Asked::command_form(&form).is_err(), "random bytes name no team");
     }
 }

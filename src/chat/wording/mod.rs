@@ -5,15 +5,15 @@ mod call;
 mod notice;
 mod raw;
 
+#[cfg(test)]
+mod tests;
+
 pub use call::call;
 pub use notice::notice;
 pub use raw::{Raw, checks};
 
 use super::card::{Button, Line, plain};
-use crate::{
-    incident::{FixPhase, Incident, Notice, Work},
-    people::Mention,
-};
+use crate::people::Mention;
 
 /// One post into the incident's thread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,25 +41,5 @@ impl Post {
     pub fn summary(&self) -> String {
         let lines: Vec<String> = self.lines.iter().map(|line| plain(line)).collect();
         lines.join("\n")
-    }
-}
-
-/// Whether a piece of chat work is still wanted: looked at when it is sent, not when it was planned, so that nobody is
-/// called about what somebody has answered meanwhile (lessons, "notifications went on after acknowledge").
-pub fn still_wanted(work: &Work, incident: &Incident) -> bool {
-    match work {
-        Work::Mention { rung, .. } | Work::CallPager { rung, .. } => incident.ladder.rung() == Some(rung),
-        Work::Post { notice: Notice::Reminder { until, .. }, .. } => {
-            incident.ladder.rung().is_some_and(|rung| rung.until() == *until)
-        }
-        Work::Post { notice: Notice::ApprovalWanted { plan }, .. } => incident
-            .fix
-            .as_ref()
-            .is_some_and(|fix| matches!(fix.phase, FixPhase::Asking { .. }) && fix.plan_id().as_ref() == Some(plan)),
-        Work::Post { notice: Notice::TargetWanted, .. } => incident.target.is_none() && incident.is_live(),
-        Work::Post { notice: Notice::Clearing { until }, .. } => {
-            incident.life == (crate::incident::Life::Clearing { until: *until })
-        }
-        _ => true,
     }
 }

@@ -68,10 +68,10 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
         ]]),
         Notice::ApprovalWanted { plan } => approval_wanted(incident, plan),
         Notice::PlanMoved { what } => Post::saying(vec![vec![
-            strong("Nothing was changed: "),
+            strong("Stopped before the next step: "),
             text(format!(
                 "the cluster is no longer what was approved ({what}). A new plan is being drawn and asks for approval \
-                 again."
+                 again; until then nothing more is changed."
             )),
         ]]),
         Notice::FixStarted { fix, by } => {

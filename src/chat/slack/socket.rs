@@ -1,0 +1,263 @@
+//! Slack over Socket Mode: a WebSocket that we open, so that a cluster needs no way in. Reconnects for ever.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpStream,
+    sync::{oneshot, watch},
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{Message as Frame, protocol::WebSocketConfig},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    asked::Asked,
+    client::{Client, SlackError},
+    inbound::Desk,
+};
+use crate::chat::outgoing::{CALL_LIMIT, checked};
+
+type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// How long is waited for what.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// Silence after which the other side is asked whether it is there; as long again without an answer means that it is
+    /// not. Slack itself pings more often than this.
+    pub silence: Duration,
+    /// The waits between attempts to connect; the last one repeats. `apps.connections.open` may be called about once a
+    /// minute when it goes on.
+    pub waits: Vec<Duration>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let waits = [500, 2_000, 10_000, 30_000, 60_000];
+        Self { silence: Duration::from_secs(30), waits: waits.into_iter().map(Duration::from_millis).collect() }
+    }
+}
+
+/// The largest message that is read: an interaction brings its whole message with it.
+const MESSAGE_MOST: usize = 1024 * 1024;
+
+/// The Socket Mode connection.
+pub struct Socket {
+    /// With the app-level token (`xapp-`).
+    client: Client,
+    desk: Arc<Desk>,
+    /// How many connections have said hello and are open.
+    open: watch::Sender<usize>,
+    patience: Patience,
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Socket(open: {})", *self.open.borrow())
+    }
+}
+
+impl Socket {
+    /// A connection that is not open yet; `client` holds the app-level token.
+    pub fn new(client: Client, desk: Arc<Desk>, patience: Patience) -> Arc<Self> {
+        Arc::new(Self { client, desk, open: watch::Sender::new(0), patience })
+    }
+
+    /// Whether Slack can reach us now: part of readiness.
+    pub fn is_open(&self) -> bool {
+        *self.open.borrow() > 0
+    }
+
+    /// How many connections are open, and every change of that.
+    pub fn watch(&self) -> watch::Receiver<usize> {
+        self.open.subscribe()
+    }
+
+    /// Keeps a connection open until `stop`.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut failures = 0_usize;
+        while !stop.is_cancelled() {
+            let asked_for = match self.connect().await {
+                Ok(stream) => match self.listened(stream, &stop).await {
+                    // The next connection is opened while the old one still listens.
+                    Left::Announced => {
+                        failures = 0;
+                        continue;
+                    }
+                    Left::Closed => {
+                        failures = 0;
+                        None
+                    }
+                    Left::Failed => None,
+                },
+                Err(Closed { reason, after }) => {
+                    tracing::warn!(reason, "no Socket Mode connection; trying again");
+                    after
+                }
+            };
+            let wait = asked_for.unwrap_or_else(|| jittered(self.wait_after(failures)));
+            failures = failures.saturating_add(1);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    fn wait_after(&self, failures: usize) -> Duration {
+        let waits = &self.patience.waits;
+        waits.get(failures).or(waits.last()).copied().unwrap_or(self.patience.silence)
+    }
+
+    /// Listens in a task of its own, and returns when another connection is wanted.
+    async fn listened(self: &Arc<Self>, stream: Stream, stop: &CancellationToken) -> Left {
+        let (leaving, left) = oneshot::channel();
+        let (this, stop) = (Arc::clone(self), stop.clone());
+        tokio::spawn(async move { this.listen(stream, leaving, stop).await });
+        left.await.unwrap_or(Left::Failed)
+    }
+
+    async fn connect(&self) -> Result<Stream, Closed> {
+        let address = self.client.open_socket().await.map_err(|error| {
+            let after = match &error {
+                SlackError::RateLimited { after: Some(after), .. } => Duration::try_from(*after).ok(),
+                _ => None,
+            };
+            Closed { reason: error.to_string(), after }
+        })?;
+        let closed = |reason: String| Closed { reason, after: None };
+        // `checked` knows https and loopback; a WebSocket's schemes stand for the same two.
+        checked(&address.replacen("ws", "http", 1))
+            .map_err(|_| closed("Slack gave an address that is no secure WebSocket".to_owned()))?;
+        let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MOST)).max_frame_size(Some(MESSAGE_MOST));
+        let connecting = connect_async_with_config(&address, Some(config), true);
+        match tokio::time::timeout(CALL_LIMIT, connecting).await {
+            Ok(Ok((stream, _))) => Ok(stream),
+            // The address holds a ticket, so it is not repeated.
+            Ok(Err(error)) => Err(closed(format!("the WebSocket could not be opened: {error}"))),
+            Err(_) => Err(closed(format!("the WebSocket did not open within {} s", CALL_LIMIT.as_secs()))),
+        }
+    }
+
+    /// Listens until the connection ends. Says through `leaving` when and why another should be opened.
+    async fn listen(&self, mut stream: Stream, leaving: oneshot::Sender<Left>, stop: CancellationToken) {
+        let (mut leaving, mut greeted, mut pinged) = (Some(leaving), false, false);
+        loop {
+            let frame = tokio::select! {
+                frame = tokio::time::timeout(self.patience.silence, stream.next()) => frame,
+                () = stop.cancelled() => break,
+            };
+            let text = match frame {
+                Err(_) if pinged => break,
+                Err(_) => {
+                    pinged = true;
+                    if stream.send(Frame::Ping(Vec::new().into())).await.is_err() {
+                        break;
+                    }
+                    continue;
+                }
+                Ok(Some(Ok(Frame::Text(text)))) => text,
+                Ok(Some(Ok(Frame::Close(_)) | Err(_)) | None) => break,
+                // Pings are answered by the library as the stream is read on.
+                Ok(Some(Ok(_))) => {
+                    pinged = false;
+                    continue;
+                }
+            };
+            pinged = false;
+            match self.handle(&text) {
+                Heard::Hello if !greeted => {
+                    greeted = true;
+                    self.open.send_modify(|open| *open = open.saturating_add(1));
+                }
+                Heard::Hello | Heard::Nothing => {}
+                Heard::Disconnect => {
+                    if let Some(leaving) = leaving.take() {
+                        let _ = leaving.send(if greeted { Left::Announced } else { Left::Failed });
+                    }
+                }
+                Heard::Envelope(acknowledgement) => {
+                    if stream.send(Frame::Text(acknowledgement.into())).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        if greeted {
+            self.open.send_modify(|open| *open = open.saturating_sub(1));
+        }
+        if let Some(leaving) = leaving {
+            let _ = leaving.send(if greeted { Left::Closed } else { Left::Failed });
+        }
+        let _ = stream.close(None).await;
+    }
+
+    /// Takes one message. Every envelope is acknowledged by its id, also those that are not understood: sent again they
+    /// would be no better.
+    fn handle(&self, text: &str) -> Heard {
+        let Ok(message) = serde_json::from_str::<Value>(text) else { return Heard::Nothing };
+        let kind = message.get("type").and_then(Value::as_str).unwrap_or_default();
+        let payload = message.get("payload").unwrap_or(&Value::Null);
+        let asked = match kind {
+            "hello" => return Heard::Hello,
+            "disconnect" => return Heard::Disconnect,
+            "slash_commands" => Some(Asked::command(payload)),
+            "interactive" => Some(Asked::interaction(payload)),
+            _ => None,
+        };
+        let Some(envelope) = message.get("envelope_id").and_then(Value::as_str) else { return Heard::Nothing };
+        let mut acknowledgement = json!({ "envelope_id": envelope });
+        match asked {
+            Some(Ok(asked)) => {
+                let typed = kind == "slash_commands";
+                if let (Err(busy), Some(fields)) = (self.desk.take(asked), acknowledgement.as_object_mut())
+                    && typed
+                {
+                    fields.insert("payload".to_owned(), json!({ "text": busy.to_string() }));
+                }
+            }
+            Some(Err(error)) => tracing::warn!(%error, "a message of Slack's was not understood"),
+            None => {}
+        }
+        Heard::Envelope(acknowledgement.to_string())
+    }
+}
+
+/// Why there is no connection, and how long Slack asked us to wait.
+struct Closed {
+    reason: String,
+    after: Option<Duration>,
+}
+
+/// Why another connection is wanted.
+enum Left {
+    /// Slack said that it will close this one soon.
+    Announced,
+    /// It was good and is closed.
+    Closed,
+    /// It never was good.
+    Failed,
+}
+
+/// What a message was.
+enum Heard {
+    /// The connection is good.
+    Hello,
+    /// It will be closed soon.
+    Disconnect,
+    /// To be answered with this.
+    Envelope(String),
+    /// Nothing of ours.
+    Nothing,
+}
+
+/// A wait between half of it and all of it, so that replicas do not come back all at once.
+fn jittered(wait: Duration) -> Duration {
+    let mut byte = [0_u8; 1];
+    // Without randomness the whole wait is as good.
+    let share = getrandom::fill(&mut byte).map_or(255, |()| u32::from(byte[0]));
+    wait / 2 + wait / 2 * share / 255
+}

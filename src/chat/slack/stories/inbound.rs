@@ -1,0 +1,208 @@
+//! What people ask, over signed HTTP: who is heard, what they are told, and what they cannot do.
+
+use axum::{Router, http::StatusCode};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::{
+    Night, channel,
+    fake_slack::{SIGNING_SECRET, Signer, Trouble},
+    night, root,
+};
+use crate::{
+    chat::slack::router,
+    engine::{Perform, Task},
+    escalation::LevelNumber,
+    incident::{Act, Incident, IncidentId, Notice, Work},
+    triage::FixName,
+};
+
+impl Night {
+    fn routes(&self) -> Router {
+        router(self.desk.clone(), SIGNING_SECRET.to_owned().into(), self.clock.clone())
+    }
+
+    fn signer(&self) -> Signer {
+        use crate::clock::Clock;
+        Signer::at(self.clock.now().as_second())
+    }
+
+    async fn says(&self, user: &str, text: &str) {
+        self.sends(&self.slack.typed(user, text)).await;
+    }
+
+    async fn sends(&self, fields: &Value) {
+        let response = self.signer().command(&self.routes(), fields).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        self.desk.quiet().await;
+    }
+
+    async fn presses(&self, user: &str, label: &str) {
+        let payload = self.slack.pressed(user, label);
+        let response = self.signer().interaction(&self.routes(), &payload).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        self.desk.quiet().await;
+    }
+
+    /// The card, and the question to the approvers below it.
+    async fn asks_for_approval(&self) {
+        let card = self.out.perform(self.task("card", Work::DrawCard { to: channel() })).await.unwrap();
+        let ts = card.delivery.unwrap().message.id;
+        let notice = Notice::ApprovalWanted { plan: night::plan().id() };
+        let ask = self.task("ask-1", Work::Post { to: channel(), notice });
+        self.out.perform(Task { root: root(&ts), ..ask }).await.unwrap();
+    }
+
+    fn last_told(&self, user: &str) -> String {
+        self.slack.whispers(user).pop().unwrap_or_default()
+    }
+}
+
+#[tokio::test]
+async fn the_requester_cannot_approve_and_somebody_of_the_approvers_group_can_by_button_and_command_alike() {
+    let night = Night::of(night::asking()).await;
+    night.asks_for_approval().await;
+    night.presses("U0ONCALL", "Approve").await;
+    assert_eq!(night.last_told("U0ONCALL"), "You asked for this fix, so somebody else has to approve it");
+    night.says("U0ONCALL", "approve").await;
+    assert_eq!(night.last_told("U0ONCALL"), "You asked for this fix, so somebody else has to approve it");
+    night.says("U0STRANGER", "approve").await;
+    assert!(night.last_told("U0STRANGER").starts_with("Only people who may approve fixes"));
+    assert!(night.commands().is_empty());
+    assert!(night.slack.with_button("Approve").is_some(), "a refused press leaves the button to others");
+
+    night.presses("U0SEC", "Approve").await;
+    assert_eq!(night.last_told("U0SEC"), "Approved: it starts now.");
+    assert_eq!(night.commands(), [Act::Approve { plan: Some(night::plan().id()) }]);
+    let post = night.slack.messages()[1].clone();
+    assert!(post.buttons().is_empty(), "buttons go away at the click");
+    assert!(post.seen().contains("~ <@U0SEC>: Approve"), "{}", post.seen());
+    assert!(!night.slack.messages()[0].buttons().is_empty(), "the card is redrawn by its own effect");
+}
+
+#[tokio::test]
+async fn the_first_characters_of_a_plan_are_enough_to_approve_it() {
+    let night = Night::of(night::asking()).await;
+    night.says("U0SEC", &format!("approve {}", night::plan().id().short())).await;
+    assert_eq!(night.commands(), [Act::Approve { plan: Some(night::plan().id()) }]);
+    night.says("U0SEC", "approve 00000000").await;
+    assert!(
+        night.last_told("U0SEC").contains("that plan is not the one") || night.last_told("U0SEC").contains("That plan")
+    );
+}
+
+#[tokio::test]
+async fn commands_reach_the_engine_with_who_asked_and_slacks_own_key() {
+    let night = Night::of(night::diagnosed()).await;
+    let fields = night.slack.typed("U0ONCALL", "fix restart-pod");
+    night.sends(&fields).await;
+    let command = night.inbox.commands.lock().unwrap()[0].clone();
+    assert_eq!(command.incident, IncidentId(7));
+    assert_eq!(command.actor.id, night::who("U0ONCALL"));
+    assert_eq!(command.key, format!("slack/{}", fields["trigger_id"].as_str().unwrap()));
+    assert_eq!(command.act, Act::ProposeFix { fix: FixName::RestartPod });
+    assert_eq!(night.last_told("U0ONCALL"), "Done.");
+}
+
+#[tokio::test]
+async fn help_incidents_and_status_are_told_to_one_person_only() {
+    let night = Night::of(night::diagnosed()).await;
+    night.says("U0STRANGER", "help").await;
+    let help = night.last_told("U0STRANGER");
+    assert!(help.contains("`/mtls status [INC]`") && !help.contains("/mtls approve"), "{help}");
+    night.says("U0SEC", "").await;
+    assert!(night.last_told("U0SEC").contains("/mtls approve"));
+    night.says("U0SEC", "incidents").await;
+    assert!(night.last_told("U0SEC").contains("INC-7 MTLSHandshakeFailureRateHigh"));
+    night.says("U0SEC", "status").await;
+    assert!(night.last_told("U0SEC").contains("expired certificate"));
+    night.says("U0SEC", "statsu").await;
+    assert!(night.last_told("U0SEC").contains("Did you mean `/mtls status [INC]`?"));
+    night.says("U0SEC", "status INC-99").await;
+    assert!(night.last_told("U0SEC").contains("There is no INC-99"));
+    assert!(night.slack.messages().is_empty(), "nothing of this is for the channel");
+}
+
+#[tokio::test]
+async fn what_is_not_signed_by_slack_just_now_is_refused() {
+    let night = Night::of(night::opened()).await;
+    let fields = night.slack.typed("U0ONCALL", "ack");
+    let forged = Signer { secret: "guess".to_owned(), ..night.signer() };
+    let old = Signer { timestamp: night.signer().timestamp - 301, ..night.signer() };
+    for signer in [forged, old] {
+        assert_eq!(signer.command(&night.routes(), &fields).await.status(), StatusCode::UNAUTHORIZED);
+    }
+    night.desk.quiet().await;
+    assert!(night.commands().is_empty());
+}
+
+#[tokio::test]
+async fn other_workspaces_and_other_channels_are_not_heard() {
+    let night = Night::of(night::opened()).await;
+    for (field, value, told) in
+        [("team_id", "T0OTHER", "its own workspace only"), ("channel_id", "C0OTHER", "its incident channel only")]
+    {
+        let mut fields = night.slack.typed("U0ONCALL", "ack");
+        fields[field] = json!(value);
+        night.sends(&fields).await;
+        assert!(night.last_told("U0ONCALL").contains(told));
+    }
+    night.out.perform(night.task("card", Work::DrawCard { to: channel() })).await.unwrap();
+    let mut payload = night.slack.pressed("U0ONCALL", "Acknowledge");
+    payload["user"]["team_id"] = json!("T0OTHER");
+    night.signer().interaction(&night.routes(), &payload).await;
+    night.desk.quiet().await;
+    assert!(night.last_told("U0ONCALL").contains("its own workspace only"), "a shared channel brings strangers");
+    assert!(night.commands().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_goes_to_slack_and_nowhere_else_whatever_address_a_payload_names() {
+    let night = Night::of(night::opened()).await;
+    let other = super::FakeSlack::open().await;
+    let mut fields = night.slack.typed("U0ONCALL", "help");
+    fields["response_url"] = json!(format!("{}/hooks/H1", other.hooks()));
+    night.sends(&fields).await;
+    assert_eq!(night.slack.calls("chat.postEphemeral"), 1, "told another way");
+    assert!(other.whispers("U0ONCALL").is_empty());
+}
+
+#[tokio::test]
+async fn rights_that_cannot_be_looked_up_are_not_given_and_last_five_minutes_at_most() {
+    let night = Night::of(night::asking()).await;
+    night.slack.trouble("usergroups.users.list", Trouble::Down);
+    night.says("U0SEC", "approve").await;
+    assert!(night.commands().is_empty());
+    night.says("U0SEC", "note seen").await;
+    assert!(night.commands().is_empty(), "an approver is no commander");
+    night.says("U0SEC", "approve").await;
+    assert_eq!(night.commands().len(), 1);
+    // Slack fails from now on: what was seen is believed for five minutes.
+    night.clock.advance(SignedDuration::from_mins(4));
+    night.slack.trouble("usergroups.users.list", Trouble::Down);
+    night.says("U0SEC", "approve").await;
+    assert_eq!(night.commands().len(), 2);
+    night.clock.advance(SignedDuration::from_mins(2));
+    night.slack.trouble("usergroups.users.list", Trouble::Down);
+    night.says("U0SEC", "approve").await;
+    assert_eq!(night.commands().len(), 2);
+}
+
+#[tokio::test]
+async fn an_old_escalate_button_says_which_level_it_was_drawn_for() {
+    let night = Night::of(night::opened()).await;
+    night.out.perform(night.task("card", Work::DrawCard { to: channel() })).await.unwrap();
+    night.presses("U0ONCALL", "Escalate").await;
+    assert_eq!(night.commands(), [Act::Escalate { from: Some(LevelNumber(1)) }]);
+}
+
+#[tokio::test]
+async fn a_command_about_one_of_several_incidents_has_to_name_it() {
+    let night = Night::of(night::opened()).await;
+    let other = Incident { id: IncidentId(8), ..night::opened() };
+    night.inbox.incidents.lock().unwrap().push(other.into());
+    night.says("U0ONCALL", "ack").await;
+    assert!(night.last_told("U0ONCALL").contains("2 incidents are open (INC-7, INC-8)"));
+    night.says("U0ONCALL", "ack inc-8").await;
+    assert_eq!(night.inbox.commands.lock().unwrap()[0].incident, IncidentId(8));
+}

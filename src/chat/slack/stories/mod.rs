@@ -1,0 +1,121 @@
+//! Nights in a Slack channel, against a workspace that behaves like Slack.
+
+#[path = "../../../../tests/fake_slack/mod.rs"]
+mod fake_slack;
+mod inbound;
+mod outbound;
+mod socket;
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use super::{Client, Desk, Directory, Home, Look, Roster, SlackOut};
+use crate::{
+    chat::{Ask, card::tests as night},
+    clock::VirtualClock,
+    engine::{MessageRef, SubmitError, Task},
+    incident::{Act, Answer, Command, Destination, Face, FixPhase, Incident, IncidentId, Refusal, Work},
+    people::{Mention, Role},
+};
+use fake_slack::{APP_TOKEN, BOT_TOKEN, CHANNEL, FakeSlack, TEAM};
+
+/// Decides as the engine does, as far as these stories go.
+struct Inbox {
+    clock: Arc<VirtualClock>,
+    incidents: Mutex<Vec<Arc<Incident>>>,
+    commands: Mutex<Vec<Command>>,
+}
+
+#[async_trait]
+impl Ask for Inbox {
+    async fn submit(&self, command: Command) -> Result<Answer, SubmitError> {
+        use crate::clock::Clock;
+        let now = self.clock.now();
+        let incident = self.incident(command.incident).await?.ok_or(Refusal::NoIncident(command.incident))?;
+        let text = match &command.act {
+            Act::Approve { plan } => {
+                let fix = incident.fix.as_ref().ok_or(Refusal::NothingToApprove(incident.id))?;
+                let FixPhase::Asking { question } = &fix.phase else { panic!("{:?}", fix.phase) };
+                question.vote(&command.actor, now).map_err(Refusal::from)?;
+                if plan.is_some() && *plan != fix.plan_id() {
+                    return Err(Refusal::OtherPlan.into());
+                }
+                "Approved: it starts now."
+            }
+            _ if !command.actor.may(Role::Commander, now) => return Err(Refusal::NotAllowed(Role::Commander).into()),
+            _ => "Done.",
+        };
+        self.commands.lock().unwrap().push(command);
+        Ok(Answer { text: text.to_owned() })
+    }
+
+    async fn incident(&self, id: IncidentId) -> Result<Option<Arc<Incident>>, SubmitError> {
+        Ok(self.incidents.lock().unwrap().iter().find(|incident| incident.id == id).cloned())
+    }
+
+    async fn live(&self) -> Result<Vec<Arc<Incident>>, SubmitError> {
+        Ok(self.incidents.lock().unwrap().iter().filter(|incident| incident.is_live()).cloned().collect())
+    }
+}
+
+/// A bot at home in a fake workspace. U0ONCALL commands by name; whoever is in S0APPROVERS approves.
+struct Night {
+    slack: FakeSlack,
+    clock: Arc<VirtualClock>,
+    inbox: Arc<Inbox>,
+    out: SlackOut,
+    desk: Arc<Desk>,
+}
+
+impl Night {
+    async fn of(incident: Incident) -> Self {
+        let slack = FakeSlack::open().await;
+        slack.group("S0ONCALL", &["U0ONCALL"]);
+        slack.group("S0APPROVERS", &["U0SEC"]);
+        let clock = Arc::new(VirtualClock::starting_at(night::at(5)));
+        let inbox = Arc::new(Inbox {
+            clock: clock.clone(),
+            incidents: Mutex::new(vec![Arc::new(incident)]),
+            commands: Mutex::default(),
+        });
+        let client = Client::new(&slack.api(), &BOT_TOKEN.to_owned().into()).unwrap();
+        let roster = Roster {
+            commanders: vec![Mention::User("U0ONCALL".to_owned())],
+            approvers: vec![Mention::Group("S0APPROVERS".to_owned())],
+        };
+        let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
+        let look = Look { links: Vec::new(), writes_enabled: true };
+        let home = Home {
+            team: TEAM.to_owned(),
+            enterprise: None,
+            channels: [CHANNEL.to_owned()].into(),
+            groups: Vec::new(),
+            hooks: slack.hooks(),
+        };
+        let out = SlackOut::new(client.clone(), directory.clone(), look);
+        let desk = Desk::new(inbox.clone(), client, directory, home, clock.clone());
+        Self { slack, clock, inbox, out, desk }
+    }
+
+    fn incident(&self) -> Arc<Incident> {
+        self.inbox.incidents.lock().unwrap()[0].clone()
+    }
+
+    fn task(&self, key: &str, work: Work) -> Task {
+        Task { key: key.to_owned(), work, incident: self.incident(), attempt: 1, root: None }
+    }
+
+    fn commands(&self) -> Vec<Act> {
+        self.inbox.commands.lock().unwrap().iter().map(|command| command.act.clone()).collect()
+    }
+}
+
+fn channel() -> Destination {
+    Destination { face: Face::Slack, channel: CHANNEL.to_owned() }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it is put where a task has one or none")]
+fn root(id: &str) -> Option<MessageRef> {
+    Some(MessageRef { id: id.to_owned(), version: 1 })
+}

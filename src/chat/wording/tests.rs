@@ -1,0 +1,91 @@
+//! Every sentence of the thread, as it reads at 3 a.m.
+
+use super::*;
+use crate::{
+    chat::card::tests as night,
+    escalation::LevelNumber,
+    incident::{CallReason, FixEnd, Incident, Notice},
+    remediation::{Proof, Verification},
+    triage::FixName,
+};
+
+fn read(post: &Post) -> String {
+    let loud = if post.broadcast { "(channel) " } else { "" };
+    let called: Vec<String> = post.mentions.iter().map(|whom| format!("{whom:?} ")).collect();
+    let buttons: Vec<String> = post.buttons.iter().map(|button| format!("\n[{}]", button.label)).collect();
+    format!("{loud}{}{}\n", called.concat(), post.summary() + &buttons.concat())
+}
+
+fn verified(proof: Proof) -> FixEnd {
+    FixEnd::Verified { verification: Verification { proof, reasons: vec!["handshakes grew by 120".to_owned()] } }
+}
+
+#[test]
+fn every_notice_says_what_happened_and_what_is_next() {
+    let (by, until) = (night::who("U0ONCALL"), night::at(15));
+    let fix = FixName::RestartPod;
+    let ended = |end| Notice::FixEnded { fix, end };
+    let notices = [
+        Notice::Reminder { level: Some(LevelNumber(1)), until },
+        Notice::Reminder { level: None, until },
+        Notice::Unreachable { level: LevelNumber(2), why: "the user group has no members".to_owned() },
+        Notice::MissedWindow { seconds: 600 },
+        Notice::Acknowledged { by: by.clone(), until },
+        Notice::HandedTo { to: night::who("U0SEC"), by: by.clone() },
+        Notice::TargetWanted,
+        Notice::TriageFailed { reason: "the API server did not answer".to_owned() },
+        Notice::PlanMoved { what: "the pod was replaced meanwhile".to_owned() },
+        Notice::FixStarted { fix, by: vec![night::who("U0SEC")] },
+        Notice::Replaced { old: "web/a".to_owned(), new: "web/b".to_owned(), not_after: night::at(60) },
+        ended(verified(Proof::Worked)),
+        ended(verified(Proof::NoEffect)),
+        ended(verified(Proof::Worse)),
+        ended(verified(Proof::Unproven)),
+        ended(FixEnd::Refused { reasons: vec!["the budget allows no eviction".to_owned()] }),
+        ended(FixEnd::Rejected { by: by.clone() }),
+        ended(FixEnd::Withdrawn),
+        ended(FixEnd::Expired),
+        ended(FixEnd::Failed { step: 0, reason: "eviction was refused".to_owned() }),
+        ended(FixEnd::Unknown { step: 0 }),
+        ended(FixEnd::Cancelled),
+        Notice::Note { by, text: "looking at node-1".to_owned() },
+        Notice::Clearing { until },
+        Notice::FiringAgain,
+        Notice::Closed,
+        Notice::Reopened,
+        Notice::Stale { last_seen: night::at(0) },
+        Notice::CouldNot { what: "call the pager".to_owned(), reason: "it answered 503".to_owned() },
+        Notice::Storm { count: 40 },
+    ];
+    let incident = night::opened();
+    let posts: Vec<String> = notices.iter().map(|one| read(&notice(one, &incident))).collect();
+    insta::assert_snapshot!(posts.join("\n"));
+}
+
+#[test]
+fn every_reason_to_call_somebody_is_said() {
+    let by = night::who("U0ONCALL");
+    let reasons = [
+        CallReason::Opened,
+        CallReason::Unanswered,
+        CallReason::Escalated { by: by.clone() },
+        CallReason::HandedOver { by },
+        CallReason::Idle,
+        CallReason::Repeat,
+        CallReason::Evidence { because: "the SPIRE server is down".to_owned() },
+    ];
+    let incident = night::opened();
+    let posts: Vec<String> = reasons.iter().map(|reason| read(&call(LevelNumber(2), reason, &incident))).collect();
+    insta::assert_snapshot!(posts.join("\n"));
+    for post in &posts {
+        assert!(post.contains("mentioned"), "a mention in a chat is not a page, so it does not say that it is: {post}");
+    }
+}
+
+#[test]
+fn who_holds_it_is_reminded_by_name_when_nothing_is_done() {
+    let incident = Incident { fix: None, ..night::asking() };
+    let post = notice(&Notice::Reminder { level: Some(LevelNumber(1)), until: night::at(18) }, &incident);
+    assert_eq!(post.mentions, [Mention::User("U0ONCALL".to_owned())]);
+    assert!(post.summary().contains("no sign of work"));
+}
