@@ -8,6 +8,7 @@ mod ask;
 pub mod card;
 pub mod grammar;
 mod outgoing;
+pub mod page;
 pub mod pager;
 pub mod slack;
 pub mod terminal;

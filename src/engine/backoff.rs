@@ -10,8 +10,9 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(2);
 /// The wait after `attempt` (from 1) has failed: doubling, bounded, and spread by half so that many effects that failed
 /// together do not come back together. `chance` is a random byte.
 pub(super) fn wait(attempt: u32, chance: u8) -> SignedDuration {
-    let doubled = FIRST.checked_mul(1_i32.checked_shl(attempt.saturating_sub(1)).unwrap_or(i32::MAX).max(1));
-    let full = doubled.unwrap_or(LONGEST).clamp(FIRST, LONGEST);
+    // Sixteen doublings of the first wait are beyond the longest one.
+    let doublings = attempt.saturating_sub(1).min(16);
+    let full = (FIRST * (1_i32 << doublings)).min(LONGEST);
     full / 2 + full / 2 * i32::from(chance) / 255
 }
 

@@ -5,6 +5,7 @@ mod auto;
 mod people;
 mod prometheus;
 mod stage;
+mod web;
 
 use std::{net::SocketAddr, process::ExitCode};
 
@@ -64,7 +65,7 @@ impl DemoError {
 
 /// Runs the demo.
 pub async fn run(args: DemoArgs) -> Result<ExitCode, DemoError> {
-    if args.auto { auto::run(args.scenario, args.speed).await } else { auto::run(args.scenario, args.speed).await }
+    if args.auto { auto::run(args.scenario, args.speed).await } else { web::run(args).await }
 }
 
 /// A random token for the webhook of this run.

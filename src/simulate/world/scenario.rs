@@ -64,20 +64,17 @@ pub enum Scenario {
     SpireAgent,
     /// Both: restarting pods cannot help until the agent is mended.
     ExpiredCertificateAgentFrozen,
-    /// As the expired certificate, with hidden counters and without traffic: nothing can be proved.
-    ExpiredCertificateNoTraffic,
     /// The SPIRE server is down and SVIDs have run out everywhere.
     SpireServer,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 5] = [
         Self::Healthy,
         Self::ExpiredCertificate,
         Self::SpireAgent,
         Self::ExpiredCertificateAgentFrozen,
-        Self::ExpiredCertificateNoTraffic,
         Self::SpireServer,
     ];
 
@@ -88,7 +85,6 @@ impl Scenario {
             Self::ExpiredCertificate => "expired-certificate",
             Self::SpireAgent => "spire-agent",
             Self::ExpiredCertificateAgentFrozen => "expired-certificate-agent-frozen",
-            Self::ExpiredCertificateNoTraffic => "expired-certificate-no-traffic",
             Self::SpireServer => "spire-server",
         }
     }
@@ -100,7 +96,6 @@ impl Scenario {
             Self::ExpiredCertificate => "web/frontend keeps an SVID that ended 40 minutes ago",
             Self::SpireAgent => "the SPIRE agent of frontend's node is frozen and its SVIDs have run out",
             Self::ExpiredCertificateAgentFrozen => "both at once: a restarted pod would get no SVID",
-            Self::ExpiredCertificateNoTraffic => "an expired SVID where nobody calls: a fix cannot be proved",
             Self::SpireServer => "the SPIRE server is down and SVIDs have run out everywhere",
         }
     }
@@ -119,7 +114,6 @@ impl Scenario {
             Self::ExpiredCertificate => BTreeSet::from([keeps]),
             Self::SpireAgent => BTreeSet::from([frozen]),
             Self::ExpiredCertificateAgentFrozen => BTreeSet::from([keeps, frozen]),
-            Self::ExpiredCertificateNoTraffic => BTreeSet::from([keeps, Fault::NoTraffic]),
             Self::SpireServer => BTreeSet::from([Fault::ServerDown]),
         }
     }
