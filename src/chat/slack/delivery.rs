@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     block_kit::{self, Message},
-    client::{Client, SlackError, Whither},
+    client::{Client, Whither},
+    error::SlackError,
     people::Directory,
 };
 use crate::{
