@@ -50,8 +50,8 @@ pub enum OutgoingError {
 /// The connector that all calls share.
 pub type Connector = HttpsConnector<HttpConnector>;
 
-/// TLS with this machine's root certificates and ring, or plain HTTP; who may be called in plain is decided by
-/// [`checked`].
+/// TLS with this machine's root certificates and ring, or plain HTTP; who may be called in plain is decided for each
+/// address.
 pub fn connector() -> Result<Connector, OutgoingError> {
     let provider = rustls::crypto::ring::default_provider();
     let builder = hyper_rustls::HttpsConnectorBuilder::new()

@@ -128,6 +128,10 @@ fn check(given: &Value) -> Result<(), &'static str> {
     if units(&given["text"]) > 40_000 {
         return Err("msg_too_long");
     }
+    // Not documented, and measured by many: see the renderer.
+    if blocks.iter().map(|block| units(&block["text"]["text"])).sum::<usize>() > 11_000 {
+        return Err("msg_blocks_too_long");
+    }
     if fine && blocks.len() <= 50 && !blocks.is_empty() { Ok(()) } else { Err("invalid_blocks") }
 }
 

@@ -30,6 +30,7 @@ fn bullet(rest: &String) -> Line {
 /// The first line of an open incident: what it is, and what is expected of the reader.
 pub(super) fn in_one_line(incident: &Incident) -> Line {
     let found = match (&incident.triage, &incident.verdict) {
+        _ if incident.storm.is_some() => "More incidents are opening than people can be called about".to_owned(),
         (Triage::Running { .. }, _) => "Looking into it now".to_owned(),
         (_, Some(verdict)) => format!("Diagnosis: {}", verdict.scenario),
         (Triage::Failed { .. }, None) => "The diagnostics could not run".to_owned(),
@@ -54,6 +55,15 @@ pub(super) fn in_one_line(incident: &Incident) -> Line {
 
 /// The alert, on what, since when.
 pub(super) fn what_is_wrong(incident: &Incident) -> Vec<Line> {
+    if let Some(count) = incident.storm {
+        return vec![vec![
+            strong(format!("{count} incidents")),
+            text(format!(" have opened in cluster {} since ", incident.cluster)),
+            time(incident.opened_at),
+            text(". People are called once for all of them. The list: "),
+            code("/mtls incidents"),
+        ]];
+    }
     let mut lines = vec![vec![
         strong(incident.alert.clone()),
         text(format!(" in cluster {}, since ", incident.cluster)),
@@ -91,6 +101,9 @@ fn first_seen(incident: &Incident) -> jiff::Timestamp {
 
 /// Pods, alerts, and what is missing from both.
 pub(super) fn blast_radius(incident: &Incident) -> Vec<Line> {
+    if incident.storm.is_some() {
+        return Vec::new();
+    }
     let firing = incident.alerts.values().filter(|alert| alert.status == crate::incident::AlertStatus::Firing).count();
     let mut lines = vec![words(format!("{firing} of {} alert(s) firing.", incident.alerts.len()))];
     if incident.cut_off > 0 {
@@ -122,6 +135,7 @@ fn pods(lead: &str, pods: &[&PodRef]) -> Option<Line> {
 pub(super) fn diagnosis(incident: &Incident) -> Vec<Line> {
     let mut lines = Vec::new();
     match &incident.triage {
+        Triage::NotRun if incident.storm.is_some() => {}
         Triage::NotRun if incident.target.is_none() => lines.push(words("Waits for a target.")),
         Triage::NotRun => lines.push(vec![text("Not run. Ask for it: "), command("triage", incident.id, "")]),
         Triage::Running { since, .. } => {

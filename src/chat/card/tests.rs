@@ -264,3 +264,13 @@ fn moments_in_a_sentence_become_times_for_the_reader() {
     assert!(plain(&line).ends_with("or at 2026-03-01 03:16:00 UTC. Zzz"));
     assert_eq!(with_times("no moment"), words("no moment"));
 }
+
+#[test]
+fn a_storm_is_one_card_that_counts_and_asks_for_no_target() {
+    let storm = Incident { storm: Some(40), target: None, alerts: BTreeMap::new(), triage: Triage::NotRun, ..opened() };
+    let card = Card::of(&storm);
+    assert!(card.title.contains("40 incidents"));
+    assert!(says(&card, Part::WhatIsWrong).contains("40 incidents have opened in cluster prod"));
+    assert!(card.section(Part::Diagnosis).is_none() && card.section(Part::BlastRadius).is_none());
+    assert!(acts(&card).contains(&Act::Acknowledge));
+}

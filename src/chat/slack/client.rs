@@ -2,7 +2,6 @@
 
 use std::{future::Future, sync::Arc};
 
-use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -12,13 +11,13 @@ use slack_morphism::{
     prelude::{SlackClientHyperConnector, SlackClientHyperHttpsConnector},
 };
 
-use super::block_kit::Message;
-use crate::{
-    chat::{
-        outgoing::{CALL_LIMIT, Outgoing, OutgoingError, checked, connector},
-        wording::Raw,
-    },
-    engine::PerformError,
+use super::{
+    block_kit::Message,
+    error::{SlackError, translate},
+};
+use crate::chat::{
+    outgoing::{CALL_LIMIT, Outgoing, OutgoingError, checked, connector},
+    wording::Raw,
 };
 
 /// Slack's own address.
@@ -27,77 +26,8 @@ pub const SLACK_API: &str = "https://slack.com/api";
 const PAGE: &str = "200";
 /// How many pages are looked through: a channel with more than 1,000 messages since the incident opened is beyond help.
 const PAGES_MOST: usize = 5;
-/// The longest wait that Slack can ask of us: a wrong header must not silence the bot for a day.
-const RETRY_AFTER_MOST: SignedDuration = SignedDuration::from_mins(15);
 /// The event type of our metadata.
 const EVENT_TYPE: &str = "mtls_medic_message";
-
-/// Why a call to Slack failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SlackError {
-    /// Slack asks us to wait (429).
-    #[error("Slack's {method} is rate limited")]
-    RateLimited {
-        /// Which call.
-        method: &'static str,
-        /// For how long.
-        after: Option<SignedDuration>,
-    },
-    /// Slack refused.
-    #[error("Slack refused {method}: {code}{}", hint(code))]
-    Refused {
-        /// Which call.
-        method: &'static str,
-        /// Slack's name for the reason.
-        code: String,
-    },
-    /// Slack was not reached, or did not answer in time or with sense.
-    #[error("Slack's {method} could not be reached: {reason}")]
-    Unreachable {
-        /// Which call.
-        method: &'static str,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// What the operator can do about a refusal.
-fn hint(code: &str) -> &'static str {
-    match code {
-        "not_in_channel" => "; invite the bot to the channel",
-        "channel_not_found" | "is_archived" => "; check the channel's id in the configuration",
-        "missing_scope" => "; add the scope to the app's manifest and install it again",
-        "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => {
-            "; check the bot's token"
-        }
-        _ => "",
-    }
-}
-
-/// Refusals of the message itself: sending it again would change nothing. All others are mended by Slack or an operator.
-const OF_THE_MESSAGE: [&str; 10] = [
-    "invalid_blocks",
-    "invalid_blocks_format",
-    "msg_too_long",
-    "msg_blocks_too_long",
-    "no_text",
-    "invalid_arguments",
-    "invalid_array_arg",
-    "too_many_attachments",
-    "metadata_too_large",
-    "metadata_must_be_sent_from_app",
-];
-
-impl From<SlackError> for PerformError {
-    fn from(error: SlackError) -> Self {
-        let reason = error.to_string();
-        match error {
-            SlackError::RateLimited { after, .. } => Self::Again { reason, after },
-            SlackError::Refused { code, .. } if OF_THE_MESSAGE.contains(&code.as_str()) => Self::Never { reason },
-            SlackError::Refused { .. } | SlackError::Unreachable { .. } => Self::Again { reason, after: None },
-        }
-    }
-}
 
 /// Where a message goes.
 #[derive(Debug, Clone, Copy)]
@@ -228,6 +158,8 @@ impl Client {
             "metadata": { "event_type": EVENT_TYPE, "event_payload": { "key": key } },
             "unfurl_links": false,
             "unfurl_media": false,
+            "parse": "none",
+            "link_names": false,
         });
         if let (Some(thread), Some(fields)) = (to.thread, body.as_object_mut()) {
             fields.insert("thread_ts".to_owned(), json!(thread));
@@ -238,7 +170,15 @@ impl Client {
 
     /// Replaces a message of ours.
     pub async fn update(&self, channel: &str, id: &str, text: &str, blocks: &[Value]) -> Result<(), SlackError> {
-        let body = json!({ "channel": channel, "ts": id, "text": text, "blocks": blocks });
+        // Unlike chat.postMessage, chat.update finds names and links in texts by itself unless it is told not to.
+        let body = json!({
+            "channel": channel,
+            "ts": id,
+            "text": text,
+            "blocks": blocks,
+            "parse": "none",
+            "link_names": false,
+        });
         self.post_json::<Value>("chat.update", &body).await.map(|_| ())
     }
 
@@ -322,32 +262,6 @@ async fn limited<T>(
         Ok(answer) => answer.map_err(|error| translate(method, error)),
         Err(_) => {
             Err(SlackError::Unreachable { method, reason: format!("no answer within {} s", CALL_LIMIT.as_secs()) })
-        }
-    }
-}
-
-/// slack-morphism's errors carry whole answers, which may hold texts of the channel: only their kind is kept.
-fn translate(method: &'static str, error: SlackClientError) -> SlackError {
-    match error {
-        SlackClientError::RateLimitError(limit) => {
-            let after = limit.retry_after.and_then(|wait| SignedDuration::try_from(wait).ok());
-            SlackError::RateLimited { method, after: after.map(|wait| wait.min(RETRY_AFTER_MOST)) }
-        }
-        SlackClientError::ApiError(refused) if refused.code == "ratelimited" => {
-            SlackError::RateLimited { method, after: None }
-        }
-        SlackClientError::ApiError(refused) => SlackError::Refused { method, code: refused.code },
-        SlackClientError::HttpError(http) => {
-            SlackError::Unreachable { method, reason: format!("HTTP status {}", http.status_code) }
-        }
-        SlackClientError::ProtocolError(_) => {
-            SlackError::Unreachable { method, reason: "the answer was not what Slack documents".to_owned() }
-        }
-        SlackClientError::HttpProtocolError(_)
-        | SlackClientError::EndOfStream(_)
-        | SlackClientError::SystemError(_)
-        | SlackClientError::SocketModeProtocolError(_) => {
-            SlackError::Unreachable { method, reason: "the connection failed".to_owned() }
         }
     }
 }

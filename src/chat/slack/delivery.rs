@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     block_kit::{self, Message},
-    client::{Client, SlackError, Whither},
+    client::{Client, Whither},
+    error::SlackError,
     people::Directory,
 };
 use crate::{
@@ -27,6 +28,8 @@ const CARD: &str = "card";
 const WAIT_FOR_ROOT: u32 = 5;
 /// How long such a wait is.
 const ROOT_SOON: SignedDuration = SignedDuration::from_secs(1);
+/// Slack's answers for a user group that somebody deleted or switched off: nobody is behind it.
+const GONE: [&str; 2] = ["no_such_subteam", "subteam_not_found"];
 /// How far before the opening our own posts are looked for: Slack's clock and ours may differ.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(10);
 
@@ -122,11 +125,14 @@ impl SlackOut {
                 Mention::User(_) => return None,
                 Mention::Group(group) => match self.client.members(group).await {
                     Ok(members) if members.is_empty() => empty.push(group.as_str()),
+                    Err(SlackError::Refused { code, .. }) if GONE.contains(&code.as_str()) => {
+                        empty.push(group.as_str());
+                    }
                     _ => return None,
                 },
             }
         }
-        Some(format!("the user group {} has no members", empty.join(" and ")))
+        Some(format!("the user group {} has no members, or is gone", empty.join(" and ")))
     }
 
     /// Sends into the thread, or into the channel when there is no root message; looks first when an attempt before may

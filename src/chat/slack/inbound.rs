@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::{
+    answers,
     asked::{Asked, Pressed, What},
     block_kit::{self, Message},
     client::Client,
@@ -15,21 +16,19 @@ use super::{
 use crate::{
     chat::{
         Ask,
-        card::{Card, Line, code, strong, text, with_times, words},
+        card::{Card, Line, with_times, words},
         grammar::{self, Place, Said},
     },
     clock::Clock,
     engine::SubmitError,
     escalation::LevelNumber,
-    incident::{Act, Command, Incident, IncidentId},
-    people::{Actor, Platform, Role},
+    incident::{Act, Command, IncidentId, Refusal},
+    people::{Actor, Platform},
     remediation::PlanId,
 };
 
 /// How many requests are worked on at once; one more is asked to try again. A press costs two or three calls to Slack.
 pub const AT_ONCE_MOST: usize = 64;
-/// How many open incidents are listed.
-const LISTED_MOST: usize = 20;
 /// Slack's own host for private answers.
 pub const SLACK_HOOKS: &str = "https://hooks.slack.com";
 
@@ -144,7 +143,7 @@ impl Desk {
     async fn command(&self, typed: &str, actor: Actor, key: &str) -> Told {
         let live = match self.ask.live().await {
             Ok(live) => live,
-            Err(error) => return refused(&error),
+            Err(error) => return answers::refusal(&error).into(),
         };
         let ids: Vec<IncidentId> = live.iter().map(|incident| incident.id).collect();
         let place = Place {
@@ -156,25 +155,11 @@ impl Desk {
         };
         match grammar::parse(typed, &place) {
             Err(error) => vec![words(error.to_string())].into(),
-            Ok(Said::Help) => self.help(&actor).into(),
-            Ok(Said::Incidents) => list(&live).into(),
+            Ok(Said::Help) => answers::help(&actor, self.clock.now()).into(),
+            Ok(Said::Incidents) => answers::list(&live).into(),
             Ok(Said::Status(id)) => self.status(id).await,
             Ok(Said::Act(id, act)) => self.submit(id, act, actor, key).await,
         }
-    }
-
-    fn help(&self, actor: &Actor) -> Vec<Line> {
-        let now = self.clock.now();
-        let roles: BTreeSet<Role> =
-            [Role::Commander, Role::Approver].into_iter().filter(|role| actor.may(*role, now)).collect();
-        let mut lines = vec![words("What you can say here (INC may be left out when only one incident is open):")];
-        lines.extend(
-            grammar::help(&roles).into_iter().map(|(usage, does)| vec![code(usage), text(format!(": {does}"))]),
-        );
-        if roles.is_empty() {
-            lines.push(words("More is open to people whose user or group is in the configuration (people)."));
-        }
-        lines
     }
 
     async fn status(&self, id: IncidentId) -> Told {
@@ -184,20 +169,20 @@ impl Desk {
                 let card = Card { buttons: Vec::new(), ..Card::of(&incident) };
                 Told { message: block_kit::card(&card, &format!("status/{id}")), done: true }
             }
-            Ok(None) => refused(&SubmitError::Refused(crate::incident::Refusal::NoIncident(id))),
-            Err(error) => refused(&error),
+            Ok(None) => answers::refusal(&SubmitError::Refused(Refusal::NoIncident(id))).into(),
+            Err(error) => answers::refusal(&error).into(),
         }
     }
 
     async fn submit(&self, id: IncidentId, act: Act, actor: Actor, key: &str) -> Told {
         let act = match self.whole_plan(id, act).await {
             Ok(act) => act,
-            Err(error) => return refused(&error),
+            Err(error) => return answers::refusal(&error).into(),
         };
         let command = Command { incident: id, actor, key: key.to_owned(), act };
         match self.ask.submit(command).await {
             Ok(answer) => Told { done: true, ..vec![with_times(&answer.text)].into() },
-            Err(error) => refused(&error),
+            Err(error) => answers::refusal(&error).into(),
         }
     }
 
@@ -264,34 +249,6 @@ impl Desk {
         let (theirs, ours) = (origin(address), origin(&self.home.hooks));
         theirs.is_some() && theirs == ours
     }
-}
-
-fn refused(error: &SubmitError) -> Told {
-    let mut sentence = error.to_string();
-    if let Some(first) = sentence.get(..1).map(str::to_uppercase) {
-        sentence.replace_range(..1, &first);
-    }
-    vec![with_times(&sentence)].into()
-}
-
-fn list(live: &[Arc<Incident>]) -> Vec<Line> {
-    if live.is_empty() {
-        return vec![words("No incident is open.")];
-    }
-    let mut lines: Vec<Line> = live.iter().take(LISTED_MOST).map(|incident| one(incident)).collect();
-    let more = live.len().saturating_sub(LISTED_MOST);
-    if more > 0 {
-        lines.push(words(format!("… and {more} more")));
-    }
-    lines
-}
-
-fn one(incident: &Incident) -> Line {
-    let card = Card::of(incident);
-    let mut line = vec![strong(card.title), text(format!(" ({}) ", card.state.word()))];
-    // Times stay times for the reader, so the headline is kept as spans and bounded as one line.
-    line.extend(card.headline.into_iter().take(8));
-    line
 }
 
 impl std::fmt::Debug for Desk {

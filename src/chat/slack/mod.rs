@@ -3,10 +3,12 @@
 //! Out: [`SlackOut`] performs effects with [`block_kit`] and a [`Client`]. In: [`router`] (HTTP) and [`Socket`] read
 //! requests into [`Asked`], and the [`Desk`] answers them.
 
+mod answers;
 mod asked;
 pub mod block_kit;
 mod client;
 mod delivery;
+mod error;
 mod http;
 mod inbound;
 mod mrkdwn;
@@ -20,8 +22,9 @@ mod stories;
 mod tests;
 
 pub use asked::{Asked, Pressed, Unreadable, What};
-pub use client::{Client, Identity, SLACK_API, SlackError, Whither};
+pub use client::{Client, Identity, SLACK_API, Whither};
 pub use delivery::{Look, SlackOut};
+pub use error::SlackError;
 pub use http::router;
 pub use inbound::{AT_ONCE_MOST, BusyDesk, Desk, Home, SLACK_HOOKS};
 pub use people::{Directory, Roster};

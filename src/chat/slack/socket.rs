@@ -14,11 +14,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    asked::Asked,
-    client::{Client, SlackError},
-    inbound::Desk,
-};
+use super::{asked::Asked, client::Client, error::SlackError, inbound::Desk};
 use crate::chat::outgoing::{CALL_LIMIT, checked};
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;

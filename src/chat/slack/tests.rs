@@ -129,7 +129,7 @@ fn assert_within_limits(message: &Message) -> Result<(), TestCaseError> {
             prop_assert!(units(&element["confirm"]["title"]["text"]) <= 100);
         }
     }
-    prop_assert!(all <= 13_000, "{all}");
+    prop_assert!(all <= 8_500, "{all}");
     Ok(())
 }
 

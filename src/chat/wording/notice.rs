@@ -133,8 +133,11 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
         Notice::Storm { count } => Post {
             broadcast: true,
             ..Post::saying(vec![vec![
-                strong(format!("{count} incidents have opened within a short time.")),
-                text(" People are called once for all of them. The list: "),
+                strong("More incidents are opening than people can be called about one by one"),
+                text(format!(
+                    " ({} so far). They are called once for all of them. The list: ",
+                    (*count).max(incident.storm.unwrap_or(0))
+                )),
                 code("/mtls incidents"),
             ]])
         },

@@ -118,8 +118,11 @@ async fn an_empty_group_is_said_and_a_group_that_cannot_be_looked_up_is_mentione
     let night = Night::of(night::opened()).await;
     night.slack.group("S0ONCALL", &[]);
     let outcome = night.performs(night.task("call-1", call())).await.outcome;
-    let why = "the user group S0ONCALL has no members".to_owned();
-    assert_eq!(outcome, Outcome::NobodyBehind { level: LevelNumber(1), why });
+    let why = "the user group S0ONCALL has no members, or is gone".to_owned();
+    let nobody = Outcome::NobodyBehind { level: LevelNumber(1), why };
+    assert_eq!(outcome, nobody);
+    night.slack.trouble("usergroups.users.list", Trouble::Refuses("no_such_subteam"));
+    assert_eq!(night.performs(night.task("call-1", call())).await.outcome, nobody);
     night.slack.trouble("usergroups.users.list", Trouble::Down);
     night.performs(night.task("call-2", call())).await;
     assert_eq!(night.slack.messages().len(), 1);

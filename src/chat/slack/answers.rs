@@ -1,0 +1,60 @@
+//! What one person is told, privately.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use jiff::Timestamp;
+
+use crate::{
+    chat::{
+        card::{Card, Line, code, strong, text, with_times, words},
+        grammar,
+    },
+    engine::SubmitError,
+    incident::Incident,
+    people::{Actor, Role},
+};
+
+/// How many open incidents are listed.
+const LISTED_MOST: usize = 20;
+
+/// What this person can say: nothing that would be refused is listed.
+pub(super) fn help(actor: &Actor, now: Timestamp) -> Vec<Line> {
+    let roles: BTreeSet<Role> =
+        [Role::Commander, Role::Approver].into_iter().filter(|role| actor.may(*role, now)).collect();
+    let mut lines = vec![words("What you can say here (INC may be left out when only one incident is open):")];
+    lines.extend(grammar::help(&roles).into_iter().map(|(usage, does)| vec![code(usage), text(format!(": {does}"))]));
+    if roles.is_empty() {
+        lines.push(words("More is open to people whose user or group is in the configuration (people)."));
+    }
+    lines
+}
+
+/// Why it was not done, as a sentence.
+pub(super) fn refusal(error: &SubmitError) -> Vec<Line> {
+    let mut sentence = error.to_string();
+    if let Some(first) = sentence.get(..1).map(str::to_uppercase) {
+        sentence.replace_range(..1, &first);
+    }
+    vec![with_times(&sentence)]
+}
+
+/// The open incidents, a line each.
+pub(super) fn list(live: &[Arc<Incident>]) -> Vec<Line> {
+    if live.is_empty() {
+        return vec![words("No incident is open.")];
+    }
+    let mut lines: Vec<Line> = live.iter().take(LISTED_MOST).map(|incident| one(incident)).collect();
+    let more = live.len().saturating_sub(LISTED_MOST);
+    if more > 0 {
+        lines.push(words(format!("… and {more} more")));
+    }
+    lines
+}
+
+fn one(incident: &Incident) -> Line {
+    let card = Card::of(incident);
+    let mut line = vec![strong(card.title), text(format!(" ({}) ", card.state.word()))];
+    // Times stay times for the reader, so the headline is kept as spans and bounded as one line.
+    line.extend(card.headline.into_iter().take(8));
+    line
+}
