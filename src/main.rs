@@ -17,6 +17,8 @@ struct Cli {
 enum Command {
     /// The whole story on one machine: a simulated mesh, a broken service, the bot, and a chat
     Demo(commands::demo::DemoArgs),
+    /// The bot
+    Serve(commands::serve::ServeArgs),
     /// Diagnoses once, from a terminal, with your kubeconfig
     Triage(commands::triage::TriageArgs),
     /// The same verdict from saved evidence, offline
@@ -27,7 +29,11 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
+    let command = Cli::parse().command;
+    if !matches!(command, Command::Serve(_)) {
+        mtls_medic::telemetry::start(mtls_medic::telemetry::LogFormat::Text, "error");
+    }
+    match run(command).await {
         Ok(code) => code,
         Err(error) => {
             eprintln_chain(&error);
@@ -39,6 +45,10 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(args) => Ok(commands::demo::run(args).await?),
+        Command::Serve(args) => {
+            commands::serve::run(args).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Triage(args) => Ok(commands::triage::run(args).await?),
         Command::Diagnose(args) => Ok(commands::diagnose::run(&args)?),
         Command::Simulate(args) => {

@@ -3,7 +3,9 @@
 mod bot;
 pub mod demo;
 pub mod diagnose;
+pub mod serve;
 pub mod simulate;
+mod slack;
 pub mod triage;
 
 /// Returns when the process is asked to stop: Ctrl-C or SIGTERM.

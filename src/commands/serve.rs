@@ -1,0 +1,193 @@
+//! `mtls-medic serve`: the bot.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use clap::Args;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    bot::{Bot, Parts},
+    slack::SlackParts,
+};
+use crate::{
+    alertmanager::Authentication,
+    chat::{
+        Outgoing, OutgoingError, connector,
+        pager::{PAGERDUTY_EVENTS, Pager, Pagers},
+    },
+    clock::SystemClock,
+    cluster::{ClusterError, connect},
+    config::{Config, ConfigError, PagerKind},
+    engine::{Inbox, Perform},
+    escalation::PagerName,
+    http,
+    incident::{Life, Room},
+    journal::JournalError,
+    telemetry::{self, LogFormat},
+};
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// How log lines are written
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log: LogFormat,
+    /// Check the configuration and stop
+    #[arg(long)]
+    check: bool,
+}
+
+/// The bot could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Something that goes out.
+    #[error(transparent)]
+    Outgoing(#[from] OutgoingError),
+    /// The port.
+    #[error("the port {address} could not be opened: is something else there?")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Runs until SIGTERM or Ctrl-C; then finishes or hands back what is under way.
+#[expect(clippy::print_stdout, reason = "a command of the terminal")]
+pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
+    telemetry::start(args.log, "info");
+    let config = Config::load(&args.config)?;
+    let settled = config.settle()?;
+    let clock = Arc::new(SystemClock);
+    let slack = SlackParts::of(&config, clock.clone())?;
+    let pagers = pagers(&config)?;
+    if args.check {
+        println!("The configuration is right.");
+        return Ok(());
+    }
+    let kubernetes = &config.kubernetes;
+    let reach = connect(kubernetes.kubeconfig.as_deref(), kubernetes.context.as_deref(), settled.settings).await?;
+    let mut faces: Vec<(Room, Arc<dyn Perform>)> = vec![(Room::Pager, Arc::new(pagers))];
+    faces.extend(slack.iter().map(|slack| slack.face()));
+    if slack.is_none() {
+        tracing::warn!("no chat is configured: incidents are kept and pagers called, and nothing is posted");
+    }
+    let bot = Bot::start(Parts {
+        journal: config.journal.clone(),
+        clock: clock.clone(),
+        cluster: config.cluster.clone(),
+        policy: settled.policy,
+        reach,
+        mapping: settled.mapping,
+        authentication: settled.authentication.clone(),
+        faces,
+    })
+    .await?;
+    let stop = CancellationToken::new();
+    let listing = listing(bot.inbox.clone(), settled.authentication);
+    let mut routes = bot.routes.clone().merge(listing);
+    let mut hearing = None;
+    if let Some(slack) = slack {
+        let (more, socket) = slack.listen(bot.inbox.clone(), clock);
+        routes = routes.merge(more);
+        hearing = socket.map(|socket| tokio::spawn(socket.run(stop.clone())));
+    }
+    let failed = |source| ServeError::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    tracing::info!(%address, "mtls-medic is on duty");
+    let serving = tokio::spawn(http::serve(listener, routes, stop.clone()));
+    super::until_stopped().await;
+    tracing::info!("stopping: what is under way finishes or is handed back");
+    stop.cancel();
+    drop(serving.await);
+    if let Some(hearing) = hearing {
+        drop(hearing.await);
+    }
+    bot.stop().await;
+    Ok(())
+}
+
+fn pagers(config: &Config) -> Result<Pagers, ServeError> {
+    let mut by_name = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (name, pager) in &config.pagers {
+        let field = format!("pagers.{name}.key");
+        let key = pager.key.as_ref().map(|key| key.read(&field)).transpose();
+        let made = match (pager.kind, key, pager.url.clone()) {
+            (_, Err(problem), _) => Err(problem),
+            (PagerKind::Generic, Ok(token), Some(url)) => Ok(Pager::Generic { url, token }),
+            (PagerKind::Generic, Ok(_), None) => Err(format!("pagers.{name}.url: a generic pager needs an address")),
+            (PagerKind::Pagerduty, Ok(Some(routing_key)), url) => {
+                Ok(Pager::PagerDuty { url: url.unwrap_or_else(|| PAGERDUTY_EVENTS.to_owned()), routing_key })
+            }
+            (PagerKind::Pagerduty, Ok(None), _) => Err(format!("{field}: PagerDuty needs a routing key")),
+        };
+        match made {
+            Ok(pager) => drop(by_name.insert(PagerName(name.clone()), pager)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        Ok(Pagers::new(Outgoing::new(connector()?), by_name))
+    } else {
+        Err(ConfigError::Problems(problems).into())
+    }
+}
+
+/// `GET /incidents`: the newest incidents as JSON, for whoever may send alerts.
+fn listing(inbox: Inbox, authentication: Authentication) -> Router {
+    Router::new().route("/incidents", get(incidents)).with_state((inbox, authentication))
+}
+
+/// How many incidents are listed.
+const LISTED_MOST: u32 = 100;
+
+async fn incidents(State((inbox, authentication)): State<(Inbox, Authentication)>, headers: HeaderMap) -> Response {
+    if !authentication.admits(&headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    match inbox.newest(LISTED_MOST).await {
+        Ok(stored) => {
+            let list: Vec<_> = stored
+                .iter()
+                .map(|stored| {
+                    let incident = &stored.incident;
+                    let state = match incident.life {
+                        Life::Open => "open",
+                        Life::Clearing { .. } => "clearing",
+                        Life::Closed { .. } => "closed",
+                    };
+                    json!({"id": incident.id.to_string(), "state": state, "key": incident.key, "opened_at": incident.opened_at,
+                        "target": incident.target.as_ref().map(ToString::to_string),
+                        "verdict": incident.verdict.as_ref().map(|verdict| verdict.scenario)})
+                })
+                .collect();
+            Json(list).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

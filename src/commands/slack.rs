@@ -1,0 +1,98 @@
+//! Slack put together from the configuration.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::Router;
+use secrecy::SecretString;
+
+use super::serve::ServeError;
+use crate::{
+    chat::{
+        card::Link,
+        slack::{
+            Client, Desk, Directory, Home, Look, Patience, Roster, SLACK_API, SLACK_HOOKS, SlackOut, Socket, router,
+        },
+    },
+    clock::Clock,
+    config::{Config, ConfigError, SlackMode},
+    engine::{Inbox, Perform},
+    escalation::LevelNumber,
+    incident::{Face, Room},
+    people::Mention,
+};
+
+/// How requests come in.
+enum Way {
+    Socket(Client),
+    Http(SecretString),
+}
+
+/// The workspace, ready to be connected.
+pub(super) struct SlackParts {
+    client: Client,
+    directory: Arc<Directory>,
+    look: Look,
+    home: Home,
+    way: Way,
+}
+
+impl SlackParts {
+    /// Reads the secrets and makes the clients; `None` when no workspace is configured.
+    pub(super) fn of(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Self>, ServeError> {
+        let Some(slack) = &config.slack else { return Ok(None) };
+        let problem = |problem: String| ServeError::from(ConfigError::Problems(vec![problem]));
+        let api = slack.api.as_deref().unwrap_or(SLACK_API);
+        let token = slack.bot_token.read("slack.bot_token").map_err(problem)?;
+        let client = Client::new(api, &token)?;
+        let way = match (slack.mode, &slack.app_token, &slack.signing_secret) {
+            (SlackMode::Socket, Some(token), _) => {
+                Way::Socket(Client::new(api, &token.read("slack.app_token").map_err(problem)?)?)
+            }
+            (SlackMode::Http, _, Some(secret)) => Way::Http(secret.read("slack.signing_secret").map_err(problem)?),
+            (SlackMode::Socket, None, _) => {
+                return Err(problem("slack.app_token: mode socket needs an app-level token (xapp-)".to_owned()));
+            }
+            (SlackMode::Http, _, None) => {
+                return Err(problem("slack.signing_secret: mode http needs the signing secret".to_owned()));
+            }
+        };
+        let people = &config.people;
+        let mentions = |roster: &crate::config::Roster| -> Vec<Mention> {
+            let users = roster.users.iter().cloned().map(Mention::User);
+            users.chain(roster.groups.iter().cloned().map(Mention::Group)).collect()
+        };
+        let roster = Roster { commanders: mentions(&people.commanders), approvers: mentions(&people.approvers) };
+        let groups = (1_u8..)
+            .zip(&people.levels)
+            .flat_map(|(number, level)| {
+                level.mention.groups.iter().cloned().map(move |group| (group, LevelNumber(number)))
+            })
+            .collect();
+        let links = slack.runbook.iter().map(|url| Link { label: "Runbook".to_owned(), url: url.clone() }).collect();
+        let home = Home {
+            team: slack.team.clone(),
+            enterprise: slack.enterprise.clone(),
+            channels: BTreeSet::from([slack.channel.clone()]),
+            groups,
+            hooks: SLACK_HOOKS.to_owned(),
+        };
+        let directory = Arc::new(Directory::new(client.clone(), slack.team.clone(), roster, clock));
+        let look = Look { links, writes_enabled: config.writes };
+        Ok(Some(Self { client, directory, look, home, way }))
+    }
+
+    /// What posts go out through.
+    pub(super) fn face(&self) -> (Room, Arc<dyn Perform>) {
+        let out = SlackOut::new(self.client.clone(), self.directory.clone(), self.look.clone());
+        (Room::Chat(Face::Slack), Arc::new(out))
+    }
+
+    /// What requests come in by: routes in HTTP mode, a socket in Socket Mode.
+    pub(super) fn listen(self, inbox: Inbox, clock: Arc<dyn Clock>) -> (Router, Option<Arc<Socket>>) {
+        let desk = Desk::new(Arc::new(inbox), self.client, self.directory, self.home, clock.clone());
+        match self.way {
+            Way::Socket(client) => (Router::new(), Some(Socket::new(client, desk, Patience::default()))),
+            Way::Http(secret) => (router(desk, secret, clock), None),
+        }
+    }
+}

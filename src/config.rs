@@ -1,1 +1,0 @@
-//! The configuration file and what it means.

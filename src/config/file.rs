@@ -1,0 +1,274 @@
+//! The file, field by field.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use serde::Deserialize;
+
+use super::{Secret, duration::Span};
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the webhook, health and metrics (and, in HTTP mode, Slack) are served.
+    pub listen: SocketAddr,
+    /// The journal's file. Its folder must exist and last.
+    pub journal: PathBuf,
+    /// The name of this cluster, for alerts without a cluster label.
+    pub cluster: String,
+    /// Who may send alerts, and which are ours.
+    pub alertmanager: Alertmanager,
+    /// Which cluster. Left out: the one that the bot runs in.
+    #[serde(default)]
+    pub kubernetes: Kubernetes,
+    /// Where SPIRE and Istio keep things.
+    #[serde(default)]
+    pub mesh: Mesh,
+    /// How long and how much is looked at.
+    #[serde(default)]
+    pub triage: TriageLimits,
+    /// The Slack workspace. Left out: nothing is posted anywhere, which `serve` says aloud.
+    pub slack: Option<Slack>,
+    /// Levels and roles.
+    pub people: People,
+    /// Pagers by name.
+    #[serde(default)]
+    pub pagers: BTreeMap<String, Pager>,
+    /// The times of the ladder.
+    #[serde(default)]
+    pub escalation: Escalation,
+    /// Who must approve.
+    #[serde(default)]
+    pub approval: Approval,
+    /// Whether fixes may run. Off until approvers are named (invariant 10).
+    #[serde(default)]
+    pub writes: bool,
+}
+
+/// The webhook.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alertmanager {
+    /// Tokens that are accepted as `Authorization: Bearer`; several while one is replaced.
+    #[serde(default)]
+    pub bearer_tokens: Vec<Secret>,
+    /// User and password that are accepted as basic auth.
+    pub basic: Option<Basic>,
+    /// A proxy in front authenticates the sender (mTLS). Said explicitly: without any of the three, `serve` refuses to
+    /// start.
+    #[serde(default)]
+    pub authenticated_by_proxy: bool,
+    /// The names of the alerts that open incidents.
+    #[serde(default = "alert_names")]
+    pub alerts: Vec<String>,
+    /// Which label names what.
+    #[serde(default)]
+    pub labels: Labels,
+}
+
+fn alert_names() -> Vec<String> {
+    vec!["MTLSHandshakeFailureRateHigh".to_owned()]
+}
+
+/// Basic authentication.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {
+    /// The user's name.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// Names of labels.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Labels {
+    /// The cluster.
+    pub cluster: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The service.
+    pub service: String,
+    /// The pod. It may name an exporter, so it is never trusted alone.
+    pub pod: String,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        let [cluster, namespace, service, pod] = ["cluster", "namespace", "service", "pod"].map(str::to_owned);
+        Self { cluster, namespace, service, pod }
+    }
+}
+
+/// The API server.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kubernetes {
+    /// A kubeconfig; left out: the pod's own service account.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of it.
+    pub context: Option<String>,
+}
+
+/// SPIRE's and Istio's places. Whatever is left out is the runbook's.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mesh {
+    /// The trust domain; left out, each SVID's own is taken.
+    pub trust_domain: Option<String>,
+    /// What SPIFFE IDs look like: `spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}`.
+    pub spiffe_id_template: Option<String>,
+    /// The SVID file in workloads.
+    pub svid_path: Option<String>,
+    /// The bundle file in workloads.
+    pub bundle_path: Option<String>,
+    /// SPIRE's namespace.
+    pub spire_namespace: Option<String>,
+    /// The label selector of SPIRE's server.
+    pub server_selector: Option<String>,
+    /// The label selector of SPIRE's agents.
+    pub agent_selector: Option<String>,
+    /// The server's socket.
+    pub server_socket: Option<String>,
+    /// The agent's socket.
+    pub agent_socket: Option<String>,
+}
+
+/// Limits of the diagnostics.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TriageLimits {
+    /// How many pods of a target are looked at (default 3).
+    pub sample: Option<usize>,
+    /// The limit of one check (default 8s).
+    pub check: Option<Span>,
+    /// The limit of all (default 20s, at most 25s).
+    pub overall: Option<Span>,
+}
+
+/// How the bot hears Slack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SlackMode {
+    /// A WebSocket that the bot opens: no way in from outside is needed.
+    Socket,
+    /// Signed HTTP requests to `/slack/commands` and `/slack/interactivity`.
+    Http,
+}
+
+/// The Slack workspace.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slack {
+    /// How the bot hears it.
+    pub mode: SlackMode,
+    /// The bot's token (`xoxb-`).
+    pub bot_token: Secret,
+    /// The app-level token (`xapp-`), for `mode: socket`.
+    pub app_token: Option<Secret>,
+    /// The signing secret, for `mode: http`.
+    pub signing_secret: Option<Secret>,
+    /// The workspace (`T…`).
+    pub team: String,
+    /// The enterprise (`E…`), on Enterprise Grid.
+    pub enterprise: Option<String>,
+    /// The incident channel (`C…`).
+    pub channel: String,
+    /// The runbook's address, shown on the card.
+    pub runbook: Option<String>,
+    /// Another address of Slack's API, for tests.
+    pub api: Option<String>,
+}
+
+/// Levels and roles. Users by id (`U…`), groups by id (`S…`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct People {
+    /// The ladder, first called first.
+    pub levels: Vec<LevelFile>,
+    /// Who may command.
+    pub commanders: Roster,
+    /// Who may approve fixes.
+    #[serde(default)]
+    pub approvers: Roster,
+}
+
+/// People of a role.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Roster {
+    /// Users by id.
+    pub users: Vec<String>,
+    /// User groups by id.
+    pub groups: Vec<String>,
+}
+
+/// One level.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LevelFile {
+    /// The team's name.
+    pub team: String,
+    /// How long it has.
+    pub window: Span,
+    /// Who is mentioned.
+    #[serde(default)]
+    pub mention: Roster,
+    /// Which pager is called beside the mention.
+    pub pager: Option<String>,
+}
+
+/// Which kind of pager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PagerKind {
+    /// A JSON body to a webhook of yours.
+    Generic,
+    /// PagerDuty Events v2.
+    Pagerduty,
+}
+
+/// One pager.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pager {
+    /// Which kind.
+    pub kind: PagerKind,
+    /// Its address; for `pagerduty`, left out means PagerDuty's own.
+    pub url: Option<String>,
+    /// The bearer token of a generic webhook, or PagerDuty's routing key.
+    pub key: Option<Secret>,
+}
+
+/// Times of the ladder and of an incident's life.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Escalation {
+    /// After the last window, all are called again this often (default 1h).
+    pub repeat: Option<Span>,
+    /// A reminder is given with this percentage of a window left (default 33).
+    pub reminder_percent: Option<u8>,
+    /// How long alerts must stay resolved before an incident closes (default 5m).
+    pub hold: Option<Span>,
+    /// Firing within this time after closing reopens it (default 30m).
+    pub flap: Option<Span>,
+    /// Firing that is not repeated for this long is stale; take twice Alertmanager's repeat_interval (default 8h).
+    pub stale_after: Option<Span>,
+    /// More openings a minute are one storm (default 10).
+    pub storm_per_minute: Option<u32>,
+}
+
+/// Approval of fixes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approval {
+    /// How many people other than the requester (default 1).
+    pub needed: Option<u8>,
+    /// How long the question stands (default 15m).
+    pub expires_after: Option<Span>,
+    /// How long the counters are watched after a fix (default 2m).
+    pub verification_window: Option<Span>,
+    /// How long a replacement pod may take (default 5m).
+    pub replacement_within: Option<Span>,
+}

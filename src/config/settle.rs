@@ -1,0 +1,199 @@
+//! What the file means: checked as a whole, with the defaults filled in, and every problem told at once.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{Config, ConfigError, duration::Span, file::Roster};
+use crate::{
+    alertmanager::{Authentication, Credential, Mapping},
+    approval::Rule,
+    cluster::Settings,
+    escalation::{self, Level, LevelNumber, PagerName},
+    incident::{Destination, Face, Policy},
+    people::Mention,
+};
+
+/// The settled configuration.
+pub struct Settled {
+    /// The rules of decisions.
+    pub policy: Policy,
+    /// Who may send alerts.
+    pub authentication: Authentication,
+    /// Which are ours.
+    pub mapping: Mapping,
+    /// Where things are in the mesh.
+    pub settings: Settings,
+}
+
+/// The overall limit of a triage must leave the engine's hard limit (30 s) some room.
+const OVERALL_MOST: SignedDuration = SignedDuration::from_secs(25);
+
+impl Config {
+    /// Checks everything; reads the secrets of the webhook.
+    pub fn settle(&self) -> Result<Settled, ConfigError> {
+        let mut problems = Vec::new();
+        let authentication = self.authentication(&mut problems);
+        let levels = self.levels(&mut problems);
+        let settings = self.settings(&mut problems);
+        self.check_people(&mut problems);
+        if !problems.is_empty() {
+            return Err(ConfigError::Problems(problems));
+        }
+        let labels = self.alertmanager.labels.clone();
+        let mapping = Mapping {
+            alerts: self.alertmanager.alerts.clone(),
+            cluster_label: labels.cluster,
+            namespace_label: labels.namespace,
+            service_label: labels.service,
+            pod_label: labels.pod,
+            cluster: self.cluster.clone(),
+        };
+        Ok(Settled { policy: self.policy(levels), authentication, mapping, settings })
+    }
+
+    fn authentication(&self, problems: &mut Vec<String>) -> Authentication {
+        let mut credentials = Vec::new();
+        for (place, token) in self.alertmanager.bearer_tokens.iter().enumerate() {
+            match token.read(&format!("alertmanager.bearer_tokens[{place}]")) {
+                Ok(token) => credentials.push(Credential::Bearer(token)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if let Some(basic) = &self.alertmanager.basic {
+            match basic.password.read("alertmanager.basic.password") {
+                Ok(password) => credentials.push(Credential::Basic { user: basic.user.clone(), password }),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let named = !self.alertmanager.bearer_tokens.is_empty() || self.alertmanager.basic.is_some();
+        match (named, self.alertmanager.authenticated_by_proxy) {
+            (true, true) => problems.push(
+                "alertmanager: authenticated_by_proxy lets everybody in who reaches the port: leave the credentials or it out"
+                    .to_owned(),
+            ),
+            (false, true) => return Authentication::AtTheProxy,
+            (false, false) => problems.push(
+                "alertmanager: nobody would be asked who they are: set bearer_tokens or basic, or say \
+                 authenticated_by_proxy: true when a proxy does it"
+                    .to_owned(),
+            ),
+            (true, false) => {}
+        }
+        Authentication::Credentials(credentials)
+    }
+
+    fn levels(&self, problems: &mut Vec<String>) -> Vec<Level> {
+        if self.people.levels.is_empty() || self.people.levels.len() > 9 {
+            problems.push("people.levels: name one to nine levels".to_owned());
+        }
+        let mut levels = Vec::new();
+        for (number, level) in (1_u8..).zip(&self.people.levels) {
+            if let Some(pager) = level.pager.as_ref().filter(|pager| !self.pagers.contains_key(*pager)) {
+                problems.push(format!("people.levels: L{number} calls the pager {pager:?}, which is not among pagers"));
+            }
+            let mentions = mentions(&level.mention);
+            if mentions.is_empty() && level.pager.is_none() {
+                problems.push(format!("people.levels: L{number} {:?} has nobody to mention and no pager", level.team));
+            }
+            levels.push(Level {
+                number: LevelNumber(number),
+                team: level.team.clone(),
+                window: level.window.0,
+                mentions,
+                pager: level.pager.clone().map(PagerName),
+            });
+        }
+        levels
+    }
+
+    fn settings(&self, problems: &mut Vec<String>) -> Settings {
+        let mut settings = Settings::default();
+        let mesh = &self.mesh;
+        let places = [
+            (&mesh.svid_path, &mut settings.svid_path),
+            (&mesh.bundle_path, &mut settings.bundle_path),
+            (&mesh.spire_namespace, &mut settings.spire_namespace),
+            (&mesh.server_selector, &mut settings.server_selector),
+            (&mesh.agent_selector, &mut settings.agent_selector),
+            (&mesh.server_socket, &mut settings.server_socket),
+            (&mesh.agent_socket, &mut settings.agent_socket),
+            (&mesh.spiffe_id_template, &mut settings.expectations.spiffe_id_template),
+        ];
+        for (given, place) in places {
+            if let Some(given) = given {
+                place.clone_from(given);
+            }
+        }
+        for path in [&settings.svid_path, &settings.bundle_path] {
+            // The words of a key's file name: a certificate path that names a key is a slip that would show a secret.
+            if path.ends_with(".key") || path.contains("_key") || path.contains("private") {
+                problems.push(format!("mesh: {path} looks like a private key, and private keys are never read"));
+            }
+        }
+        match mesh.trust_domain.as_deref().map(crate::mesh::TrustDomain::parse).transpose() {
+            Ok(domain) => settings.expectations.trust_domain = domain,
+            Err(error) => problems.push(format!("mesh.trust_domain: {error}")),
+        }
+        if let Some(sample) = self.triage.sample {
+            settings.limits.sample = sample.clamp(1, 20);
+        }
+        if let Some(check) = self.triage.check {
+            settings.limits.check = real(check);
+        }
+        if let Some(overall) = self.triage.overall {
+            if overall.0 > OVERALL_MOST {
+                problems.push("triage.overall: at most 25s".to_owned());
+            }
+            settings.limits.overall = real(overall);
+        }
+        settings
+    }
+
+    fn check_people(&self, problems: &mut Vec<String>) {
+        let nobody = |roster: &Roster| roster.users.is_empty() && roster.groups.is_empty();
+        if nobody(&self.people.commanders) {
+            problems.push("people.commanders: name at least one user or group, else nobody can acknowledge".to_owned());
+        }
+        if self.writes && nobody(&self.people.approvers) {
+            problems.push(
+                "writes: true needs people.approvers: a fix is approved by somebody else than its requester".to_owned(),
+            );
+        }
+    }
+
+    fn policy(&self, levels: Vec<Level>) -> Policy {
+        let or = |given: Option<Span>, minutes: i64| given.map_or(SignedDuration::from_mins(minutes), |span| span.0);
+        let channels =
+            self.slack.iter().map(|slack| Destination { face: Face::Slack, channel: slack.channel.clone() }).collect();
+        Policy {
+            escalation: escalation::Policy {
+                levels,
+                repeat_every: or(self.escalation.repeat, 60),
+                reminder_percent: self.escalation.reminder_percent.unwrap_or(33).min(99),
+            },
+            approval: Rule {
+                needed: self.approval.needed.unwrap_or(1).max(1),
+                expires_after: or(self.approval.expires_after, 15),
+            },
+            channels,
+            hold: or(self.escalation.hold, 5),
+            flap: or(self.escalation.flap, 30),
+            stale_after: or(self.escalation.stale_after, 480),
+            storm_per_minute: self.escalation.storm_per_minute.unwrap_or(10).max(1),
+            verification_window: or(self.approval.verification_window, 2),
+            replacement_within: or(self.approval.replacement_within, 5),
+            writes_enabled: self.writes,
+        }
+    }
+}
+
+fn real(span: Span) -> Duration {
+    // Spans are more than zero (checked when read), so this never falls back.
+    Duration::try_from(span.0).unwrap_or(Duration::from_secs(8))
+}
+
+pub(super) fn mentions(roster: &Roster) -> Vec<Mention> {
+    let users = roster.users.iter().cloned().map(Mention::User);
+    users.chain(roster.groups.iter().cloned().map(Mention::Group)).collect()
+}

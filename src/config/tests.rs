@@ -1,0 +1,74 @@
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../config/example.yaml");
+
+/// The example with its secrets in files that are there.
+fn example(folder: &Path) -> Config {
+    let secret = folder.join("secret");
+    std::fs::write(&secret, "s3cret\n").unwrap();
+    let text = EXAMPLE.replace("/etc/mtls-medic/secrets/", &format!("{}/", folder.display()));
+    for name in ["alertmanager-token", "slack-bot-token", "slack-app-token", "pagerduty-routing-key"] {
+        std::fs::write(folder.join(name), "s3cret").unwrap();
+    }
+    Config::parse(&text).unwrap()
+}
+
+#[test]
+fn the_example_is_whole_and_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let settled =
+        example(folder.path()).settle().map_err(|error| error.to_string()).unwrap_or_else(|why| panic!("{why}"));
+    let windows: Vec<i64> = settled.policy.escalation.levels.iter().map(|level| level.window.as_mins()).collect();
+    assert_eq!(windows, [15, 30, 60], "the runbook's three levels");
+    assert!(!settled.policy.writes_enabled, "writes are off until somebody switches them on");
+}
+
+#[test]
+fn an_unknown_field_is_refused_by_its_name() {
+    let why = Config::parse(&EXAMPLE.replace("journal:", "jornal:")).unwrap_err();
+    assert!(why.contains("jornal"), "{why}");
+}
+
+#[test]
+fn without_authentication_it_refuses_to_start_and_says_what_to_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = example(folder.path());
+    config.alertmanager.bearer_tokens.clear();
+    let problems = config.settle().err().unwrap().to_string();
+    assert!(problems.contains("bearer_tokens"), "{problems}");
+    config.alertmanager.authenticated_by_proxy = true;
+    assert!(config.settle().is_ok());
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = example(folder.path());
+    config.alertmanager.bearer_tokens.clear();
+    config.people.levels[0].mention.groups.clear();
+    config.people.levels[0].pager = Some("nobody".to_owned());
+    config.people.approvers.groups.clear();
+    config.people.approvers.users.clear();
+    config.writes = true;
+    config.mesh.svid_path = Some("/run/spire/svid/svid.key".to_owned());
+    let Err(ConfigError::Problems(problems)) = config.settle() else { panic!("it has problems") };
+    assert_eq!(problems.len(), 4, "{problems:?}");
+}
+
+#[test]
+fn a_secret_that_is_missing_is_named_and_never_shown() {
+    let secret: Secret = serde_saphyr::from_str("file: /nowhere/token").unwrap();
+    let why = secret.read("slack.bot_token").err().unwrap();
+    assert!(why.contains("slack.bot_token") && why.contains("/nowhere/token"), "{why}");
+}
+
+#[test]
+fn times_are_read_as_people_write_them() {
+    for (text, minutes) in [("15m", 15), ("1h30m", 90), ("1h 30m", 90), ("90s", 1)] {
+        let span: duration::Span = serde_saphyr::from_str(text).unwrap();
+        assert_eq!(span.0.as_mins(), minutes, "{text}");
+    }
+    for wrong in ["15", "-5m", "0s", "soon"] {
+        assert!(serde_saphyr::from_str::<duration::Span>(wrong).is_err(), "{wrong}");
+    }
+}

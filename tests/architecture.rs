@@ -1,0 +1,153 @@
+//! Enforces the arrows of ARCHITECTURE.md: which room may import which, and that pure rooms stay pure (invariant 1).
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+const PURE: [&str; 8] = ["mesh", "people", "escalation", "approval", "triage", "remediation", "incident", "report"];
+
+/// Each room and the rooms that it may import. `commands` may import all.
+const ARROWS: [(&str, &[&str]); 17] = [
+    ("mesh", &[]),
+    ("people", &[]),
+    ("escalation", &["people"]),
+    ("approval", &["people"]),
+    ("triage", &["mesh"]),
+    ("remediation", &["mesh", "triage"]),
+    ("incident", &["approval", "escalation", "mesh", "people", "remediation", "triage"]),
+    ("report", &["incident", "triage"]),
+    ("clock", &[]),
+    ("journal", &["incident", "remediation"]),
+    ("engine", &["clock", "incident", "journal", "remediation"]),
+    ("http", &["engine"]),
+    ("alertmanager", &["engine", "http", "incident", "mesh"]),
+    ("cluster", &["clock", "engine", "incident", "journal", "mesh", "remediation", "triage"]),
+    ("chat", &["approval", "clock", "engine", "escalation", "incident", "mesh", "people", "remediation", "triage"]),
+    ("simulate", &["clock", "mesh"]),
+    ("config", &["alertmanager", "approval", "chat", "cluster", "escalation", "incident", "mesh", "people", "triage"]),
+];
+
+/// What a pure room must not touch: clients, runtimes, clocks and the environment.
+const IMPURE: [&str; 14] = [
+    "tokio::",
+    "kube::",
+    "axum::",
+    "sqlx::",
+    "slack_morphism::",
+    "serenity::",
+    "hyper::",
+    "hyper_util::",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "SystemTime",
+    "Timestamp::now",
+    "Instant::now",
+];
+
+fn sources(room: &str) -> Vec<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let file = source.join(format!("{room}.rs"));
+    let mut found = if file.is_file() { vec![file] } else { Vec::new() };
+    let mut folders = vec![source.join(room)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "tests" && name != "stories" && name != "snapshots" {
+                folders.push(path);
+            } else if name.ends_with(".rs") && name != "tests.rs" {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// The code of a file without comments and without its tests.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let before_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    before_tests.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn imported(code: &str) -> BTreeSet<&str> {
+    let mut rooms = BTreeSet::new();
+    for (place, _) in code.match_indices("crate::") {
+        let rest = &code[place + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            // use crate::{a::…, b::{…}}: the words at depth one.
+            let mut depth = 1_usize;
+            let mut start = true;
+            let mut from = 0;
+            for (at, c) in group.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                if depth == 0 {
+                    break;
+                }
+                if depth == 1 && start && c.is_alphanumeric() {
+                    from = at;
+                    start = false;
+                } else if depth == 1 && !start && !(c.is_alphanumeric() || c == '_') && from < at {
+                    rooms.insert(&group[from..at]);
+                    from = usize::MAX;
+                }
+                if depth == 1 && c == ',' {
+                    start = true;
+                    from = 0;
+                }
+            }
+        } else {
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            rooms.insert(&rest[..end]);
+        }
+    }
+    rooms
+}
+
+#[test]
+fn every_room_imports_only_what_the_map_allows() {
+    let rooms: BTreeSet<&str> = ARROWS.iter().map(|(room, _)| *room).chain(["commands", "telemetry"]).collect();
+    let mut wrong = Vec::new();
+    let mut files = 0;
+    for (room, allowed) in ARROWS {
+        for path in sources(room) {
+            files += 1;
+            let code = code(&path);
+            for other in imported(&code) {
+                if rooms.contains(other) && other != room && !allowed.contains(&other) {
+                    wrong.push(format!("{} imports {other}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(files > 100, "the test looks at {files} files only: is it looking in the right place?");
+    assert!(wrong.is_empty(), "arrows that point the wrong way:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_rooms_touch_no_client_no_clock_and_no_environment() {
+    let mut wrong = Vec::new();
+    for room in PURE {
+        for path in sources(room) {
+            let code = code(&path);
+            for needle in IMPURE.iter().filter(|needle| code.contains(**needle)) {
+                wrong.push(format!("{} has {needle}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "pure rooms that are not:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_reader_of_imports_finds_them_in_every_form() {
+    let code = "use crate::engine::Inbox;\nuse crate::{\n    journal::{Journal, Append},\n    mesh::PodRef,\n};\nlet x = crate::triage::f();";
+    assert_eq!(imported(code), BTreeSet::from(["engine", "journal", "mesh", "triage"]));
+}
