@@ -49,7 +49,7 @@ impl Mapping {
     pub fn delivery(&self, webhook: Webhook) -> (AlertDelivery, usize) {
         let all = webhook.alerts.len();
         let ours = |alert: &Alert| alert.labels.get("alertname").is_some_and(|name| self.alerts.contains(name));
-        let alerts: Vec<_> = webhook.alerts.into_iter().filter(ours).map(|alert| self.sighting(alert)).collect();
+        let alerts: Vec<_> = webhook.alerts.into_iter().filter(ours).map(|alert| self.sighting(&alert)).collect();
         let unknown = all.saturating_sub(alerts.len());
         let delivery = AlertDelivery {
             group_key: bounded(&webhook.group_key, 1000),
@@ -60,7 +60,7 @@ impl Mapping {
         (delivery, unknown)
     }
 
-    fn sighting(&self, alert: Alert) -> AlertSighting {
+    fn sighting(&self, alert: &Alert) -> AlertSighting {
         let label = |name: &str| alert.labels.get(name).filter(|value| !value.is_empty());
         let cluster = label(&self.cluster_label).unwrap_or(&self.cluster).clone();
         let name = label("alertname").cloned().unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::{
     engine::{Done, Perform, PerformError, Task},
     incident::{Fix, Incident, Outcome, Round, Work},
     mesh::TargetRef,
-    remediation::{Operation, PlanId, restart_pod},
+    remediation::{Operation, Plan, PlanId, restart_pod},
     triage::diagnose,
 };
 
@@ -102,7 +102,7 @@ impl ClusterAdapter {
         let now = self.clock.now();
         let pods: Vec<_> = match round {
             Round::Before => {
-                fix.plan.iter().flat_map(|plan| plan.pods()).map(|old| (old.pod.clone(), old.uid.clone())).collect()
+                fix.plan.iter().flat_map(Plan::pods).map(|old| (old.pod.clone(), old.uid.clone())).collect()
             }
             Round::Start | Round::End => fix.replacements.clone(),
         };

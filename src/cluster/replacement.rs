@@ -6,7 +6,7 @@ use super::{ClusterError, FoundPod, Reach, exec::Tool, resolve};
 use crate::{
     incident::Fix,
     mesh::TargetRef,
-    remediation::PlannedPod,
+    remediation::{Plan, PlannedPod},
     triage::{
         certificate::{Life, Svid, ders, read_pem},
         envoy::read_secrets,
@@ -32,8 +32,7 @@ impl Reach {
     ) -> Result<Replacement, ClusterError> {
         let resolved = resolve(self, target).await?;
         let drawn_at = fix.plan.as_ref().map_or(0, |plan| plan.drawn_at.as_second());
-        let planned_before =
-            |pod: &FoundPod| fix.plan.iter().flat_map(|plan| plan.pods()).any(|old| old.uid == pod.uid);
+        let planned_before = |pod: &FoundPod| fix.plan.iter().flat_map(Plan::pods).any(|old| old.uid == pod.uid);
         let taken = |pod: &FoundPod| fix.replacements.iter().any(|(_, uid)| *uid == pod.uid);
         let of_the_same = |pod: &&FoundPod| {
             pod.controller.as_ref().map(|(kind, name)| format!("{kind}/{name}")).as_ref() == Some(&planned.controller)

@@ -13,6 +13,7 @@ use super::{ClusterError, Reach, admin::PROXY};
 use crate::mesh::{NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef};
 
 /// A pod as it was found.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the object, not a state of ours")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundPod {
     /// Which.

@@ -91,7 +91,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let kubernetes = &config.kubernetes;
     let reach = connect(kubernetes.kubeconfig.as_deref(), kubernetes.context.as_deref(), settled.settings).await?;
     let mut faces: Vec<(Room, Arc<dyn Perform>)> = vec![(Room::Pager, Arc::new(pagers))];
-    faces.extend(slack.iter().map(|slack| slack.face()));
+    faces.extend(slack.iter().map(SlackParts::face));
     if slack.is_none() {
         tracing::warn!("no chat is configured: incidents are kept and pagers called, and nothing is posted");
     }

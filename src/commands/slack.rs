@@ -23,7 +23,7 @@ use crate::{
 
 /// How requests come in.
 enum Way {
-    Socket(Client),
+    Socket(Box<Client>),
     Http(SecretString),
 }
 
@@ -46,7 +46,7 @@ impl SlackParts {
         let client = Client::new(api, &token)?;
         let way = match (slack.mode, &slack.app_token, &slack.signing_secret) {
             (SlackMode::Socket, Some(token), _) => {
-                Way::Socket(Client::new(api, &token.read("slack.app_token").map_err(problem)?)?)
+                Way::Socket(Box::new(Client::new(api, &token.read("slack.app_token").map_err(problem)?)?))
             }
             (SlackMode::Http, _, Some(secret)) => Way::Http(secret.read("slack.signing_secret").map_err(problem)?),
             (SlackMode::Socket, None, _) => {
@@ -91,7 +91,7 @@ impl SlackParts {
     pub(super) fn listen(self, inbox: Inbox, clock: Arc<dyn Clock>) -> (Router, Option<Arc<Socket>>) {
         let desk = Desk::new(Arc::new(inbox), self.client, self.directory, self.home, clock.clone());
         match self.way {
-            Way::Socket(client) => (Router::new(), Some(Socket::new(client, desk, Patience::default()))),
+            Way::Socket(client) => (Router::new(), Some(Socket::new(*client, desk, Patience::default()))),
             Way::Http(secret) => (router(desk, secret, clock), None),
         }
     }

@@ -127,7 +127,8 @@ impl Config {
         }
         for path in [&settings.svid_path, &settings.bundle_path] {
             // The words of a key's file name: a certificate path that names a key is a slip that would show a secret.
-            if path.ends_with(".key") || path.contains("_key") || path.contains("private") {
+            let name = path.to_ascii_lowercase();
+            if [".key", "_key", "-key", "private"].iter().any(|word| name.contains(word)) {
                 problems.push(format!("mesh: {path} looks like a private key, and private keys are never read"));
             }
         }

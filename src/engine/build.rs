@@ -114,7 +114,7 @@ impl Engine {
 
     /// Starts to dispatch effects.
     pub fn start(&self) {
-        for task in dispatch::Room::each(&self.shared) {
+        for task in dispatch::Queue::each(&self.shared) {
             self.tasks.spawn(task.run(self.stop.clone()));
         }
         for endless in [Background::Storm, Background::Health] {

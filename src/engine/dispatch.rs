@@ -21,7 +21,7 @@ const CLAIM_LASTS: SignedDuration = SignedDuration::from_secs(40);
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
 /// One room's queue.
-pub(super) struct Room {
+pub(super) struct Queue {
     shared: Arc<Shared>,
     room: incident::Room,
     most_at_once: u32,
@@ -37,7 +37,7 @@ fn limit(room: incident::Room) -> u32 {
     }
 }
 
-impl Room {
+impl Queue {
     pub(super) fn each(shared: &Arc<Shared>) -> impl Iterator<Item = Self> {
         use incident::Room as Of;
         let faces = [Face::Slack, Face::Discord, Face::Page, Face::Terminal].map(Of::Chat);
@@ -157,12 +157,9 @@ async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
         finish::take_lock(shared, &stored.incident, *step).await?;
     }
     let root = root_message(shared, claim).await?;
-    let room = claim.work.room();
-    let Some(performer) = shared.performers.get(&room) else {
-        return Err(PerformError::Again {
-            reason: format!("nobody performs the work of {}", room.name()),
-            after: None,
-        });
+    let Some(performer) = shared.performers.get(&claim.work.room()) else {
+        let reason = format!("nobody performs the work of {}", claim.work.room().name());
+        return Err(PerformError::Again { reason, after: None });
     };
     let task = Task {
         key: claim.key.clone(),
@@ -175,9 +172,8 @@ async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
 }
 
 async fn root_message(shared: &Shared, claim: &Claim) -> Result<Option<super::MessageRef>, PerformError> {
-    let to = match &claim.work {
-        Work::DrawCard { to } | Work::Post { to, .. } | Work::Mention { to, .. } => to,
-        _ => return Ok(None),
+    let (Work::DrawCard { to } | Work::Post { to, .. } | Work::Mention { to, .. }) = &claim.work else {
+        return Ok(None);
     };
     shared.journal.message(claim.incident, to, "card").await.map_err(|error| unreadable(&error))
 }

@@ -144,6 +144,7 @@ fn replayed(answer: StoredAnswer) -> Result<Answer, SubmitError> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is the end of the error: handed to map_err")]
 pub(super) fn not_stored(error: crate::journal::JournalError) -> SubmitError {
     SubmitError::NotStored(error.to_string())
 }

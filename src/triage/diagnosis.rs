@@ -151,7 +151,7 @@ impl Scene<'_> {
         let sick: Vec<_> = self.evidence.servers.iter().filter(|server| server_health(server) == Some(false)).collect();
         let agents_suffer = self.agents.iter().any(|(_, state)| !matches!(state, AgentState::Works(_)));
         let all_sick = !sick.is_empty() && sick.len() == self.evidence.servers.len();
-        if !all_sick || !(agents_suffer || !self.stale().is_empty()) {
+        if !all_sick || (!agents_suffer && self.stale().is_empty()) {
             return None;
         }
         let names: Vec<String> = sick.iter().map(|server| server.pod.to_string()).collect();

@@ -89,7 +89,7 @@ impl Prometheus {
         match client.request(request).await {
             Ok(response) if response.status().is_success() => drop(response.into_body().collect().await),
             Ok(response) => {
-                tracing::warn!(status = %response.status(), "the demo's alert was refused; it is sent again")
+                tracing::warn!(status = %response.status(), "the demo's alert was refused; it is sent again");
             }
             Err(error) => tracing::warn!(%error, "the demo's alert was not delivered; it is sent again"),
         }

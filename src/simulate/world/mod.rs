@@ -60,7 +60,7 @@ impl World {
     /// fault.
     pub fn start(clock: Arc<dyn Clock>, scenario: Scenario) -> Result<Arc<Self>, AuthorityError> {
         let now = clock.now();
-        let began = now - scenario.history();
+        let began = now - scenario::HISTORY;
         let store = Store::new(clock);
         let inner = Inner {
             spire: Authority::of_spire(began)?,
@@ -157,7 +157,7 @@ impl Inner {
     /// The next moment, up to `now`, at which something changes by itself.
     fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         let pods = self.pods.values().flat_map(|pod| pod.moments(self));
-        let agents = self.agents.values().flat_map(|agent| agent.ready_at);
+        let agents = self.agents.values().filter_map(|agent| agent.ready_at);
         pods.chain(agents).filter(|moment| *moment > self.settled && *moment <= now).min()
     }
 

@@ -53,6 +53,10 @@ impl fmt::Display for Fault {
     }
 }
 
+/// How long a world has been running, broken, before anybody looks. An SVID lasts an hour: after 100 minutes one that
+/// is not renewed ended 40 minutes ago.
+pub(super) const HISTORY: SignedDuration = SignedDuration::from_mins(100);
+
 /// A night, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
@@ -98,12 +102,6 @@ impl Scenario {
             Self::ExpiredCertificateAgentFrozen => "both at once: a restarted pod would get no SVID",
             Self::SpireServer => "the SPIRE server is down and SVIDs have run out everywhere",
         }
-    }
-
-    /// How long the world has been running, broken, before anybody looks.
-    pub(super) fn history(self) -> SignedDuration {
-        // An SVID lasts an hour: after 100 minutes one that is not renewed ended 40 minutes ago.
-        SignedDuration::from_mins(100)
     }
 
     pub(super) fn faults(self) -> BTreeSet<Fault> {

@@ -7,7 +7,7 @@ use crate::simulate::Ran;
 
 fn line(at: Timestamp, level: &str, msg: &str, fields: &str) -> String {
     let space = if fields.is_empty() { "" } else { " " };
-    format!("time=\"{:.0}\" level={level} msg=\"{msg}\"{space}{fields}", at)
+    format!("time=\"{at:.0}\" level={level} msg=\"{msg}\"{space}{fields}")
 }
 
 /// What an agent logs when it starts.
