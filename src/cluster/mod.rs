@@ -1,7 +1,7 @@
 //! Everything that talks to Kubernetes: resolution, collection of evidence, and the one place that writes.
 //!
-//! Reads are bounded in time, size and number. Commands that are run in containers are a closed list ([`exec::Tool`])
-//! and argument vectors, never a shell. The only writes are in [`execute`].
+//! Reads are bounded in time, size and number. Commands that are run in containers are a closed list (`exec::Tool`)
+//! and argument vectors, never a shell. The only writes are in `execute`.
 
 mod admin;
 mod client;

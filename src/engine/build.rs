@@ -72,7 +72,7 @@ impl EngineBuilder {
         self
     }
 
-    /// The inbox and the engine. Nothing is dispatched before [`Engine::run`].
+    /// The inbox and the engine. Nothing is dispatched before [`Engine::start`].
     pub async fn build(self) -> Result<Engine, JournalError> {
         let storm = Storm::default();
         let minute_ago = self.clock.now() - SignedDuration::from_mins(1);
