@@ -41,6 +41,23 @@ impl Shared {
         self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The works that an append stores, if a test wants to know when they are stored and not yet claimed.
+    pub(super) fn watched(&self, append: &crate::journal::Append) -> Vec<crate::incident::Work> {
+        if self.crasher.is_none() {
+            return Vec::new();
+        }
+        append.changes.iter().flat_map(|change| &change.effects).map(|effect| effect.work.clone()).collect()
+    }
+
+    /// Tells a test that these are stored and not yet claimed.
+    pub(super) fn unclaimed(&self, works: &[crate::incident::Work]) {
+        if let Some(crasher) = &self.crasher {
+            for work in works {
+                crasher(super::CrashPoint::Unclaimed, work);
+            }
+        }
+    }
+
     pub(super) fn announce<'a>(&self, ids: impl IntoIterator<Item = &'a IncidentId>) {
         for id in ids {
             // Nobody may be listening; the journal has it.

@@ -37,8 +37,12 @@ pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, 
                 return;
             }
         };
+        let watched = shared.watched(&append);
         match shared.journal.append(append).await {
-            Ok(()) => return shared.announce([&claim.incident]),
+            Ok(()) => {
+                shared.unclaimed(&watched);
+                return shared.announce([&claim.incident]);
+            }
             Err(AppendError::Conflict) => {}
             Err(AppendError::Locked(what)) => {
                 tracing::warn!(what, "the claim of an effect ran out before it ended; it is done again");

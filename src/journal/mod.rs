@@ -43,3 +43,6 @@ fn from_micros(micros: i64) -> Timestamp {
     // What is out of range was never written by us; the earliest moment then makes it overdue rather than lost.
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::{
+    escalation,
+    incident::{Event, Incident, IncidentId, IncidentKey, NewEffect, Room, Timer, Work, apply, begin},
+};
+
+fn opened(id: u32, key: &str) -> Event {
+    Event::Opened {
+        id: IncidentId(id),
+        key: IncidentKey(key.to_owned()),
+        alert: "a".to_owned(),
+        cluster: "c".to_owned(),
+        target: None,
+        policy: Box::new(escalation::Policy {
+            levels: Vec::new(),
+            repeat_every: SignedDuration::from_hours(1),
+            reminder_percent: 33,
+        }),
+        channels: Vec::new(),
+        quiet: false,
+    }
+}
+
+fn change(id: u32, key: &str) -> Change {
+    let event = opened(id, key);
+    let at = Timestamp::UNIX_EPOCH;
+    Change { read_version: 0, after: begin(&event, at).unwrap(), events: vec![event], effects: Vec::new(), at }
+}
+
+fn noted(before: &Incident) -> Change {
+    let event = Event::StormGrew { count: 2 };
+    let at = Timestamp::UNIX_EPOCH;
+    let mut after = before.clone();
+    apply(&mut after, &event, at);
+    Change { read_version: before.version, after, events: vec![event], effects: Vec::new(), at }
+}
+
+fn one(change: Change) -> Append {
+    Append { changes: vec![change], ..Append::default() }
+}
+
+async fn fresh() -> (tempfile::TempDir, Journal) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    (folder, journal)
+}
+
+#[tokio::test]
+async fn what_was_appended_is_there_after_a_restart() {
+    let (folder, journal) = fresh().await;
+    journal.append(one(change(1, "k"))).await.unwrap();
+    drop(journal);
+    let journal = reopened(folder.path()).await;
+    let stored = journal.incident(IncidentId(1)).await.unwrap().unwrap();
+    assert_eq!(stored.incident.key.0, "k");
+    assert_eq!(journal.fresh_id(), IncidentId(2), "names go on where they were");
+}
+
+/// Opens again; the writer of the dropped handle lets go of the lock when its task has ended.
+async fn reopened(folder: &std::path::Path) -> Journal {
+    loop {
+        match Journal::open(&folder.join("j.sqlite")).await {
+            Ok(journal) => return journal,
+            Err(JournalError::InUse(_)) => tokio::task::yield_now().await,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_that_the_journal_is_in_use() {
+    let (folder, _journal) = fresh().await;
+    let second = Journal::open(&folder.path().join("j.sqlite")).await;
+    assert!(matches!(second.err(), Some(JournalError::InUse(_))));
+}
+
+#[tokio::test]
+async fn a_conflict_never_fails_its_neighbours_in_one_batch() {
+    let (_folder, journal) = fresh().await;
+    journal.append(one(change(1, "a"))).await.unwrap();
+    let stale = noted(&journal.incident(IncidentId(1)).await.unwrap().unwrap().incident);
+    journal.append(one(stale.clone())).await.unwrap();
+    let (lost, kept, same_key) = tokio::join!(
+        journal.append(one(stale)),
+        journal.append(one(change(2, "b"))),
+        journal.append(one(change(3, "a")))
+    );
+    assert_eq!(lost, Err(AppendError::Conflict));
+    assert_eq!(kept, Ok(()));
+    assert_eq!(same_key, Err(AppendError::Conflict), "two live incidents of one key");
+    assert!(journal.incident(IncidentId(3)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn tampering_in_the_middle_of_a_night_is_found() {
+    let (_folder, journal) = fresh().await;
+    journal.append(one(change(1, "a"))).await.unwrap();
+    for _ in 0..3 {
+        let incident = journal.incident(IncidentId(1)).await.unwrap().unwrap().incident;
+        journal.append(one(noted(&incident))).await.unwrap();
+    }
+    let links = journal.links(IncidentId(1)).await.unwrap();
+    assert!(matches!(verify_chain(IncidentId(1), &links), Verified::Holds { events: 4, .. }));
+    let mut changed = links.clone();
+    changed[1].body = changed[1].body.to_ascii_uppercase();
+    assert_eq!(verify_chain(IncidentId(1), &changed), Verified::BrokenAt { seq: 2 });
+    let mut shortened = links.clone();
+    shortened.remove(1);
+    assert_eq!(verify_chain(IncidentId(1), &shortened), Verified::BrokenAt { seq: 2 });
+    assert!(matches!(verify_chain(IncidentId(2), &links), Verified::BrokenAt { seq: 1 }), "moved to another incident");
+}
+
+fn effect(key: &str, slot: Option<&str>) -> NewEffect {
+    let work = Work::Timer { timer: Timer::StaleCheck };
+    NewEffect { key: key.to_owned(), slot: slot.map(str::to_owned), due: Timestamp::UNIX_EPOCH, work }
+}
+
+#[tokio::test]
+async fn a_due_effect_is_claimed_once_and_a_claim_that_ran_out_is_due_again() {
+    let (_folder, journal) = fresh().await;
+    let mut with_effect = change(1, "a");
+    with_effect.effects = vec![effect("e", None)];
+    journal.append(one(with_effect)).await.unwrap();
+    let now = Timestamp::from_second(10).unwrap();
+    let until = now + SignedDuration::from_secs(40);
+    let claims = journal.claim(Room::Engine, now, until, 10).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| claim.attempt).collect::<Vec<_>>(), [1]);
+    assert!(journal.claim(Room::Engine, now, until, 10).await.unwrap().is_empty());
+    let later = until + SignedDuration::from_secs(1);
+    let again = journal.claim(Room::Engine, later, later, 10).await.unwrap();
+    assert_eq!(again[0].attempt, 2, "the attempt counts, so that posts are looked for");
+    let late = Append { finish: Some((claims[0].row, Finish::Done)), ..Append::default() };
+    assert_eq!(journal.append(late.clone()).await, Ok(()), "the row is claimed, by whoever");
+    assert!(journal.append(late).await.is_err(), "an effect ends once");
+}
+
+#[tokio::test]
+async fn of_the_edits_of_one_message_only_the_newest_is_kept_and_none_overtakes() {
+    let (_folder, journal) = fresh().await;
+    let mut first = change(1, "a");
+    first.effects = vec![effect("v1", Some("card")), effect("v2", Some("card"))];
+    journal.append(one(first)).await.unwrap();
+    let now = Timestamp::from_second(10).unwrap();
+    let claims = journal.claim(Room::Engine, now, now + SignedDuration::from_secs(40), 10).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| claim.key.as_str()).collect::<Vec<_>>(), ["v2"]);
+    let mut next = noted(&journal.incident(IncidentId(1)).await.unwrap().unwrap().incident);
+    next.effects = vec![effect("v3", Some("card"))];
+    journal.append(one(next)).await.unwrap();
+    let waits = journal.claim(Room::Engine, now, now + SignedDuration::from_secs(40), 10).await.unwrap();
+    assert!(waits.is_empty(), "the edit before is under way");
+    journal.append(Append { finish: Some((claims[0].row, Finish::Done)), ..Append::default() }).await.unwrap();
+    let goes = journal.claim(Room::Engine, now, now + SignedDuration::from_secs(40), 10).await.unwrap();
+    assert_eq!(goes[0].key, "v3");
+}
+
+#[tokio::test]
+async fn two_incidents_cannot_hold_one_object() {
+    let (_folder, journal) = fresh().await;
+    let lock = |incident| Append { lock: Some(("pod/1".to_owned(), IncidentId(incident), 1)), ..Append::default() };
+    journal.append(lock(1)).await.unwrap();
+    journal.append(lock(1)).await.unwrap();
+    assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))));
+    journal.append(Append { unlock: Some("pod/1".to_owned()), ..Append::default() }).await.unwrap();
+    journal.append(lock(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_journal_of_a_newer_version_is_refused() {
+    let (folder, journal) = fresh().await;
+    drop(journal);
+    drop(reopened(folder.path()).await);
+    let path = folder.path().join("j.sqlite");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', 1, x'00', 0)")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    drop(connection);
+    let refused = loop {
+        match Journal::open(&path).await {
+            Err(JournalError::InUse(_)) => tokio::task::yield_now().await,
+            other => break other.err(),
+        }
+    };
+    assert!(matches!(refused, Some(JournalError::Newer)), "{refused:?}");
+}
+
+#[test]
+fn stored_events_of_version_one_are_still_read() {
+    let text = r#"{"event":"note_added","by":{"platform":"slack","workspace":"T0","user":"U0"},"text":"hello"}"#;
+    let event: Event = serde_json::from_str(text).unwrap();
+    assert_eq!(event.name(), "note_added");
+}
