@@ -1,0 +1,221 @@
+//! The figures that the bot is held to: a line each, `name value unit goal`. Run by `tests/bench/run`; ends with an error only
+//! when something could not be measured.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark of the terminal")]
+
+use std::{
+    process::Command,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, body::Bytes, header};
+use hyper_util::rt::TokioIo;
+use jiff::{SignedDuration, Timestamp};
+use mtls_medic::{
+    alertmanager::{Authentication, Credential, Intake, Mapping, router},
+    approval::Rule,
+    clock::SystemClock,
+    cluster::{Settings, connect_to, gather},
+    engine::{Done, Engine, Perform, PerformError, Task},
+    escalation,
+    http::{Metrics, serve},
+    incident::{Destination, Face, Outcome, Policy, Room, Work},
+    journal::Journal,
+    mesh::{Namespace, TargetRef},
+    simulate::{Simulation, api::Fault, world::Scenario},
+    triage::certificate::{Svid, verify_path},
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+const CONNECTIONS: usize = 64;
+const REQUESTS: usize = 20_000;
+const KEYS: usize = 1_000;
+
+fn line(name: &str, value: f64, unit: &str, goal: &str) {
+    println!("{name} {value:.2} {unit} {goal}");
+}
+
+fn policy(storm_per_minute: u32) -> Policy {
+    let level = escalation::Level {
+        number: escalation::LevelNumber(1),
+        team: "L1".to_owned(),
+        window: SignedDuration::from_mins(15),
+        mentions: vec![mtls_medic::people::Mention::Group("S1".to_owned())],
+        pager: None,
+    };
+    Policy {
+        escalation: escalation::Policy {
+            levels: vec![level],
+            repeat_every: SignedDuration::from_hours(1),
+            reminder_percent: 33,
+        },
+        approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
+        channels: vec![Destination { face: Face::Page, channel: "c".to_owned() }],
+        hold: SignedDuration::from_mins(5),
+        flap: SignedDuration::from_mins(30),
+        stale_after: SignedDuration::from_hours(8),
+        storm_per_minute,
+        verification_window: SignedDuration::from_mins(2),
+        replacement_within: SignedDuration::from_mins(5),
+        writes_enabled: false,
+    }
+}
+
+/// A face that notes when it was first asked to show each incident.
+struct Watch(Mutex<std::collections::BTreeMap<String, Instant>>);
+
+#[async_trait]
+impl Perform for Watch {
+    async fn perform(&self, task: Task) -> Result<Done, PerformError> {
+        let key = task.incident.key.0.clone();
+        self.0.lock().unwrap().entry(key).or_insert_with(Instant::now);
+        Ok(match &task.work {
+            Work::Mention { to, level, .. } => Outcome::Mentioned { level: *level, to: to.clone() },
+            Work::DrawCard { to } | Work::Post { to, .. } => Outcome::Shown { to: to.clone(), first_card: false },
+            _ => Outcome::NoLongerWanted,
+        }
+        .into())
+    }
+}
+
+fn body(service: usize) -> Bytes {
+    let text = format!(
+        r#"{{"version":"4","status":"firing","groupKey":"g{service}","alerts":[{{"status":"firing","startsAt":"2026-11-24T03:00:00Z",
+        "fingerprint":"f{service}","labels":{{"alertname":"MTLSHandshakeFailureRateHigh","namespace":"web","service":"s{service}"}}}}]}}"#
+    );
+    Bytes::from(text)
+}
+
+async fn bot(storm: u32, watch: Arc<Watch>) -> (Engine, std::net::SocketAddr, CancellationToken, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let engine = Engine::builder(journal, Arc::new(SystemClock), "bench", policy(storm))
+        .performer(Room::Chat(Face::Page), watch)
+        .build()
+        .await
+        .unwrap();
+    engine.start();
+    let intake = Intake {
+        inbox: engine.inbox(),
+        mapping: Mapping::default(),
+        authentication: Authentication::Credentials(vec![Credential::Bearer("t".into())]),
+        metrics: Metrics::default(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(listener, router(intake), stop.clone()));
+    (engine, address, stop, folder)
+}
+
+/// Sends `count` bodies over one connection; the services go round from `first`.
+async fn send(address: std::net::SocketAddr, first: usize, count: usize) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for place in 0..count {
+        let request = Request::post("/webhooks/alertmanager")
+            .header(header::HOST, "bench")
+            .header(header::AUTHORIZATION, "Bearer t")
+            .body(Full::new(body((first + place * CONNECTIONS) % KEYS)))
+            .unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert!(response.status().is_success(), "a webhook was refused: {}", response.status());
+        response.into_body().collect().await.unwrap();
+    }
+}
+
+async fn webhooks() {
+    let (engine, address, stop, _folder) = bot(10, Arc::new(Watch(Mutex::default()))).await;
+    let began = Instant::now();
+    let senders = (0..CONNECTIONS).map(|first| tokio::spawn(send(address, first, REQUESTS / CONNECTIONS)));
+    futures::future::join_all(senders).await.into_iter().for_each(Result::unwrap);
+    let seconds = began.elapsed().as_secs_f64();
+    let sent = u32::try_from(REQUESTS / CONNECTIONS * CONNECTIONS).unwrap();
+    line("webhook_durable_rate", f64::from(sent) / seconds, "per_second", ">=2000");
+    let kept = engine.inbox().newest(10_000).await.unwrap();
+    let kept = kept.iter().filter(|stored| !stored.incident.key.0.starts_with("storm/")).count();
+    line("webhook_incidents_kept", f64::from(u32::try_from(kept).unwrap()), "of_1000", "=1000");
+    stop.cancel();
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+async fn first_message() {
+    let watch = Arc::new(Watch(Mutex::default()));
+    let (engine, address, stop, _folder) = bot(100_000, watch.clone()).await;
+    let mut waits = Vec::new();
+    for service in 0..200 {
+        let began = Instant::now();
+        send(address, service, 1).await;
+        let key = format!("cluster/MTLSHandshakeFailureRateHigh/web/s{service}");
+        let shown = loop {
+            if let Some(at) = watch.0.lock().unwrap().get(&key).copied() {
+                break at;
+            }
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        };
+        waits.push(shown.duration_since(began).as_secs_f64() * 1000.0);
+    }
+    waits.sort_by(f64::total_cmp);
+    // Of 200 figures the 198th: the 99th percentile.
+    let p99 = waits.get(197).copied().unwrap();
+    line("webhook_to_first_message_p99", p99, "ms_without_the_platform", "<=500");
+    stop.cancel();
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+async fn triage() {
+    const SLOWEST: Duration = Duration::from_millis(400);
+    let loopback = "127.0.0.1:0".parse().unwrap();
+    let simulation = Simulation::start(Arc::new(SystemClock), Scenario::ExpiredCertificate, loopback).await.unwrap();
+    simulation.options.inject("create", "pods/exec", Fault::delay(SLOWEST));
+    let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
+    let target = TargetRef::parse(Namespace::parse("payments").unwrap(), "svc/ledger").unwrap();
+    let began = Instant::now();
+    gather(&reach, &target, Arc::new(SystemClock), Arc::new(|_: &str| {})).await.unwrap();
+    let ratio = began.elapsed().as_secs_f64() / SLOWEST.as_secs_f64();
+    line("triage_over_slowest_check", ratio, "times", "<=1.3");
+    simulation.stop().await;
+}
+
+fn certificates() {
+    let root_key = rcgen::KeyPair::generate().unwrap();
+    let mut root = rcgen::CertificateParams::default();
+    root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    root.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    let root_der = root.self_signed(&root_key).unwrap().der().to_vec();
+    let issuer = rcgen::Issuer::new(root, root_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut leaf = rcgen::CertificateParams::default();
+    leaf.subject_alt_names = vec![rcgen::SanType::URI("spiffe://td/ns/web/sa/frontend".try_into().unwrap())];
+    leaf.distinguished_name.push(rcgen::DnType::CommonName, "leaf");
+    let leaf_der = leaf.signed_by(&key, &issuer).unwrap().der().to_vec();
+    let roots = vec![root_der];
+    let now = Timestamp::now();
+    let (mut count, began) = (0_u32, Instant::now());
+    while began.elapsed() < Duration::from_secs(2) {
+        Svid::read(&leaf_der).unwrap();
+        verify_path(&leaf_der, &[], &roots, now).unwrap();
+        count += 1;
+    }
+    let ours = f64::from(count) / began.elapsed().as_secs_f64();
+    let output =
+        Command::new("openssl").args(["speed", "-seconds", "2", "ecdsap256"]).output().expect("openssl is needed");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let verify: f64 = text.split_whitespace().last().and_then(|word| word.parse().ok()).expect("openssl's figure");
+    line("certificate_paths", ours, "per_second", "-");
+    line("certificate_paths_of_openssl_verify", ours / verify * 100.0, "percent", ">=60");
+}
+
+#[tokio::main]
+async fn main() {
+    // Cargo hands benches its own arguments; there is nothing to choose here.
+    webhooks().await;
+    first_message().await;
+    triage().await;
+    certificates();
+}
