@@ -48,6 +48,8 @@ fn post_wanted(incident: &Incident, notice: &Notice, now: Timestamp) -> bool {
         }
         Notice::TargetWanted => incident.is_live() && incident.target.is_none(),
         Notice::ApprovalWanted { plan } => asks_about(incident.fix.as_ref(), plan),
+        // A newer run has spoken already: the older verdict would only confuse.
+        Notice::Verdict { run } => !matches!(&incident.triage, Triage::Done { run: newest, .. } if newest > run),
         Notice::Clearing { until } => incident.life == Life::Clearing { until: *until },
         _ => true,
     }

@@ -1,0 +1,70 @@
+//! Whole nights: the real engine, journal, cluster client and Slack face, against the simulated mesh over HTTP and a
+//! workspace that behaves like Slack. A test reads like the channel.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+#[path = "../fake_slack/mod.rs"]
+mod fake_slack;
+mod night;
+
+use mtls_medic::{
+    incident::{FixEnd, Life},
+    remediation::Proof,
+    simulate::world::Scenario,
+};
+
+use night::Night;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_certificate_is_found_fixed_by_two_people_and_closed() {
+    let night = Night::of(Scenario::ExpiredCertificate).await;
+
+    night.alertmanager_fires().await;
+    night.channel_shows("is mentioned").await;
+    night.channel_shows("expired certificate").await;
+
+    night.says("U0ONCALL", "ack").await;
+    night.is_told("U0ONCALL", "Nobody else is called").await;
+    night.says("U0ONCALL", "fix restart-pod").await;
+    night.channel_shows("Approval wanted").await;
+    night.says("U0ONCALL", "approve").await;
+    night.is_told("U0ONCALL", "somebody else has to approve it").await;
+    night.says("U0SEC", "approve").await;
+
+    night.channel_shows("worked").await;
+    night.alertmanager_resolves().await;
+    night.channel_shows("Closed").await;
+
+    let incident = night.incident().await;
+    assert!(matches!(incident.life, Life::Closed { .. }));
+    let end = &incident.past_fixes[0].end;
+    assert!(matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::Worked), "{end:?}");
+    assert_eq!(night.cards(), 1, "one root message, edited in place");
+    night.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_agent_frozen_the_restart_is_refused_with_the_reason_and_the_next_level_is_called() {
+    let night = Night::of(Scenario::ExpiredCertificateAgentFrozen).await;
+    night.alertmanager_fires().await;
+    night.channel_shows("SPIRE agent issue").await;
+    night.says("U0ONCALL", "fix restart-pod").await;
+    night.is_told("U0ONCALL", "a restarted pod would get no SVID").await;
+    night.says("U0ONCALL", "escalate").await;
+    night.channel_shows("L2").await;
+    assert!(night.incident().await.past_fixes.is_empty());
+    night.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_are_by_person_and_a_wrong_command_gets_the_nearest_right_one() {
+    let night = Night::of(Scenario::Healthy).await;
+    night.alertmanager_fires().await;
+    night.channel_shows("no fault found").await;
+    night.says("U0STRANGER", "ack").await;
+    night.is_told("U0STRANGER", "may command").await;
+    night.says("U0ONCALL", "esclate").await;
+    night.is_told("U0ONCALL", "escalate").await;
+    night.says("U0ONCALL", "fix restart-pod").await;
+    night.is_told("U0ONCALL", "none of the runbook's fixes fits").await;
+    night.ends().await;
+}
