@@ -1,0 +1,103 @@
+//! Past nights, judged again by this build.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use mtls_medic::{
+    report::{Format, render},
+    triage::{CallAtOnce, Consequence, Evidence, FixName, Gathered, Missing, Scenario, Verdict, diagnose},
+};
+
+fn read(name: &str) -> Evidence {
+    let path = format!("{}/tests/data/evidence/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn never(verdict: &Verdict, fix: FixName) -> bool {
+    verdict.never.iter().any(|never| never.fix == fix)
+}
+
+#[test]
+fn an_expired_leaf_beside_a_working_agent_is_an_expired_certificate_and_a_restart_fits() {
+    let verdict = diagnose(&read("expired-certificate"));
+    assert_eq!(verdict.scenario, Scenario::ExpiredCertificate);
+    assert_eq!(verdict.fixes, [FixName::RestartPod]);
+    assert!(never(&verdict, FixName::RestartSpireAgent) && never(&verdict, FixName::SyncTrustBundle));
+    assert_eq!(verdict.ruled_out.len(), Scenario::ALL.len() - 1, "every other scenario is spoken of");
+}
+
+#[test]
+fn an_expired_leaf_beside_a_broken_agent_is_the_agents_fault_and_a_restart_is_refused() {
+    for night in ["spire-agent", "expired-certificate-agent-frozen"] {
+        let verdict = diagnose(&read(night));
+        assert_eq!(verdict.scenario, Scenario::SpireAgent, "{night}");
+        assert_eq!(verdict.consequences, [Consequence::ExpiredCertificate], "{night}");
+        assert!(never(&verdict, FixName::RestartPod), "{night}");
+    }
+}
+
+#[test]
+fn a_server_that_is_down_is_the_root_and_l2_is_called_at_once() {
+    let verdict = diagnose(&read("spire-server"));
+    assert_eq!(verdict.scenario, Scenario::SpireServer);
+    assert_eq!(verdict.call_at_once, Some(CallAtOnce::L2));
+    assert!(verdict.fixes.is_empty());
+    assert!(verdict.consequences.contains(&Consequence::ExpiredCertificate));
+}
+
+#[test]
+fn a_healthy_service_has_no_fault_and_says_what_was_not_checked() {
+    let verdict = diagnose(&read("healthy"));
+    assert_eq!(verdict.scenario, Scenario::NoFaultFound);
+    assert!(!verdict.not_checked.is_empty());
+    let text = render(&verdict, Format::Text);
+    assert!(text.contains("no fault found") && text.contains("Not checked"), "{text}");
+}
+
+#[test]
+fn healthcheck_green_while_the_agent_is_useless_does_not_rule_the_agent_out() {
+    let mut evidence = read("expired-certificate");
+    for agent in &mut evidence.agents {
+        if let Gathered::Seen { value, .. } = &mut agent.log {
+            value.lines.clear();
+        }
+    }
+    let verdict = diagnose(&evidence);
+    assert!(never(&verdict, FixName::RestartPod), "a green healthcheck alone proves nothing");
+    assert!(verdict.fixes.is_empty());
+}
+
+#[test]
+fn when_nothing_could_be_read_it_says_so_and_names_each_missing_right() {
+    fn hide<T>(gathered: &mut Gathered<T>) {
+        let reason = Missing::Forbidden { grant: "create pods/exec in web".to_owned() };
+        *gathered = Gathered::Missing { reason, source: gathered.source().to_owned(), at: gathered.at() };
+    }
+    let mut evidence = read("expired-certificate");
+    for pod in &mut evidence.pods {
+        hide(&mut pod.svid_file);
+        hide(&mut pod.bundle_file);
+        hide(&mut pod.served);
+        hide(&mut pod.stats);
+        hide(&mut pod.proxy_log);
+    }
+    for agent in &mut evidence.agents {
+        hide(&mut agent.healthcheck);
+        hide(&mut agent.log);
+    }
+    let verdict = diagnose(&evidence);
+    assert_eq!(verdict.scenario, Scenario::Inconclusive);
+    assert!(verdict.reasons.iter().any(|reason| reason.contains("create pods/exec")), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn the_order_of_certificates_in_the_bundle_never_changes_a_verdict() {
+    let evidence = read("expired-certificate");
+    let mut turned = evidence.clone();
+    for pod in &mut turned.pods {
+        if let Gathered::Seen { value, .. } = &mut pod.bundle_file {
+            value.certificates.extend(evidence.istio_root.value().unwrap().certificates.clone());
+            value.certificates.reverse();
+        }
+    }
+    assert_eq!(diagnose(&turned).scenario, diagnose(&evidence).scenario);
+    assert_eq!(diagnose(&turned).on, diagnose(&evidence).on);
+}

@@ -1,0 +1,115 @@
+//! Every answer of the Alertmanager webhook: 2xx only after commit, 4xx when it never can be.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::sync::Arc;
+
+use axum::{Router, body::Body, http::Request};
+use jiff::SignedDuration;
+use mtls_medic::{
+    alertmanager::{Authentication, Credential, Intake, Mapping, router},
+    approval::Rule,
+    clock::SystemClock,
+    engine::{Engine, Inbox},
+    escalation,
+    http::Metrics,
+    incident::Policy,
+    journal::Journal,
+};
+use tower::ServiceExt;
+
+async fn bot() -> (Router, Inbox, Metrics, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let hour = SignedDuration::from_hours(1);
+    let policy = Policy {
+        escalation: escalation::Policy { levels: Vec::new(), repeat_every: hour, reminder_percent: 33 },
+        approval: Rule { needed: 1, expires_after: hour },
+        channels: Vec::new(),
+        hold: hour,
+        flap: hour,
+        stale_after: hour,
+        storm_per_minute: 10,
+        verification_window: hour,
+        replacement_within: hour,
+        writes_enabled: false,
+    };
+    let engine = Engine::builder(journal, Arc::new(SystemClock), "c", policy).build().await.unwrap();
+    let metrics = Metrics::default();
+    let credentials =
+        vec![Credential::Bearer("right".into()), Credential::Basic { user: "am".into(), password: "pw".into() }];
+    let intake = Intake {
+        inbox: engine.inbox(),
+        mapping: Mapping::default(),
+        authentication: Authentication::Credentials(credentials),
+        metrics: metrics.clone(),
+    };
+    (router(intake), engine.inbox(), metrics, folder)
+}
+
+async fn answers(bot: &Router, authorization: &str, body: impl Into<Body>) -> u16 {
+    let request =
+        Request::post("/webhooks/alertmanager").header("authorization", authorization).body(body.into()).unwrap();
+    bot.clone().oneshot(request).await.unwrap().status().as_u16()
+}
+
+fn example(file: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/data/alertmanager/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[tokio::test]
+async fn only_who_is_known_may_send_and_every_refusal_is_counted() {
+    let (bot, _, metrics, _folder) = bot().await;
+    let body = || example("firing-one-service.json");
+    for wrong in ["", "Bearer wrong", "Bearer ", "right", "Basic cmlnaHQ="] {
+        assert_eq!(answers(&bot, wrong, body()).await, 401, "{wrong:?}");
+    }
+    assert_eq!(answers(&bot, "Bearer right", body()).await, 200);
+    assert_eq!(answers(&bot, "Basic YW06cHc=", body()).await, 200);
+    assert!(metrics.render().contains("webhook_requests_total{status=\"401\"} 5"), "{}", metrics.render());
+}
+
+#[tokio::test]
+async fn what_can_never_be_accepted_is_refused_with_the_reason() {
+    let (bot, _, _, _folder) = bot().await;
+    assert_eq!(answers(&bot, "Bearer right", "not json").await, 400);
+    assert_eq!(answers(&bot, "Bearer right", r#"{"version":"3","alerts":[]}"#).await, 400);
+    assert_eq!(answers(&bot, "Bearer right", vec![b' '; 2 * 1024 * 1024 + 1]).await, 413);
+    assert_eq!(answers(&bot, "Bearer right", r#"{"version":"4","alerts":[]}"#).await, 200, "an empty group is fine");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let (bot, _, _, _folder) = bot().await;
+    // From here on the clock runs by itself when nothing else can.
+    tokio::time::pause();
+    let never = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    assert_eq!(answers(&bot, "Bearer right", never).await, 408);
+}
+
+#[tokio::test]
+async fn one_group_sent_by_two_alertmanagers_two_hundred_times_is_one_incident() {
+    let (bot, inbox, _, _folder) = bot().await;
+    let sent = (0..200).map(|_| answers(&bot, "Bearer right", example("firing-one-service.json")));
+    let codes = futures::future::join_all(sent).await;
+    assert!(codes.iter().all(|code| *code == 200), "{codes:?}");
+    assert_eq!(inbox.newest(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_resolved_group_that_was_cut_ends_also_what_it_does_not_list() {
+    let (bot, inbox, _, _folder) = bot().await;
+    answers(&bot, "Bearer right", example("firing-mesh-wide-truncated.json")).await;
+    assert_eq!(inbox.live(10).await.unwrap().len(), 2);
+    answers(&bot, "Bearer right", example("resolved-mesh-wide-truncated.json")).await;
+    let firing = inbox.live(10).await.unwrap().iter().filter(|stored| stored.incident.is_firing()).count();
+    assert_eq!(firing, 0);
+}
+
+#[tokio::test]
+async fn alerts_of_other_names_are_counted_and_answered_200() {
+    let (bot, inbox, metrics, _folder) = bot().await;
+    let body = r#"{"version":"4","alerts":[{"status":"firing","startsAt":"2026-11-24T03:00:00Z","labels":{"alertname":"Other"}}]}"#;
+    assert_eq!(answers(&bot, "Bearer right", body).await, 200);
+    assert!(inbox.newest(10).await.unwrap().is_empty());
+    assert!(metrics.render().contains("webhook_unknown_alerts_total 1"));
+}
