@@ -3,12 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Round, fix::FixEnd};
+use super::{Notice, Round};
 use crate::{
     escalation::{LevelNumber, PagerName, Rung},
     people::{Mention, PersonId},
     remediation::PlanId,
-    triage::FixName,
 };
 
 /// Which face of the bot.
@@ -90,125 +89,6 @@ pub enum CallReason {
     Evidence {
         /// What.
         because: String,
-    },
-}
-
-/// What a post in the thread says, as facts; each face words and draws it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "notice", rename_all = "snake_case")]
-pub enum Notice {
-    /// The window of a level is nearly over.
-    Reminder {
-        /// Which level; `None` when all were called.
-        level: Option<LevelNumber>,
-        /// The end of the window.
-        until: Timestamp,
-    },
-    /// A level cannot be called; the next one is.
-    Unreachable {
-        /// Which.
-        level: LevelNumber,
-        /// Why.
-        why: String,
-    },
-    /// The bot was down when a window ended.
-    MissedWindow {
-        /// By how much, in seconds.
-        seconds: i64,
-    },
-    /// Somebody took it.
-    Acknowledged {
-        /// Who.
-        by: PersonId,
-        /// When the level is called again without a sign of work.
-        until: Timestamp,
-    },
-    /// It was handed to a person, who is mentioned.
-    HandedTo {
-        /// To whom.
-        to: PersonId,
-        /// By whom.
-        by: PersonId,
-    },
-    /// The channel is asked which service the alert is about.
-    TargetWanted,
-    /// The verdict of a triage, whole.
-    Verdict {
-        /// Which run.
-        run: u32,
-    },
-    /// A triage could not run.
-    TriageFailed {
-        /// Why.
-        reason: String,
-    },
-    /// A plan waits for approval; those who may approve are mentioned.
-    ApprovalWanted {
-        /// Which plan.
-        plan: PlanId,
-    },
-    /// The cluster moved after the approval; a new plan is being drawn.
-    PlanMoved {
-        /// What moved.
-        what: String,
-    },
-    /// A plan was approved and runs.
-    FixStarted {
-        /// Which.
-        fix: FixName,
-        /// By whom it was approved.
-        by: Vec<PersonId>,
-    },
-    /// A pod was replaced and the new one holds a valid SVID.
-    Replaced {
-        /// The pod that is gone.
-        old: String,
-        /// The one that took its place.
-        new: String,
-        /// When its SVID ends.
-        not_after: Timestamp,
-    },
-    /// A fix ended.
-    FixEnded {
-        /// Which.
-        fix: FixName,
-        /// How.
-        end: FixEnd,
-    },
-    /// Somebody wrote a note.
-    Note {
-        /// Who.
-        by: PersonId,
-        /// What.
-        text: String,
-    },
-    /// All alerts are resolved; it closes at this time unless they fire again.
-    Clearing {
-        /// When.
-        until: Timestamp,
-    },
-    /// The alerts fire again before it closed.
-    FiringAgain,
-    /// It closed.
-    Closed,
-    /// It fired again soon after closing and is open again.
-    Reopened,
-    /// The alert is no longer repeated by its source and never ended.
-    Stale {
-        /// When it was last seen.
-        last_seen: Timestamp,
-    },
-    /// Something that the bot should have done could not be done.
-    CouldNot {
-        /// What.
-        what: String,
-        /// Why.
-        reason: String,
-    },
-    /// More incidents open than people can carry: this one stands for all.
-    Storm {
-        /// How many so far.
-        count: u32,
     },
 }
 

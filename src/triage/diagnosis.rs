@@ -7,7 +7,7 @@ use super::{
     Scenario, Side, VERDICT_SCHEMA, Verdict,
     certificate::{Life, OVERDUE_SHARE},
     envoy::TlsReason,
-    examine::{Examined, Holding, Issuer, examine},
+    examine::{Examined, Holding, examine},
     ruled_out,
     spire::{AgentState, agent_check, agent_state, server_check, server_health, servers_unseen},
 };
@@ -35,7 +35,7 @@ pub(super) struct Conclusion {
 }
 
 impl Conclusion {
-    fn of(scenario: Scenario, reasons: Vec<String>) -> Self {
+    pub(super) fn of(scenario: Scenario, reasons: Vec<String>) -> Self {
         Self {
             scenario,
             confidence: Confidence::High,
@@ -50,7 +50,7 @@ impl Conclusion {
         }
     }
 
-    fn never(mut self, fixes: &[FixName], reason: &str) -> Self {
+    pub(super) fn never(mut self, fixes: &[FixName], reason: &str) -> Self {
         self.never.extend(fixes.iter().map(|fix| Never { fix: *fix, reason: reason.to_owned() }));
         self
     }
@@ -120,7 +120,7 @@ impl Scene<'_> {
         self.pods.iter().filter(|(_, examined)| is_stale(&examined.holding)).collect()
     }
 
-    fn agent_of(&self, node: Option<&NodeName>) -> Option<&(&AgentEvidence, AgentState)> {
+    pub(super) fn agent_of(&self, node: Option<&NodeName>) -> Option<&(&AgentEvidence, AgentState)> {
         self.agents.iter().find(|(agent, _)| Some(&agent.node) == node)
     }
 
@@ -135,7 +135,7 @@ impl Scene<'_> {
             .unwrap_or_else(|| self.nothing_found())
     }
 
-    fn consequences(&self, with_agents: bool) -> Vec<Consequence> {
+    pub(super) fn consequences(&self, with_agents: bool) -> Vec<Consequence> {
         let agents = with_agents.then_some(Consequence::SpireAgent);
         let expired = self.pods.iter().any(|(_, examined)| {
             matches!(examined.holding, Holding::Svid { life: Life::Over { .. }, .. } | Holding::NoSecret)
@@ -190,7 +190,7 @@ impl Scene<'_> {
         ))
     }
 
-    fn agent_reasons(&self) -> Vec<String> {
+    pub(super) fn agent_reasons(&self) -> Vec<String> {
         let reason = |(agent, state): &(&AgentEvidence, AgentState)| match state {
             AgentState::Broken(why) => Some(format!("the SPIRE agent of {} is broken: {why}", agent.node)),
             AgentState::CannotReachServer(why) => {
@@ -218,69 +218,6 @@ impl Scene<'_> {
         conclusion.confidence = if future.len() > 1 { Confidence::High } else { Confidence::Medium };
         conclusion.call_at_once = Some(CallAtOnce::L3);
         Some(conclusion.never(&[FixName::RestartPod], "a new SVID would begin in the future as well"))
-    }
-
-    /// Rules 1 and 2: the leaf is over or overdue; the agent of its node tells which.
-    fn stale_svids(&self, now: Timestamp) -> Option<Conclusion> {
-        let stale = self.stale();
-        let (first, _) = stale.first()?;
-        if stale.iter().any(|(_, found)| found.issuer == Issuer::Istiod) {
-            return Some(self.istiod_issued(&stale));
-        }
-        let broken: Vec<_> = stale
-            .iter()
-            .filter_map(|(pod, _)| self.agent_of(pod.node.as_ref()))
-            .filter(|(_, state)| matches!(state, AgentState::Broken(_)))
-            .collect();
-        let svids: Vec<String> = stale.iter().map(|(pod, found)| stale_sentence(pod, found, now)).collect();
-        if !broken.is_empty() {
-            let mut reasons = self.agent_reasons();
-            reasons.extend(svids);
-            let mut conclusion = Conclusion::of(Scenario::SpireAgent, reasons);
-            conclusion.pods = stale.iter().map(|(pod, _)| pod.pod.clone()).collect();
-            conclusion.nodes = broken.iter().map(|(agent, _)| agent.node.clone()).collect();
-            conclusion.nodes.dedup();
-            conclusion.consequences = self.consequences(false);
-            conclusion.fixes = vec![FixName::RestartSpireAgent];
-            let nodes: Vec<&str> = conclusion.nodes.iter().map(NodeName::as_str).collect();
-            let reason =
-                format!("the SPIRE agent of {} does not work: a restarted pod would get no SVID", nodes.join(", "));
-            return Some(
-                conclusion
-                    .never(&[FixName::RestartPod], &reason)
-                    .never(&[FixName::SyncTrustBundle], "no bundle is at fault"),
-            );
-        }
-        let agent = self.agent_of(first.node.as_ref()).map(|(_, state)| state);
-        Some(expired(&stale, svids, agent, self.reachable_side()))
-    }
-
-    fn istiod_issued(&self, stale: &[&(&super::PodEvidence, Examined)]) -> Conclusion {
-        let reasons = vec![
-            "the certificate is over, and istiod issued it, not SPIRE".to_owned(),
-            "istiod and port 15012 were not checked by this version".to_owned(),
-        ];
-        let mut conclusion = Conclusion::of(Scenario::Inconclusive, reasons);
-        conclusion.pods = stale.iter().map(|(pod, _)| pod.pod.clone()).collect();
-        conclusion.consequences = self.consequences(false);
-        conclusion.never(
-            &[FixName::RestartSpireAgent, FixName::SyncTrustBundle, FixName::RestartPod],
-            "istiod issued this certificate: nothing in SPIRE can cure it, and istiod was not checked",
-        )
-    }
-
-    fn reachable_side(&self) -> Side {
-        let reasons = || self.pods.iter().flat_map(|(_, found)| &found.reasons);
-        let client = reasons().any(|reason| matches!(reason, TlsReason::OwnExpired | TlsReason::CutAfterHandshake));
-        let server = self.pods.iter().any(|(pod, _)| {
-            pod.stats.value().and_then(|stats| stats.server.connection_error).is_some_and(|errors| errors > 0)
-        });
-        match (client, server) {
-            (true, true) => Side::Both,
-            (true, false) => Side::Client,
-            (false, true) => Side::Server,
-            (false, false) => Side::Unknown,
-        }
     }
 
     /// Rule 7, and a leaf of another trust domain.
@@ -405,61 +342,6 @@ impl Scene<'_> {
         let mut conclusion = Conclusion::of(Scenario::Inconclusive, reasons);
         conclusion.confidence = Confidence::Low;
         conclusion
-    }
-}
-
-fn expired(
-    stale: &[&(&super::PodEvidence, Examined)],
-    svids: Vec<String>,
-    agent: Option<&AgentState>,
-    side: Side,
-) -> Conclusion {
-    let mut conclusion = Conclusion::of(Scenario::ExpiredCertificate, svids);
-    conclusion.pods = stale.iter().map(|(pod, _)| pod.pod.clone()).collect();
-    conclusion.side = side;
-    match agent {
-        Some(AgentState::Works(why)) => {
-            conclusion
-                .reasons
-                .push(format!("the SPIRE agent of its node works ({why}): the workload did not pick up its new SVID"));
-            conclusion.fixes = vec![FixName::RestartPod];
-        }
-        Some(AgentState::Unknown(why)) => {
-            conclusion.confidence = Confidence::Low;
-            conclusion.reasons.push(format!("whether the SPIRE agent of its node works could not be seen: {why}"));
-            conclusion.never.push(Never {
-                fix: FixName::RestartPod,
-                reason: "it is not known whether the node's SPIRE agent works: a restarted pod might get no SVID"
-                    .to_owned(),
-            });
-        }
-        _ => {
-            conclusion.confidence = Confidence::Low;
-            conclusion.reasons.push("the SPIRE agent of its node was not seen".to_owned());
-            conclusion.never.push(Never {
-                fix: FixName::RestartPod,
-                reason: "the node's SPIRE agent was not seen: a restarted pod might get no SVID".to_owned(),
-            });
-        }
-    }
-    conclusion
-        .never(
-            &[FixName::RestartSpireAgent],
-            "the agent is not at fault: a restart would disturb every pod of its node",
-        )
-        .never(&[FixName::SyncTrustBundle, FixName::EnforceStrictMtls], "neither bundles nor modes are at fault")
-}
-
-fn stale_sentence(pod: &super::PodEvidence, found: &Examined, now: Timestamp) -> String {
-    match &found.holding {
-        Holding::Svid { life: Life::Over { since }, source, .. } => {
-            let minutes = now.duration_since(*since).as_mins();
-            format!("the SVID of {} ended {minutes} min ago ({source})", pod.pod)
-        }
-        Holding::Svid { life: Life::Left { until, .. }, source, .. } => {
-            format!("the SVID of {} should have been renewed by now; it ends at {until:.0} ({source})", pod.pod)
-        }
-        _ => format!("the proxy of {} has never got an SVID", pod.pod),
     }
 }
 

@@ -8,6 +8,7 @@ mod examine;
 mod fix;
 mod ruled_out;
 pub mod spire;
+mod stale;
 mod verdict;
 
 pub use diagnosis::diagnose;
