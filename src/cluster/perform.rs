@@ -60,10 +60,15 @@ impl ClusterAdapter {
             }
             Err(error) => return Err(again(&error)),
         };
-        let facts = restart_pod::RestartFacts { target, verdict, pods: &pods, now: self.clock.now() };
+        let protected = self.reach.protected();
+        let now = self.clock.now();
+        let facts = restart_pod::RestartFacts { target, verdict, pods: &pods, protected: &protected, now };
         Ok(match restart_pod::plan(&facts) {
             Ok(plan) => Outcome::PlanDrawn { fix, plan: Box::new(plan) },
-            Err(reasons) => Outcome::PlanRefused { fix, reasons },
+            Err(refusals) => {
+                let reasons = refusals.iter().map(ToString::to_string).collect();
+                Outcome::PlanRefused { fix, reasons }
+            }
         })
     }
 

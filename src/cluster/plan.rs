@@ -5,7 +5,7 @@ use kube::{Api, api::ListParams};
 
 use super::{ClusterError, FoundPod, Reach, resolve, resolve::workload_of};
 use crate::{
-    mesh::TargetRef,
+    mesh::{Namespace, TargetRef},
     remediation::{Budget, restart_pod::PodFacts},
 };
 
@@ -23,10 +23,16 @@ impl Reach {
                 controller: pod.controller.clone(),
                 workload: workload_of(self, pod).await?,
                 ready: pod.ready,
+                created_at: jiff::Timestamp::from_second(pod.started).unwrap_or(jiff::Timestamp::MAX),
                 budgets: budgets.iter().filter_map(|budget| covers(budget, pod)).collect(),
             });
         }
         Ok(facts)
+    }
+
+    /// The namespaces of the platform that only the configuration knows.
+    pub(super) fn protected(&self) -> Vec<Namespace> {
+        self.settings.spire_namespace.parse().into_iter().collect()
     }
 
     async fn budgets(&self, namespace: &str) -> Result<Vec<PodDisruptionBudget>, ClusterError> {

@@ -1,10 +1,16 @@
 //! The catalogue of fixes: plans, guards and verification. Pure.
 
+mod growth;
+mod guard;
 mod plan;
 pub mod restart_pod;
 mod verification;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
+pub use guard::{GuardRefusal, SYSTEM_NAMESPACES};
 pub use plan::{Budget, Operation, Plan, PlanId, PlannedPod};
 pub use verification::{Counters, Proof, Sample, Verification};
 pub use verify::verify;

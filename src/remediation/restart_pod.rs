@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Budget, Operation, Plan, PlannedPod};
+use super::{Budget, GuardRefusal, Operation, Plan, PlannedPod, guard::is_system};
 use crate::{
-    mesh::{NodeName, PodRef, PodUid, TargetRef},
+    mesh::{Namespace, NodeName, PodRef, PodUid, TargetRef},
     triage::{FixName, Verdict},
 };
 
@@ -26,6 +26,8 @@ pub struct PodFacts {
     pub workload: Option<(String, String)>,
     /// Whether it is Ready.
     pub ready: bool,
+    /// When this life of it was created, on the API server's clock.
+    pub created_at: Timestamp,
     /// The disruption budgets that cover it.
     pub budgets: Vec<Budget>,
 }
@@ -39,61 +41,108 @@ pub struct RestartFacts<'a> {
     pub verdict: &'a Verdict,
     /// The pods of the target.
     pub pods: &'a [PodFacts],
+    /// Namespaces of the platform that this mesh has beside the usual ones, as SPIRE's.
+    pub protected: &'a [Namespace],
     /// When that was read.
     pub now: Timestamp,
 }
 
-/// Draws the plan, or says why not.
-pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<String>> {
-    let mut refusals = refused_by_verdict(facts.verdict);
-    let stale: Vec<&PodFacts> =
-        facts.pods.iter().filter(|facts_of_pod| facts.verdict.on.pods.contains(&facts_of_pod.pod)).collect();
+/// Draws the plan, or says everything that stands against it.
+pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<GuardRefusal>> {
+    let mut refusals: Vec<GuardRefusal> = refused_by_verdict(facts.verdict).into_iter().collect();
+    let named = facts.pods.iter().filter(|pod| facts.verdict.on.pods.contains(&pod.pod));
+    // A StatefulSet gives the next pod the same name: it may be healthy long since.
+    let (stale, replaced): (Vec<&PodFacts>, Vec<&PodFacts>) = named.partition(|pod| pod.created_at <= facts.verdict.at);
     if stale.is_empty() {
-        refusals.push("the pods that the verdict names are gone: run the triage again".to_owned());
+        let gone = replaced.iter().map(|pod| GuardRefusal::AlreadyReplaced { pod: pod.pod.clone() });
+        refusals.extend(gone);
+        if replaced.is_empty() {
+            refusals.push(GuardRefusal::Gone);
+        }
     }
     if stale.len() > PODS_MOST {
-        refusals.push(format!(
-            "{} pods are more than one plan restarts ({PODS_MOST}): look at the rollout first",
-            stale.len()
-        ));
+        refusals.push(GuardRefusal::TooMany { count: stale.len(), most: PODS_MOST });
     }
-    for pod in &stale {
-        refusals.extend(refused_pod(pod));
-    }
-    if !refusals.is_empty() {
-        return Err(refusals);
-    }
-    Ok(drawn(facts, &stale))
+    refusals.extend(stale.iter().flat_map(|pod| refused_pod(pod, facts.protected)));
+    if refusals.is_empty() { Ok(drawn(facts, &stale, &replaced)) } else { Err(refusals) }
 }
 
-fn refused_by_verdict(verdict: &Verdict) -> Vec<String> {
+fn refused_by_verdict(verdict: &Verdict) -> Option<GuardRefusal> {
     let never = verdict.never.iter().find(|never| never.fix == FixName::RestartPod);
     match never {
-        Some(never) => vec![never.reason.clone()],
-        None if !verdict.fixes.contains(&FixName::RestartPod) => {
-            vec![format!("the verdict is \"{}\", and a restart does not cure that", verdict.scenario)]
-        }
-        None => Vec::new(),
+        Some(never) => Some(GuardRefusal::SpokenAgainst(never.reason.clone())),
+        None if !verdict.fixes.contains(&FixName::RestartPod) => Some(GuardRefusal::DoesNotFit(verdict.scenario)),
+        None => None,
     }
 }
 
-fn refused_pod(pod: &PodFacts) -> Option<String> {
-    if pod.controller.is_none() {
-        return Some(format!("{} has no controller: once evicted it would never come back", pod.pod));
+fn refused_pod(pod: &PodFacts, protected: &[Namespace]) -> Vec<GuardRefusal> {
+    let mut refusals = Vec::new();
+    let which = || pod.pod.clone();
+    if is_system(&pod.pod.namespace, protected) {
+        refusals.push(GuardRefusal::SystemNamespace { pod: which() });
     }
-    pod.budgets.iter().find(|budget| budget.allowed < 1).map(|budget| {
-        format!(
-            "the disruption budget {} allows no eviction of {} now: another pod has to become Ready first",
-            budget.name, pod.pod
-        )
-    })
+    match &pod.controller {
+        None => refusals.push(GuardRefusal::Bare { pod: which() }),
+        Some((kind, _)) => {
+            if let Some(why) = not_replaced_by(kind) {
+                refusals.push(GuardRefusal::NotReplaced { pod: which(), kind: kind.clone(), why });
+            }
+        }
+    }
+    if pod.budgets.len() > 1 {
+        refusals.push(GuardRefusal::SeveralBudgets { pod: which(), count: pod.budgets.len() });
+    }
+    // Of a pod that is not Ready the API server may allow the eviction all the same (`unhealthyPodEvictionPolicy`).
+    if let Some(spent) = pod.budgets.iter().find(|budget| budget.allowed < 1 && pod.ready) {
+        refusals.push(GuardRefusal::BudgetSpent { pod: which(), budget: spent.name.clone() });
+    }
+    refusals
+}
+
+/// What a controller does instead of bringing up a fresh pod.
+fn not_replaced_by(kind: &str) -> Option<&'static str> {
+    match kind {
+        "Node" => Some("it is a static pod, of which the API server holds only a picture: restart it on its node"),
+        "Job" => Some("an eviction counts as a failure of the job and may end it: let it end, or start it again"),
+        _ => None,
+    }
+}
+
+/// The controllers of Kubernetes itself that replace a pod under an eviction.
+const REPLACING: [&str; 4] = ["ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController"];
+
+fn warnings(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if facts.pods.iter().filter(|pod| pod.ready).count() <= 1 {
+        warnings.push("only one pod of the target is Ready: while it restarts, nobody answers".to_owned());
+    }
+    if stale.iter().all(|pod| pod.budgets.is_empty()) {
+        warnings.push(
+            "no disruption budget protects the target: pods are restarted one after the other all the same".to_owned(),
+        );
+    }
+    for pod in stale {
+        if let Some(spent) = pod.budgets.iter().find(|budget| budget.allowed < 1) {
+            warnings.push(format!(
+                "the disruption budget {} allows no eviction now; {} is not Ready, so the API server decides",
+                spent.name, pod.pod
+            ));
+        }
+        if let Some((kind, name)) = pod.controller.as_ref().filter(|(kind, _)| !REPLACING.contains(&kind.as_str())) {
+            warnings.push(format!("whether {kind}/{name} brings {} back is not known to the bot", pod.pod));
+        }
+    }
+    warnings
+        .extend(replaced.iter().map(|pod| format!("{} was replaced after the diagnosis and is left alone", pod.pod)));
+    warnings
 }
 
 fn named(pair: Option<&(String, String)>) -> String {
     pair.map(|(kind, name)| format!("{kind}/{name}")).unwrap_or_default()
 }
 
-fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts]) -> Plan {
+fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts]) -> Plan {
     let operations = stale
         .iter()
         .map(|pod| {
@@ -111,15 +160,6 @@ fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts]) -> Plan {
     let mut budgets: Vec<Budget> = stale.iter().flat_map(|pod| pod.budgets.clone()).collect();
     budgets.sort_by(|a, b| a.name.cmp(&b.name));
     budgets.dedup_by(|a, b| a.name == b.name);
-    let mut warnings = Vec::new();
-    if ready <= 1 {
-        warnings.push("only one pod of the target is Ready: while it restarts, nobody answers".to_owned());
-    }
-    if budgets.is_empty() {
-        warnings.push(
-            "no disruption budget protects the target: pods are restarted one after the other all the same".to_owned(),
-        );
-    }
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Plan {
         fix: FixName::RestartPod,
@@ -128,7 +168,7 @@ fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts]) -> Plan {
         operations,
         ready: (count(ready), count(facts.pods.len())),
         budgets,
-        warnings,
+        warnings: warnings(facts, stale, replaced),
         undo: "nothing to undo: the controller brings up a new pod of the same template".to_owned(),
         kubectl: stale
             .iter()

@@ -1,0 +1,166 @@
+//! How the counters of one proxy moved between two samples. A counter that is absent is not zero, and one that fell
+//! belongs to another life of the proxy.
+
+use super::{Counters, Sample};
+
+/// How one counter moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Growth {
+    /// It was absent both times.
+    Unseen,
+    /// It grew by so much; 0 is standing still.
+    By(u64),
+    /// It was there only once, so how much of it belongs to the window is not known.
+    HalfSeen,
+    /// It fell: the proxy began to count again in between.
+    Fell,
+}
+
+impl Growth {
+    fn of(first: Option<u64>, last: Option<u64>) -> Self {
+        match (first, last) {
+            (None, None) => Self::Unseen,
+            // Whenever it appeared, it counted nothing in all of this life.
+            (None, Some(0)) => Self::By(0),
+            (None, Some(_)) | (Some(_), None) => Self::HalfSeen,
+            (Some(first), Some(last)) => last.checked_sub(first).map_or(Self::Fell, Self::By),
+        }
+    }
+
+    /// By how much it is known to have grown.
+    pub(super) fn known(self) -> u64 {
+        if let Self::By(figure) = self { figure } else { 0 }
+    }
+
+    fn is_flat(self) -> bool {
+        self == Self::By(0)
+    }
+
+    fn sentence(self) -> String {
+        match self {
+            Self::Unseen => "not visible".to_owned(),
+            Self::By(figure) => format!("+{figure}"),
+            Self::HalfSeen => "visible only once".to_owned(),
+            Self::Fell => "fell".to_owned(),
+        }
+    }
+}
+
+/// What one proxy did between two samples.
+#[derive(Debug, Clone)]
+pub(super) struct Seen<'a> {
+    /// The later sample.
+    pub(super) end: &'a Sample,
+    seconds: i64,
+    uptime: Uptime,
+    server_handshakes: Growth,
+    server_failures: Growth,
+    client_handshakes: Growth,
+    client_failures: Growth,
+    requests_answered: Growth,
+    requests_failed: Growth,
+}
+
+/// What the uptime says of the proxy's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Uptime {
+    Rose,
+    Fell,
+    NotVisible,
+}
+
+/// Whether two samples are of one life of one pod.
+pub(super) fn is_same(one: &Sample, other: &Sample) -> bool {
+    one.uid == other.uid && one.pod == other.pod
+}
+
+impl<'a> Seen<'a> {
+    /// The growth from the sample of the same pod and life in `start`; `None` when there is none.
+    pub(super) fn of(start: &[Sample], end: &'a Sample) -> Option<Self> {
+        let first = start.iter().find(|first| is_same(first, end))?;
+        let grown = |pick: fn(&Counters) -> Option<u64>| Growth::of(pick(&first.counters), pick(&end.counters));
+        let uptime = match (first.uptime_seconds, end.uptime_seconds) {
+            (Some(before), Some(after)) if after < before => Uptime::Fell,
+            (Some(_), Some(_)) => Uptime::Rose,
+            _ => Uptime::NotVisible,
+        };
+        Some(Self {
+            end,
+            seconds: end.at.duration_since(first.at).as_secs(),
+            uptime,
+            server_handshakes: grown(|c| c.server_handshakes),
+            server_failures: grown(|c| c.server_failures),
+            client_handshakes: grown(|c| c.client_handshakes),
+            client_failures: grown(|c| c.client_failures),
+            requests_answered: grown(|c| c.requests_answered),
+            requests_failed: grown(|c| c.requests_failed),
+        })
+    }
+
+    /// How much is known to have failed. A fault that was seen stands, whatever else could not be seen; but of two
+    /// lives of a proxy nothing is known.
+    pub(super) fn failures(&self) -> u64 {
+        if self.uptime == Uptime::Fell {
+            return 0;
+        }
+        let counted = [self.server_failures, self.client_failures, self.requests_failed];
+        let counted = counted.into_iter().map(Growth::known).fold(0_u64, u64::saturating_add);
+        counted.saturating_add(self.end.counters.new_log_errors.unwrap_or(0))
+    }
+
+    pub(super) fn failures_per_second(&self) -> f64 {
+        // Both fit into 32 bits in any window that people wait for; more is as good as the largest.
+        let failures = f64::from(u32::try_from(self.failures()).unwrap_or(u32::MAX));
+        failures / f64::from(i32::try_from(self.seconds.max(1)).unwrap_or(i32::MAX))
+    }
+
+    /// Why success cannot be read from these two samples, if so.
+    pub(super) fn doubt(&self) -> Option<&'static str> {
+        let failures = [self.server_failures, self.client_failures, self.requests_failed];
+        let successes = [self.server_handshakes, self.client_handshakes, self.requests_answered];
+        if self.uptime == Uptime::Fell || failures.iter().chain(&successes).any(|growth| *growth == Growth::Fell) {
+            Some("its proxy restarted within the window, so its counters are of two lives")
+        } else if self.uptime == Uptime::NotVisible {
+            Some("its proxy's uptime is not visible, so it may have restarted within the window")
+        } else if failures.contains(&Growth::HalfSeen) {
+            Some("a counter of failures was visible only once")
+        } else if !self.is_proof() {
+            Some("nothing grew that proves an answered call behind TLS")
+        } else {
+            None
+        }
+    }
+
+    /// Server side first: the server counts a handshake only when it has accepted the client. A client under TLS 1.3
+    /// counts it before the server has looked, so it needs its failures flat *and* answers. Where Istio hides `ssl.*`,
+    /// the hosts' own counters have to do.
+    fn is_proof(&self) -> bool {
+        let as_server = self.server_handshakes.known() > 0 && self.server_failures.is_flat();
+        let answered = self.requests_answered.known() > 0;
+        let hidden = self.client_handshakes == Growth::Unseen && self.client_failures == Growth::Unseen;
+        let as_client = if hidden {
+            self.requests_failed.is_flat()
+        } else {
+            self.client_handshakes.known() > 0 && self.client_failures.is_flat()
+        };
+        as_server || (as_client && answered)
+    }
+
+    /// The figures, for people.
+    pub(super) fn sentence(&self) -> String {
+        let log = self.end.counters.new_log_errors;
+        format!(
+            "{} in {} s: server handshakes {}, server failures {}, client handshakes {}, client failures {}, requests \
+             answered {}, requests failed {}, new TLS errors in the log {}",
+            self.end.pod,
+            self.seconds,
+            self.server_handshakes.sentence(),
+            self.server_failures.sentence(),
+            self.client_handshakes.sentence(),
+            self.client_failures.sentence(),
+            self.requests_answered.sentence(),
+            self.requests_failed.sentence(),
+            log.map_or_else(|| "not visible".to_owned(), |lines| format!("+{lines}")),
+        )
+    }
+}

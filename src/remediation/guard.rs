@@ -1,0 +1,86 @@
+//! What a fix must not do, whoever asks for it and whoever approves it.
+
+use crate::{
+    mesh::{Namespace, PodRef},
+    triage::Scenario,
+};
+
+/// Namespaces whose pods carry everybody else's: no fix restarts pods there by itself. Those that begin with `kube-` are
+/// Kubernetes' own by its naming rules; SPIRE's namespace comes from the configuration.
+pub const SYSTEM_NAMESPACES: [&str; 1] = ["istio-system"];
+/// The prefix that Kubernetes keeps for its own namespaces.
+const SYSTEM_PREFIX: &str = "kube-";
+
+/// Whether the pods of a namespace carry everybody else's. `protected` are those that the configuration names.
+pub(super) fn is_system(namespace: &Namespace, protected: &[Namespace]) -> bool {
+    let name = namespace.as_str();
+    name.starts_with(SYSTEM_PREFIX) || SYSTEM_NAMESPACES.contains(&name) || protected.contains(namespace)
+}
+
+/// Why a fix is not offered. Every text says what to do instead, or what has to change first.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuardRefusal {
+    /// The verdict speaks against it, in its own words.
+    #[error("{0}")]
+    SpokenAgainst(String),
+    /// The verdict names another cure, or none.
+    #[error("the verdict is \"{0}\", and a restart does not cure that")]
+    DoesNotFit(Scenario),
+    /// None of the pods that the verdict names is there any more.
+    #[error("the pods that the verdict names are gone: run the triage again")]
+    Gone,
+    /// A pod of that name is there, and it is another one.
+    #[error("{pod} was replaced after the diagnosis, so nothing is known of the new one: run the triage again")]
+    AlreadyReplaced {
+        /// Which.
+        pod: PodRef,
+    },
+    /// Too many for one plan.
+    #[error("{count} pods are more than one plan restarts ({most}): look at the rollout first")]
+    TooMany {
+        /// How many the verdict names.
+        count: usize,
+        /// How many one plan may restart.
+        most: usize,
+    },
+    /// A pod of the platform itself.
+    #[error("{pod} belongs to the platform itself: whoever runs {namespace} restarts it by hand", namespace = pod.namespace)]
+    SystemNamespace {
+        /// Which.
+        pod: PodRef,
+    },
+    /// Nobody would bring it back.
+    #[error("{pod} has no controller: once evicted it would never come back")]
+    Bare {
+        /// Which.
+        pod: PodRef,
+    },
+    /// Its owner does not answer an eviction with a fresh pod.
+    #[error("{pod} belongs to a {kind}: {why}")]
+    NotReplaced {
+        /// Which.
+        pod: PodRef,
+        /// The kind of its controller.
+        kind: String,
+        /// What would happen instead.
+        why: &'static str,
+    },
+    /// No eviction is allowed now.
+    #[error("the disruption budget {budget} allows no eviction of {pod} now: another pod has to become Ready first")]
+    BudgetSpent {
+        /// Which pod.
+        pod: PodRef,
+        /// Which budget.
+        budget: String,
+    },
+    /// Kubernetes refuses such evictions for ever.
+    #[error(
+        "{pod} is covered by {count} disruption budgets, and Kubernetes evicts no pod with more than one: mend that"
+    )]
+    SeveralBudgets {
+        /// Which pod.
+        pod: PodRef,
+        /// How many cover it.
+        count: usize,
+    },
+}

@@ -1,0 +1,4 @@
+//! What a plan may hold, and what its effect proves.
+
+mod planning;
+mod verifying;

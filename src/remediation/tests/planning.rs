@@ -1,0 +1,198 @@
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
+    remediation::{
+        Budget, GuardRefusal, Plan,
+        restart_pod::{PODS_MOST, PodFacts, RestartFacts, plan},
+    },
+    triage::{Confidence, FixName, Never, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
+};
+
+fn three_in_the_morning() -> Timestamp {
+    "2026-11-24T03:00:00Z".parse().unwrap()
+}
+
+fn namespace(name: &str) -> Namespace {
+    Namespace::parse(name).unwrap()
+}
+
+fn pod(name: &str) -> PodRef {
+    PodRef { namespace: namespace("web"), name: ObjectName::parse(name).unwrap() }
+}
+
+fn verdict(pods: &[&str]) -> Verdict {
+    Verdict {
+        schema: VERDICT_SCHEMA.to_owned(),
+        target: TargetRef::parse(namespace("web"), "svc/frontend").unwrap(),
+        at: three_in_the_morning(),
+        scenario: Scenario::ExpiredCertificate,
+        confidence: Confidence::High,
+        on: On { side: Side::Client, pods: pods.iter().map(|name| pod(name)).collect(), nodes: Vec::new() },
+        reasons: Vec::new(),
+        ruled_out: Vec::new(),
+        consequences: Vec::new(),
+        checks: Vec::new(),
+        not_checked: Vec::new(),
+        fixes: vec![FixName::RestartPod],
+        never: Vec::new(),
+        call_at_once: None,
+    }
+}
+
+fn facts(name: &str) -> PodFacts {
+    PodFacts {
+        pod: pod(name),
+        uid: PodUid::parse(&format!("uid-{name}")).unwrap(),
+        node: None,
+        controller: Some(("ReplicaSet".to_owned(), "frontend-7d9c".to_owned())),
+        workload: Some(("Deployment".to_owned(), "frontend".to_owned())),
+        ready: true,
+        created_at: three_in_the_morning() - SignedDuration::from_hours(2),
+        budgets: vec![budget("frontend", 1)],
+    }
+}
+
+fn budget(name: &str, allowed: i32) -> Budget {
+    Budget { name: name.to_owned(), allowed }
+}
+
+fn drawn(verdict: &Verdict, pods: &[PodFacts]) -> Result<Plan, Vec<GuardRefusal>> {
+    let protected = [namespace("spire-system")];
+    let now = three_in_the_morning() + SignedDuration::from_mins(3);
+    plan(&RestartFacts { target: &verdict.target, verdict, pods, protected: &protected, now })
+}
+
+/// What stands against the restart of one pod.
+fn refused(pod: PodFacts) -> Vec<GuardRefusal> {
+    let mut verdict = verdict(&[]);
+    verdict.on.pods.push(pod.pod.clone());
+    drawn(&verdict, &[pod]).unwrap_err()
+}
+
+#[test]
+fn only_the_pods_that_the_verdict_names_are_restarted_and_each_line_names_one() {
+    let plan = drawn(&verdict(&["frontend-1"]), &[facts("frontend-1"), facts("frontend-2")]).unwrap();
+    assert_eq!(plan.pods().map(|planned| planned.uid.as_str()).collect::<Vec<_>>(), ["uid-frontend-1"]);
+    assert_eq!(plan.kubectl.len(), 1);
+    assert_eq!(plan.ready, (2, 2));
+    assert_eq!(plan.warnings, Vec::<String>::new());
+    let planned = plan.pods().next().unwrap();
+    assert_eq!(
+        (planned.controller.as_str(), planned.workload.as_str()),
+        ("ReplicaSet/frontend-7d9c", "Deployment/frontend")
+    );
+}
+
+#[test]
+fn a_frozen_agent_refuses_the_restart_in_the_verdicts_own_words() {
+    let mut verdict = verdict(&["frontend-1"]);
+    let reason = "the agent of node-2 is frozen: a new pod would get no SVID".to_owned();
+    verdict.never.push(Never { fix: FixName::RestartPod, reason: reason.clone() });
+    assert_eq!(drawn(&verdict, &[facts("frontend-1")]), Err(vec![GuardRefusal::SpokenAgainst(reason)]));
+}
+
+#[test]
+fn a_verdict_that_does_not_name_the_restart_never_gets_one() {
+    for scenario in Scenario::ALL {
+        let mut verdict = verdict(&["frontend-1"]);
+        (verdict.scenario, verdict.fixes) = (scenario, Vec::new());
+        assert_eq!(drawn(&verdict, &[facts("frontend-1")]), Err(vec![GuardRefusal::DoesNotFit(scenario)]));
+    }
+}
+
+#[test]
+fn a_bare_pod_is_refused_because_it_would_never_come_back() {
+    let bare = PodFacts { controller: None, workload: None, ..facts("frontend-1") };
+    assert_eq!(refused(bare), [GuardRefusal::Bare { pod: pod("frontend-1") }]);
+}
+
+#[test]
+fn static_pods_and_jobs_are_refused_because_an_eviction_brings_no_fresh_pod() {
+    for kind in ["Node", "Job"] {
+        let owned = PodFacts { controller: Some((kind.to_owned(), "x".to_owned())), ..facts("frontend-1") };
+        assert!(matches!(refused(owned).as_slice(), [GuardRefusal::NotReplaced { kind: found, .. }] if found == kind));
+    }
+}
+
+#[test]
+fn an_unknown_controller_is_warned_of() {
+    let owned = PodFacts { controller: Some(("CloneSet".to_owned(), "frontend".to_owned())), ..facts("frontend-1") };
+    let plan = drawn(&verdict(&["frontend-1"]), &[owned, facts("frontend-2")]).unwrap();
+    assert!(plan.warnings.iter().any(|warning| warning.contains("CloneSet/frontend")), "{:?}", plan.warnings);
+}
+
+#[test]
+fn pods_of_the_platform_are_refused_wherever_the_platform_lives() {
+    for name in ["kube-system", "kube-public", "istio-system", "spire-system"] {
+        let mut of_platform = facts("frontend-1");
+        of_platform.pod.namespace = namespace(name);
+        let refusals = refused(of_platform.clone());
+        assert_eq!(refusals, [GuardRefusal::SystemNamespace { pod: of_platform.pod }], "{name}");
+    }
+}
+
+#[test]
+fn a_spent_budget_refuses_a_ready_pod_and_warns_of_one_that_is_not() {
+    let spent = PodFacts { budgets: vec![budget("frontend", 0)], ..facts("frontend-1") };
+    let refusal = GuardRefusal::BudgetSpent { pod: pod("frontend-1"), budget: "frontend".to_owned() };
+    assert_eq!(refused(spent.clone()), [refusal]);
+    let broken = PodFacts { ready: false, ..spent };
+    let plan = drawn(&verdict(&["frontend-1"]), &[broken, facts("frontend-2"), facts("frontend-3")]).unwrap();
+    assert!(plan.warnings.iter().any(|warning| warning.contains("the API server decides")), "{:?}", plan.warnings);
+}
+
+#[test]
+fn two_budgets_over_one_pod_are_refused_since_kubernetes_never_evicts_it() {
+    let twice = PodFacts { budgets: vec![budget("one", 1), budget("two", 1)], ..facts("frontend-1") };
+    assert_eq!(refused(twice), [GuardRefusal::SeveralBudgets { pod: pod("frontend-1"), count: 2 }]);
+}
+
+/// robusta 345: self-heal killed the new pod.
+#[test]
+fn a_stateful_pod_that_was_replaced_since_the_diagnosis_is_not_killed_again() {
+    let fresh = PodFacts { created_at: three_in_the_morning() + SignedDuration::from_secs(1), ..facts("frontend-1") };
+    assert_eq!(refused(fresh.clone()), [GuardRefusal::AlreadyReplaced { pod: pod("frontend-1") }]);
+    let both = drawn(&verdict(&["frontend-1", "frontend-2"]), &[fresh, facts("frontend-2")]).unwrap();
+    assert_eq!(both.pods().map(|planned| planned.pod.clone()).collect::<Vec<_>>(), [pod("frontend-2")]);
+    assert!(both.warnings.iter().any(|warning| warning.contains("left alone")), "{:?}", both.warnings);
+}
+
+#[test]
+fn pods_that_are_gone_ask_for_another_triage() {
+    assert_eq!(drawn(&verdict(&["frontend-1"]), &[facts("frontend-2")]), Err(vec![GuardRefusal::Gone]));
+}
+
+#[test]
+fn more_pods_than_one_plan_restarts_are_somebodys_to_look_at() {
+    let names: Vec<String> = (0..=PODS_MOST).map(|number| format!("frontend-{number}")).collect();
+    let pods: Vec<PodFacts> = names.iter().map(|name| facts(name)).collect();
+    let named: Vec<&str> = names.iter().map(String::as_str).collect();
+    let refusal = GuardRefusal::TooMany { count: PODS_MOST + 1, most: PODS_MOST };
+    assert_eq!(drawn(&verdict(&named), &pods), Err(vec![refusal]));
+    assert!(drawn(&verdict(&named[..PODS_MOST]), &pods).is_ok());
+}
+
+#[test]
+fn everything_that_stands_against_it_is_said_at_once() {
+    let mut hopeless = PodFacts { controller: None, budgets: vec![budget("frontend", 0)], ..facts("frontend-1") };
+    hopeless.pod.namespace = namespace("kube-system");
+    assert_eq!(refused(hopeless).len(), 3);
+}
+
+#[test]
+fn the_last_ready_pod_is_warned_of() {
+    let down = PodFacts { ready: false, ..facts("frontend-2") };
+    let plan = drawn(&verdict(&["frontend-1"]), &[facts("frontend-1"), down]).unwrap();
+    assert!(plan.warnings.iter().any(|warning| warning.contains("nobody answers")), "{:?}", plan.warnings);
+}
+
+#[test]
+fn a_budgets_figure_moves_without_asking_for_another_approval() {
+    let lower = PodFacts { budgets: vec![budget("frontend", 2)], ..facts("frontend-1") };
+    let verdict = verdict(&["frontend-1"]);
+    let (one, two) = (drawn(&verdict, &[facts("frontend-1")]).unwrap(), drawn(&verdict, &[lower]).unwrap());
+    assert_eq!(one.id(), two.id());
+    let other = PodFacts { uid: PodUid::parse("uid-other").unwrap(), ..facts("frontend-1") };
+    assert_ne!(one.id(), drawn(&verdict, &[other]).unwrap().id(), "another life is another plan");
+}
