@@ -1,6 +1,9 @@
 //! Envoy's admin interface: over a port-forward through the API server, or, where that is not allowed, by `pilot-agent`
 //! in the sidecar.
 
+use std::pin::pin;
+
+use futures::future::{Either, select};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioIo;
@@ -47,22 +50,26 @@ impl Reach {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| failed(error.to_string()))?;
-        // Ends with the exchange: the connection is dropped with the forwarder below.
-        let driver = tokio::spawn(async move { drop(connection.await) });
         let request = Request::get(path)
             .header(hyper::header::HOST, "localhost")
             .header(hyper::header::CONNECTION, "close")
             .body(Empty::<Bytes>::new())
             .map_err(|error| failed(error.to_string()))?;
-        let answer = async {
+        let exchange = async {
             let response = sender.send_request(request).await.map_err(|error| failed(error.to_string()))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), ANSWER_MOST).collect().await;
             let body = body.map_err(|error| failed(error.to_string()))?.to_bytes().to_vec();
             if status.is_success() { Ok(body) } else { Err(failed(format!("it answered {status}"))) }
-        }
-        .await;
-        driver.abort();
+        };
+        // The connection is driven beside the exchange and not in a task of its own: a check that runs out of time
+        // drops both, and nothing is left behind.
+        let (exchange, connection) = (pin!(exchange), pin!(connection));
+        let answer = match select(exchange, connection).await {
+            Either::Left((answer, _)) => answer,
+            // The last of the body may be read after the connection has ended.
+            Either::Right((_, exchange)) => exchange.await,
+        };
         forwarder.abort();
         answer
     }

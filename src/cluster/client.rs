@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use kube::{
     Client, Config,
+    client::UpgradeConnectionError,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use tokio::sync::Semaphore;
@@ -25,6 +26,12 @@ pub enum ClusterError {
         resource: &'static str,
         /// Where.
         namespace: String,
+    },
+    /// The API server does not know who we are: the token or certificate is missing, wrong or over.
+    #[error("{what}: the API server does not accept the bot's credentials: renew its token or kubeconfig")]
+    NotKnown {
+        /// What was tried.
+        what: String,
     },
     /// It is not there.
     #[error("{what} is not there")]
@@ -67,16 +74,17 @@ impl ClusterError {
         namespace: &str,
         what: &str,
     ) -> Self {
-        match error {
-            kube::Error::Api(status) if status.code == 403 || status.code == 401 => {
-                Self::Forbidden { verb, resource, namespace: namespace.to_owned() }
-            }
-            kube::Error::Api(status) if status.code == 404 => Self::NotFound { what: what.to_owned() },
+        let code = match error {
+            kube::Error::Api(status) => Some(status.code),
             // A refused WebSocket upgrade carries no Status, only its code.
-            kube::Error::UpgradeConnection(upgrade) if upgrade.to_string().contains("403") => {
-                Self::Forbidden { verb, resource, namespace: namespace.to_owned() }
-            }
-            other => Self::Failed { what: what.to_owned(), why: other.to_string() },
+            kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(code)) => Some(code.as_u16()),
+            _ => None,
+        };
+        match code {
+            Some(401) => Self::NotKnown { what: what.to_owned() },
+            Some(403) => Self::Forbidden { verb, resource, namespace: namespace.to_owned() },
+            Some(404) => Self::NotFound { what: what.to_owned() },
+            _ => Self::Failed { what: what.to_owned(), why: error.to_string() },
         }
     }
 

@@ -12,6 +12,16 @@ const LOG_MOST: i64 = 1024 * 1024;
 const LINES_MOST: i64 = 4000;
 
 impl Reach {
+    /// The same of the container that ran before the last restart.
+    pub(super) async fn previous_log(
+        &self,
+        pod: &PodRef,
+        container: Option<&str>,
+        since_seconds: i64,
+    ) -> Result<String, ClusterError> {
+        self.read_log(pod, container, since_seconds, true).await
+    }
+
     /// The log of a container since so many seconds ago.
     pub(super) async fn log(
         &self,
@@ -19,14 +29,25 @@ impl Reach {
         container: Option<&str>,
         since_seconds: i64,
     ) -> Result<String, ClusterError> {
+        self.read_log(pod, container, since_seconds, false).await
+    }
+
+    async fn read_log(
+        &self,
+        pod: &PodRef,
+        container: Option<&str>,
+        since_seconds: i64,
+        previous: bool,
+    ) -> Result<String, ClusterError> {
         let what = format!("log of {pod}");
         let namespace = pod.namespace.as_str();
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let params = LogParams {
             container: container.map(str::to_owned),
-            since_seconds: Some(since_seconds.max(1)),
             tail_lines: Some(LINES_MOST),
             limit_bytes: Some(LOG_MOST),
+            since_seconds: Some(since_seconds.max(1)),
+            previous,
             ..LogParams::default()
         };
         let call = async {

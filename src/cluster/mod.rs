@@ -4,8 +4,10 @@
 //! and argument vectors, never a shell. The only writes are in `execute`.
 
 mod admin;
+mod choose;
 mod client;
 pub mod collect;
+mod endpoints;
 mod exec;
 mod execute;
 mod logs;
@@ -15,7 +17,10 @@ mod replacement;
 mod resolve;
 mod sample;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{ClusterError, Limits, Reach, Settings, connect, connect_to};
-pub use collect::{Progress, gather};
+pub use collect::{Progress, gather, gather_about};
 pub use perform::ClusterAdapter;
 pub use resolve::{FoundPod, Resolved, resolve};

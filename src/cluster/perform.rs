@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::join_all;
 
 use super::{
     ClusterError, Progress, Reach,
-    collect::gather,
+    collect::gather_about,
     execute::{Evicted, approved},
     replacement::Replacement,
+    resolve::{FoundPod, resolve},
+    sample::{began_after, without_figures},
 };
 use crate::{
     clock::Clock,
     engine::{Done, Perform, PerformError, Task},
-    incident::{Fix, Incident, Outcome, Round, Work},
-    mesh::TargetRef,
-    remediation::{Operation, Plan, PlanId, restart_pod},
+    incident::{AlertStatus, Fix, Incident, Outcome, Round, Work},
+    mesh::{PodRef, PodUid, TargetRef},
+    remediation::{Operation, Plan, PlanId, Sample, restart_pod},
     triage::diagnose,
 };
 
@@ -32,9 +35,11 @@ impl ClusterAdapter {
         Self { reach, clock, writes_enabled }
     }
 
-    async fn triage(&self, run: u32, target: &TargetRef) -> Result<Done, PerformError> {
+    async fn triage(&self, run: u32, incident: &Incident, target: &TargetRef) -> Result<Done, PerformError> {
         let quiet: Progress = Arc::new(|_| {});
-        let evidence = match gather(&self.reach, target, self.clock.clone(), quiet).await {
+        let firing = incident.alerts.values().filter(|alert| alert.status == AlertStatus::Firing);
+        let alerted: Vec<PodRef> = firing.filter_map(|alert| alert.sighting.pod.clone()).collect();
+        let evidence = match gather_about(&self.reach, target, &alerted, self.clock.clone(), quiet).await {
             Ok(evidence) => evidence,
             Err(error @ (ClusterError::NotFound { .. } | ClusterError::Forbidden { .. })) => {
                 return Ok(Outcome::TriageFailed { run, reason: error.to_string() }.into());
@@ -103,27 +108,61 @@ impl ClusterAdapter {
         }
     }
 
-    async fn sample(&self, fix: &Fix, round: Round) -> Outcome {
+    pub(super) async fn sample(&self, fix: &Fix, target: &TargetRef, round: Round) -> Outcome {
         let now = self.clock.now();
-        let pods: Vec<_> = match round {
-            Round::Before => {
-                fix.plan.iter().flat_map(Plan::pods).map(|old| (old.pod.clone(), old.uid.clone())).collect()
-            }
-            Round::Start | Round::End => fix.replacements.clone(),
-        };
         let since = fix.start.iter().map(|sample| now.duration_since(sample.at).as_secs()).max();
         let since = since.filter(|_| round == Round::End);
+        let (judged, others) = self.to_sample(fix, target, round).await;
+        let read = |pods: Vec<(PodRef, PodUid)>| {
+            join_all(pods.into_iter().map(|(pod, uid)| async move {
+                let sample = self.reach.sample(&pod, &uid, since, now).await;
+                (pod, uid, sample)
+            }))
+        };
+        let (judged, others) = futures::join!(read(judged), read(others));
         let (mut samples, mut unreadable) = (Vec::new(), Vec::new());
-        let taken = pods.iter().map(|(pod, uid)| self.reach.sample(pod, uid, since, now));
-        for result in futures::future::join_all(taken).await {
+        for (pod, uid, result) in judged {
+            let first = fix.start.iter().filter(|_| round == Round::End).find(|first| first.uid == uid);
             match result {
+                Ok(sample) if first.is_some_and(|first| began_after(first, &sample)) => {
+                    unreadable.push(format!("the proxy of {pod} restarted within the window"));
+                    samples.push(without_figures(&pod, &uid, now));
+                }
                 Ok(sample) => samples.push(sample),
-                Err(error) => unreadable.push(error.to_string()),
+                Err(error) => {
+                    unreadable.push(error.to_string());
+                    samples.push(without_figures(&pod, &uid, now));
+                }
             }
         }
+        // Those that live through the fix only show whether it got worse: one that went away says nothing.
+        samples.extend(others.into_iter().filter_map(|(_, _, result)| result.ok()));
         Outcome::Sampled { fix: fix.number, round, samples, unreadable }
     }
+
+    /// The pods that a round judges, and those of the target that live through the fix.
+    async fn to_sample(&self, fix: &Fix, target: &TargetRef, round: Round) -> (Lives, Lives) {
+        let planned: Lives =
+            fix.plan.iter().flat_map(Plan::pods).map(|old| (old.pod.clone(), old.uid.clone())).collect();
+        if round != Round::Before {
+            let lived = |sample: &&Sample| !planned.iter().any(|(_, uid)| *uid == sample.uid);
+            let others = fix.before.iter().filter(lived).map(|sample| (sample.pod.clone(), sample.uid.clone()));
+            return (fix.replacements.clone(), others.collect());
+        }
+        // Without them *worse* cannot be told; the fix does not wait for that.
+        let found = resolve(&self.reach, target).await.unwrap_or_default().pods;
+        let stays = |pod: &FoundPod| pod.ready && pod.sidecar && !planned.iter().any(|(_, uid)| *uid == pod.uid);
+        let others = found.into_iter().filter(stays).take(WITNESSES_MOST).map(|pod| (pod.pod, pod.uid));
+        let others = others.collect();
+        (planned, others)
+    }
 }
+
+/// Pods by name and life.
+type Lives = Vec<(PodRef, PodUid)>;
+
+/// How many pods that live through a fix are watched: a few show a trend as well as all.
+const WITNESSES_MOST: usize = 3;
 
 fn again(error: &ClusterError) -> PerformError {
     PerformError::Again { reason: error.to_string(), after: None }
@@ -136,13 +175,13 @@ impl Perform for ClusterAdapter {
         let Some(target) = &incident.target else { return Ok(Outcome::NoLongerWanted.into()) };
         let fix = incident.fix.as_ref();
         match (&task.work, fix) {
-            (Work::Triage { run }, _) => self.triage(*run, target).await,
+            (Work::Triage { run }, _) => self.triage(*run, incident, target).await,
             (Work::DrawPlan { fix }, _) => Ok(self.draw_plan(*fix, incident, target).await?.into()),
             (Work::RunStep { plan, step, .. }, _) => Ok(self.run_step(incident, plan, *step).await?.into()),
             (Work::PollReplacement { plan, step, .. }, Some(fix)) => {
                 Ok(self.poll(fix, target, plan, *step).await?.into())
             }
-            (Work::Sample { round, .. }, Some(fix)) => Ok(self.sample(fix, *round).await.into()),
+            (Work::Sample { round, .. }, Some(fix)) => Ok(self.sample(fix, target, *round).await.into()),
             _ => Ok(Outcome::NoLongerWanted.into()),
         }
     }

@@ -1,5 +1,8 @@
 //! Reads what a plan of `restart-pod` is drawn from.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::try_join_all;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, api::ListParams};
 
@@ -12,22 +15,24 @@ use crate::{
 impl Reach {
     /// The pods of the target with their owners and budgets.
     pub(super) async fn restart_facts(&self, target: &TargetRef) -> Result<Vec<PodFacts>, ClusterError> {
-        let resolved = resolve(self, target).await?;
-        let budgets = self.budgets(target.namespace.as_str()).await?;
-        let mut facts = Vec::with_capacity(resolved.pods.len());
-        for pod in &resolved.pods {
-            facts.push(PodFacts {
-                pod: pod.pod.clone(),
-                uid: pod.uid.clone(),
-                node: pod.node.clone(),
-                controller: pod.controller.clone(),
-                workload: workload_of(self, pod).await?,
-                ready: pod.ready,
-                created_at: jiff::Timestamp::from_second(pod.started).unwrap_or(jiff::Timestamp::MAX),
-                budgets: budgets.iter().filter_map(|budget| covers(budget, pod)).collect(),
-            });
-        }
-        Ok(facts)
+        let namespace = target.namespace.as_str();
+        let (resolved, budgets) = futures::try_join!(resolve(self, target), self.budgets(namespace))?;
+        // One look-up a controller, all at once: a big Deployment has hundreds of pods and two of these.
+        let controllers: BTreeSet<_> = resolved.pods.iter().filter_map(|pod| pod.controller.clone()).collect();
+        let owners = controllers.iter().map(|controller| workload_of(self, namespace, controller));
+        let workloads = try_join_all(owners).await?;
+        let workloads: BTreeMap<_, _> = controllers.iter().zip(workloads).collect();
+        let facts = resolved.pods.iter().map(|pod| PodFacts {
+            pod: pod.pod.clone(),
+            uid: pod.uid.clone(),
+            node: pod.node.clone(),
+            controller: pod.controller.clone(),
+            workload: pod.controller.as_ref().and_then(|controller| workloads.get(controller).cloned()),
+            ready: pod.ready,
+            created_at: jiff::Timestamp::from_second(pod.started).unwrap_or(jiff::Timestamp::MAX),
+            budgets: budgets.iter().filter_map(|budget| covers(budget, pod)).collect(),
+        });
+        Ok(facts.collect())
     }
 
     /// The namespaces of the platform that only the configuration knows.

@@ -22,7 +22,18 @@ pub(super) enum Replacement {
     Awaited(String),
 }
 
+/// Where a replacement appears: among the pods of the workload that owned the evicted one. A target that is a pod would
+/// name the evicted one for ever, and a Service may select several workloads.
+fn scope(target: &TargetRef, planned: &PlannedPod) -> TargetRef {
+    let owner = |text: &str| {
+        let (kind, name) = text.split_once('/')?;
+        TargetRef::parse(planned.pod.namespace.clone(), &format!("{}/{name}", kind.to_lowercase())).ok()
+    };
+    owner(&planned.workload).unwrap_or_else(|| target.clone())
+}
+
 impl Reach {
+    /// Whether the replacement of an evicted pod is there, Ready, and holds a valid SVID.
     pub(super) async fn replacement(
         &self,
         target: &TargetRef,
@@ -30,7 +41,7 @@ impl Reach {
         planned: &PlannedPod,
         now: Timestamp,
     ) -> Result<Replacement, ClusterError> {
-        let resolved = resolve(self, target).await?;
+        let resolved = resolve(self, &scope(target, planned)).await?;
         let drawn_at = fix.plan.as_ref().map_or(0, |plan| plan.drawn_at.as_second());
         let planned_before = |pod: &FoundPod| fix.plan.iter().flat_map(Plan::pods).any(|old| old.uid == pod.uid);
         let taken = |pod: &FoundPod| fix.replacements.iter().any(|(_, uid)| *uid == pod.uid);
@@ -41,7 +52,7 @@ impl Reach {
             .pods
             .into_iter()
             .rev()
-            .find(|pod| of_the_same(&pod) && !planned_before(pod) && !taken(pod) && pod.started >= drawn_at);
+            .find(|pod| of_the_same(&pod) && !planned_before(pod) && !taken(pod) && pod.started > drawn_at);
         let Some(new) = new else {
             return Ok(Replacement::Awaited(format!("{} has not started a new pod yet", planned.controller)));
         };

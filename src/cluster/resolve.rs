@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 use kube::{Api, api::ListParams};
 
-use super::{ClusterError, Reach, admin::PROXY};
+use super::{ClusterError, Reach, admin::PROXY, endpoints::pods_behind};
 use crate::mesh::{NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef};
 
 /// A pod as it was found.
@@ -38,9 +38,11 @@ pub struct FoundPod {
     pub ambient: bool,
     /// Whether it is being deleted.
     pub going: bool,
+    /// Whether it has ended for good (phase Succeeded or Failed): pods that a node evicted stay so, for days.
+    pub ended: bool,
     /// Its labels, for selectors.
     pub labels: std::collections::BTreeMap<String, String>,
-    /// The container that holds the certificate files: the first that is no sidecar.
+    /// The container that holds the certificate files: the one that `kubectl` would take, or the first, but no sidecar.
     pub container: Option<String>,
 }
 
@@ -52,7 +54,7 @@ pub struct Resolved {
 }
 
 /// The most pods that are listed of one target.
-const PODS_MOST: u32 = 500;
+pub(super) const PODS_MOST: u32 = 500;
 
 /// Finds the pods of a target: a Service by its selector, a workload by its own, a pod by name.
 pub async fn resolve(reach: &Reach, target: &TargetRef) -> Result<Resolved, ClusterError> {
@@ -86,14 +88,19 @@ pub async fn resolve(reach: &Reach, target: &TargetRef) -> Result<Resolved, Clus
             of_selector(Some(object.spec.selector))
         }
     };
-    if selector.is_empty() {
+    let pods = if selector.is_empty() && target.kind == TargetKind::Service {
+        pods_behind(reach, target).await?
+    } else {
+        Vec::new()
+    };
+    if selector.is_empty() && pods.is_empty() {
         return Err(ClusterError::Failed {
             what: format!("finding the pods of {name}"),
             why: "it selects nothing: name the workload instead, as deploy/NAME".to_owned(),
         });
     }
-    let mut pods = list_pods(reach, namespace, &selector, None).await?;
-    pods.retain(|pod| !pod.going);
+    let mut pods = if selector.is_empty() { pods } else { list_pods(reach, namespace, &selector, None).await? };
+    pods.retain(|pod| !pod.going && !pod.ended);
     // Worst first: not Ready, then many restarts, then the oldest, which is the likeliest to hold something stale.
     pods.sort_by(|a, b| (a.ready, -a.restarts, a.started, &a.pod).cmp(&(b.ready, -b.restarts, b.started, &b.pod)));
     Ok(Resolved { pods })
@@ -166,9 +173,13 @@ pub(super) fn found(pod: &Pod) -> Option<FoundPod> {
     let ready = status
         .and_then(|status| status.conditions.as_ref())
         .is_some_and(|list| list.iter().any(|one| one.type_ == "Ready" && one.status == "True"));
-    let statuses = status.and_then(|status| status.container_statuses.as_ref());
-    let annotations = meta.annotations.as_ref();
-    let redirected = annotations.and_then(|all| all.get("ambient.istio.io/redirection"));
+    // A native sidecar is an init container that goes on running.
+    let statuses = status.into_iter().flat_map(|status| [&status.container_statuses, &status.init_container_statuses]);
+    let phase = status.and_then(|status| status.phase.as_deref());
+    let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key)).map(String::as_str);
+    let preferred = annotation("kubectl.kubernetes.io/default-container");
+    let workers: Vec<&String> = containers.iter().filter(|name| *name != PROXY).collect();
+    let container = workers.iter().find(|name| preferred == Some(name.as_str())).or(workers.first());
     let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
     Some(FoundPod {
         pod: PodRef { namespace, name },
@@ -177,23 +188,26 @@ pub(super) fn found(pod: &Pod) -> Option<FoundPod> {
         service_account: spec.and_then(|spec| spec.service_account_name.as_deref()).and_then(|name| name.parse().ok()),
         controller: owner.map(|owner| (owner.kind.clone(), owner.name.clone())),
         ready,
-        restarts: statuses.map(|all| all.iter().map(|one| one.restart_count).sum()).unwrap_or_default(),
+        restarts: statuses.flatten().flatten().map(|one| one.restart_count).sum(),
         started: meta.creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
         sidecar: containers.iter().chain(&init).any(|name| name == PROXY),
-        ambient: redirected.is_some_and(|value| value == "enabled"),
+        ambient: annotation("ambient.istio.io/redirection") == Some("enabled"),
         going: meta.deletion_timestamp.is_some(),
+        ended: matches!(phase, Some("Succeeded" | "Failed")),
         labels: meta.labels.clone().unwrap_or_default(),
-        container: containers.into_iter().find(|name| name != PROXY),
+        container: container.map(|name| (*name).clone()),
     })
 }
 
 /// The workload behind a controller: a ReplicaSet belongs to a Deployment.
-pub(super) async fn workload_of(reach: &Reach, pod: &FoundPod) -> Result<Option<(String, String)>, ClusterError> {
-    let Some((kind, name)) = &pod.controller else { return Ok(None) };
+pub(super) async fn workload_of(
+    reach: &Reach,
+    namespace: &str,
+    (kind, name): &(String, String),
+) -> Result<(String, String), ClusterError> {
     if kind != "ReplicaSet" {
-        return Ok(Some((kind.clone(), name.clone())));
+        return Ok((kind.clone(), name.clone()));
     }
-    let namespace = pod.pod.namespace.as_str();
     let what = format!("ReplicaSet {namespace}/{name}");
     let api: Api<ReplicaSet> = Api::namespaced(reach.client.clone(), namespace);
     let call =
@@ -201,5 +215,5 @@ pub(super) async fn workload_of(reach: &Reach, pod: &FoundPod) -> Result<Option<
     let set = reach.bounded(&what, call).await?;
     let owner =
         set.metadata.owner_references.unwrap_or_default().into_iter().find(|owner| owner.controller == Some(true));
-    Ok(Some(owner.map_or_else(|| (kind.clone(), name.clone()), |owner| (owner.kind, owner.name))))
+    Ok(owner.map_or_else(|| (kind.clone(), name.clone()), |owner| (owner.kind, owner.name)))
 }

@@ -29,28 +29,30 @@ impl Reach {
         since_seconds: Option<i64>,
         now: Timestamp,
     ) -> Result<Sample, ClusterError> {
-        self.same_life(pod, uid).await?;
-        let (stats, uptime) = futures::join!(self.proxy_stats(pod), self.uptime(pod));
-        let mut counters = counters_of(&stats?);
-        if let Some(seconds) = since_seconds
-            && let Ok(text) = self.log(pod, Some(PROXY), seconds).await
-        {
-            let (lines, _) = tls_lines(&text, usize::MAX);
-            let errors = lines.iter().filter(|line| crate::triage::envoy::reason_of(line).is_some()).count();
-            counters.new_log_errors = Some(u64::try_from(errors).unwrap_or(u64::MAX));
-        }
-        let not_after = match self.pod(pod).await? {
-            Some(found) => self.svid_of(&found).await.ok().map(|svid| svid.not_after),
-            None => None,
-        };
+        let found = self.pod(pod).await?.filter(|found| found.uid == *uid);
+        let found = found.ok_or_else(|| ClusterError::NotFound { what: format!("this life of pod {pod}") })?;
+        let (stats, uptime, errors, svid) = futures::join!(
+            self.proxy_stats(pod),
+            self.uptime(pod),
+            self.tls_errors(pod, since_seconds),
+            self.svid_of(&found),
+        );
         Ok(Sample {
             pod: pod.clone(),
             uid: uid.clone(),
             uptime_seconds: uptime,
             at: now,
-            counters,
-            svid_not_after: not_after,
+            counters: Counters { new_log_errors: errors, ..counters_of(&stats?) },
+            svid_not_after: svid.ok().map(|svid| svid.not_after),
         })
+    }
+
+    /// How many TLS errors the proxy has logged since then; `None` when that was not asked for or cannot be read.
+    async fn tls_errors(&self, pod: &PodRef, since_seconds: Option<i64>) -> Option<u64> {
+        let text = self.log(pod, Some(PROXY), since_seconds?).await.ok()?;
+        let (lines, _) = tls_lines(&text, usize::MAX);
+        let errors = lines.iter().filter(|line| crate::triage::envoy::reason_of(line).is_some()).count();
+        Some(u64::try_from(errors).unwrap_or(u64::MAX))
     }
 
     async fn pod(&self, pod: &PodRef) -> Result<Option<FoundPod>, ClusterError> {
@@ -64,16 +66,35 @@ impl Reach {
         Ok(self.bounded(&what, call).await?.as_ref().and_then(found))
     }
 
-    async fn same_life(&self, pod: &PodRef, uid: &PodUid) -> Result<(), ClusterError> {
-        let is_same = self.pod(pod).await?.is_some_and(|found| found.uid == *uid);
-        if is_same { Ok(()) } else { Err(ClusterError::NotFound { what: format!("this life of pod {pod}") }) }
-    }
-
     async fn uptime(&self, pod: &PodRef) -> Option<u64> {
         let body = self.admin(pod, "/server_info").await.ok()?;
         let info: ServerInfo = serde_json::from_slice(&body).ok()?;
         info.uptime_current_epoch?.trim_end_matches('s').parse().ok()
     }
+}
+
+/// A sample of a pod that should have been read and could not be: without figures, so that it proves nothing. Left out,
+/// it would let another pod's success speak for it.
+pub(super) fn without_figures(pod: &PodRef, uid: &PodUid, now: Timestamp) -> Sample {
+    Sample {
+        pod: pod.clone(),
+        uid: uid.clone(),
+        uptime_seconds: None,
+        at: now,
+        counters: Counters::default(),
+        svid_not_after: None,
+    }
+}
+
+/// Seconds by which a whole-second uptime and the time of a sample may disagree.
+const ROUNDING: i64 = 2;
+
+/// Whether the proxy of `last` began only after `first` was taken: it is up for less time than lies between them. An
+/// uptime that has merely not fallen hides a restart early in a long window.
+pub(super) fn began_after(first: &Sample, last: &Sample) -> bool {
+    let between = last.at.duration_since(first.at).as_secs();
+    let up = last.uptime_seconds.and_then(|seconds| i64::try_from(seconds).ok());
+    up.is_some_and(|up| up.saturating_add(ROUNDING) < between)
 }
 
 fn counters_of(stats: &ProxyStats) -> Counters {

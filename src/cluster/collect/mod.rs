@@ -11,10 +11,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use tokio::time::{Instant, timeout_at};
 
-use super::{ClusterError, Reach, resolve};
+use super::{ClusterError, Reach, choose::choose, resolve};
 use crate::{
     clock::Clock,
-    mesh::TargetRef,
+    mesh::{PodRef, TargetRef},
     triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PemFile, certificate::read_pem},
 };
 
@@ -37,16 +37,24 @@ impl Gathering {
         source: String,
         call: impl Future<Output = Result<T, ClusterError>>,
     ) -> Gathered<T> {
-        let seconds = self.reach.settings.limits.overall.as_secs();
-        let result = timeout_at(self.deadline, call)
-            .await
-            .unwrap_or_else(|_| Err(ClusterError::TimedOut { what: source.clone(), seconds }));
+        let result = self.in_time(&source, call).await;
         (self.progress)(&source);
         let at: Timestamp = self.clock.now();
         match result {
             Ok(value) => Gathered::Seen { value, source, at },
             Err(error) => Gathered::Missing { reason: error.missing(), source, at },
         }
+    }
+
+    /// One call within the overall limit.
+    pub(super) async fn in_time<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<T, ClusterError>>,
+    ) -> Result<T, ClusterError> {
+        let seconds = self.reach.settings.limits.overall.as_secs();
+        let ended = timeout_at(self.deadline, call).await;
+        ended.unwrap_or_else(|_| Err(ClusterError::TimedOut { what: what.to_owned(), seconds }))
     }
 
     async fn config_map(&self, namespace: &str, name: &str, keys: [&str; 2]) -> Gathered<PemFile> {
@@ -74,15 +82,25 @@ pub async fn gather(
     clock: Arc<dyn Clock>,
     progress: Progress,
 ) -> Result<Evidence, ClusterError> {
+    gather_about(reach, target, &[], clock, progress).await
+}
+
+/// The same, where alerts have named pods: those of them that are the target's are looked at first.
+pub async fn gather_about(
+    reach: &Reach,
+    target: &TargetRef,
+    alerted: &[PodRef],
+    clock: Arc<dyn Clock>,
+    progress: Progress,
+) -> Result<Evidence, ClusterError> {
     let gathering = Gathering {
         reach: reach.clone(),
         clock: clock.clone(),
         deadline: Instant::now() + reach.settings.limits.overall,
         progress,
     };
-    let resolved = resolve(reach, target).await?;
-    let sample = reach.settings.limits.sample.max(1);
-    let (looked_at, rest) = resolved.pods.split_at(sample.min(resolved.pods.len()));
+    let resolved = gathering.in_time(&target.to_string(), resolve(reach, target)).await?;
+    let (looked_at, rest) = choose(resolved.pods, alerted, reach.settings.limits.sample.max(1));
     let mut nodes: Vec<_> = looked_at.iter().filter_map(|pod| pod.node.clone()).collect();
     nodes.sort();
     nodes.dedup();

@@ -48,7 +48,12 @@ async fn file(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<P
         if output.exit_code == 0 {
             return Ok(read_pem(&output.stdout));
         }
-        Err(ClusterError::NotFound { what: format!("{path} ({})", output.stderr.trim()) })
+        let said = output.stderr.trim();
+        if said.contains("No such file") {
+            return Err(ClusterError::NotFound { what: path.to_owned() });
+        }
+        // It may well be there: not readable is not the same as missing.
+        Err(ClusterError::Failed { what: format!("cat {path}"), why: said.to_owned() })
     };
     gathering.check(source, call).await
 }

@@ -6,7 +6,7 @@ use crate::{
     mesh::{NodeName, PodRef},
     triage::{
         AgentEvidence, Gathered, Healthcheck, LogExcerpt, Missing, ServerEvidence,
-        spire::{is_telling, read_healthcheck},
+        spire::{AgentState, agent_state, is_telling, read_healthcheck},
     },
 };
 
@@ -17,9 +17,9 @@ const LINES_KEPT: usize = 60;
 
 pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName) -> AgentEvidence {
     let settings = &gathering.reach.settings;
-    let listed = list_pods(&gathering.reach, &settings.spire_namespace, &settings.agent_selector, Some(node)).await;
-    let found = match listed {
-        Ok(pods) => pods.into_iter().find(|pod| !pod.going),
+    let call = list_pods(&gathering.reach, &settings.spire_namespace, &settings.agent_selector, Some(node));
+    let found = match gathering.in_time("pods of the SPIRE agent", call).await {
+        Ok(pods) => pods.into_iter().find(|pod| !pod.going && !pod.ended),
         Err(error) => return unseen(gathering, node, error.missing()),
     };
     let Some(found) = found else {
@@ -34,7 +34,7 @@ pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName) -> Agen
     };
     let (healthcheck, log) = futures::join!(
         healthcheck(gathering, &found, Tool::AgentHealthcheck, "spire-agent healthcheck"),
-        agent_log(gathering, &found.pod),
+        agent_log(gathering, node, &found),
     );
     AgentEvidence {
         node: node.clone(),
@@ -69,22 +69,50 @@ async fn healthcheck(gathering: &Gathering, found: &FoundPod, tool: Tool, source
     gathering.check(source.to_owned(), call).await
 }
 
-async fn agent_log(gathering: &Gathering, pod: &PodRef) -> Gathered<LogExcerpt> {
+/// The agent's log. An agent of today exits when its own SVID has ended, so that the reason stands in the log of the
+/// container that ran before the restart.
+async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod) -> Gathered<LogExcerpt> {
+    let (reach, pod, container) = (&gathering.reach, &found.pod, found.container.as_deref());
     let call = async {
-        let text = gathering.reach.log(pod, None, LOG_SINCE).await?;
-        let telling: Vec<&str> = text.lines().filter(|line| is_telling(line)).collect();
-        let skipped = telling.len().saturating_sub(LINES_KEPT);
-        let lines = telling.into_iter().skip(skipped).map(str::to_owned).collect();
-        Ok(LogExcerpt { lines, cut: skipped > 0 })
+        let before = async {
+            // Kubelets keep it only for a while; that there were restarts is in the evidence in any case.
+            if found.restarts > 0 { reach.previous_log(pod, container, LOG_SINCE).await.ok() } else { None }
+        };
+        let (before, now) = futures::join!(before, reach.log(pod, container, LOG_SINCE));
+        let before = before.map(|text| telling(&text)).unwrap_or_default();
+        let before = if speaks_against(gathering, node, found, &before) { before } else { Vec::new() };
+        let all = [before, telling(&now?)].concat();
+        let skipped = all.len().saturating_sub(LINES_KEPT);
+        Ok(LogExcerpt { lines: all.into_iter().skip(skipped).collect(), cut: skipped > 0 })
     };
     gathering.check("log of spire-agent".to_owned(), call).await
 }
 
+fn telling(text: &str) -> Vec<String> {
+    text.lines().filter(|line| is_telling(line)).map(str::to_owned).collect()
+}
+
+/// Whether a life that has ended ended with a fault. What it did well proves nothing about the life of today, so such
+/// lines are left out.
+fn speaks_against(gathering: &Gathering, node: &NodeName, found: &FoundPod, lines: &[String]) -> bool {
+    let excerpt = LogExcerpt { lines: lines.to_vec(), cut: false };
+    let source = "log of spire-agent (before its last restart)".to_owned();
+    let life = AgentEvidence {
+        node: node.clone(),
+        pod: Some(found.pod.clone()),
+        ready: true,
+        restarts: 0,
+        healthcheck: gap(gathering, "spire-agent healthcheck", "that container has ended"),
+        log: Gathered::Seen { value: excerpt, source, at: gathering.clock.now() },
+    };
+    matches!(agent_state(&life), AgentState::Broken(_) | AgentState::CannotReachServer(_))
+}
+
 pub(super) async fn gather_servers(gathering: &Gathering) -> (Vec<ServerEvidence>, Option<Missing>) {
     let settings = &gathering.reach.settings;
-    let listed = list_pods(&gathering.reach, &settings.spire_namespace, &settings.server_selector, None).await;
-    let pods = match listed {
-        Ok(pods) => pods,
+    let call = list_pods(&gathering.reach, &settings.spire_namespace, &settings.server_selector, None);
+    let pods: Vec<FoundPod> = match gathering.in_time("pods of the SPIRE server", call).await {
+        Ok(pods) => pods.into_iter().filter(|pod| !pod.going && !pod.ended).collect(),
         Err(error) => return (Vec::new(), Some(error.missing())),
     };
     if pods.is_empty() {

@@ -20,32 +20,74 @@ pub(in crate::cluster) enum Evicted {
     Moved(String),
 }
 
+/// How a pod stands to what was approved.
+enum Life {
+    /// It is the approved one.
+    Same,
+    /// That life is over.
+    Over,
+    /// It is alive, and somebody else's.
+    Moved(String),
+}
+
+/// How the API server answered one eviction.
+enum Answered {
+    Accepted,
+    Blocked(String),
+    /// The pod was not there, or not this life of it; in the server's words.
+    NotThis(String),
+}
+
 impl Reach {
-    /// Evicts. Repeatable: a life that is gone is done.
+    /// Evicts. Repeatable: a life that is gone is done, and only a look at the pod says so, never an error code alone.
     pub(in crate::cluster) async fn evict(&self, planned: &PlannedPod) -> Result<Evicted, ClusterError> {
+        match self.life_of(planned).await? {
+            Life::Over => return Ok(Evicted::Done),
+            Life::Moved(what) => return Ok(Evicted::Moved(what)),
+            Life::Same => {}
+        }
+        // The rehearsal finds a missing right or a spent budget without touching anything.
+        for rehearsal in [true, false] {
+            match self.post_eviction(planned, rehearsal).await? {
+                Answered::Accepted => {}
+                Answered::Blocked(why) => return Ok(Evicted::Blocked(why)),
+                Answered::NotThis(why) => return self.look_again(planned, why).await,
+            }
+        }
+        Ok(Evicted::Done)
+    }
+
+    async fn life_of(&self, planned: &PlannedPod) -> Result<Life, ClusterError> {
         let (namespace, name) = (planned.pod.namespace.as_str(), planned.pod.name.as_str());
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let what = format!("eviction of {}", planned.pod);
+        let what = format!("pod {}", planned.pod);
         let call = async {
             api.get_opt(name).await.map_err(|error| ClusterError::of(&error, "get", "pods", namespace, &what))
         };
-        let Some(now) = self.bounded(&what, call).await?.as_ref().and_then(found) else { return Ok(Evicted::Done) };
+        let Some(now) = self.bounded(&what, call).await?.as_ref().and_then(found) else { return Ok(Life::Over) };
         if now.uid != planned.uid || now.going {
-            // That life is over: what we wanted has happened, by us or by somebody else.
-            return Ok(Evicted::Done);
+            // What we wanted has happened, by us or by somebody else.
+            return Ok(Life::Over);
         }
         let controller = now.controller.map(|(kind, name)| format!("{kind}/{name}")).unwrap_or_default();
-        if controller != planned.controller {
-            return Ok(Evicted::Moved(format!(
-                "{} belongs to {controller} now, not to {}",
-                planned.pod, planned.controller
-            )));
+        if controller == planned.controller {
+            return Ok(Life::Same);
         }
-        self.bounded(&what, self.post_eviction(planned, &what)).await
+        Ok(Life::Moved(format!("{} belongs to {controller} now, not to {}", planned.pod, planned.controller)))
     }
 
-    async fn post_eviction(&self, planned: &PlannedPod, what: &str) -> Result<Evicted, ClusterError> {
+    /// 404 and 409 are what a lost precondition looks like, and also a conflict that has nothing to do with it.
+    async fn look_again(&self, planned: &PlannedPod, why: String) -> Result<Evicted, ClusterError> {
+        match self.life_of(planned).await? {
+            Life::Over => Ok(Evicted::Done),
+            Life::Moved(what) => Ok(Evicted::Moved(what)),
+            Life::Same => Err(ClusterError::Failed { what: format!("eviction of {}", planned.pod), why }),
+        }
+    }
+
+    async fn post_eviction(&self, planned: &PlannedPod, rehearsal: bool) -> Result<Answered, ClusterError> {
         let (namespace, name) = (planned.pod.namespace.as_str(), planned.pod.name.as_str());
+        let what = format!("eviction of {}", planned.pod);
         // The crate's own evict writes `delete_options` in snake case, which a real API server ignores: the UID
         // precondition would be lost without a word.
         let body = json!({
@@ -53,16 +95,34 @@ impl Reach {
             "metadata": {"name": name, "namespace": namespace},
             "deleteOptions": {"preconditions": {"uid": planned.uid.as_str()}},
         });
-        let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why };
-        let request = hyper::Request::post(format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction"))
+        let query = if rehearsal { "?dryRun=All" } else { "" };
+        let failed = |why: String| ClusterError::Failed { what: what.clone(), why };
+        let request = hyper::Request::post(format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction{query}"))
             .header(hyper::header::CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes())
             .map_err(|error| failed(error.to_string()))?;
-        match self.client.request::<Value>(request).await {
-            Ok(_) => Ok(Evicted::Done),
-            Err(kube::Error::Api(status)) if status.code == 429 => Ok(Evicted::Blocked(status.message.clone())),
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(Evicted::Done),
-            Err(error) => Err(ClusterError::of(&error, "create", "pods/eviction", namespace, what)),
-        }
+        let call = async {
+            match self.client.request::<Value>(request).await {
+                Ok(_) => Ok(Answered::Accepted),
+                Err(kube::Error::Api(status)) => match status.code {
+                    429 => Ok(Answered::Blocked(with_causes(&status))),
+                    404 | 409 => Ok(Answered::NotThis(status.message.clone())),
+                    // A cluster whose admission webhooks cannot be rehearsed says so with 400 (Kubernetes, "dry-run").
+                    400 if rehearsal => Ok(Answered::Accepted),
+                    _ => {
+                        let error = kube::Error::Api(status);
+                        Err(ClusterError::of(&error, "create", "pods/eviction", namespace, &what))
+                    }
+                },
+                Err(error) => Err(ClusterError::of(&error, "create", "pods/eviction", namespace, &what)),
+            }
+        };
+        self.bounded(&what, call).await
     }
+}
+
+/// A refusal in the server's words. Which budget it is, and what it lacks, stands only in the causes.
+fn with_causes(status: &kube::core::Status) -> String {
+    let causes = status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.message.as_str());
+    [status.message.as_str()].into_iter().chain(causes).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
 }

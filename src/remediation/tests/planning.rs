@@ -167,10 +167,10 @@ fn pods_that_are_gone_ask_for_another_triage() {
 fn more_pods_than_one_plan_restarts_are_somebodys_to_look_at() {
     let names: Vec<String> = (0..=PODS_MOST).map(|number| format!("frontend-{number}")).collect();
     let pods: Vec<PodFacts> = names.iter().map(|name| facts(name)).collect();
-    let named: Vec<&str> = names.iter().map(String::as_str).collect();
+    let of_verdict: Vec<&str> = names.iter().map(String::as_str).collect();
     let refusal = GuardRefusal::TooMany { count: PODS_MOST + 1, most: PODS_MOST };
-    assert_eq!(drawn(&verdict(&named), &pods), Err(vec![refusal]));
-    assert!(drawn(&verdict(&named[..PODS_MOST]), &pods).is_ok());
+    assert_eq!(drawn(&verdict(&of_verdict), &pods), Err(vec![refusal]));
+    assert!(drawn(&verdict(&of_verdict[..PODS_MOST]), &pods).is_ok());
 }
 
 #[test]

@@ -1,0 +1,158 @@
+use std::{sync::Arc, time::Duration};
+
+use serde_json::json;
+
+use super::{Machines, Mesh, impatient, pod_ref, target};
+use crate::{
+    clock::SystemClock,
+    cluster::{Reach, Settings, connect_to, gather, gather_about},
+    mesh::PodRef,
+    simulate::{Simulation, api::Fault, store::Kind, world},
+    triage::{Evidence, Gathered, Missing, Scenario, diagnose},
+};
+
+const SHORT: Duration = Duration::from_millis(400);
+const LONG: Duration = Duration::from_secs(20);
+
+async fn night(scenario: world::Scenario, settings: Settings) -> (Simulation, Reach) {
+    let clock = Arc::new(SystemClock);
+    let simulation = Simulation::start(clock, scenario, "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let reach = connect_to(&simulation.url(), settings).unwrap();
+    (simulation, reach)
+}
+
+async fn look(reach: &Reach, alerted: &[PodRef]) -> Evidence {
+    let quiet = Arc::new(|_: &str| {});
+    gather_about(reach, &target("svc/frontend"), alerted, Arc::new(SystemClock), quiet).await.unwrap()
+}
+
+fn missing<T>(gathered: &Gathered<T>) -> Option<&Missing> {
+    match gathered {
+        Gathered::Missing { reason, .. } => Some(reason),
+        Gathered::Seen { .. } => None,
+    }
+}
+
+#[tokio::test]
+async fn what_hangs_is_missing_and_everything_else_is_kept() {
+    let (simulation, reach) = night(world::Scenario::ExpiredCertificate, impatient(SHORT, LONG)).await;
+    simulation.options.inject("*", "pods/exec", Fault::hang());
+    let evidence = look(&reach, &[]).await;
+    for pod in &evidence.pods {
+        assert!(matches!(missing(&pod.svid_file), Some(Missing::TimedOut { .. })), "{:?}", pod.svid_file);
+        assert!(pod.served.value().is_some() && pod.stats.value().is_some() && pod.proxy_log.value().is_some());
+    }
+    assert!(evidence.agents.iter().all(|agent| agent.log.value().is_some()));
+    // Envoy's copy carries the verdict on.
+    assert_eq!(diagnose(&evidence).scenario, Scenario::ExpiredCertificate);
+}
+
+#[tokio::test]
+async fn one_limit_holds_over_all_of_it() {
+    let (simulation, reach) = night(world::Scenario::ExpiredCertificate, impatient(LONG, SHORT)).await;
+    for resource in ["pods/exec", "pods/log", "pods/portforward", "configmaps"] {
+        simulation.options.inject("*", resource, Fault::hang());
+    }
+    let evidence = tokio::time::timeout(LONG / 2, look(&reach, &[])).await.expect("it ended by its own limit");
+    assert!(evidence.pods.iter().all(|pod| missing(&pod.served).is_some()));
+    assert_eq!(diagnose(&evidence).scenario, Scenario::Inconclusive);
+}
+
+#[tokio::test]
+async fn spires_pods_that_cannot_be_listed_in_time_do_not_hold_up_the_rest() {
+    let (simulation, reach) = night(world::Scenario::ExpiredCertificate, impatient(LONG, Duration::from_secs(2))).await;
+    simulation.options.inject("list", "pods", Fault::delay(Duration::ZERO).times(1));
+    simulation.options.inject("list", "pods", Fault::hang());
+    let evidence = tokio::time::timeout(LONG / 2, look(&reach, &[])).await.expect("it ended by its own limit");
+    assert!(evidence.pods.iter().all(|pod| pod.svid_file.value().is_some()));
+    assert!(evidence.servers_missing.is_some(), "not seen is not the same as none");
+}
+
+#[tokio::test]
+async fn a_missing_right_is_named_and_envoys_copy_is_used_instead() {
+    let (simulation, reach) = night(world::Scenario::ExpiredCertificate, Settings::default()).await;
+    simulation.options.deny("*", "pods/exec");
+    let evidence = look(&reach, &[]).await;
+    let pod = &evidence.pods[0];
+    assert_eq!(missing(&pod.svid_file), Some(&Missing::Forbidden { grant: "create pods/exec in web".to_owned() }));
+    assert!(pod.served.value().is_some());
+    assert_eq!(diagnose(&evidence).scenario, Scenario::ExpiredCertificate);
+}
+
+#[tokio::test]
+async fn without_the_right_to_forward_ports_the_sidecar_is_asked_by_exec() {
+    let (simulation, reach) = night(world::Scenario::ExpiredCertificate, Settings::default()).await;
+    simulation.options.deny("*", "pods/portforward");
+    let evidence = look(&reach, &[]).await;
+    assert!(evidence.pods.iter().all(|pod| pod.served.value().is_some() && pod.stats.value().is_some()));
+    simulation.options.deny("*", "pods/exec");
+    let blind = look(&reach, &[]).await;
+    let grant = "create pods/portforward in web".to_owned();
+    assert_eq!(missing(&blind.pods[0].served), Some(&Missing::Forbidden { grant }), "the better right is named");
+}
+
+#[tokio::test]
+async fn an_exec_that_ends_without_a_status_is_inconclusive() {
+    let (simulation, reach) = night(world::Scenario::Healthy, Settings::default()).await;
+    simulation.options.inject("*", "pods/exec", Fault::cut());
+    let evidence = look(&reach, &[]).await;
+    assert!(evidence.pods.iter().all(|pod| missing(&pod.svid_file).is_some() && missing(&pod.bundle_file).is_some()));
+    assert!(evidence.agents.iter().all(|agent| missing(&agent.healthcheck).is_some()));
+}
+
+#[tokio::test]
+async fn an_image_without_cat_is_told_from_a_missing_file() {
+    let (simulation, reach) = night(world::Scenario::Healthy, Settings::default()).await;
+    simulation.world.inject(world::Fault::NoCat);
+    let evidence = look(&reach, &[]).await;
+    assert_eq!(missing(&evidence.pods[0].svid_file), Some(&Missing::ToolMissing { tool: "cat".to_owned() }));
+    let elsewhere = Settings { svid_path: "/elsewhere/svid.pem".to_owned(), ..Settings::default() };
+    simulation.world.heal(&world::Fault::NoCat);
+    let reach = connect_to(&simulation.url(), elsewhere).unwrap();
+    let gone = look(&reach, &[]).await;
+    assert!(matches!(missing(&gone.pods[0].svid_file), Some(Missing::Gone { what }) if what == "/elsewhere/svid.pem"));
+}
+
+#[tokio::test]
+async fn the_pod_of_the_alert_is_looked_at_and_an_exporters_is_not_believed() {
+    let limits = crate::cluster::Limits { sample: 1, ..crate::cluster::Limits::default() };
+    let (_simulation, reach) = night(world::Scenario::Healthy, Settings { limits, ..Settings::default() }).await;
+    let first = look(&reach, &[]).await;
+    let other = first.not_sampled[0].clone();
+    let asked = look(&reach, std::slice::from_ref(&other)).await;
+    assert_eq!(asked.pods[0].pod, other);
+    assert_eq!(look(&reach, &[pod_ref("kube-state-metrics-0")]).await.pods[0].pod, first.pods[0].pod);
+}
+
+/// The agent of node-1 with a restart behind it, and what its log shows of the life before.
+async fn agent_lines(log: Vec<&'static str>, before: Vec<&'static str>) -> Vec<String> {
+    let mesh = Mesh::with(Machines { log, log_before_the_restart: before }).await;
+    mesh.store.apply(
+        Kind::Pod,
+        json!({
+            "metadata": {"namespace": "spire-system", "name": "agent-1", "labels": {"app": "spire-agent"}},
+            "spec": {"nodeName": "node-1", "containers": [{"name": "spire-agent"}, {"name": "exporter"}]},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}],
+                "containerStatuses": [{"name": "spire-agent", "ready": true, "restartCount": 1, "image": "", "imageID": ""}]},
+        }),
+    );
+    let quiet = Arc::new(|_: &str| {});
+    let evidence = gather(&mesh.reach, &target("svc/frontend"), mesh.clock.clone(), quiet).await.unwrap();
+    let agent = evidence.agents.iter().find(|agent| agent.pod.is_some()).expect("the agent is found");
+    assert_eq!(agent.restarts, 1);
+    agent.log.value().expect("its log is read though the pod has two containers").lines.clone()
+}
+
+#[tokio::test]
+async fn why_an_agent_died_stands_in_the_log_of_its_life_before() {
+    let died = "level=error msg=\"Agent crashed\" error=\"current SVID has already expired\"";
+    assert_eq!(agent_lines(vec!["level=info msg=starting"], vec![died]).await, [died]);
+    let mended = "level=info msg=\"Node attestation was successful\"";
+    assert_eq!(agent_lines(vec![mended], vec![died]).await, [died, mended], "what came later counts more");
+}
+
+#[tokio::test]
+async fn what_an_agent_did_well_before_its_restart_does_not_vouch_for_it_now() {
+    let good = "level=info msg=\"Renewing X509-SVID\"";
+    assert_eq!(agent_lines(vec!["level=info msg=starting"], vec![good]).await, Vec::<String>::new());
+}

@@ -1,0 +1,184 @@
+//! The adapter against the simulated API: a small one of hand-made objects, or the whole simulated world.
+
+mod evicting;
+mod finding;
+mod gathering;
+mod replacing;
+mod sampling;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{Limits, Reach, Settings, connect_to};
+use crate::{
+    clock::VirtualClock,
+    incident::{Fix, FixPhase},
+    mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
+    people::{PersonId, Platform},
+    remediation::{Operation, Plan, PlannedPod},
+    simulate::{
+        HttpAnswer, Kubelet, LogLine, Ran, Unreachable,
+        api::{Options, serve},
+        store::{Kind, Store},
+    },
+    triage::FixName,
+};
+
+fn three_in_the_morning() -> Timestamp {
+    "2026-11-24T03:00:00Z".parse().unwrap()
+}
+
+fn web() -> Namespace {
+    Namespace::parse("web").unwrap()
+}
+
+fn target(text: &str) -> TargetRef {
+    TargetRef::parse(web(), text).unwrap()
+}
+
+fn pod_ref(name: &str) -> PodRef {
+    PodRef { namespace: web(), name: ObjectName::parse(name).unwrap() }
+}
+
+/// A running, Ready pod of frontend's ReplicaSet.
+fn pod(name: &str) -> Value {
+    json!({
+        "metadata": {
+            "namespace": "web", "name": name, "labels": {"app": "frontend"},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "frontend-7d9c", "uid": "u1",
+                "controller": true}],
+        },
+        "spec": {"nodeName": "node-1", "containers": [{"name": "app"}, {"name": "istio-proxy"}]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    })
+}
+
+/// Hand-made objects behind the simulated API.
+struct Mesh {
+    store: Arc<Store>,
+    options: Options,
+    reach: Reach,
+    clock: Arc<VirtualClock>,
+    _stop: DropGuard,
+}
+
+impl Mesh {
+    /// frontend with two Ready pods, and a budget that lets one of them go.
+    async fn start() -> Self {
+        Self::with(Machines::default()).await
+    }
+
+    async fn with(machines: Machines) -> Self {
+        let clock = Arc::new(VirtualClock::starting_at(three_in_the_morning()));
+        let store = Store::new(clock.clone());
+        store.apply(Kind::Namespace, json!({"metadata": {"name": "web"}}));
+        let labels = json!({"matchLabels": {"app": "frontend"}});
+        store.apply(
+            Kind::Service,
+            json!({"metadata": {"namespace": "web", "name": "frontend"}, "spec": {"selector": {"app": "frontend"}}}),
+        );
+        store.apply(
+            Kind::Deployment,
+            json!({"metadata": {"namespace": "web", "name": "frontend"}, "spec": {"selector": labels, "template": {}}}),
+        );
+        store.apply(
+            Kind::ReplicaSet,
+            json!({"metadata": {"namespace": "web", "name": "frontend-7d9c", "ownerReferences": [{"apiVersion":
+                "apps/v1", "kind": "Deployment", "name": "frontend", "uid": "u0", "controller": true}]},
+                "spec": {"replicas": 2, "selector": labels}}),
+        );
+        store.apply(
+            Kind::PodDisruptionBudget,
+            json!({"metadata": {"namespace": "web", "name": "frontend"},
+                "spec": {"minAvailable": 1, "selector": labels}}),
+        );
+        store.apply(Kind::Pod, pod("frontend-a"));
+        store.apply(Kind::Pod, pod("frontend-b"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (options, stop) = (Options::default(), CancellationToken::new());
+        tokio::spawn(serve(listener, store.clone(), Arc::new(machines), options.clone(), stop.clone()));
+        let reach = connect_to(&url, Settings::default()).unwrap();
+        Self { store, options, reach, clock, _stop: stop.drop_guard() }
+    }
+
+    fn uid(&self, name: &str) -> PodUid {
+        let object = self.store.get(Kind::Pod, Some("web"), name).unwrap();
+        object.pointer("/metadata/uid").and_then(Value::as_str).unwrap().parse().unwrap()
+    }
+
+    fn lives(&self, name: &str) -> bool {
+        self.store.get(Kind::Pod, Some("web"), name).is_some()
+    }
+
+    /// Another life of a pod under the same name, as a StatefulSet brings it up.
+    fn comes_back(&self, name: &str) {
+        self.store.remove(Kind::Pod, Some("web"), name);
+        self.store.apply(Kind::Pod, pod(name));
+    }
+}
+
+/// Settings for a mesh in which something hangs: tests do not wait for a night's limits.
+fn impatient(check: Duration, overall: Duration) -> Settings {
+    Settings { limits: Limits { check, overall, ..Limits::default() }, ..Settings::default() }
+}
+
+/// Machines whose containers have logs and nothing else.
+#[derive(Default)]
+struct Machines {
+    log: Vec<&'static str>,
+    log_before_the_restart: Vec<&'static str>,
+}
+
+impl Kubelet for Machines {
+    fn exec(&self, _: &PodRef, _: &str, argv: &[String], _: &[u8]) -> Result<Ran, Unreachable> {
+        Err(Unreachable::NoExecutable(argv.first().cloned().unwrap_or_default()))
+    }
+
+    fn logs(&self, _: &PodRef, _: &str, previous: bool) -> Result<Vec<LogLine>, Unreachable> {
+        let lines = if previous { &self.log_before_the_restart } else { &self.log };
+        let at = three_in_the_morning() - SignedDuration::from_mins(10);
+        Ok(lines.iter().map(|text| LogLine { at, text: (*text).to_owned() }).collect())
+    }
+
+    fn http(&self, _: &PodRef, port: u16, _: &str, _: &str) -> Result<HttpAnswer, Unreachable> {
+        Err(Unreachable::Refused(port))
+    }
+}
+
+/// A fix that restarts one life of a frontend pod.
+fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
+    let planned = PlannedPod {
+        pod: pod.clone(),
+        uid: uid.clone(),
+        node: None,
+        controller: "ReplicaSet/frontend-7d9c".to_owned(),
+        workload: "Deployment/frontend".to_owned(),
+        because: "its SVID ended".to_owned(),
+    };
+    let plan = Plan {
+        fix: FixName::RestartPod,
+        target,
+        drawn_at: three_in_the_morning(),
+        operations: vec![Operation::EvictPod(planned)],
+        ready: (2, 2),
+        budgets: Vec::new(),
+        warnings: Vec::new(),
+        undo: String::new(),
+        kubectl: Vec::new(),
+    };
+    Fix {
+        number: 1,
+        name: FixName::RestartPod,
+        requester: PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: "U0ONCALL".to_owned() },
+        plan: Some(plan),
+        phase: FixPhase::Drawing,
+        replacements: Vec::new(),
+        before: Vec::new(),
+        start: Vec::new(),
+    }
+}

@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use super::{fix_of, pod_ref, target, three_in_the_morning};
+use crate::{
+    clock::SystemClock,
+    cluster::{
+        ClusterAdapter, Settings, connect_to,
+        resolve::{FoundPod, resolve},
+        sample::{began_after, without_figures},
+    },
+    incident::{Fix, Outcome, Round},
+    mesh::PodUid,
+    remediation::{Counters, Proof, Sample, verify},
+    simulate::{Simulation, world::Scenario},
+};
+
+#[test]
+fn a_proxy_that_is_up_for_less_than_the_window_restarted_within_it() {
+    let uid = PodUid::parse("uid-1").unwrap();
+    let taken = |second: i64, uptime: Option<u64>| Sample {
+        uptime_seconds: uptime,
+        ..without_figures(&pod_ref("a"), &uid, three_in_the_morning() + SignedDuration::from_secs(second))
+    };
+    let first = taken(0, Some(5));
+    assert!(!began_after(&first, &taken(120, Some(125))));
+    assert!(!began_after(&first, &taken(120, Some(119))), "uptimes are whole seconds");
+    assert!(began_after(&first, &taken(120, Some(110))), "it rose, and yet it is another life");
+    assert!(!began_after(&first, &taken(120, None)), "not known is judged elsewhere");
+}
+
+/// A fix of frontend that replaces its first pod, in the simulated mesh.
+struct Watched {
+    simulation: Simulation,
+    adapter: ClusterAdapter,
+    fix: Fix,
+    pods: Vec<FoundPod>,
+}
+
+async fn watched() -> Watched {
+    let clock = Arc::new(SystemClock);
+    let address = "127.0.0.1:0".parse().unwrap();
+    let simulation = Simulation::start(clock.clone(), Scenario::Healthy, address).await.unwrap();
+    let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
+    let pods = resolve(&reach, &target("svc/frontend")).await.unwrap().pods;
+    let fix = fix_of(target("svc/frontend"), &pods[0].pod, &pods[0].uid);
+    Watched { simulation, adapter: ClusterAdapter::new(reach, clock, true), fix, pods }
+}
+
+impl Watched {
+    async fn sampled(&self, round: Round) -> (Vec<Sample>, Vec<String>) {
+        match self.adapter.sample(&self.fix, &target("svc/frontend"), round).await {
+            Outcome::Sampled { samples, unreadable, .. } => (samples, unreadable),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn pods_that_live_through_a_fix_are_sampled_before_and_after_it() {
+    let mut watched = watched().await;
+    let (before, unreadable) = watched.sampled(Round::Before).await;
+    let uids: Vec<&PodUid> = before.iter().map(|sample| &sample.uid).collect();
+    assert_eq!(uids, [&watched.pods[0].uid, &watched.pods[1].uid], "the planned pod, and a witness");
+    assert!(unreadable.is_empty() && before.iter().all(|sample| sample.counters.server_handshakes.is_some()));
+    watched.fix.before = before;
+    let (start, _) = watched.sampled(Round::Start).await;
+    let uids: Vec<&PodUid> = start.iter().map(|sample| &sample.uid).collect();
+    assert_eq!(uids, [&watched.pods[1].uid], "the planned pod is gone by then");
+}
+
+#[tokio::test]
+async fn a_replacement_that_cannot_be_read_makes_the_fix_unproven_whatever_the_others_show() {
+    let mut watched = watched().await;
+    let gone = (pod_ref("frontend-gone"), PodUid::parse("uid-gone").unwrap());
+    watched.fix.replacements = vec![(watched.pods[1].pod.clone(), watched.pods[1].uid.clone()), gone.clone()];
+    let (start, unreadable) = watched.sampled(Round::Start).await;
+    assert_eq!((start.len(), unreadable.len()), (2, 1), "{unreadable:?}");
+    assert_eq!(start[1].counters, Counters::default());
+    let mut end = start.clone();
+    end[0].counters.server_handshakes = start[0].counters.server_handshakes.map(|figure| figure + 9);
+    assert_eq!(verify(&[], &start[..1], &end[..1]).proof, Proof::Worked, "alone it would have");
+    assert_eq!(verify(&[], &start, &end).proof, Proof::Unproven);
+    watched.simulation.stop().await;
+}
