@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     engine::SubmitError,
-    incident::{Answer, Command, Incident, IncidentId},
+    incident::{Answer, Command, Incident, IncidentId, SwitchRequest},
 };
 
 /// The way in for people's requests.
@@ -14,6 +14,8 @@ use crate::{
 pub trait Ask: Send + Sync + 'static {
     /// Decides on one command; returns after commit. A key that was seen before gets the first answer again.
     async fn submit(&self, command: Command) -> Result<Answer, SubmitError>;
+    /// Switches fixes off or on, for every incident.
+    async fn switch_writes(&self, request: SwitchRequest) -> Result<Answer, SubmitError>;
     /// One incident, if it exists.
     async fn incident(&self, id: IncidentId) -> Result<Option<Arc<Incident>>, SubmitError>;
     /// The incidents that are open, oldest first.
@@ -24,6 +26,10 @@ pub trait Ask: Send + Sync + 'static {
 impl Ask for crate::engine::Inbox {
     async fn submit(&self, command: Command) -> Result<Answer, SubmitError> {
         Self::submit(self, &command).await
+    }
+
+    async fn switch_writes(&self, request: SwitchRequest) -> Result<Answer, SubmitError> {
+        Self::switch_writes(self, &request).await
     }
 
     async fn incident(&self, id: IncidentId) -> Result<Option<Arc<Incident>>, SubmitError> {

@@ -26,13 +26,12 @@ use crate::{
 pub struct ClusterAdapter {
     reach: Reach,
     clock: Arc<dyn Clock>,
-    writes_enabled: bool,
 }
 
 impl ClusterAdapter {
-    /// An adapter; `writes_enabled` is the configuration's word on fixes (invariant 10).
-    pub fn new(reach: Reach, clock: Arc<dyn Clock>, writes_enabled: bool) -> Self {
-        Self { reach, clock, writes_enabled }
+    /// An adapter over one cluster.
+    pub fn new(reach: Reach, clock: Arc<dyn Clock>) -> Self {
+        Self { reach, clock }
     }
 
     async fn triage(&self, run: u32, incident: &Incident, target: &TargetRef) -> Result<Done, PerformError> {
@@ -77,9 +76,15 @@ impl ClusterAdapter {
         })
     }
 
-    async fn run_step(&self, incident: &Incident, plan: &PlanId, step: u32) -> Result<Outcome, PerformError> {
+    async fn run_step(
+        &self,
+        incident: &Incident,
+        plan: &PlanId,
+        step: u32,
+        writes_enabled: bool,
+    ) -> Result<Outcome, PerformError> {
         let plan = plan.clone();
-        let operation = match approved(incident, &plan, step, self.writes_enabled) {
+        let operation = match approved(incident, &plan, step, writes_enabled) {
             Ok(operation) => operation,
             Err(reason) => return Ok(Outcome::StepFailed { plan, step, reason }),
         };
@@ -177,7 +182,9 @@ impl Perform for ClusterAdapter {
         match (&task.work, fix) {
             (Work::Triage { run }, _) => self.triage(*run, incident, target).await,
             (Work::DrawPlan { fix }, _) => Ok(self.draw_plan(*fix, incident, target).await?.into()),
-            (Work::RunStep { plan, step, .. }, _) => Ok(self.run_step(incident, plan, *step).await?.into()),
+            (Work::RunStep { plan, step, .. }, _) => {
+                Ok(self.run_step(incident, plan, *step, task.writes_enabled).await?.into())
+            }
             (Work::PollReplacement { plan, step, .. }, Some(fix)) => {
                 Ok(self.poll(fix, target, plan, *step).await?.into())
             }

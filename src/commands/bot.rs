@@ -40,7 +40,7 @@ impl Bot {
     /// Puts it together and starts it; the routes are the caller's to serve.
     pub(super) async fn start(parts: Parts) -> Result<Self, JournalError> {
         let journal = Journal::open(&parts.journal).await?;
-        let cluster = Arc::new(ClusterAdapter::new(parts.reach, parts.clock.clone(), parts.policy.writes_enabled));
+        let cluster = Arc::new(ClusterAdapter::new(parts.reach, parts.clock.clone()));
         let mut builder = Engine::builder(journal, parts.clock, &parts.cluster, parts.policy)
             .performer(Room::Cluster, cluster.clone())
             .performer(Room::Execute, cluster);

@@ -77,7 +77,7 @@ impl SlackParts {
             hooks: SLACK_HOOKS.to_owned(),
         };
         let directory = Arc::new(Directory::new(client.clone(), slack.team.clone(), roster, clock));
-        let look = Look { links, writes_enabled: config.writes };
+        let look = Look { links };
         Ok(Some(Self { client, directory, look, home, way }))
     }
 

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,12 +36,26 @@ pub(super) struct Shared {
     pub(super) storm: Storm,
     pub(super) crasher: Option<Crasher>,
     policy: RwLock<Policy>,
+    /// Whether the kill switch of the journal lets fixes run.
+    writes_on: AtomicBool,
 }
 
 impl Shared {
     /// The rules in force.
     pub(super) fn policy(&self) -> Policy {
-        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut policy = self.policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+        policy.writes_enabled &= self.writes_on.load(Ordering::SeqCst);
+        policy
+    }
+
+    /// Whether the configuration lets fixes run at all.
+    pub(super) fn configured_writes(&self) -> bool {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).writes_enabled
+    }
+
+    /// Puts the kill switch in force as it was stored.
+    pub(super) fn put_switch(&self, on: bool) {
+        self.writes_on.store(on, Ordering::SeqCst);
     }
 
     /// The works that an append stores, if a test wants to know when they are stored and not yet claimed.
@@ -96,6 +113,7 @@ impl EngineBuilder {
         for at in self.journal.openings(minute_ago).await?.0 {
             storm.opened(at, 1);
         }
+        let switch = self.journal.write_switch().await?;
         let shared = Arc::new(Shared {
             journal: self.journal,
             clock: self.clock,
@@ -105,6 +123,7 @@ impl EngineBuilder {
             storm,
             crasher: self.crasher,
             policy: RwLock::new(self.policy),
+            writes_on: AtomicBool::new(switch.is_none_or(|switch| switch.on)),
         });
         Ok(Engine { shared, stop: CancellationToken::new(), tasks: TaskTracker::new() })
     }

@@ -167,6 +167,7 @@ async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
         incident: Arc::new(stored.incident),
         attempt: claim.attempt,
         root,
+        writes_enabled: shared.policy().writes_enabled,
     };
     within_the_limit(performer.as_ref(), task).await
 }

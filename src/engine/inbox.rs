@@ -11,10 +11,11 @@ use crate::{
         Seen, Sighted, apply, begin, decide, effects, end_cut_off, sight,
     },
     journal::{Append, AppendError, Change, StoredAnswer, StoredEvent, StoredIncident},
+    people::PersonId,
 };
 
 /// How often a decision is taken again when the incident has moved meanwhile. Each time somebody else got further.
-const DECIDED_AGAIN_MOST: usize = 20;
+pub(super) const DECIDED_AGAIN_MOST: usize = 20;
 
 /// What a webhook body came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Inbox {
 
     /// Takes one command of a person. A key that was seen before gives the first answer again.
     pub async fn submit(&self, command: &Command) -> Result<Answer, SubmitError> {
-        let key = request_key(command);
+        let key = request_key(&command.actor.id, &command.key);
         for _ in 0..DECIDED_AGAIN_MOST {
             if let Some(answer) = self.0.journal.answer(&key).await.map_err(not_stored)? {
                 return replayed(answer);
@@ -127,9 +128,8 @@ impl Inbox {
     }
 }
 
-fn request_key(command: &Command) -> String {
-    let who = &command.actor.id;
-    format!("{:?}/{}/{}/{}", who.platform, who.workspace, who.user, command.key)
+pub(super) fn request_key(who: &PersonId, key: &str) -> String {
+    format!("{:?}/{}/{}/{key}", who.platform, who.workspace, who.user)
 }
 
 fn log_command(command: &Command, done: bool) {
@@ -141,7 +141,7 @@ fn log_command(command: &Command, done: bool) {
     tracing::info!(incident = %command.incident, by = %command.actor.id, act, done, "a command was decided");
 }
 
-fn replayed(answer: StoredAnswer) -> Result<Answer, SubmitError> {
+pub(super) fn replayed(answer: StoredAnswer) -> Result<Answer, SubmitError> {
     match answer {
         StoredAnswer::Done(text) => Ok(Answer { text }),
         StoredAnswer::Refused(text) => Err(SubmitError::Refused(Refusal::SaidBefore(text))),

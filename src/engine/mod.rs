@@ -13,6 +13,7 @@ mod health;
 mod inbox;
 mod perform;
 mod storm;
+mod switch;
 
 pub use build::{Engine, EngineBuilder};
 pub use crash::{CrashPoint, Crasher};

@@ -20,6 +20,8 @@ pub struct Task {
     pub attempt: u32,
     /// The incident's root message at this effect's destination, if it was posted.
     pub root: Option<MessageRef>,
+    /// Whether fixes may run now: the configuration's word and the kill switch's.
+    pub writes_enabled: bool,
 }
 
 /// What an effect came to.

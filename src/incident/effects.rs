@@ -183,6 +183,9 @@ fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
             let past = incident.past_fixes.iter().find(|past| past.number == *fix)?;
             Notice::FixEnded { fix: past.name, end: end.clone() }
         }
+        Event::WritesSwitched { on, by, reason } => {
+            Notice::WritesSwitched { on: *on, by: by.clone(), reason: reason.clone() }
+        }
         Event::NoteAdded { by, text } => Notice::Note { by: by.clone(), text: text.clone() },
         _ => return None,
     })

@@ -295,6 +295,15 @@ pub enum Event {
         /// What.
         text: String,
     },
+    /// Somebody switched fixes off, or on again.
+    WritesSwitched {
+        /// Whether they may run.
+        on: bool,
+        /// Who.
+        by: PersonId,
+        /// Why, in their words; may be empty.
+        reason: String,
+    },
     /// The card is in a channel for the first time.
     CardPosted {
         /// Where.
@@ -358,6 +367,7 @@ impl Event {
             Self::VerificationAsked { .. } => "verification_asked",
             Self::FixEnded { .. } => "fix_ended",
             Self::NoteAdded { .. } => "note_added",
+            Self::WritesSwitched { .. } => "writes_switched",
             Self::CardPosted { .. } => "card_posted",
             Self::LevelCalled { .. } => "level_called",
             Self::CouldNot { .. } => "could_not",

@@ -37,6 +37,8 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::ReplacementReady { pod, .. } => format!("{pod} is Ready with a valid SVID"),
         Event::VerificationAsked { by, .. } => format!("{by} asked to verify again"),
         Event::FixEnded { end, .. } => fix_end(end),
+        Event::WritesSwitched { on: true, by, .. } => format!("fixes switched on by {by}"),
+        Event::WritesSwitched { on: false, by, .. } => format!("fixes switched off by {by}"),
         _ => return None,
     };
     Some(text)

@@ -24,6 +24,7 @@ mod settle;
 mod settle_fix;
 mod sight;
 mod state;
+mod switch;
 mod wanted;
 
 pub use alert::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey};
@@ -42,6 +43,7 @@ pub use request::{Act, Answer, Command, HandOffTo, Refusal};
 pub use settle::settle;
 pub use sight::{Seen, Sighted, end_cut_off, sight, storm};
 pub use state::{Alert, Incident, Life, Line, Triage};
+pub use switch::{REASON_MOST, SwitchRequest, WriteSwitch, answer_to_switch, decide_switch, switched};
 pub use wanted::still_wanted;
 
 #[cfg(test)]

@@ -111,6 +111,15 @@ pub enum Notice {
         /// When it was last seen.
         last_seen: Timestamp,
     },
+    /// Somebody switched fixes off, or on again.
+    WritesSwitched {
+        /// Whether they may run.
+        on: bool,
+        /// Who.
+        by: PersonId,
+        /// Why, in their words; may be empty.
+        reason: String,
+    },
     /// Something that the bot should have done could not be done.
     CouldNot {
         /// What.

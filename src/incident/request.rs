@@ -139,7 +139,10 @@ pub enum Refusal {
     #[error("{0} had no effect twice in this incident: the bot will not repeat it; decide with the next level")]
     TriedTwice(FixName),
     /// Writes are off.
-    #[error("fixes are switched off (config: writes): the bot only diagnoses")]
+    #[error(
+        "fixes are switched off: the bot only diagnoses. An approver can say `/mtls writes on`, where the configuration \
+             allows fixes at all (config: writes)"
+    )]
     WritesOff,
     /// Nothing waits for approval.
     #[error("no fix is waiting for approval in {0}")]

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, SqliteConnection};
 
-use super::{AppendError, RECORD_VERSION, chain, to_micros};
-use crate::incident::{Delivery, Event, EvidenceDigest, Incident, IncidentId, Life, NewEffect};
+use super::{AppendError, RECORD_VERSION, chain, switch::write_switch, to_micros};
+use crate::incident::{Delivery, Event, EvidenceDigest, Incident, IncidentId, Life, NewEffect, WriteSwitch};
 
 /// Events of one incident, with what they made of it and what they ask for.
 #[derive(Debug, Clone)]
@@ -72,6 +72,8 @@ pub struct Append {
     pub lock: Option<(String, IncidentId, u32)>,
     /// A lock that is given back.
     pub unlock: Option<String>,
+    /// A move of the kill switch.
+    pub switch: Option<WriteSwitch>,
 }
 
 impl From<sqlx::Error> for AppendError {
@@ -123,6 +125,9 @@ impl Append {
         }
         if let Some(name) = &self.unlock {
             sqlx::query("DELETE FROM locks WHERE name = ?").bind(name).execute(&mut *db).await?;
+        }
+        if let Some(switch) = &self.switch {
+            write_switch(db, switch).await?;
         }
         if let Some((key, answer, at)) = &self.answer {
             write_answer(db, key, answer, *at).await?;

@@ -10,6 +10,7 @@ mod effects;
 mod error;
 mod open;
 mod read;
+mod switch;
 mod writer;
 
 pub use append::{Append, Change, Finish, StoredAnswer};

@@ -3,7 +3,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::{
     escalation,
-    incident::{Event, Incident, IncidentId, IncidentKey, NewEffect, Room, Timer, Work, apply, begin},
+    incident::{Event, Incident, IncidentId, IncidentKey, NewEffect, Room, Timer, Work, WriteSwitch, apply, begin},
 };
 
 fn opened(id: u32, key: &str) -> Event {
@@ -193,4 +193,26 @@ fn stored_events_of_version_one_are_still_read() {
     let text = r#"{"event":"note_added","by":{"platform":"slack","workspace":"T0","user":"U0"},"text":"hello"}"#;
     let event: Event = serde_json::from_str(text).unwrap();
     assert_eq!(event.name(), "note_added");
+}
+
+#[tokio::test]
+async fn the_kill_switch_stands_after_a_restart_as_it_was_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j.sqlite");
+    let by = crate::people::PersonId {
+        platform: crate::people::Platform::Slack,
+        workspace: "T0TEAM".to_owned(),
+        user: "U0ONCALL".to_owned(),
+    };
+    let off = WriteSwitch { on: false, by, at: Timestamp::UNIX_EPOCH, reason: "stop".to_owned() };
+    {
+        let journal = Journal::open(&path).await.unwrap();
+        assert_eq!(journal.write_switch().await.unwrap(), None);
+        for switch in [WriteSwitch { on: true, ..off.clone() }, off.clone()] {
+            journal.append(Append { switch: Some(switch), ..Append::default() }).await.unwrap();
+        }
+        journal.readers.close().await;
+    }
+    let journal = reopened(folder.path()).await;
+    assert_eq!(journal.write_switch().await.unwrap(), Some(off));
 }

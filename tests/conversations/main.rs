@@ -56,6 +56,29 @@ async fn with_the_agent_frozen_the_restart_is_refused_with_the_reason_and_the_ne
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_kill_switch_stops_an_approved_plan_for_everybody_and_outlives_the_command() {
+    let night = Night::of(Scenario::ExpiredCertificate).await;
+    night.alertmanager_fires().await;
+    night.channel_shows("expired certificate").await;
+    night.says("U0ONCALL", "fix restart-pod").await;
+    night.channel_shows("Approval wanted").await;
+
+    night.says("U0ONCALL", "writes off this looks like an attack").await;
+    night.channel_shows("Fixes are off").await;
+    night.channel_shows("this looks like an attack").await;
+    night.says("U0SEC", "approve").await;
+    night.is_told("U0SEC", "fixes are switched off").await;
+    night.says("U0ONCALL", "writes on").await;
+    night.is_told("U0ONCALL", "who may approve fixes").await;
+
+    night.says("U0SEC", "writes on").await;
+    night.channel_shows("Fixes may run again").await;
+    night.says("U0SEC", "approve").await;
+    night.channel_shows("worked").await;
+    night.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rights_are_by_person_and_a_wrong_command_gets_the_nearest_right_one() {
     let night = Night::of(Scenario::Healthy).await;
     night.alertmanager_fires().await;

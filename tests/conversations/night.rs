@@ -69,12 +69,12 @@ impl Night {
         let clock = Arc::new(SpedClock::new(Timestamp::now(), RATE));
         let simulation = Simulation::start(clock.clone(), scenario, "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
-        let cluster = Arc::new(ClusterAdapter::new(reach, clock.clone(), true));
+        let cluster = Arc::new(ClusterAdapter::new(reach, clock.clone()));
         let client = Client::new(&slack.api(), &BOT_TOKEN.to_owned().into()).unwrap();
         let user = |id: &str| Mention::User(id.to_owned());
         let roster = Roster { commanders: vec![user("U0ONCALL"), user("U0SEC")], approvers: vec![user("U0SEC")] };
         let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
-        let look = Look { links: Vec::new(), writes_enabled: true };
+        let look = Look { links: Vec::new() };
         let face = Arc::new(SlackOut::new(client.clone(), directory.clone(), look));
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(&folder.path().join("journal.sqlite")).await.unwrap();

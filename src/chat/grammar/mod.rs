@@ -50,6 +50,13 @@ pub enum Said {
     Incidents,
     /// Where one stands.
     Status(IncidentId),
+    /// Switch fixes off or on, for every incident.
+    Writes {
+        /// Whether they may run.
+        on: bool,
+        /// Why; may be empty.
+        reason: String,
+    },
     /// Something about one.
     Act(IncidentId, Act),
 }
@@ -68,6 +75,7 @@ pub fn parse(text: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
         Verb::Help => Ok(Said::Help),
         Verb::Incidents => Ok(Said::Incidents),
         Verb::Note => note(rest, place),
+        Verb::Writes => writes(rest, place.platform),
         _ => with_words(verb, &rest.split_whitespace().collect::<Vec<_>>(), place),
     }
 }
@@ -90,6 +98,16 @@ fn note(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
         return Err(Misunderstood::Missing { verb: Verb::Note, what: "the text of the note" });
     }
     Ok(Said::Act(incident, Act::Note { text }))
+}
+
+fn writes(rest: &str, platform: Platform) -> Result<Said, Misunderstood> {
+    let (word, reason) = first_word(rest);
+    let on = match word.to_ascii_lowercase().as_str() {
+        "on" => true,
+        "off" => false,
+        _ => return Err(Misunderstood::Missing { verb: Verb::Writes, what: "`on` or `off`" }),
+    };
+    Ok(Said::Writes { on, reason: slack::unescape(reason, platform) })
 }
 
 fn with_words(verb: Verb, words: &[&str], place: &Place<'_>) -> Result<Said, Misunderstood> {

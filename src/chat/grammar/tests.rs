@@ -25,6 +25,7 @@ fn every_command_of_the_help_is_understood_as_it_is_written_there() {
             .replace("NAMESPACE WORKLOAD", "web deploy/frontend")
             .replace("NAME", "restart-pod")
             .replace("@user|L2", "L2")
+            .replace("off|on [REASON]", "off something is wrong")
             .replace("TEXT", "looked at the proxy")
     };
     for verb in Verb::ALL {

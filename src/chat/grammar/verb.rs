@@ -35,11 +35,13 @@ pub enum Verb {
     Verify,
     /// Close it.
     Resolve,
+    /// The kill switch.
+    Writes,
 }
 
 impl Verb {
     /// Every command, in the order in which a night needs them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Help,
         Self::Incidents,
         Self::Status,
@@ -55,6 +57,7 @@ impl Verb {
         Self::Handoff,
         Self::Escalate,
         Self::Resolve,
+        Self::Writes,
     ];
 
     /// The word that is typed, how the rest is written, and what it does.
@@ -75,6 +78,7 @@ impl Verb {
             Self::Note => ("note", "[INC] TEXT", "write something into the incident"),
             Self::Verify => ("verify", "[INC]", "watch the counters again after a fix"),
             Self::Resolve => ("resolve", "[INC]", "close it"),
+            Self::Writes => ("writes", "off|on [REASON]", "the kill switch: stop every fix, or let them run again"),
         }
     }
 
@@ -99,6 +103,7 @@ impl Verb {
         match self {
             Self::Help | Self::Incidents | Self::Status => &[],
             Self::Approve | Self::Reject => &[Role::Approver],
+            Self::Writes => &[Role::Commander, Role::Approver],
             Self::Target
             | Self::Triage
             | Self::Fix

@@ -26,7 +26,7 @@ use crate::{
         card::{Card, Press},
         grammar::{self, Place, Said},
     },
-    incident::{Act, Command, IncidentId},
+    incident::{Act, Command, IncidentId, SwitchRequest},
     people::{Actor, Platform, Role},
 };
 
@@ -124,6 +124,10 @@ async fn command(State(desk): State<Arc<Desk>>, Json(typed): Json<Typed>) -> Res
             Ok(None) => told(format!("There is no {id}.")),
             Err(error) => told(error.to_string()),
         },
+        Ok(Said::Writes { on, reason }) => {
+            let request = SwitchRequest { key: desk.fresh_key(), actor, on, reason };
+            told(desk.ask.switch_writes(request).await.map_or_else(|error| error.to_string(), |answer| answer.text))
+        }
         Ok(Said::Act(id, act)) => {
             desk.page.said(id, &actor.id.user, &format!("/mtls {text}"));
             desk.submit(id, act, actor).await
@@ -157,9 +161,12 @@ async fn fault(State(desk): State<Arc<Desk>>, Json(toggled): Json<Toggled>) -> S
 }
 
 impl Desk {
+    fn fresh_key(&self) -> String {
+        format!("page-{}", self.presses.fetch_add(1, Ordering::Relaxed))
+    }
+
     async fn submit(&self, incident: IncidentId, act: Act, actor: Actor) -> Response {
-        let press = self.presses.fetch_add(1, Ordering::Relaxed);
-        let command = Command { incident, actor, key: format!("page-{press}"), act };
+        let command = Command { incident, actor, key: self.fresh_key(), act };
         match self.ask.submit(command).await {
             Ok(answer) => told(answer.text),
             Err(error) => told(error.to_string()),

@@ -49,7 +49,7 @@ fn task(pager: &str, incident: Incident) -> Task {
         reason: CallReason::Opened,
         rung: Rung::Waiting { level: LevelNumber(1), until: night::at(15) },
     };
-    Task { key: "call-1".to_owned(), work, incident: incident.into(), attempt: 1, root: None }
+    Task { key: "call-1".to_owned(), work, incident: incident.into(), attempt: 1, root: None, writes_enabled: true }
 }
 
 #[test]

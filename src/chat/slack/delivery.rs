@@ -38,8 +38,6 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_mins(10);
 pub struct Look {
     /// Links on every card: runbook, dashboards.
     pub links: Vec<Link>,
-    /// Whether fixes may run.
-    pub writes_enabled: bool,
 }
 
 /// The Slack face: performs what goes out.
@@ -61,7 +59,7 @@ impl SlackOut {
         let key = key(incident, CARD);
         let mut card = Card::of(incident);
         card.links.clone_from(&self.look.links);
-        let card = if self.look.writes_enabled { card } else { card.with_writes_off() };
+        let card = if task.writes_enabled { card } else { card.with_writes_off() };
         let message = block_kit::card(&card, &key);
         note_cuts(incident, &message);
         let known = match &task.root {
@@ -89,7 +87,7 @@ impl SlackOut {
             return Err(PerformError::Again { reason, after: Some(ROOT_SOON) });
         }
         let mut post = wording::notice(notice, &task.incident);
-        if !self.look.writes_enabled {
+        if !task.writes_enabled {
             post.buttons.retain(|button| !button.press.needs_writes());
         }
         let mut mentions = std::mem::take(&mut post.mentions);

@@ -22,7 +22,7 @@ use crate::{
     clock::Clock,
     engine::SubmitError,
     escalation::LevelNumber,
-    incident::{Act, Command, IncidentId, Refusal},
+    incident::{Act, Command, IncidentId, Refusal, SwitchRequest},
     people::{Actor, Platform},
     remediation::PlanId,
 };
@@ -158,7 +158,16 @@ impl Desk {
             Ok(Said::Help) => answers::help(&actor, self.clock.now()).into(),
             Ok(Said::Incidents) => answers::list(&live).into(),
             Ok(Said::Status(id)) => self.status(id).await,
+            Ok(Said::Writes { on, reason }) => self.switch(on, reason, actor, key).await,
             Ok(Said::Act(id, act)) => self.submit(id, act, actor, key).await,
+        }
+    }
+
+    async fn switch(&self, on: bool, reason: String, actor: Actor, key: &str) -> Told {
+        let request = SwitchRequest { actor, key: key.to_owned(), on, reason };
+        match self.ask.switch_writes(request).await {
+            Ok(answer) => Told { done: true, ..vec![with_times(&answer.text)].into() },
+            Err(error) => answers::refusal(&error).into(),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
     },
     escalation::{LevelNumber, Rung},
     incident::{CloseReason, FixEnd, Incident, Life, Notice},
-    people::Mention,
+    people::{Mention, PersonId},
     remediation::{Plan, PlanId, Proof},
 };
 
@@ -127,6 +127,7 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
             ),
             command("resolve", id, ""),
         ]]),
+        Notice::WritesSwitched { on, by, reason } => writes_switched(*on, by, reason),
         Notice::CouldNot { what, reason } => {
             Post::saying(vec![vec![strong(format!("The bot could not {what}: ")), text(reason.clone())]])
         }
@@ -142,6 +143,18 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
             ]])
         },
     }
+}
+
+fn writes_switched(on: bool, by: &PersonId, reason: &str) -> Post {
+    let said = if on { "Fixes may run again: " } else { "Fixes are off, nothing is written to the cluster: " };
+    let mut line = vec![strong(said), text("said by "), person(by)];
+    if !reason.is_empty() {
+        line.push(text(format!(" ({reason})")));
+    }
+    line.push(text(". "));
+    line.push(code(if on { "/mtls writes off" } else { "/mtls writes on" }));
+    line.push(text(if on { " stops them." } else { " lets them run again." }));
+    Post { broadcast: !on, ..Post::saying(vec![line]) }
 }
 
 fn reminder(incident: &Incident, level: Option<LevelNumber>, until: Timestamp) -> Post {

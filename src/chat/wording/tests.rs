@@ -56,6 +56,8 @@ fn every_notice_says_what_happened_and_what_is_next() {
         Notice::Stale { last_seen: night::at(0) },
         Notice::CouldNot { what: "call the pager".to_owned(), reason: "it answered 503".to_owned() },
         Notice::Storm { count: 40 },
+        Notice::WritesSwitched { on: false, by: night::who("U0SEC"), reason: "it looks like an attack".to_owned() },
+        Notice::WritesSwitched { on: true, by: night::who("U0SEC"), reason: String::new() },
     ];
     let incident = night::opened();
     let posts: Vec<String> = notices.iter().map(|one| read(&notice(one, &incident))).collect();

@@ -18,7 +18,7 @@ pub(super) fn approved<'a>(
     writes_enabled: bool,
 ) -> Result<&'a Operation, String> {
     if !writes_enabled {
-        return Err("fixes are switched off (config: writes)".to_owned());
+        return Err("fixes are switched off".to_owned());
     }
     if !incident.is_live() {
         return Err("the incident has closed meanwhile, so nothing is written".to_owned());

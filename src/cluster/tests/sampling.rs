@@ -45,7 +45,7 @@ async fn watched() -> Watched {
     let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
     let pods = resolve(&reach, &target("svc/frontend")).await.unwrap().pods;
     let fix = fix_of(target("svc/frontend"), &pods[0].pod, &pods[0].uid);
-    Watched { simulation, adapter: ClusterAdapter::new(reach, clock, true), fix, pods }
+    Watched { simulation, adapter: ClusterAdapter::new(reach, clock), fix, pods }
 }
 
 impl Watched {

@@ -5,3 +5,4 @@ mod escalation;
 mod fixing;
 mod races;
 mod rehearsal;
+mod switch;

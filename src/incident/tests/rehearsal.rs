@@ -198,13 +198,18 @@ impl Night {
         seen
     }
 
-    pub(super) fn says(&mut self, user: &str, act: Act) -> Result<Answer, Refusal> {
+    /// Somebody with the rights of this night: U0ONCALL commands, U0NOBODY may nothing, everybody else approves as well.
+    pub(super) fn actor(&self, user: &str) -> Actor {
         let roles = match user {
             "U0ONCALL" => BTreeSet::from([Role::Commander]),
             "U0NOBODY" => BTreeSet::new(),
             _ => BTreeSet::from([Role::Commander, Role::Approver]),
         };
-        let actor = Actor { id: person(user), roles, as_of: self.now };
+        Actor { id: person(user), roles, as_of: self.now }
+    }
+
+    pub(super) fn says(&mut self, user: &str, act: Act) -> Result<Answer, Refusal> {
+        let actor = self.actor(user);
         let command = Command { incident: IncidentId(1), actor, key: "k".to_owned(), act };
         let (events, answer) = decide(self.incident(), &command, self.now, &self.policy)?;
         self.record(&events);

@@ -15,7 +15,10 @@ use crate::{
     chat::{Ask, card::tests as night},
     clock::VirtualClock,
     engine::{MessageRef, SubmitError, Task},
-    incident::{Act, Answer, Command, Destination, Face, FixPhase, Incident, IncidentId, Refusal, Work},
+    incident::{
+        Act, Answer, Command, Destination, Face, FixPhase, Incident, IncidentId, Refusal, SwitchRequest, Work,
+        answer_to_switch, decide_switch,
+    },
     people::{Mention, Role},
 };
 use fake_slack::{APP_TOKEN, BOT_TOKEN, CHANNEL, FakeSlack, TEAM};
@@ -54,6 +57,12 @@ impl Ask for Inbox {
         Ok(self.incidents.lock().unwrap().iter().find(|incident| incident.id == id).cloned())
     }
 
+    async fn switch_writes(&self, request: SwitchRequest) -> Result<Answer, SubmitError> {
+        use crate::clock::Clock;
+        let switch = decide_switch(&request, true, self.clock.now())?;
+        Ok(answer_to_switch(&switch))
+    }
+
     async fn live(&self) -> Result<Vec<Arc<Incident>>, SubmitError> {
         Ok(self.incidents.lock().unwrap().iter().filter(|incident| incident.is_live()).cloned().collect())
     }
@@ -85,7 +94,7 @@ impl Night {
             approvers: vec![Mention::Group("S0APPROVERS".to_owned())],
         };
         let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
-        let look = Look { links: Vec::new(), writes_enabled: true };
+        let look = Look { links: Vec::new() };
         let home = Home {
             team: TEAM.to_owned(),
             enterprise: None,
@@ -103,7 +112,7 @@ impl Night {
     }
 
     fn task(&self, key: &str, work: Work) -> Task {
-        Task { key: key.to_owned(), work, incident: self.incident(), attempt: 1, root: None }
+        Task { key: key.to_owned(), work, incident: self.incident(), attempt: 1, root: None, writes_enabled: true }
     }
 
     fn commands(&self) -> Vec<Act> {

@@ -1,0 +1,54 @@
+//! Moves the kill switch: stored before it is in force, and told to everybody who works on an open incident.
+
+use super::{
+    Inbox, SubmitError,
+    inbox::{DECIDED_AGAIN_MOST, not_stored, replayed, request_key},
+};
+use crate::{
+    incident::{Answer, SwitchRequest, answer_to_switch, decide_switch, switched},
+    journal::{Append, AppendError, StoredAnswer},
+};
+
+/// How many open incidents are told. More would be a storm, in which nobody reads each of them.
+const TOLD_MOST: u32 = 100;
+
+impl Inbox {
+    /// Switches fixes off or on; returns after commit. Off is in force for every step that has not begun.
+    pub async fn switch_writes(&self, request: &SwitchRequest) -> Result<Answer, SubmitError> {
+        let key = request_key(&request.actor.id, &request.key);
+        for _ in 0..DECIDED_AGAIN_MOST {
+            if let Some(answer) = self.0.journal.answer(&key).await.map_err(not_stored)? {
+                return replayed(answer);
+            }
+            let now = self.0.clock.now();
+            let switch = decide_switch(request, self.0.configured_writes(), now)?;
+            let answer = answer_to_switch(&switch);
+            let live = self.live(TOLD_MOST).await?;
+            let ids: Vec<_> = live.iter().map(|stored| stored.incident.id).collect();
+            let changes = live
+                .into_iter()
+                .map(|stored| {
+                    let events = switched(&stored.incident, &switch);
+                    self.0.change(stored.incident, events, now)
+                })
+                .collect();
+            let append = Append {
+                changes,
+                answer: Some((key.clone(), StoredAnswer::Done(answer.text.clone()), now)),
+                switch: Some(switch.clone()),
+                ..Append::default()
+            };
+            match self.0.journal.append(append).await {
+                Ok(()) => {
+                    tracing::warn!(by = %switch.by, on = switch.on, reason = switch.reason, "the kill switch was moved");
+                    self.0.put_switch(switch.on);
+                    self.0.announce(&ids);
+                    return Ok(answer);
+                }
+                Err(AppendError::Conflict) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(SubmitError::Busy)
+    }
+}
