@@ -41,7 +41,9 @@ impl Inbox {
             match self.0.journal.append(append).await {
                 Ok(()) => {
                     tracing::warn!(by = %switch.by, on = switch.on, reason = switch.reason, "the kill switch was moved");
-                    self.0.put_switch(switch.on);
+                    // What is stored last is in force, whichever of two people's answers comes first.
+                    let stored = self.0.journal.write_switch().await.map_err(not_stored)?;
+                    self.0.put_switch(stored.is_none_or(|stored| stored.on));
                     self.0.announce(&ids);
                     return Ok(answer);
                 }

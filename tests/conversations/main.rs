@@ -67,7 +67,7 @@ async fn the_kill_switch_stops_an_approved_plan_for_everybody_and_outlives_the_c
     night.channel_shows("Fixes are off").await;
     night.channel_shows("this looks like an attack").await;
     night.says("U0SEC", "approve").await;
-    night.is_told("U0SEC", "fixes are switched off").await;
+    night.is_told("U0SEC", "switched off").await;
     night.says("U0ONCALL", "writes on").await;
     night.is_told("U0ONCALL", "who may approve fixes").await;
 

@@ -187,7 +187,7 @@ impl Card {
     pub fn with_writes_off(mut self) -> Self {
         self.buttons.retain(|button| !button.press.needs_writes());
         if let Some(fixes) = self.sections.iter_mut().find(|section| section.part == Part::Fixes) {
-            fixes.lines.push(words("Fixes are switched off (config: writes), so the bot only diagnoses."));
+            fixes.lines.push(words("Fixes are switched off, so the bot only diagnoses. Approvers: `/mtls writes on`, if the configuration allows fixes (writes)."));
         }
         self
     }
