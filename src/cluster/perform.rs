@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    engine::{Done, Perform, PerformError, Task},
+    engine::{self, Done, Perform, PerformError, Task},
     incident::{AlertStatus, Fix, Incident, Outcome, Round, Work},
     mesh::{PodRef, PodUid, TargetRef},
     remediation::{Operation, Plan, PlanId, Sample, restart_pod},
@@ -34,11 +34,17 @@ impl ClusterAdapter {
         Self { reach, clock }
     }
 
-    async fn triage(&self, run: u32, incident: &Incident, target: &TargetRef) -> Result<Done, PerformError> {
-        let quiet: Progress = Arc::new(|_| {});
+    async fn triage(
+        &self,
+        run: u32,
+        incident: &Incident,
+        target: &TargetRef,
+        told: engine::Progress,
+    ) -> Result<Done, PerformError> {
+        let progress: Progress = Arc::new(move |check| told.report(check));
         let firing = incident.alerts.values().filter(|alert| alert.status == AlertStatus::Firing);
         let alerted: Vec<PodRef> = firing.filter_map(|alert| alert.sighting.pod.clone()).collect();
-        let evidence = match gather_about(&self.reach, target, &alerted, self.clock.clone(), quiet).await {
+        let evidence = match gather_about(&self.reach, target, &alerted, self.clock.clone(), progress).await {
             Ok(evidence) => evidence,
             Err(error @ (ClusterError::NotFound { .. } | ClusterError::Forbidden { .. })) => {
                 return Ok(Outcome::TriageFailed { run, reason: error.to_string() }.into());
@@ -180,7 +186,7 @@ impl Perform for ClusterAdapter {
         let Some(target) = &incident.target else { return Ok(Outcome::NoLongerWanted.into()) };
         let fix = incident.fix.as_ref();
         match (&task.work, fix) {
-            (Work::Triage { run }, _) => self.triage(*run, incident, target).await,
+            (Work::Triage { run }, _) => self.triage(*run, incident, target, task.progress.clone()).await,
             (Work::DrawPlan { fix }, _) => Ok(self.draw_plan(*fix, incident, target).await?.into()),
             (Work::RunStep { plan, step, .. }, _) => {
                 Ok(self.run_step(incident, plan, *step, task.writes_enabled).await?.into())

@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Crasher, Health, Inbox, Perform, dispatch, health,
+    progress::Running,
     storm::{self, Storm},
 };
 use crate::{
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     pub(super) changes: broadcast::Sender<IncidentId>,
     pub(super) storm: Storm,
     pub(super) crasher: Option<Crasher>,
+    pub(super) triages: Running,
     policy: RwLock<Policy>,
     /// Whether the kill switch of the journal lets fixes run.
     writes_on: AtomicBool,
@@ -122,6 +124,7 @@ impl EngineBuilder {
             changes: broadcast::Sender::new(CHANGES_KEPT),
             storm,
             crasher: self.crasher,
+            triages: Running::default(),
             policy: RwLock::new(self.policy),
             writes_on: AtomicBool::new(switch.is_none_or(|switch| switch.on)),
         });

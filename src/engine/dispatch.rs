@@ -7,7 +7,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{CrashPoint, Done, Perform, PerformError, Task, build::Shared, finish};
+use super::{CrashPoint, Done, Perform, PerformError, Task, build::Shared, finish, progress};
 use crate::{
     incident::{self, Face, Outcome, Work, still_wanted},
     journal::{Claim, JournalError},
@@ -168,8 +168,26 @@ async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
         attempt: claim.attempt,
         root,
         writes_enabled: shared.policy().writes_enabled,
+        progress: shared.triages.of(claim.incident),
     };
-    within_the_limit(performer.as_ref(), task).await
+    match &claim.work {
+        Work::Triage { run } => triage(shared, performer.as_ref(), task, *run).await,
+        _ => within_the_limit(performer.as_ref(), task).await,
+    }
+}
+
+/// Performs a triage while the card shows how far it is.
+async fn triage(shared: &Shared, performer: &dyn Perform, task: Task, run: u32) -> Result<Done, PerformError> {
+    let incident = task.incident.clone();
+    let progress = shared.triages.begin(incident.id);
+    let task = Task { progress: progress.clone(), ..task };
+    let drawing = progress::keep_drawing(shared, &incident, run, &progress);
+    let result = tokio::select! {
+        result = within_the_limit(performer, task) => result,
+        () = drawing => Err(PerformError::Again { reason: "its progress ended before it did".to_owned(), after: None }),
+    };
+    shared.triages.end(incident.id);
+    result
 }
 
 async fn root_message(shared: &Shared, claim: &Claim) -> Result<Option<super::MessageRef>, PerformError> {

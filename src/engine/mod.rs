@@ -12,6 +12,7 @@ mod finish;
 mod health;
 mod inbox;
 mod perform;
+mod progress;
 mod storm;
 mod switch;
 
@@ -20,5 +21,6 @@ pub use crash::{CrashPoint, Crasher};
 pub use health::Health;
 pub use inbox::{Accepted, Inbox};
 pub use perform::{Done, Perform, PerformError, SubmitError, Task};
+pub use progress::{Looked, Progress};
 
 pub use crate::incident::{Delivery, MessageRef};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
+use super::Progress;
 use crate::incident::{Delivery, Incident, MessageRef, Outcome, Refusal, Work};
 
 /// One effect to perform, with all that an adapter needs to know.
@@ -22,6 +23,8 @@ pub struct Task {
     pub root: Option<MessageRef>,
     /// Whether fixes may run now: the configuration's word and the kill switch's.
     pub writes_enabled: bool,
+    /// How far the triage of this incident is: told by whoever triages, shown by whoever draws the card.
+    pub progress: Progress,
 }
 
 /// What an effect came to.

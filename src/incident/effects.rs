@@ -21,6 +21,20 @@ pub fn effects(incident: &Incident, event: &Event, at: Timestamp, policy: &Polic
     list.effects
 }
 
+/// Has the card drawn again although nothing has happened, as for the progress of a triage. `stamp` tells the drawings of
+/// one version apart.
+pub fn redraw(incident: &Incident, at: Timestamp, stamp: &str) -> Vec<NewEffect> {
+    if incident.quiet {
+        return Vec::new();
+    }
+    let mut list = List { incident, at, effects: Vec::new() };
+    list.cards();
+    for effect in &mut list.effects {
+        effect.key = format!("{}:{stamp}", effect.key);
+    }
+    list.effects
+}
+
 struct List<'a> {
     incident: &'a Incident,
     at: Timestamp,

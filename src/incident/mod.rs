@@ -32,7 +32,7 @@ pub use apply::{apply, begin};
 pub use decide::{NOTE_MOST, decide};
 pub use delivery::{Delivery, MessageRef};
 pub use effect::{CallReason, Destination, Face, NewEffect, Priority, Room, Timer, Work};
-pub use effects::effects;
+pub use effects::{effects, redraw};
 pub use event::{CloseReason, Event};
 pub use fix::{Fix, FixEnd, FixPhase, PastFix, Round};
 pub use id::{EvidenceDigest, IncidentId};

@@ -72,6 +72,8 @@ pub struct Append {
     pub lock: Option<(String, IncidentId, u32)>,
     /// A lock that is given back.
     pub unlock: Option<String>,
+    /// Cards that are drawn again although nothing has happened.
+    pub redraws: Vec<(IncidentId, Vec<NewEffect>)>,
     /// A move of the kill switch.
     pub switch: Option<WriteSwitch>,
 }
@@ -125,6 +127,9 @@ impl Append {
         }
         if let Some(name) = &self.unlock {
             sqlx::query("DELETE FROM locks WHERE name = ?").bind(name).execute(&mut *db).await?;
+        }
+        for (incident, effects) in &self.redraws {
+            write_effects(db, i64::from(incident.0), effects).await?;
         }
         if let Some(switch) = &self.switch {
             write_switch(db, switch).await?;

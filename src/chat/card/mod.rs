@@ -16,6 +16,7 @@ pub(in crate::chat) use button::{acknowledge, fix, votes};
 pub(in crate::chat) use progress::{end_line, level_name, plan_lines};
 pub use text::{Line, Span, code, command, joined, people, person, plain, strong, text, time, utc, with_times, words};
 
+use crate::engine::Looked;
 use crate::escalation::{Ladder, Rung};
 use crate::incident::{CloseReason, Incident, IncidentId, Life};
 
@@ -188,6 +189,19 @@ impl Card {
         self.buttons.retain(|button| !button.press.needs_writes());
         if let Some(fixes) = self.sections.iter_mut().find(|section| section.part == Part::Fixes) {
             fixes.lines.push(words("Fixes are switched off, so the bot only diagnoses. Approvers: `/mtls writes on`, if the configuration allows fixes (writes)."));
+        }
+        self
+    }
+
+    /// The card as it is drawn while a triage runs that has looked at this much.
+    pub fn with_progress(mut self, looked: Option<&Looked>) -> Self {
+        let diagnosis = self.sections.iter_mut().find(|section| section.part == Part::Diagnosis);
+        if let (Some(looked), Some(diagnosis)) = (looked, diagnosis) {
+            let line = vec![
+                text(format!("Looked at {} things so far, the newest: ", looked.checks)),
+                code(looked.newest.clone()),
+            ];
+            diagnosis.lines.insert(diagnosis.lines.len().min(1), line);
         }
         self
     }

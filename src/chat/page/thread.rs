@@ -152,7 +152,7 @@ impl Perform for Page {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         Ok(match &task.work {
             Work::DrawCard { to } => {
-                self.draw(&Card::of(&task.incident));
+                self.draw(&Card::of(&task.incident).with_progress(task.progress.looked().as_ref()));
                 let first_card = task.root.is_none();
                 shown(to, "card", &task, Outcome::Shown { to: to.clone(), first_card })
             }

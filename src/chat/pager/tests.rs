@@ -14,6 +14,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::{
     chat::{card::tests as night, connector},
+    engine::Progress,
     escalation::Rung,
 };
 
@@ -49,7 +50,15 @@ fn task(pager: &str, incident: Incident) -> Task {
         reason: CallReason::Opened,
         rung: Rung::Waiting { level: LevelNumber(1), until: night::at(15) },
     };
-    Task { key: "call-1".to_owned(), work, incident: incident.into(), attempt: 1, root: None, writes_enabled: true }
+    Task {
+        key: "call-1".to_owned(),
+        work,
+        incident: incident.into(),
+        attempt: 1,
+        root: None,
+        writes_enabled: true,
+        progress: Progress::default(),
+    }
 }
 
 #[test]

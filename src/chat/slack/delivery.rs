@@ -57,7 +57,7 @@ impl SlackOut {
     async fn draw(&self, task: &Task, to: &Destination) -> Result<Done, PerformError> {
         let incident = &task.incident;
         let key = key(incident, CARD);
-        let mut card = Card::of(incident);
+        let mut card = Card::of(incident).with_progress(task.progress.looked().as_ref());
         card.links.clone_from(&self.look.links);
         let card = if task.writes_enabled { card } else { card.with_writes_off() };
         let message = block_kit::card(&card, &key);

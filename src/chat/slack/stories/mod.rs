@@ -14,7 +14,7 @@ use super::{Client, Desk, Directory, Home, Look, Roster, SlackOut};
 use crate::{
     chat::{Ask, card::tests as night},
     clock::VirtualClock,
-    engine::{MessageRef, SubmitError, Task},
+    engine::{MessageRef, Progress, SubmitError, Task},
     incident::{
         Act, Answer, Command, Destination, Face, FixPhase, Incident, IncidentId, Refusal, SwitchRequest, Work,
         answer_to_switch, decide_switch,
@@ -112,7 +112,15 @@ impl Night {
     }
 
     fn task(&self, key: &str, work: Work) -> Task {
-        Task { key: key.to_owned(), work, incident: self.incident(), attempt: 1, root: None, writes_enabled: true }
+        Task {
+            key: key.to_owned(),
+            work,
+            incident: self.incident(),
+            attempt: 1,
+            root: None,
+            writes_enabled: true,
+            progress: Progress::default(),
+        }
     }
 
     fn commands(&self) -> Vec<Act> {

@@ -53,6 +53,20 @@ async fn the_card_is_posted_once_and_turns_green_in_place() {
 }
 
 #[tokio::test]
+async fn the_card_says_how_far_the_diagnostics_are_while_they_run() {
+    let night = Night::of(night::opened()).await;
+    let first = night.performs(night.task("card", draw())).await;
+    assert!(!night.slack.messages()[0].seen().contains("so far"));
+    let again = Task { root: root(&id(&first)), ..night.task("card", draw()) };
+    for check in ["cat /run/spire/svid/svid.crt", "log of spire-agent"] {
+        again.progress.report(check);
+    }
+    night.performs(again).await;
+    let seen = night.slack.messages()[0].seen();
+    assert!(seen.contains("Looked at 2 things so far, the newest: `log of spire-agent`"), "{seen}");
+}
+
+#[tokio::test]
 async fn a_card_that_somebody_deleted_is_posted_again() {
     let night = Night::of(night::opened()).await;
     let first = night.performs(night.task("card", draw())).await;

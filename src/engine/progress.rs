@@ -1,0 +1,99 @@
+//! How far a triage that runs now has come. Kept in memory and shown on the card only: nothing decides by it, and after
+//! a crash the triage begins again anyway.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use tokio::sync::Notify;
+
+use super::build::Shared;
+use crate::{
+    incident::{Incident, IncidentId, redraw},
+    journal::Append,
+};
+
+/// How far apart two drawings of one card for the sake of progress are at least: platforms take about one edit a second.
+const DRAWN_EVERY: SignedDuration = SignedDuration::from_secs(2);
+/// The longest name of a check that is shown, in characters.
+const CHECK_MOST: usize = 80;
+
+/// What a running triage has looked at so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// How many checks have ended.
+    pub checks: u32,
+    /// The newest of them.
+    pub newest: String,
+}
+
+/// The way by which a triage tells how far it is. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    looked: Mutex<Looked>,
+    more: Notify,
+}
+
+impl Progress {
+    /// One more check has ended.
+    pub fn report(&self, check: &str) {
+        {
+            let mut looked = self.0.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            looked.checks = looked.checks.saturating_add(1);
+            looked.newest = check.chars().take(CHECK_MOST).collect();
+        }
+        self.0.more.notify_one();
+    }
+
+    /// What was looked at; `None` before the first check has ended.
+    pub fn looked(&self) -> Option<Looked> {
+        let looked = self.0.looked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (looked.checks > 0).then_some(looked)
+    }
+}
+
+/// The triages that run now, at most one an incident.
+#[derive(Debug, Default)]
+pub(super) struct Running(Mutex<BTreeMap<IncidentId, Progress>>);
+
+impl Running {
+    /// A triage of this incident begins.
+    pub(super) fn begin(&self, id: IncidentId) -> Progress {
+        let progress = Progress::default();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, progress.clone());
+        progress
+    }
+
+    /// It has ended.
+    pub(super) fn end(&self, id: IncidentId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// How far the triage of an incident is.
+    pub(super) fn of(&self, id: IncidentId) -> Progress {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().unwrap_or_default()
+    }
+}
+
+/// Has the card drawn again whenever the triage got further, until it is dropped with the triage. The drawing is an
+/// ordinary effect of the card's slot, so that it never overtakes a newer state.
+pub(super) async fn keep_drawing(shared: &Shared, incident: &Incident, run: u32, progress: &Progress) {
+    loop {
+        let earliest = shared.clock.now() + DRAWN_EVERY;
+        progress.0.more.notified().await;
+        shared.clock.sleep_until(earliest).await;
+        let Some(looked) = progress.looked() else { continue };
+        let effects = redraw(incident, shared.clock.now(), &format!("run-{run}-{}", looked.checks));
+        let append = Append { redraws: vec![(incident.id, effects)], ..Append::default() };
+        if let Err(error) = shared.journal.append(append).await {
+            tracing::debug!(%error, "the progress of a triage is not shown");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
