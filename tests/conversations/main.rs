@@ -39,6 +39,7 @@ async fn an_expired_certificate_is_found_fixed_by_two_people_and_closed() {
     let end = &incident.past_fixes[0].end;
     assert!(matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::Worked), "{end:?}");
     assert_eq!(night.cards(), 1, "one root message, edited in place");
+    assert!(night.card_ever_showed("things so far"), "the card shows how far the diagnostics are");
     night.ends().await;
 }
 

@@ -129,6 +129,11 @@ impl Night {
         self.slack.until(words, |slack| slack.transcript().contains(words)).await;
     }
 
+    /// What the card has ever shown, one version after the other.
+    pub fn card_ever_showed(&self, words: &str) -> bool {
+        self.slack.messages().iter().any(|message| message.earlier.iter().any(|seen| seen.contains(words)))
+    }
+
     pub async fn incident(&self) -> Incident {
         self.inbox.newest(1).await.unwrap()[0].incident.clone()
     }

@@ -151,6 +151,7 @@ fn post_message(state: &mut State, given: &Value) -> Result<Value, &'static str>
         blocks: given["blocks"].as_array().unwrap().clone(),
         metadata: given["metadata"].clone(),
         edits: 0,
+        earlier: Vec::new(),
     });
     Ok(json!({ "ts": ts, "channel": CHANNEL }))
 }
@@ -159,6 +160,8 @@ fn update(state: &mut State, given: &Value) -> Result<Value, &'static str> {
     check(given)?;
     let ts = given["ts"].as_str().unwrap_or_default();
     let message = state.messages.iter_mut().find(|message| message.ts == ts).ok_or("message_not_found")?;
+    let before = message.seen();
+    message.earlier.push(before);
     message.text = given["text"].as_str().unwrap_or_default().to_owned();
     message.blocks = given["blocks"].as_array().unwrap().clone();
     message.edits += 1;

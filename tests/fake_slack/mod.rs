@@ -57,6 +57,8 @@ pub struct Message {
     pub blocks: Vec<Value>,
     pub metadata: Value,
     pub edits: usize,
+    /// What a reader saw before each edit, oldest first.
+    pub earlier: Vec<String>,
 }
 
 impl Message {
@@ -143,6 +145,11 @@ impl FakeSlack {
     /// Every message, oldest first.
     pub fn messages(&self) -> Vec<Message> {
         self.lock().messages.clone()
+    }
+
+    /// Whether one of the newest messages shows this.
+    pub fn newest_show(&self, words: &str) -> bool {
+        self.lock().messages.iter().rev().take(4).any(|message| message.seen().contains(words))
     }
 
     /// What one person was told privately, oldest first.
