@@ -1,5 +1,6 @@
 //! Gathers the evidence of a triage: all checks at once, each with its own limit, and one limit over all.
 
+mod mounted;
 mod pod;
 mod spire;
 
@@ -57,7 +58,7 @@ impl Gathering {
         ended.unwrap_or_else(|_| Err(ClusterError::TimedOut { what: what.to_owned(), seconds }))
     }
 
-    async fn config_map(&self, namespace: &str, name: &str, keys: [&str; 2]) -> Gathered<PemFile> {
+    pub(super) async fn config_map(&self, namespace: &str, name: &str, keys: [&str; 2]) -> Gathered<PemFile> {
         let source = format!("ConfigMap {namespace}/{name}");
         let api: Api<ConfigMap> = Api::namespaced(self.reach.client.clone(), namespace);
         let call = async {

@@ -2,7 +2,7 @@
 
 use super::{Gathering, gap};
 use crate::{
-    cluster::{FoundPod, exec::Tool, resolve::list_pods},
+    cluster::{ClusterError, FoundPod, Reach, exec::Tool, resolve::list_pods},
     mesh::{NodeName, PodRef},
     triage::{
         AgentEvidence, Gathered, Healthcheck, LogExcerpt, Missing, ServerEvidence,
@@ -10,8 +10,6 @@ use crate::{
     },
 };
 
-/// How far back an agent's log is read, in seconds: an SVID of an hour is renewed within it.
-const LOG_SINCE: i64 = 3600;
 /// How many lines of a log are kept as evidence.
 const LINES_KEPT: usize = 60;
 
@@ -63,25 +61,51 @@ fn unseen(gathering: &Gathering, node: &NodeName, reason: Missing) -> AgentEvide
 
 async fn healthcheck(gathering: &Gathering, found: &FoundPod, tool: Tool, source: &str) -> Gathered<Healthcheck> {
     let call = async {
-        let output = gathering.reach.exec(&found.pod, found.container.as_deref(), &tool).await?;
-        Ok(read_healthcheck(output.exit_code, &String::from_utf8_lossy(&output.stdout), &output.stderr))
+        match gathering.reach.exec(&found.pod, found.container.as_deref(), &tool).await {
+            Ok(output) => {
+                Ok(read_healthcheck(output.exit_code, &String::from_utf8_lossy(&output.stdout), &output.stderr))
+            }
+            Err(gone @ ClusterError::NotFound { .. }) => Err(gone),
+            // The first refusal names what is the better one to mend.
+            Err(error) => gathering.reach.http_health(&found.pod).await.ok_or(error),
+        }
     };
     gathering.check(source.to_owned(), call).await
+}
+
+impl Reach {
+    /// What SPIRE's HTTP probes say, for images and rights without its command; `None` when they are not answered.
+    async fn http_health(&self, pod: &PodRef) -> Option<Healthcheck> {
+        let what = format!("HTTP health of {pod}");
+        let ask = |path: &'static str| self.get_forwarded(pod, self.settings.health_port, path, &what);
+        let (live, ready) = futures::join!(ask("/live"), ask("/ready"));
+        let (live, ready) = (live.ok()?, ready.ok()?);
+        let healthy = live.is_success() && ready.is_success();
+        let output = format!("asked over HTTP: /live answers {}, /ready answers {}", live.status, ready.status);
+        Some(Healthcheck { healthy, output })
+    }
 }
 
 /// The agent's log. An agent of today exits when its own SVID has ended, so that the reason stands in the log of the
 /// container that ran before the restart.
 async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod) -> Gathered<LogExcerpt> {
     let (reach, pod, container) = (&gathering.reach, &found.pod, found.container.as_deref());
+    let since = i64::try_from(reach.settings.agent_log_since.as_secs()).unwrap_or(i64::MAX);
     let call = async {
         let before = async {
             // Kubelets keep it only for a while; that there were restarts is in the evidence in any case.
-            if found.restarts > 0 { reach.previous_log(pod, container, LOG_SINCE).await.ok() } else { None }
+            if found.restarts > 0 { reach.previous_log(pod, container, since).await.ok() } else { None }
         };
-        let (before, now) = futures::join!(before, reach.log(pod, container, LOG_SINCE));
+        let (before, now) = futures::join!(before, reach.log(pod, container, since));
         let before = before.map(|text| telling(&text)).unwrap_or_default();
         let before = if speaks_against(gathering, node, found, &before) { before } else { Vec::new() };
-        let all = [before, telling(&now?)].concat();
+        let now = match now {
+            Ok(text) => telling(&text),
+            // A container that waits to be started again has no log yet, and why it waits stands in the one before.
+            Err(error) if before.is_empty() => return Err(error),
+            Err(_) => Vec::new(),
+        };
+        let all = [before, now].concat();
         let skipped = all.len().saturating_sub(LINES_KEPT);
         Ok(LogExcerpt { lines: all.into_iter().skip(skipped).collect(), cut: skipped > 0 })
     };

@@ -74,7 +74,10 @@ async fn a_missing_right_is_named_and_envoys_copy_is_used_instead() {
     simulation.options.deny("*", "pods/exec");
     let evidence = look(&reach, &[]).await;
     let pod = &evidence.pods[0];
-    assert_eq!(missing(&pod.svid_file), Some(&Missing::Forbidden { grant: "create pods/exec in web".to_owned() }));
+    assert_eq!(
+        missing(&pod.svid_file),
+        Some(&Missing::Forbidden { grant: "get and create pods/exec in web".to_owned() })
+    );
     assert!(pod.served.value().is_some());
     assert_eq!(diagnose(&evidence).scenario, Scenario::ExpiredCertificate);
 }
@@ -87,7 +90,7 @@ async fn without_the_right_to_forward_ports_the_sidecar_is_asked_by_exec() {
     assert!(evidence.pods.iter().all(|pod| pod.served.value().is_some() && pod.stats.value().is_some()));
     simulation.options.deny("*", "pods/exec");
     let blind = look(&reach, &[]).await;
-    let grant = "create pods/portforward in web".to_owned();
+    let grant = "get and create pods/portforward in web".to_owned();
     assert_eq!(missing(&blind.pods[0].served), Some(&Missing::Forbidden { grant }), "the better right is named");
 }
 
