@@ -98,7 +98,7 @@ fn verdict() -> Verdict {
         at: Timestamp::now(),
         scenario: Scenario::ExpiredCertificate,
         confidence: Confidence::High,
-        on: On { side: Side::Client, pods: vec![pod("frontend-1")], nodes: Vec::new() },
+        on: On { side: Side::Client, pods: vec![pod("frontend-1")], lives: Vec::new(), nodes: Vec::new() },
         reasons: vec!["the SVID ended".to_owned()],
         ruled_out: Vec::new(),
         consequences: Vec::new(),
@@ -129,6 +129,7 @@ fn plan() -> Plan {
         warnings: Vec::new(),
         undo: "nothing".to_owned(),
         kubectl: Vec::new(),
+        lives: Vec::new(),
     }
 }
 
@@ -167,6 +168,7 @@ impl Perform for World {
                     server_failures: Some(0),
                     requests_answered: Some(seconds),
                     requests_failed: Some(0),
+                    new_log_errors: Some(0),
                     ..Counters::default()
                 };
                 let sample = Sample {
@@ -175,7 +177,7 @@ impl Perform for World {
                     uptime_seconds: Some(1),
                     at: Timestamp::now(),
                     counters,
-                    svid_not_after: None,
+                    svid_not_after: Some(Timestamp::now() + SignedDuration::from_hours(1)),
                 };
                 Outcome::Sampled { fix: *fix, round: *round, samples: vec![sample], unreadable: Vec::new() }.into()
             }

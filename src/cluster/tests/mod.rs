@@ -170,6 +170,7 @@ fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
         warnings: Vec::new(),
         undo: String::new(),
         kubectl: Vec::new(),
+        lives: Vec::new(),
     };
     Fix {
         number: 1,

@@ -14,7 +14,11 @@ struct Evicted {
 impl Evicted {
     async fn from(text: &str) -> Self {
         let mesh = Mesh::start().await;
-        let fix = fix_of(target(text), &pod_ref("frontend-a"), &mesh.uid("frontend-a"));
+        let mut fix = fix_of(target(text), &pod_ref("frontend-a"), &mesh.uid("frontend-a"));
+        let plan = fix.plan.as_mut().unwrap();
+        plan.lives = vec![mesh.uid("frontend-a"), mesh.uid("frontend-b")];
+        // The bot's clock is ahead of the API server's: what comes up now looks older than the plan.
+        plan.drawn_at += SignedDuration::from_hours(1);
         mesh.clock.advance(SignedDuration::from_mins(2));
         mesh.store.remove(Kind::Pod, Some("web"), "frontend-a");
         Self { mesh, fix, target: target(text) }
