@@ -4,6 +4,9 @@ mod mounted;
 mod pod;
 mod spire;
 
+#[cfg(test)]
+pub(super) use mounted::mounted_at;
+
 use std::sync::Arc;
 
 use futures::future::join_all;
