@@ -179,7 +179,7 @@ impl Default for Settings {
             server_socket: "/tmp/spire-server/private/api.sock".to_owned(),
             agent_socket: "/run/spire/sockets/agent.sock".to_owned(),
             health_port: 9982,
-            agent_log_since: Duration::from_secs(3600),
+            agent_log_since: Duration::from_hours(1),
             expectations: Expectations::default(),
             limits: Limits::default(),
         }

@@ -41,7 +41,7 @@ impl Reach {
     /// Only a look at the pod says that, never an error code alone.
     pub(in crate::cluster) async fn evict(&self, planned: &PlannedPod, attempt: u32) -> Result<Evicted, ClusterError> {
         match self.life_of(planned).await? {
-            Life::Over(what) => return Ok(over(what, attempt)),
+            Life::Over(what) => return Ok(over(&what, attempt)),
             Life::Moved(what) => return Ok(Evicted::Moved(what)),
             Life::Same => {}
         }
@@ -81,7 +81,7 @@ impl Reach {
     /// 404 and 409 are what a lost precondition looks like, and also a conflict that has nothing to do with it.
     async fn look_again(&self, planned: &PlannedPod, why: String, attempt: u32) -> Result<Evicted, ClusterError> {
         match self.life_of(planned).await? {
-            Life::Over(what) => Ok(over(what, attempt)),
+            Life::Over(what) => Ok(over(&what, attempt)),
             Life::Moved(what) => Ok(Evicted::Moved(what)),
             Life::Same => Err(ClusterError::Failed { what: format!("eviction of {}", planned.pod), why }),
         }
@@ -124,7 +124,7 @@ impl Reach {
 }
 
 /// What a life that is over means at this attempt.
-fn over(what: String, attempt: u32) -> Evicted {
+fn over(what: &str, attempt: u32) -> Evicted {
     if attempt > 1 { Evicted::Done } else { Evicted::Moved(format!("{what}, and not by the bot")) }
 }
 

@@ -1,14 +1,13 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::{io::AsyncReadExt, net::TcpListener};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
-use super::{Machines, Mesh, impatient, pod, pod_ref, target};
+use super::{Machines, Mesh, impatient, pod, pod_ref, svid_of_a_healthy_pod, target};
 use crate::{
-    clock::SystemClock,
-    cluster::{ClusterError, Settings, connect_to, exec::Tool, resolve},
-    simulate::{Simulation, api::Fault, store::Kind, world::Scenario},
+    cluster::{ClusterError, connect_to, resolve},
+    simulate::{api::Fault, store::Kind},
 };
 
 /// Longer than any test takes; what waits this long has failed.
@@ -71,14 +70,9 @@ async fn a_refused_port_says_so_in_the_kubelets_words_when_there_is_no_other_way
 
 #[tokio::test]
 async fn what_the_proxy_serves_decides_and_not_the_file_beside_it() {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let simulation = Simulation::start(Arc::new(SystemClock), Scenario::Healthy, listen).await.unwrap();
-    let healthy = connect_to(&simulation.url(), Settings::default()).unwrap();
-    let donor = resolve(&healthy, &target("svc/frontend")).await.unwrap().pods[0].pod.clone();
-    let file = Tool::Cat(Settings::default().svid_path);
-    let svid = String::from_utf8(healthy.exec(&donor, Some("app"), &file).await.unwrap().stdout).unwrap();
+    let svid = svid_of_a_healthy_pod().await;
     let mesh = Mesh::with(Machines {
-        commands: [(("app", "cat"), (0, &*svid.leak()))].into(),
+        commands: [(("app", "cat"), (0, svid))].into(),
         ports: [((15000, "/config_dump?resource=dynamic_active_secrets"), (200, r#"{"configs": []}"#))].into(),
         ..Machines::default()
     })

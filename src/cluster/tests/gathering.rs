@@ -136,6 +136,15 @@ async fn agent_lines(log: Vec<&'static str>, before: Vec<&'static str>) -> Vec<S
 /// The agent of node-1, with a restart behind it.
 async fn agent_on(machines: Machines) -> AgentEvidence {
     let mesh = Mesh::with(machines).await;
+    apply_agent(&mesh);
+    let quiet = Arc::new(|_: &str| {});
+    let evidence = gather(&mesh.reach, &target("svc/frontend"), mesh.clock.clone(), quiet).await.unwrap();
+    let agent = evidence.agents.into_iter().find(|agent| agent.pod.is_some()).expect("the agent is found");
+    assert_eq!(agent.restarts, 1);
+    agent
+}
+
+fn apply_agent(mesh: &Mesh) {
     mesh.store.apply(
         Kind::Pod,
         json!({
@@ -145,11 +154,6 @@ async fn agent_on(machines: Machines) -> AgentEvidence {
                 "containerStatuses": [{"name": "spire-agent", "ready": true, "restartCount": 1, "image": "", "imageID": ""}]},
         }),
     );
-    let quiet = Arc::new(|_: &str| {});
-    let evidence = gather(&mesh.reach, &target("svc/frontend"), mesh.clock.clone(), quiet).await.unwrap();
-    let agent = evidence.agents.into_iter().find(|agent| agent.pod.is_some()).expect("the agent is found");
-    assert_eq!(agent.restarts, 1);
-    agent
 }
 
 #[tokio::test]
@@ -174,8 +178,25 @@ async fn an_agent_whose_command_cannot_run_is_asked_over_http() {
     assert!(matches!(missing(&nowhere), Some(Missing::ToolMissing { .. })), "the first reason is kept: {nowhere:?}");
 }
 
+/// SVIDs of the simulated mesh live an hour, so they are renewed within 36 minutes: five do not show it.
+#[tokio::test]
+async fn a_log_that_shows_nothing_is_read_as_far_back_as_the_life_of_the_svids_asks_for() {
+    let svid = super::svid_of_a_healthy_pod().await;
+    let renewed = "level=info msg=\"Renewing X509-SVID\"";
+    let lines = async |commands| {
+        let mesh = Mesh::with(Machines { log: vec![renewed], commands, ..Machines::default() }).await;
+        let settings = Settings { agent_log_since: Duration::from_mins(5), ..Settings::default() };
+        apply_agent(&mesh);
+        let reach = connect_to(&mesh.url, settings).unwrap();
+        let agents = gather(&reach, &target("svc/frontend"), mesh.clock.clone(), Arc::new(|_: &str| {})).await.unwrap();
+        agents.agents[0].log.value().unwrap().lines.clone()
+    };
+    assert_eq!(lines([(("app", "cat"), (0, svid))].into()).await, [renewed], "ten minutes ago");
+    assert_eq!(lines([].into()).await, Vec::<String>::new(), "how long SVIDs live was not seen");
+}
+
 /// A workload that mounts its bundle from a ConfigMap, in an image without `cat`.
-fn mounts_its_bundle(mount: serde_json::Value, volume: serde_json::Value) -> serde_json::Value {
+fn mounts_its_bundle(mount: &serde_json::Value, volume: &serde_json::Value) -> serde_json::Value {
     let mut object = super::pod("frontend-a");
     object["spec"]["containers"][0]["volumeMounts"] = json!([mount]);
     object["spec"]["volumes"] = json!([volume]);
@@ -193,7 +214,7 @@ async fn without_cat_the_bundle_is_read_from_the_configmap_that_is_mounted_there
     let items = json!([{"key": "roots.pem", "path": "bundle.crt"}]);
     mesh.store.apply(
         Kind::Pod,
-        mounts_its_bundle(mount, json!({"name": "bundle", "configMap": {"name": "trust", "items": items}})),
+        mounts_its_bundle(&mount, &json!({"name": "bundle", "configMap": {"name": "trust", "items": items}})),
     );
     let evidence = look(&mesh.reach, &[pod_ref("frontend-a")]).await;
     let found = evidence.pods.iter().find(|pod| pod.pod == pod_ref("frontend-a")).unwrap();
@@ -205,8 +226,8 @@ async fn without_cat_the_bundle_is_read_from_the_configmap_that_is_mounted_there
 
 #[test]
 fn the_mounted_configmap_is_found_as_the_kubelet_lays_it_out() {
-    let at = |mount, volume| {
-        let pod = serde_json::from_value(mounts_its_bundle(mount, volume)).unwrap();
+    let at = |mount: serde_json::Value, volume: serde_json::Value| {
+        let pod = serde_json::from_value(mounts_its_bundle(&mount, &volume)).unwrap();
         mounted_at(&pod, "app", "/run/spire/bundle/bundle.crt")
     };
     let mount = json!({"name": "bundle", "mountPath": "/run/spire/bundle/"});

@@ -15,17 +15,18 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Limits, Reach, Settings, connect_to};
+use super::{Limits, Reach, Settings, connect_to, exec::Tool, resolve};
 use crate::{
-    clock::VirtualClock,
+    clock::{SystemClock, VirtualClock},
     incident::{Fix, FixPhase},
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
     remediation::{Operation, Plan, PlannedPod},
     simulate::{
-        HttpAnswer, Kubelet, LogLine, Ran, Unreachable,
+        HttpAnswer, Kubelet, LogLine, Ran, Simulation, Unreachable,
         api::{Options, serve},
         store::{Kind, Store},
+        world::Scenario,
     },
     triage::FixName,
 };
@@ -169,6 +170,16 @@ impl Kubelet for Machines {
         let status = u16::try_from(*status).unwrap();
         Ok(HttpAnswer { status, content_type: "text/plain", body: body.as_bytes().to_vec() })
     }
+}
+
+/// The certificate file of a pod of the simulated mesh in which all is well: a chain that lives an hour.
+async fn svid_of_a_healthy_pod() -> &'static str {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let simulation = Simulation::start(Arc::new(SystemClock), Scenario::Healthy, listen).await.unwrap();
+    let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
+    let donor = resolve(&reach, &target("svc/frontend")).await.unwrap().pods[0].pod.clone();
+    let file = Tool::Cat(Settings::default().svid_path);
+    String::from_utf8(reach.exec(&donor, Some("app"), &file).await.unwrap().stdout).unwrap().leak()
 }
 
 /// A fix that restarts one life of a frontend pod.

@@ -283,10 +283,9 @@ proptest! {
                     continue;
                 }
                 let hidden = first.counters.hides_tls() && last.counters.hides_tls();
-                let of_hosts = move |c: &Counters| c.requests_failed.filter(|_| hidden);
-                let picks: [&dyn Fn(&Counters) -> Option<u64>; 3] = [&|c| c.server_failures, &|c| c.client_failures, &of_hosts];
-                for pick in picks {
-                    if let (Some(first), Some(last)) = (pick(&first.counters), pick(&last.counters)) {
+                let failures = |c: &Counters| [c.server_failures, c.client_failures, c.requests_failed.filter(|_| hidden)];
+                for (first, last) in failures(&first.counters).into_iter().zip(failures(&last.counters)) {
+                    if let (Some(first), Some(last)) = (first, last) {
                         prop_assert!(last <= first);
                     }
                 }
