@@ -98,7 +98,7 @@ impl ClusterAdapter {
         match self.reach.evict(planned).await {
             Ok(Evicted::Done) => Ok(Outcome::StepDone { plan, step }),
             Ok(Evicted::Moved(what)) => Ok(Outcome::PlanMoved { plan, step, what }),
-            Ok(Evicted::Blocked(reason)) => Err(PerformError::Again { reason, after: None }),
+            Ok(Evicted::Blocked(reason)) => Err(PerformError::Waiting { reason, after: None }),
             Err(error @ (ClusterError::Forbidden { .. } | ClusterError::Configuration(_))) => {
                 Ok(Outcome::StepFailed { plan, step, reason: error.to_string() })
             }
