@@ -212,6 +212,7 @@ fn policy() -> Policy {
             }],
             repeat_every: SignedDuration::from_hours(1),
             reminder_percent: 33,
+            fallback_pager: None,
         },
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
         channels: vec![Destination { face: Face::Page, channel: "incidents".to_owned() }],

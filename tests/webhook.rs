@@ -22,7 +22,12 @@ async fn bot() -> (Router, Inbox, Metrics, tempfile::TempDir) {
     let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
     let hour = SignedDuration::from_hours(1);
     let policy = Policy {
-        escalation: escalation::Policy { levels: Vec::new(), repeat_every: hour, reminder_percent: 33 },
+        escalation: escalation::Policy {
+            levels: Vec::new(),
+            repeat_every: hour,
+            reminder_percent: 33,
+            fallback_pager: None,
+        },
         approval: Rule { needed: 1, expires_after: hour },
         channels: Vec::new(),
         hold: hour,

@@ -13,12 +13,14 @@ use super::{
 };
 use crate::{
     engine::{Done, Perform, PerformError, Task},
-    escalation::{LevelNumber, PagerName},
-    incident::{CallReason, Incident, Outcome, Work},
+    escalation::{LevelNumber, PagerName, Rung},
+    incident::{CallReason, Incident, Outcome, PageEnd, Work},
 };
 
 /// PagerDuty's limit of a summary, in characters (Events API v2).
 const SUMMARY_MOST: usize = 1_024;
+/// PagerDuty's limit of a dedup key, in characters (Events API v2).
+const DEDUP_KEY_MOST: usize = 255;
 /// PagerDuty's address (Events API v2).
 pub const PAGERDUTY_EVENTS: &str = "https://events.pagerduty.com/v2/enqueue";
 
@@ -55,38 +57,112 @@ impl fmt::Debug for Pager {
 pub struct Pagers {
     http: Outgoing,
     by_name: Arc<BTreeMap<PagerName, Pager>>,
+    runbook: Option<Arc<str>>,
 }
 
 impl Pagers {
     /// The pagers by name.
     pub fn new(http: Outgoing, by_name: BTreeMap<PagerName, Pager>) -> Self {
-        Self { http, by_name: Arc::new(by_name) }
+        Self { http, by_name: Arc::new(by_name), runbook: None }
+    }
+
+    /// The same, whose pages link to the runbook.
+    pub fn with_runbook(self, runbook: Option<&str>) -> Self {
+        Self { runbook: runbook.map(Arc::from), ..self }
     }
 }
 
 #[async_trait]
 impl Perform for Pagers {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
-        let Work::CallPager { pager: name, level, reason, .. } = &task.work else {
-            return Err(PerformError::Never { reason: "the pagers only call people".to_owned() });
-        };
+        match &task.work {
+            Work::CallPager { pager: name, level, reason, .. } => {
+                let key = page_key(&task.key, &task.incident);
+                let call = Call { key: &key, level: *level, reason, incident: &task.incident, runbook: self.runbook() };
+                self.send(name, &|pager| pager.trigger(&call)).await?;
+                Ok(Outcome::PagerCalled { level: *level, page: Some((name.clone(), key)) }.into())
+            }
+            Work::EndPage { pager: name, key, how, .. } => {
+                self.send(name, &|pager| pager.end(key, *how, &task.incident)).await?;
+                Ok(Outcome::PageEnded.into())
+            }
+            _ => Err(PerformError::Never { reason: "the pagers only call people".to_owned() }),
+        }
+    }
+}
+
+impl Pagers {
+    fn runbook(&self) -> Option<&str> {
+        self.runbook.as_deref()
+    }
+
+    async fn send(&self, name: &PagerName, body: &(dyn Fn(&Pager) -> Value + Sync)) -> Result<(), PerformError> {
         let Some(pager) = self.by_name.get(name) else {
             let reason = format!("there is no pager {}: add it to the configuration (pagers)", name.0);
             return Err(PerformError::Again { reason, after: None });
         };
-        let (url, authorization, body) = match pager {
+        let (url, authorization) = match pager {
             Pager::Generic { url, token } => {
-                let bearer = token.as_ref().map(|token| format!("Bearer {}", token.expose_secret()));
-                (url, bearer, generic(&task.key, *level, reason, &task.incident))
+                (url, token.as_ref().map(|token| format!("Bearer {}", token.expose_secret())))
             }
-            Pager::PagerDuty { url, routing_key } => {
-                (url, None, pagerduty(routing_key.expose_secret(), *level, reason, &task.incident))
-            }
+            Pager::PagerDuty { url, .. } => (url, None),
         };
-        let sent = self.http.post(url, "application/json", authorization.as_deref(), body.to_string().into_bytes());
+        let body = body(pager).to_string().into_bytes();
+        let sent = self.http.post(url, "application/json", authorization.as_deref(), body);
         sent.await.map_err(|error| failed(name, &error))?;
-        Ok(Outcome::PagerCalled { level: *level }.into())
+        Ok(())
     }
+}
+
+impl Pager {
+    fn trigger(&self, call: &Call<'_>) -> Value {
+        match self {
+            Self::Generic { .. } => generic(call),
+            Self::PagerDuty { routing_key, .. } => pagerduty(routing_key.expose_secret(), call),
+        }
+    }
+
+    /// The body that ends a page: nobody is rung for what somebody has, or what is over.
+    fn end(&self, key: &str, how: PageEnd, incident: &Incident) -> Value {
+        let action = match how {
+            PageEnd::Acknowledge => "acknowledge",
+            PageEnd::Resolve => "resolve",
+        };
+        match self {
+            Self::Generic { .. } => json!({
+                "schema": "mtls-medic.page/v1",
+                "action": action,
+                "key": key,
+                "incident": incident.id.to_string(),
+                "cluster": incident.cluster,
+            }),
+            Self::PagerDuty { routing_key, .. } => json!({
+                "routing_key": routing_key.expose_secret(),
+                "event_action": action,
+                "dedup_key": key,
+            }),
+        }
+    }
+}
+
+/// One call, as its body says it.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The name that the pager knows it by: one a call, the same when that call is sent again.
+    pub key: &'a str,
+    /// Who is called.
+    pub level: LevelNumber,
+    /// Why.
+    pub reason: &'a CallReason,
+    /// About what.
+    pub incident: &'a Incident,
+    /// The runbook's address.
+    pub runbook: Option<&'a str>,
+}
+
+/// One name a call: a level that is called again is rung again.
+fn page_key(effect: &str, incident: &Incident) -> String {
+    format!("mtls-medic/{}/{}/{effect}", incident.cluster, incident.id).chars().take(DEDUP_KEY_MOST).collect()
 }
 
 /// A pager that refuses a call for good (400, 401, 404) is set up wrongly, which people can mend: it stays due.
@@ -111,6 +187,7 @@ fn why(reason: &CallReason) -> &'static str {
         CallReason::HandedOver { .. } => "handed_over",
         CallReason::Idle => "idle",
         CallReason::Repeat => "repeat",
+        CallReason::FiringAgain => "firing_again",
         CallReason::Evidence { .. } => "evidence",
     }
 }
@@ -122,43 +199,78 @@ fn summary(level: LevelNumber, incident: &Incident) -> String {
     text.chars().take(SUMMARY_MOST).collect()
 }
 
-/// The generic webhook's body; `key` is the same when the same call is sent again.
-pub fn generic(key: &str, level: LevelNumber, reason: &CallReason, incident: &Incident) -> Value {
+/// What the person who is woken does first.
+fn what_to_do(incident: &Incident) -> String {
+    format!("Acknowledge in Slack: /mtls ack {}", incident.id)
+}
+
+/// Who is called when nobody answers, and when.
+fn next(incident: &Incident) -> Option<String> {
+    let rung = incident.ladder.rung()?;
+    let until = utc(rung.until());
+    let above = match rung {
+        Rung::Waiting { level, .. } => incident.policy.above(*level),
+        Rung::AllPaged { .. } | Rung::Acknowledged { .. } => None,
+    };
+    Some(match above {
+        Some(above) => format!("unanswered, {} {} is called at {until}", above.number, above.team),
+        None => format!("unanswered, every level is called at {until}"),
+    })
+}
+
+fn team(call: &Call<'_>) -> Option<String> {
+    call.incident.policy.level(call.level).map(|known| known.team.clone())
+}
+
+/// The generic webhook's body.
+pub fn generic(call: &Call<'_>) -> Value {
+    let incident = call.incident;
     json!({
         "schema": "mtls-medic.page/v1",
-        "key": format!("{}/{key}", incident.id),
+        "action": "trigger",
+        "key": call.key,
         "incident": incident.id.to_string(),
         "alert": incident.alert,
         "cluster": incident.cluster,
         "target": incident.target.as_ref().map(ToString::to_string),
-        "level": level.0,
-        "team": incident.policy.level(level).map(|known| known.team.clone()),
-        "reason": why(reason),
-        "summary": summary(level, incident),
+        "level": call.level.0,
+        "team": team(call),
+        "reason": why(call.reason),
+        "summary": summary(call.level, incident),
         "opened_at": incident.opened_at.to_string(),
         "answer_by": incident.ladder.rung().map(|rung| rung.until().to_string()),
+        "what_to_do": what_to_do(incident),
+        "next": next(incident),
+        "runbook": call.runbook,
     })
 }
 
-/// PagerDuty's body. One alert an incident and level: a repeat raises the same one again and makes no second.
-pub fn pagerduty(routing_key: &str, level: LevelNumber, reason: &CallReason, incident: &Incident) -> Value {
+/// PagerDuty's body. One alert a call: a level that is called again is rung again, also while the alert before is open.
+pub fn pagerduty(routing_key: &str, call: &Call<'_>) -> Value {
+    let incident = call.incident;
+    let links: Vec<Value> =
+        call.runbook.into_iter().map(|runbook| json!({ "href": runbook, "text": "Runbook" })).collect();
     json!({
         "routing_key": routing_key,
         "event_action": "trigger",
-        "dedup_key": format!("mtls-medic/{}/{}/{level}", incident.cluster, incident.id).chars().take(255).collect::<String>(),
+        "dedup_key": call.key,
         "payload": {
-            "summary": summary(level, incident),
+            "summary": summary(call.level, incident),
             "source": incident.cluster,
             "severity": "critical",
             "timestamp": incident.opened_at.to_string(),
             "component": incident.target.as_ref().map(ToString::to_string),
             "class": incident.alert,
             "custom_details": {
-                "reason": why(reason),
+                "what_to_do": what_to_do(incident),
+                "team": team(call),
+                "next": next(incident),
+                "reason": why(call.reason),
                 "answer_by": incident.ladder.rung().map(|rung| utc(rung.until())),
                 "reasons": incident.verdict.as_ref().map(|verdict| verdict.reasons.iter().take(8).collect::<Vec<_>>()),
             },
         },
+        "links": links,
     })
 }
 

@@ -106,7 +106,9 @@ impl ClusterAdapter {
             Ok(Evicted::Done) => Ok(Outcome::StepDone { plan, step }),
             Ok(Evicted::Moved(what)) => Ok(Outcome::PlanMoved { plan, step, what }),
             // Refused before anything was written: unlike after any other error, it is known that nothing was done.
-            Err(blocked @ ClusterError::EvictionBlocked { .. }) => Err(again(&blocked)),
+            Err(blocked @ ClusterError::EvictionBlocked { .. }) => {
+                Err(PerformError::Waiting { reason: blocked.to_string(), after: None })
+            }
             Err(error @ (ClusterError::Forbidden { .. } | ClusterError::Configuration(_))) => {
                 Ok(Outcome::StepFailed { plan, step, reason: error.to_string() })
             }

@@ -192,6 +192,9 @@ pub struct Slack {
 pub struct People {
     /// The ladder, first called first.
     pub levels: Vec<LevelFile>,
+    /// The pager that calls a level without a pager of its own while the chat cannot be reached.
+    #[serde(default)]
+    pub fallback_pager: Option<String>,
     /// Who may command.
     pub commanders: Roster,
     /// Who may approve fixes.

@@ -82,6 +82,10 @@ impl Config {
         if self.people.levels.is_empty() || self.people.levels.len() > 9 {
             problems.push("people.levels: name one to nine levels".to_owned());
         }
+        let fallback = self.people.fallback_pager.as_ref();
+        if let Some(pager) = fallback.filter(|pager| !self.pagers.contains_key(*pager)) {
+            problems.push(format!("people.fallback_pager: {pager:?} is not among pagers"));
+        }
         let mut levels = Vec::new();
         for (number, level) in (1_u8..).zip(&self.people.levels) {
             if let Some(pager) = level.pager.as_ref().filter(|pager| !self.pagers.contains_key(*pager)) {
@@ -123,6 +127,7 @@ impl Config {
                 levels,
                 repeat_every: or(self.escalation.repeat, 60),
                 reminder_percent: self.escalation.reminder_percent.unwrap_or(33).min(99),
+                fallback_pager: self.people.fallback_pager.clone().map(PagerName),
             },
             approval: Rule {
                 needed: self.approval.needed.unwrap_or(1).max(1),

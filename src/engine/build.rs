@@ -113,7 +113,7 @@ impl EngineBuilder {
         let storm = Storm::default();
         let minute_ago = self.clock.now() - SignedDuration::from_mins(1);
         for at in self.journal.openings(minute_ago).await?.0 {
-            storm.opened(at, 1);
+            storm.opened(at);
         }
         let switch = self.journal.write_switch().await?;
         let shared = Arc::new(Shared {

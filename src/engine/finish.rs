@@ -1,5 +1,7 @@
 //! Stores what an effect came to: its events, what they ask for, and its end, in one transaction.
 
+use jiff::SignedDuration;
+
 use super::{Done, PerformError, backoff, build::Shared};
 use crate::{
     incident::{Incident, Outcome, Work, settle},
@@ -9,13 +11,18 @@ use crate::{
 /// How often an outcome is decided on again when its incident has moved meanwhile.
 const DECIDED_AGAIN_MOST: usize = 50;
 
+/// A call that failed so often is called by the fall-back pager as well.
+const DELAYED_AFTER: u32 = 3;
+/// The same for one that has waited so long.
+const DELAYED_FOR: SignedDuration = SignedDuration::from_secs(60);
+
 /// After so many attempts an effect is dead, unless it never dies: some ten minutes of backoff.
 fn attempts_most(work: &Work) -> u32 {
     match work {
         Work::Triage { .. } | Work::DrawPlan { .. } => 3,
         Work::PollReplacement { .. } | Work::Sample { .. } => 4,
         Work::RunStep { .. } => 8,
-        Work::Post { .. } => 10,
+        Work::Post { .. } | Work::EndPage { .. } => 10,
         Work::Timer { .. } | Work::DrawCard { .. } | Work::Mention { .. } | Work::CallPager { .. } => u32::MAX,
     }
 }
@@ -23,8 +30,8 @@ fn attempts_most(work: &Work) -> u32 {
 /// How an attempt ended, decided.
 enum Ending {
     Fact(Box<Done>),
-    Again { finish: Finish },
-    Dead { reason: String },
+    Again { finish: Finish, delayed: bool },
+    Dead { reason: String, untouched: bool },
 }
 
 pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, PerformError>) {
@@ -60,27 +67,37 @@ pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, 
 fn decide_ending(shared: &Shared, claim: &Claim, result: Result<Done, PerformError>) -> Ending {
     match result {
         Ok(done) => Ending::Fact(Box::new(done)),
-        Err(PerformError::Never { reason }) => Ending::Dead { reason },
-        Err(PerformError::Again { reason, after }) => {
-            let may_try_again = claim.work.never_dies() || claim.attempt < attempts_most(&claim.work);
-            if !may_try_again {
-                return Ending::Dead { reason };
-            }
-            let own = backoff::wait(claim.attempt, backoff::chance());
-            let wait = after.map_or(own, |asked| asked.max(own));
-            Ending::Again { finish: Finish::Again { due: shared.clock.now() + wait, error: reason } }
-        }
+        Err(PerformError::Never { reason }) => Ending::Dead { reason, untouched: false },
+        Err(PerformError::Again { reason, after }) => again(shared, claim, reason, after, false),
+        Err(PerformError::Waiting { reason, after }) => again(shared, claim, reason, after, true),
     }
+}
+
+fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDuration>, untouched: bool) -> Ending {
+    // A call stays due for ever, also where it is a post.
+    let may_try_again = claim.work.never_dies() || claim.attempt < attempts_most(&claim.work);
+    if !may_try_again {
+        return Ending::Dead { reason, untouched };
+    }
+    let own = backoff::wait(claim.attempt, backoff::chance());
+    let wait = after.map_or(own, |asked| asked.max(own));
+    let now = shared.clock.now();
+    let late = claim.attempt >= DELAYED_AFTER || now.duration_since(claim.due) >= DELAYED_FOR;
+    let delayed = late && matches!(claim.work, Work::Mention { .. });
+    Ending::Again { finish: Finish::Again { due: now + wait, error: reason }, delayed }
 }
 
 async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Append, crate::journal::JournalError> {
     let (outcome, finish) = match ending {
-        Ending::Again { finish } => {
+        Ending::Again { finish, delayed: false } => {
             return Ok(Append { finish: Some((claim.row, finish.clone())), ..Append::default() });
         }
+        Ending::Again { finish, delayed: true } => {
+            (Outcome::Delayed { work: Box::new(claim.work.clone()) }, finish.clone())
+        }
         Ending::Fact(done) => (done.outcome.clone(), Finish::Done),
-        Ending::Dead { reason } => (
-            Outcome::Died { work: Box::new(claim.work.clone()), reason: reason.clone() },
+        Ending::Dead { reason, untouched } => (
+            Outcome::Died { work: Box::new(claim.work.clone()), reason: reason.clone(), untouched: *untouched },
             Finish::Dead { error: reason.clone() },
         ),
     };
@@ -91,7 +108,9 @@ async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Ap
     }
     let Some(stored) = shared.journal.incident(claim.incident).await? else { return Ok(append) };
     let now = shared.clock.now();
-    append.unlock = lock_of(&stored.incident, &claim.work);
+    if !matches!(ending, Ending::Again { .. }) {
+        append.unlock = lock_of(&stored.incident, &claim.work);
+    }
     let events = settle(&stored.incident, &outcome, now, &shared.policy());
     if !events.is_empty() {
         append.changes.push(shared.change(stored.incident, events, now));
@@ -111,6 +130,6 @@ pub(super) async fn take_lock(shared: &Shared, incident: &Incident, step: u32) -
     let operation = fix.plan.as_ref().and_then(|plan| plan.operations.get(usize::try_from(step).ok()?));
     let Some(operation) = operation else { return Ok(()) };
     let append = Append { lock: Some((operation.lock(), incident.id, fix.number)), ..Append::default() };
-    let again = |error: AppendError| PerformError::Again { reason: error.to_string(), after: None };
-    shared.journal.append(append).await.map_err(again)
+    let waits = |error: AppendError| PerformError::Waiting { reason: error.to_string(), after: None };
+    shared.journal.append(append).await.map_err(waits)
 }

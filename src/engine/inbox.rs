@@ -1,14 +1,14 @@
 //! What comes in: alerts, and what people ask. Every answer is given after commit.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{SubmitError, build::Shared};
+use super::{SubmitError, body::Draft, build::Shared};
 use crate::{
     incident::{
-        Act, AlertDelivery, AlertStatus, Answer, Command, Event, Incident, IncidentId, IncidentKey, NewEffect, Refusal,
-        Seen, Sighted, apply, begin, decide, effects, end_cut_off, sight,
+        Act, AlertDelivery, Answer, Command, Event, Incident, IncidentId, NewEffect, Policy, Refusal, apply, begin,
+        decide, effects,
     },
     journal::{Append, AppendError, Change, StoredAnswer, StoredEvent, StoredIncident},
     people::PersonId,
@@ -39,13 +39,12 @@ impl Inbox {
             let now = self.0.clock.now();
             let mut draft = Draft::new(&self.0, now);
             draft.take(delivery).await?;
-            let (append, accepted, quiet) = draft.finish();
+            let (append, accepted, openings) = draft.finish();
             let watched = self.0.watched(&append);
             match self.0.journal.append(append).await {
                 Ok(()) => {
                     self.0.unclaimed(&watched);
-                    self.0.storm.opened(now, accepted.opened.len());
-                    if quiet > 0 {
+                    if openings.keep() {
                         self.0.storm.notify();
                     }
                     self.0.announce(accepted.opened.iter().chain(&accepted.changed));
@@ -167,27 +166,34 @@ impl Shared {
     /// What `events` make of an incident, and ask for.
     pub(super) fn change(&self, before: Incident, events: Vec<Event>, at: Timestamp) -> Change {
         let policy = self.policy();
-        let read_version = before.version;
-        let mut after = before;
-        let mut asked: Vec<NewEffect> = Vec::new();
-        for event in &events {
-            apply(&mut after, event, at);
-            add_effects(&mut asked, effects(&after, event, at, &policy));
-        }
-        Change { read_version, after, events, effects: asked, at }
+        let mut change = unchanged(before, at);
+        extend(&mut change, events, at, &policy);
+        change
     }
 
     /// A new incident.
     pub(super) fn opening(&self, events: Vec<Event>, at: Timestamp) -> Option<Change> {
         let policy = self.policy();
-        let first = events.first()?;
-        let mut after = begin(first, at)?;
-        let mut asked = effects(&after, first, at, &policy);
-        for event in events.iter().skip(1) {
-            apply(&mut after, event, at);
-            add_effects(&mut asked, effects(&after, event, at, &policy));
-        }
-        Some(Change { read_version: 0, after, events, effects: asked, at })
+        let mut events = events.into_iter();
+        let first = events.next()?;
+        let after = begin(&first, at)?;
+        let asked = effects(&after, &first, at, &policy);
+        let mut change = Change { read_version: 0, after, events: vec![first], effects: asked, at };
+        extend(&mut change, events, at, &policy);
+        Some(change)
+    }
+}
+
+pub(super) fn unchanged(before: Incident, at: Timestamp) -> Change {
+    Change { read_version: before.version, after: before, events: Vec::new(), effects: Vec::new(), at }
+}
+
+/// Adds events to a change, in place: a body of a thousand alerts copies no incident a thousand times.
+pub(super) fn extend(change: &mut Change, events: impl IntoIterator<Item = Event>, at: Timestamp, policy: &Policy) {
+    for event in events {
+        apply(&mut change.after, &event, at);
+        add_effects(&mut change.effects, effects(&change.after, &event, at, policy));
+        change.events.push(event);
     }
 }
 
@@ -198,157 +204,5 @@ fn add_effects(asked: &mut Vec<NewEffect>, new: Vec<NewEffect>) {
             asked.retain(|other| other.slot != effect.slot);
         }
         asked.push(effect);
-    }
-}
-
-/// One webhook body on its way to one transaction.
-struct Draft<'a> {
-    shared: &'a Shared,
-    now: Timestamp,
-    changes: BTreeMap<IncidentKey, Change>,
-    known: BTreeMap<IncidentKey, Option<Incident>>,
-    seen: Vec<(IncidentId, Timestamp)>,
-    groups: Vec<(String, IncidentId)>,
-    accepted: Accepted,
-    quiet: usize,
-}
-
-impl<'a> Draft<'a> {
-    fn new(shared: &'a Shared, now: Timestamp) -> Self {
-        Self {
-            shared,
-            now,
-            changes: BTreeMap::new(),
-            known: BTreeMap::new(),
-            seen: Vec::new(),
-            groups: Vec::new(),
-            accepted: Accepted::default(),
-            quiet: 0,
-        }
-    }
-
-    async fn take(&mut self, delivery: &AlertDelivery) -> Result<(), SubmitError> {
-        for sighting in &delivery.alerts {
-            self.take_alert(delivery, sighting).await?;
-        }
-        if delivery.truncated > 0 {
-            self.take_cut_off(delivery).await?;
-        }
-        Ok(())
-    }
-
-    /// The incident of a key as it stands in this draft.
-    async fn current(&mut self, key: &IncidentKey) -> Result<Option<Incident>, SubmitError> {
-        if let Some(change) = self.changes.get(key) {
-            return Ok(Some(change.after.clone()));
-        }
-        if let Some(known) = self.known.get(key) {
-            return Ok(known.clone());
-        }
-        let stored = self.shared.journal.newest_of(key).await.map_err(not_stored)?;
-        let incident = stored.map(|stored| stored.incident);
-        self.known.insert(key.clone(), incident.clone());
-        Ok(incident)
-    }
-
-    async fn take_alert(
-        &mut self,
-        delivery: &AlertDelivery,
-        sighting: &crate::incident::AlertSighting,
-    ) -> Result<(), SubmitError> {
-        let incident = self.current(&sighting.key).await?;
-        let policy = self.shared.policy();
-        let quiet = self.shared.storm.rages(self.now, policy.storm_per_minute, self.accepted.opened.len());
-        let context = Sighted { now: self.now, policy: &policy, fresh: IncidentId(0), quiet };
-        match sight(incident.as_ref(), sighting, &context) {
-            Seen::Nothing => {
-                self.accepted.repeated = self.accepted.repeated.saturating_add(1);
-                if let Some(incident) = incident.filter(|_| sighting.status == AlertStatus::Firing) {
-                    self.seen.push((incident.id, self.now));
-                }
-            }
-            Seen::Change(events) => {
-                if let Some(incident) = incident {
-                    self.note_group(delivery, incident.id);
-                    self.add(incident, events);
-                }
-            }
-            Seen::Open(_) => {
-                let fresh = self.shared.journal.fresh_id();
-                let context = Sighted { fresh, ..context };
-                let Seen::Open(events) = sight(incident.as_ref(), sighting, &context) else { return Ok(()) };
-                self.open(&sighting.key, events, quiet);
-                self.note_group(delivery, fresh);
-            }
-        }
-        Ok(())
-    }
-
-    /// Which incidents were seen in a group is only asked for when its bodies are cut.
-    fn note_group(&mut self, delivery: &AlertDelivery, id: IncidentId) {
-        self.groups.push((delivery.group_key.clone(), id));
-    }
-
-    fn open(&mut self, key: &IncidentKey, events: Vec<Event>, quiet: bool) {
-        let Some(change) = self.shared.opening(events, self.now) else { return };
-        self.accepted.opened.push(change.after.id);
-        self.quiet = self.quiet.saturating_add(usize::from(quiet));
-        self.changes.insert(key.clone(), change);
-    }
-
-    fn add(&mut self, incident: Incident, events: Vec<Event>) {
-        if !self.accepted.opened.contains(&incident.id) && !self.accepted.changed.contains(&incident.id) {
-            self.accepted.changed.push(incident.id);
-        }
-        if events.iter().any(|event| matches!(event, Event::AlertFired { .. })) {
-            self.seen.push((incident.id, self.now));
-        }
-        let key = incident.key.clone();
-        let more = self.shared.change(incident, events, self.now);
-        match self.changes.remove(&key) {
-            None => {
-                self.changes.insert(key, more);
-            }
-            Some(mut earlier) => {
-                earlier.after = more.after;
-                earlier.events.extend(more.events);
-                add_effects(&mut earlier.effects, more.effects);
-                self.changes.insert(key, earlier);
-            }
-        }
-    }
-
-    /// A body that was cut: its incidents say so; a resolved group ends also the alerts that it does not list.
-    async fn take_cut_off(&mut self, delivery: &AlertDelivery) -> Result<(), SubmitError> {
-        let listed: Vec<&str> = delivery.alerts.iter().map(|alert| alert.fingerprint.0.as_str()).collect();
-        let policy = self.shared.policy();
-        let context = Sighted { now: self.now, policy: &policy, fresh: IncidentId(0), quiet: false };
-        let stored = self.shared.journal.live_in_group(&delivery.group_key).await.map_err(not_stored)?;
-        let mut keys: Vec<IncidentKey> = stored.into_iter().map(|stored| stored.incident.key).collect();
-        keys.extend(delivery.alerts.iter().map(|alert| alert.key.clone()));
-        keys.sort();
-        keys.dedup();
-        for key in keys {
-            let Some(incident) = self.current(&key).await? else { continue };
-            if delivery.status == AlertStatus::Resolved {
-                let events = end_cut_off(&incident, &listed, &context);
-                if !events.is_empty() {
-                    self.add(incident, events);
-                }
-            } else if incident.is_live() && incident.cut_off != delivery.truncated {
-                self.add(incident, vec![Event::AlertsCutOff { count: delivery.truncated }]);
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> (Append, Accepted, usize) {
-        let append = Append {
-            changes: self.changes.into_values().collect(),
-            seen: self.seen,
-            groups: self.groups,
-            ..Append::default()
-        };
-        (append, self.accepted, self.quiet)
     }
 }

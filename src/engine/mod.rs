@@ -5,6 +5,7 @@
 //! stored in one transaction with the end of the effect.
 
 mod backoff;
+mod body;
 mod build;
 mod crash;
 mod dispatch;

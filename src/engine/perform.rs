@@ -55,6 +55,14 @@ pub enum PerformError {
         /// How long the other side asked us to wait (`Retry-After`); else the engine's own backoff.
         after: Option<SignedDuration>,
     },
+    /// Something has to be waited for first, and it is known that nothing was done: a lock, a disruption budget.
+    #[error("{reason}")]
+    Waiting {
+        /// What is waited for.
+        reason: String,
+        /// How long the other side asked us to wait.
+        after: Option<SignedDuration>,
+    },
     /// It can never be done as asked.
     #[error("{reason}")]
     Never {

@@ -140,7 +140,7 @@ impl Policy {
     }
 
     /// Calls every level that can be reached.
-    fn call_all(&self, starts: Timestamp) -> Climb {
+    pub fn call_all(&self, starts: Timestamp) -> Climb {
         let (reachable, unreachable): (Vec<_>, Vec<_>) = self.levels.iter().partition(|level| level.is_reachable());
         Climb {
             rung: Rung::AllPaged { until: starts + self.repeat_every },

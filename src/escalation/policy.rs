@@ -58,6 +58,9 @@ pub struct Policy {
     pub repeat_every: SignedDuration,
     /// A reminder is given when this percentage of a window is left.
     pub reminder_percent: u8,
+    /// Calls a level without a pager of its own while the chat platform cannot be reached.
+    #[serde(default)]
+    pub fallback_pager: Option<PagerName>,
 }
 
 impl Policy {

@@ -30,6 +30,7 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
         storm: None,
         policy: (**policy).clone(),
         ladder: Ladder::Still,
+        calls: super::Calls::default(),
         channels: channels.clone(),
         triage: Triage::NotRun,
         verdict: None,
@@ -46,6 +47,7 @@ pub fn apply(incident: &mut Incident, event: &Event, at: Timestamp) {
     incident.version = incident.version.saturating_add(1);
     apply_life(incident, event, at);
     apply_ladder(incident, event, at);
+    super::calls::apply_calls(incident, event);
     apply_triage(incident, event, at);
     apply_fix(incident, event, at);
     if let Some(text) = super::history::line(event) {
@@ -65,9 +67,12 @@ fn keep_newest(lines: &mut Vec<Line>, line: Line, most: usize) {
 fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
     match event {
         Event::StormGrew { count } => incident.storm = Some(*count),
-        Event::AlertFired { sighting } => {
+        Event::LeftStorm => incident.quiet = false,
+        Event::JoinedStorm => incident.quiet = true,
+        Event::AlertFired { sighting, group } => {
             incident.stale_since = None;
-            let alert = Alert { sighting: sighting.clone(), status: AlertStatus::Firing };
+            let alert = Alert { sighting: sighting.clone(), status: AlertStatus::Firing, group: group.clone() };
+            make_room(incident, &sighting.fingerprint);
             incident.alerts.insert(sighting.fingerprint.clone(), alert);
         }
         Event::AlertResolved { fingerprint } => {
@@ -86,6 +91,18 @@ fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
         }
         Event::TargetSet { target, .. } => incident.target = Some(target.clone()),
         _ => {}
+    }
+}
+
+/// The oldest alerts that have ended make room for those that fire.
+fn make_room(incident: &mut Incident, new: &super::Fingerprint) {
+    if incident.alerts.len() < super::ALERTS_MOST || incident.alerts.contains_key(new) {
+        return;
+    }
+    let ended = incident.alerts.iter().filter(|(_, alert)| alert.status == AlertStatus::Resolved);
+    let oldest = ended.min_by_key(|(_, alert)| alert.sighting.starts_at).map(|(fingerprint, _)| fingerprint.clone());
+    if let Some(oldest) = oldest {
+        incident.alerts.remove(&oldest);
     }
 }
 

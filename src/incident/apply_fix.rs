@@ -12,6 +12,8 @@ pub(super) fn apply_fix(incident: &mut Incident, event: &Event, at: Timestamp) {
                 name: *name,
                 requester: by.clone(),
                 plan: None,
+                plans_drawn: 0,
+                verifies: None,
                 phase: FixPhase::Drawing,
                 replacements: Vec::new(),
                 before: Vec::new(),
@@ -26,6 +28,7 @@ pub(super) fn apply_fix(incident: &mut Incident, event: &Event, at: Timestamp) {
                     name: ended.name,
                     plan: ended.plan,
                     replacements: ended.replacements,
+                    verifies: ended.verifies,
                     end: end.clone(),
                     at,
                 });
@@ -48,6 +51,8 @@ fn ask_again(incident: &mut Incident, number: u32, by: &crate::people::PersonId)
         name: past.name,
         requester: by.clone(),
         plan: past.plan.clone(),
+        plans_drawn: 1,
+        verifies: Some(past.verifies.unwrap_or(past.number)),
         phase: FixPhase::Verifying { plan: plan_id, until: None },
         replacements: past.replacements.clone(),
         before: Vec::new(),
@@ -59,6 +64,7 @@ fn advance(fix: &mut Fix, event: &Event, at: Timestamp) {
     match event {
         Event::PlanDrawn { plan, question, .. } => {
             fix.plan = Some((**plan).clone());
+            fix.plans_drawn = fix.plans_drawn.saturating_add(1);
             fix.phase = FixPhase::Asking { question: question.clone() };
         }
         Event::VoteCounted { by, .. } => {

@@ -85,6 +85,8 @@ pub enum CallReason {
     Idle,
     /// Every level was called and none answered.
     Repeat,
+    /// It fires again, and the level had not been reached before it paused.
+    FiringAgain,
     /// What was found calls for this level at once.
     Evidence {
         /// What.
@@ -172,6 +174,27 @@ pub enum Work {
         /// The window that this call belongs to.
         rung: Rung,
     },
+    /// Tell a pager that a page that it took needs nobody any more.
+    EndPage {
+        /// Which pager.
+        pager: PagerName,
+        /// For which level the page was.
+        level: LevelNumber,
+        /// The name that the pager knows the page by.
+        key: String,
+        /// How.
+        how: PageEnd,
+    },
+}
+
+/// How a page is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PageEnd {
+    /// Somebody has the incident.
+    Acknowledge,
+    /// The incident needs nobody any more.
+    Resolve,
 }
 
 /// Who performs a kind of work, and within which concurrency limit.
@@ -251,14 +274,17 @@ impl Work {
             }
             Self::RunStep { .. } => Room::Execute,
             Self::DrawCard { to } | Self::Post { to, .. } | Self::Mention { to, .. } => Room::Chat(to.face),
-            Self::CallPager { .. } => Room::Pager,
+            Self::CallPager { .. } | Self::EndPage { .. } => Room::Pager,
         }
     }
 
     /// In which order it is taken.
     pub fn priority(&self) -> Priority {
         match self {
-            Self::Mention { .. } | Self::CallPager { .. } | Self::Timer { .. } => Priority::Page,
+            Self::Mention { .. }
+            | Self::CallPager { .. }
+            | Self::Timer { .. }
+            | Self::Post { notice: Notice::HandedTo { .. }, .. } => Priority::Page,
             Self::RunStep { .. }
             | Self::PollReplacement { .. }
             | Self::Sample { .. }
@@ -267,13 +293,20 @@ impl Work {
             Self::Triage { .. }
             | Self::DrawCard { .. }
             | Self::Post { notice: Notice::Verdict { .. } | Notice::TargetWanted, .. } => Priority::Verdict,
-            Self::Post { .. } => Priority::Detail,
+            Self::Post { .. } | Self::EndPage { .. } => Priority::Detail,
         }
     }
 
     /// Whether it is tried for ever: a page is never lost (invariant 2), and a card is always owed.
     pub fn never_dies(&self) -> bool {
-        matches!(self, Self::Mention { .. } | Self::CallPager { .. } | Self::Timer { .. } | Self::DrawCard { .. })
+        matches!(
+            self,
+            Self::Mention { .. }
+                | Self::CallPager { .. }
+                | Self::Timer { .. }
+                | Self::DrawCard { .. }
+                | Self::Post { notice: Notice::HandedTo { .. }, .. }
+        )
     }
 }
 

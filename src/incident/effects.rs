@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{CallReason, Event, Incident, NewEffect, Notice, Policy, Round, Timer, Work, settle::POLL_EVERY};
+use super::{
+    CallReason, Event, Incident, NewEffect, Notice, PageEnd, PageState, Policy, Round, Timer, Work, calls::Ways,
+    settle::POLL_EVERY, storm::stands_for_a_storm,
+};
 use crate::escalation::{LevelNumber, Rung};
 
 /// The effects of `event`, given the incident as it is after it.
@@ -13,6 +16,7 @@ pub fn effects(incident: &Incident, event: &Event, at: Timestamp, policy: &Polic
         return list.effects;
     }
     list.calls(event);
+    list.ended_pages();
     list.posts(event);
     list.work(event);
     if draws_the_card(event) {
@@ -52,6 +56,13 @@ impl List<'_> {
         self.add("timer", due, Work::Timer { timer });
     }
 
+    /// One at a time, however often the incident opens again.
+    fn stale_check(&mut self, due: Timestamp) {
+        let key = format!("stale:{}", self.incident.version);
+        let work = Work::Timer { timer: Timer::StaleCheck };
+        self.effects.push(NewEffect { key, slot: Some("stale".to_owned()), due, work });
+    }
+
     fn post(&mut self, notice: &Notice) {
         for to in self.incident.channels.clone() {
             self.add("post", self.at, Work::Post { to, notice: notice.clone() });
@@ -68,8 +79,8 @@ impl List<'_> {
 
     fn timers(&mut self, event: &Event, policy: &Policy) {
         match event {
-            Event::Opened { .. } | Event::StillRepeated | Event::Reopened => {
-                self.timer(self.at + policy.stale_after, Timer::StaleCheck);
+            Event::Opened { .. } | Event::StillRepeated | Event::Reopened if !self.is_storm() => {
+                self.stale_check(self.at + policy.stale_after);
             }
             Event::RungBegan { .. }
             | Event::Acknowledged { .. }
@@ -96,18 +107,47 @@ impl List<'_> {
     }
 
     fn calls(&mut self, event: &Event) {
-        let Event::RungBegan { rung, call, reason } = event else { return };
-        for level in call {
-            self.call(*level, reason, *rung);
+        match event {
+            Event::RungBegan { rung, call, reason } => {
+                for level in call {
+                    self.call(*level, reason, *rung, Ways::of(self.incident, *level));
+                }
+            }
+            Event::ClearingEnded => {
+                let again = self.incident.calls.asked.iter().filter(|asked| asked.version == self.incident.version);
+                for asked in again.cloned().collect::<Vec<_>>() {
+                    let left = Ways::left(self.incident, &asked);
+                    self.call(asked.level, &CallReason::FiringAgain, asked.rung, left);
+                }
+            }
+            Event::FellBack { level, pager, reason, rung } => {
+                let (pager, reason) = (pager.clone(), reason.clone());
+                self.add("pager", self.at, Work::CallPager { pager, level: *level, reason, rung: *rung });
+            }
+            _ => {}
         }
     }
 
-    fn call(&mut self, level: LevelNumber, reason: &CallReason, rung: Rung) {
+    /// Pages that this event has ended: nobody is rung for what somebody has, or what is over.
+    fn ended_pages(&mut self) {
+        let version = self.incident.version;
+        let ended = self.incident.calls.pages.iter().filter(|page| page.version == version).cloned();
+        for page in ended.collect::<Vec<_>>() {
+            let how = match page.state {
+                PageState::Ringing => continue,
+                PageState::Acknowledged => PageEnd::Acknowledge,
+                PageState::Resolved => PageEnd::Resolve,
+            };
+            self.add("page-end", self.at, Work::EndPage { pager: page.pager, level: page.level, key: page.key, how });
+        }
+    }
+
+    fn call(&mut self, level: LevelNumber, reason: &CallReason, rung: Rung, ways: Ways) {
         let Some(known) = self.incident.policy.level(level).cloned() else { return };
-        if let Some(pager) = known.pager {
+        if let Some(pager) = known.pager.filter(|_| ways.pager) {
             self.add("pager", self.at, Work::CallPager { pager, level, reason: reason.clone(), rung });
         }
-        for to in self.incident.channels.clone() {
+        for to in self.incident.channels.clone().into_iter().filter(|_| ways.mention) {
             let mentions = known.mentions.clone();
             self.add("call", self.at, Work::Mention { to, level, mentions, reason: reason.clone(), rung });
         }
@@ -115,7 +155,8 @@ impl List<'_> {
 
     fn posts(&mut self, event: &Event) {
         match event {
-            Event::Opened { target: None, .. } if self.incident.storm.is_none() && !self.is_storm() => {
+            Event::Opened { target: None, .. } if !self.is_storm() => self.post(&Notice::TargetWanted),
+            Event::LeftStorm if self.incident.target.is_none() && self.incident.is_live() => {
                 self.post(&Notice::TargetWanted);
             }
             other => {
@@ -127,7 +168,7 @@ impl List<'_> {
     }
 
     fn is_storm(&self) -> bool {
-        self.incident.key.0.starts_with("storm/")
+        stands_for_a_storm(self.incident)
     }
 
     fn work(&mut self, event: &Event) {
@@ -179,7 +220,10 @@ fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
         Event::Closed { .. } => Notice::Closed,
         Event::Reopened => Notice::Reopened,
         Event::Reminded { rung } => Notice::Reminder { level: level_of(rung), until: rung.until() },
-        Event::LevelUnreachable { level, why } => Notice::Unreachable { level: *level, why: why.clone() },
+        Event::LevelUnreachable { level, why, follows } => {
+            Notice::Unreachable { level: *level, why: why.clone(), follows: *follows }
+        }
+        Event::FellBack { level, pager, .. } => Notice::FellBack { level: *level, pager: pager.0.clone() },
         Event::NoticedLate { seconds } => Notice::MissedWindow { seconds: *seconds },
         Event::Acknowledged { by, rung } => Notice::Acknowledged { by: by.clone(), until: rung.until() },
         Event::HandedTo { to, by, .. } => Notice::HandedTo { to: to.clone(), by: by.clone() },

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{AlertSighting, Destination, EvidenceDigest, Fingerprint, FixEnd, IncidentId, IncidentKey, Round};
 use crate::{
     approval::Question,
-    escalation::{self, LevelNumber, Rung},
+    escalation::{self, LevelNumber, PagerName, Rung},
     incident::effect::CallReason,
     mesh::{PodRef, PodUid, TargetRef},
     people::PersonId,
@@ -22,6 +22,23 @@ pub enum CloseReason {
     AlertsResolved,
     /// A person closed it.
     Person(PersonId),
+}
+
+/// What the bot does after a level could not be called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Follows {
+    /// The next level that can be reached is called.
+    #[default]
+    NextLevel,
+    /// It was the last level: all are called.
+    AllLevels,
+    /// It is called by another way all the same.
+    OtherWay,
+    /// No level can be called at all: they are tried again after a while.
+    NobodyLeft,
+    /// Nothing: another window is running already.
+    Nothing,
 }
 
 /// One event.
@@ -47,6 +64,10 @@ pub enum Event {
         /// Whether it opened within a storm: it is neither posted nor called about by itself.
         quiet: bool,
     },
+    /// It stands on its own from now on: it is shown and called about.
+    LeftStorm,
+    /// It opens again within a storm: it is neither posted nor called about by itself.
+    JoinedStorm,
     /// This incident stands for a storm, and so many incidents have opened in it.
     StormGrew {
         /// How many.
@@ -56,6 +77,9 @@ pub enum Event {
     AlertFired {
         /// The alert.
         sighting: AlertSighting,
+        /// Alertmanager's group that it came in.
+        #[serde(default)]
+        group: Option<String>,
     },
     /// An alert ended.
     AlertResolved {
@@ -125,6 +149,20 @@ pub enum Event {
         level: LevelNumber,
         /// Why.
         why: String,
+        /// What the bot does about it.
+        #[serde(default)]
+        follows: Follows,
+    },
+    /// The chat could not be reached for a while: the level is called by the fall-back pager meanwhile.
+    FellBack {
+        /// Which level.
+        level: LevelNumber,
+        /// The fall-back pager.
+        pager: PagerName,
+        /// Why the level is called.
+        reason: CallReason,
+        /// The window of the call.
+        rung: Rung,
     },
     /// The end of a window was noticed too late: the bot was down.
     NoticedLate {
@@ -315,6 +353,9 @@ pub enum Event {
         level: LevelNumber,
         /// By a pager, not only by a mention.
         by_pager: bool,
+        /// The pager that took it, and the name that it knows the page by.
+        #[serde(default)]
+        page: Option<(PagerName, String)>,
     },
     /// Something could not be done, for good.
     CouldNot {
@@ -330,6 +371,9 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Opened { .. } => "opened",
+            Self::LeftStorm => "left_storm",
+            Self::JoinedStorm => "joined_storm",
+            Self::FellBack { .. } => "fell_back",
             Self::StormGrew { .. } => "storm_grew",
             Self::AlertFired { .. } => "alert_fired",
             Self::AlertResolved { .. } => "alert_resolved",

@@ -34,6 +34,12 @@ pub struct Fix {
     pub requester: PersonId,
     /// The plan that was drawn last.
     pub plan: Option<Plan>,
+    /// How many plans were drawn for it: after the first, people may have looked at another one.
+    #[serde(default)]
+    pub plans_drawn: u32,
+    /// The fix whose effect is only looked at again; `None` when this one writes.
+    #[serde(default)]
+    pub verifies: Option<u32>,
     /// Where it stands.
     pub phase: FixPhase,
     /// The replacements seen so far, in the order of the operations.
@@ -150,6 +156,9 @@ pub struct PastFix {
     pub plan: Option<Plan>,
     /// The pods that replaced the planned ones.
     pub replacements: Vec<(PodRef, PodUid)>,
+    /// The fix whose effect was only looked at again; `None` when this one wrote.
+    #[serde(default)]
+    pub verifies: Option<u32>,
     /// How it ended.
     pub end: FixEnd,
     /// When.

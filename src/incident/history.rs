@@ -19,7 +19,9 @@ pub(super) fn line(event: &Event) -> Option<String> {
             format!("calling {}", levels.join(", "))
         }
         Event::WindowBreached { rung: Rung::Waiting { level, .. } } => format!("{level} did not answer in time"),
-        Event::LevelUnreachable { level, why } => format!("{level} cannot be called: {why}"),
+        Event::LeftStorm => "stands on its own from now on".to_owned(),
+        Event::FellBack { level, pager, .. } => format!("chat out of reach: {level} is called by {}", pager.0),
+        Event::LevelUnreachable { level, why, .. } => format!("{level} cannot be called: {why}"),
         Event::NoticedLate { seconds } => format!("the bot was away when a window ended ({seconds} s late)"),
         Event::Acknowledged { by, .. } => format!("acknowledged by {by}"),
         Event::HandedTo { to, by, .. } => format!("handed to {to} by {by}"),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::FixEnd;
+use super::{FixEnd, Follows};
 use crate::{escalation::LevelNumber, people::PersonId, remediation::PlanId, triage::FixName};
 
 /// What a post in the thread says, as facts; each face words and draws it.
@@ -17,12 +17,22 @@ pub enum Notice {
         /// The end of the window.
         until: Timestamp,
     },
-    /// A level cannot be called; the next one is.
+    /// A level cannot be called.
     Unreachable {
         /// Which.
         level: LevelNumber,
         /// Why.
         why: String,
+        /// What the bot does about it.
+        #[serde(default)]
+        follows: Follows,
+    },
+    /// The chat could not be reached for a while, so the fall-back pager was called.
+    FellBack {
+        /// Which level.
+        level: LevelNumber,
+        /// Which pager.
+        pager: String,
     },
     /// The bot was down when a window ended.
     MissedWindow {

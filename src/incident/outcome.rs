@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Destination, EvidenceDigest, Round, Timer, Work};
 use crate::{
-    escalation::LevelNumber,
+    escalation::{LevelNumber, PagerName},
     mesh::{PodRef, PodUid},
     remediation::{Plan, PlanId, Sample},
     triage::Verdict,
@@ -135,6 +135,16 @@ pub enum Outcome {
     PagerCalled {
         /// For which level.
         level: LevelNumber,
+        /// Which pager, and the name that it knows the page by.
+        #[serde(default)]
+        page: Option<(PagerName, String)>,
+    },
+    /// A pager knows that a page needs nobody any more.
+    PageEnded,
+    /// It could not be done several times and is tried again: the platform cannot be reached.
+    Delayed {
+        /// What it is.
+        work: Box<Work>,
     },
     /// The state moved on, so that this effect is no longer wanted, and nothing was done.
     NoLongerWanted,
@@ -144,5 +154,8 @@ pub enum Outcome {
         work: Box<Work>,
         /// Why it died.
         reason: String,
+        /// Whether it is known that nothing was done.
+        #[serde(default)]
+        untouched: bool,
     },
 }

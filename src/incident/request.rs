@@ -150,6 +150,18 @@ pub enum Refusal {
     /// The plan changed since the person saw it.
     #[error("that plan is not the one that waits now: look at the newest plan in the thread and decide on that one")]
     OtherPlan,
+    /// The plan was drawn again, and the command does not say which one is meant.
+    #[error(
+        "the plan was drawn again since it was first shown: look at plan {plan} in the thread, then say `/mtls {verb} {incident} {plan}`"
+    )]
+    NamePlan {
+        /// Which incident.
+        incident: IncidentId,
+        /// The newest plan.
+        plan: PlanId,
+        /// What was asked: approve or reject.
+        verb: &'static str,
+    },
     /// The vote does not count.
     #[error(transparent)]
     Vote(#[from] VoteRefusal),

@@ -2,9 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CallReason, Event, Incident, Life, Outcome, Policy, Timer, Triage, Work, climb::climb_events, settle_fix};
+use super::{
+    CallReason, Event, Follows, Incident, Life, Outcome, Policy, Timer, Triage, Work,
+    calls::{Ways, call_wanted},
+    climb::{climb_events, follows},
+    settle_fix,
+    storm::stands_for_a_storm,
+};
 use crate::{
-    escalation::{Ladder, LevelNumber, Rung},
+    escalation::{Ladder, LevelNumber, PagerName, Rung},
     triage::{CallAtOnce, Verdict},
 };
 
@@ -28,11 +34,14 @@ pub fn settle(incident: &Incident, outcome: &Outcome, now: Timestamp, policy: &P
         Outcome::TriageFailed { run, reason } => facts.triage_failed(*run, reason),
         Outcome::Elapsed { timer, last_seen } => facts.elapsed(timer, *last_seen),
         Outcome::Shown { to, first_card: true } => vec![Event::CardPosted { to: to.clone() }],
-        Outcome::Shown { first_card: false, .. } | Outcome::NoLongerWanted => Vec::new(),
-        Outcome::Mentioned { level, .. } => vec![Event::LevelCalled { level: *level, by_pager: false }],
-        Outcome::PagerCalled { level } => vec![Event::LevelCalled { level: *level, by_pager: true }],
-        Outcome::NobodyBehind { level, why } => facts.nobody_behind(*level, why),
-        Outcome::Died { work, reason } => facts.died(work, reason),
+        Outcome::Shown { first_card: false, .. } | Outcome::NoLongerWanted | Outcome::PageEnded => Vec::new(),
+        Outcome::Mentioned { level, .. } => vec![Event::LevelCalled { level: *level, by_pager: false, page: None }],
+        Outcome::PagerCalled { level, page } => {
+            vec![Event::LevelCalled { level: *level, by_pager: true, page: page.clone() }]
+        }
+        Outcome::NobodyBehind { level, why } => facts.way_failed(*level, why),
+        Outcome::Delayed { work } => facts.fell_back(work),
+        Outcome::Died { work, reason, untouched } => facts.died(work, reason, *untouched),
         of_a_fix => settle_fix::settle_fix(facts, of_a_fix),
     }
 }
@@ -65,10 +74,12 @@ impl Facts<'_> {
     }
 
     fn stale_check(&self, last_seen: Timestamp) -> Vec<Event> {
-        if self.incident.life != Life::Open || self.incident.stale_since.is_some() {
+        if !self.incident.is_live() || self.incident.stale_since.is_some() || stands_for_a_storm(self.incident) {
             return Vec::new();
         }
-        if self.now.duration_since(last_seen) >= self.policy.stale_after {
+        // While it clears nothing is repeated; it is looked at again in case it fires again.
+        let clearing = self.incident.life != Life::Open;
+        if !clearing && self.now.duration_since(last_seen) >= self.policy.stale_after {
             vec![Event::WentStale { last_seen }]
         } else {
             vec![Event::StillRepeated]
@@ -88,59 +99,80 @@ impl Facts<'_> {
         [breached].into_iter().chain(climb_events(climb, &reason)).collect()
     }
 
-    fn nobody_behind(&self, level: LevelNumber, why: &str) -> Vec<Event> {
-        let unreachable = Event::LevelUnreachable { level, why: why.to_owned() };
-        let has_pager = self.incident.policy.level(level).is_some_and(|level| level.pager.is_some());
-        let waits_for_it = matches!(self.incident.ladder.rung(), Some(Rung::Waiting { level: at, .. }) if *at == level);
-        if has_pager || !waits_for_it {
-            return vec![unreachable];
+    /// One way of calling a level came to nothing, for good. With no other way left, the next level is called at once.
+    fn way_failed(&self, level: LevelNumber, why: &str) -> Vec<Event> {
+        let unreachable = |follows| Event::LevelUnreachable { level, why: why.to_owned(), follows };
+        let asked = self.incident.calls.of(level);
+        let got_through = asked.is_some_and(|asked| asked.mentioned || asked.paged || asked.fell_back);
+        let refused = asked.map_or(0, |asked| asked.refused).saturating_add(1);
+        let ways = u32::try_from(Ways::of(self.incident, level).count(self.incident)).unwrap_or(u32::MAX);
+        if got_through || refused < ways {
+            return vec![unreachable(Follows::OtherWay)];
         }
-        let Some(above) = self.incident.policy.above(level) else { return vec![unreachable] };
-        let climb = self.incident.policy.call_from(above.number, self.now);
-        [unreachable].into_iter().chain(climb_events(climb, &CallReason::Unanswered)).collect()
+        let waits_for_it = matches!(self.incident.ladder.rung(), Some(Rung::Waiting { level: at, .. }) if *at == level);
+        if !waits_for_it {
+            return vec![unreachable(Follows::Nothing)];
+        }
+        let (climb, reason) = match self.incident.policy.above(level) {
+            Some(above) => (self.incident.policy.call_from(above.number, self.now), CallReason::Unanswered),
+            None => (self.incident.policy.call_all(self.now), CallReason::Repeat),
+        };
+        let said = unreachable(follows(&climb));
+        [said].into_iter().chain(climb_events(climb, &reason)).collect()
     }
 
-    /// The level that the evidence calls for is called without waiting, once, unless it or a higher one has it already.
-    fn called_by_evidence(&self, verdict: &Verdict) -> Vec<Event> {
-        let Some(call) = verdict.call_at_once else { return Vec::new() };
-        let known = self.incident.verdict.as_ref().is_some_and(|before| before.scenario == verdict.scenario);
-        if known {
+    /// The chat cannot be reached: a level without a pager of its own is called by the fall-back pager meanwhile, once.
+    fn fell_back(&self, work: &Work) -> Vec<Event> {
+        let Work::Mention { level, rung, reason, .. } = work else { return Vec::new() };
+        let has_pager = self.incident.policy.level(*level).is_some_and(|level| level.pager.is_some());
+        let waits = self.incident.calls.of(*level).is_some_and(|asked| !asked.fell_back && !asked.mentioned);
+        let Some(pager) = self.incident.policy.fallback_pager.clone() else { return Vec::new() };
+        if has_pager || !waits || !call_wanted(self.incident, *level, rung) {
             return Vec::new();
         }
-        let level = match call {
-            CallAtOnce::L2 => LevelNumber(2),
-            CallAtOnce::L3 => LevelNumber(3),
-        };
-        self.call_at_once(level, &format!("the verdict is \"{}\"", verdict.scenario))
+        vec![Event::FellBack { level: *level, pager, reason: reason.clone(), rung: *rung }]
+    }
+
+    /// The level that the evidence calls for is called without waiting, once an opening, unless it or a higher one has
+    /// it already.
+    fn called_by_evidence(&self, verdict: &Verdict) -> Vec<Event> {
+        if self.incident.life != Life::Open {
+            return Vec::new();
+        }
+        evidence_call(self.incident, verdict, self.now)
     }
 
     pub(super) fn call_at_once(&self, level: LevelNumber, because: &str) -> Vec<Event> {
-        let stands_at = match &self.incident.ladder {
-            Ladder::Running { rung: Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. }, .. } => *level,
-            Ladder::Running { rung: Rung::AllPaged { .. }, .. } | Ladder::Paused { .. } | Ladder::Still => {
-                return Vec::new();
-            }
-        };
-        if stands_at >= level || self.incident.policy.level(level).is_none() {
+        if matches!(self.incident.ladder, Ladder::Paused { .. }) {
             return Vec::new();
         }
-        let reason = CallReason::Evidence { because: because.to_owned() };
-        climb_events(self.incident.policy.call_from(level, self.now), &reason)
+        call_at_once(self.incident, level, because, self.now)
     }
 
-    fn died(&self, work: &Work, reason: &str) -> Vec<Event> {
+    /// A call that was refused for good is said aloud, and what follows depends on who else could be reached.
+    fn call_died(&self, level: LevelNumber, rung: &Rung, pager: Option<&PagerName>, reason: &str) -> Vec<Event> {
+        let could_not = Event::CouldNot { what: format!("{level} could not be called"), reason: reason.to_owned() };
+        let own = self.incident.policy.level(level).and_then(|level| level.pager.as_ref());
+        let fallback = pager.is_some() && own != pager;
+        if fallback || !call_wanted(self.incident, level, rung) {
+            return vec![could_not];
+        }
+        [could_not].into_iter().chain(self.way_failed(level, reason)).collect()
+    }
+
+    fn died(&self, work: &Work, reason: &str, untouched: bool) -> Vec<Event> {
         let could_not = |what: &str| Event::CouldNot { what: what.to_owned(), reason: reason.to_owned() };
         match work {
             Work::Triage { run } => self.triage_failed(*run, reason),
             // A notice that fails makes no further notice: it is only written on the card.
             Work::Post { .. } => vec![could_not("a message could not be posted")],
             Work::DrawCard { .. } => vec![could_not("the card could not be drawn")],
-            Work::Mention { level, .. } | Work::CallPager { level, .. } => {
-                vec![could_not(&format!("{level} could not be called"))]
-            }
+            Work::Mention { level, rung, .. } => self.call_died(*level, rung, None, reason),
+            Work::CallPager { level, rung, pager, .. } => self.call_died(*level, rung, Some(pager), reason),
+            Work::EndPage { level, .. } => vec![could_not(&format!("a page of {level} could not be ended"))],
             Work::Timer { .. } => vec![could_not("a timer could not be handled")],
             Work::DrawPlan { .. } | Work::RunStep { .. } | Work::PollReplacement { .. } | Work::Sample { .. } => {
-                settle_fix::died(*self, work, reason)
+                settle_fix::died(*self, work, reason, untouched)
             }
         }
     }
@@ -148,3 +180,32 @@ impl Facts<'_> {
 
 /// How often a replacement is looked for.
 pub(super) const POLL_EVERY: SignedDuration = SignedDuration::from_secs(3);
+
+/// The call that a verdict asks for. While the alerts are resolved for now it is asked of the ladder that waits, for the
+/// moment at which they fire again.
+pub(super) fn evidence_call(incident: &Incident, verdict: &Verdict, now: Timestamp) -> Vec<Event> {
+    let wanted = match verdict.call_at_once {
+        None => return Vec::new(),
+        Some(CallAtOnce::L2) => LevelNumber(2),
+        Some(CallAtOnce::L3) => LevelNumber(3),
+    };
+    call_at_once(incident, wanted, &format!("the verdict is \"{}\"", verdict.scenario), now)
+}
+
+/// Calls `wanted`, or the highest level below it that there is.
+fn call_at_once(incident: &Incident, wanted: LevelNumber, because: &str, now: Timestamp) -> Vec<Event> {
+    let known = incident.policy.levels.iter().map(|level| level.number).filter(|number| *number <= wanted).max();
+    let Some(level) = known else { return Vec::new() };
+    let stands_at = match &incident.ladder {
+        Ladder::Running { rung, .. } | Ladder::Paused { rung, .. } => match rung {
+            Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. } => *level,
+            Rung::AllPaged { .. } => return Vec::new(),
+        },
+        Ladder::Still => return Vec::new(),
+    };
+    if stands_at >= level || incident.calls.by_evidence >= Some(level) {
+        return Vec::new();
+    }
+    let reason = CallReason::Evidence { because: because.to_owned() };
+    climb_events(incident.policy.call_from(level, now), &reason)
+}

@@ -64,12 +64,17 @@ pub(super) fn cancelled_unless_started(facts: Facts<'_>) -> Option<Event> {
 }
 
 /// An effect of a fix was tried as often as it may be.
-pub(super) fn died(facts: Facts<'_>, work: &Work, reason: &str) -> Vec<Event> {
+pub(super) fn died(facts: Facts<'_>, work: &Work, reason: &str, untouched: bool) -> Vec<Event> {
     let Some(fix) = &facts.incident.fix else { return Vec::new() };
     let scene = FixFacts { facts, fix };
     match work {
         Work::DrawPlan { fix: number } if *number == fix.number && fix.phase == FixPhase::Drawing => {
             scene.plan_refused(&[format!("the cluster could not be read: {reason}")])
+        }
+        Work::RunStep { plan, step, .. } if scene.runs(plan, *step) && untouched => {
+            let reason =
+                format!("it was not done, because {reason}; the pod is as it was, and the fix can be asked for again");
+            vec![scene.ended(FixEnd::Failed { step: *step, reason })]
         }
         Work::RunStep { plan, step, .. } if scene.runs(plan, *step) => {
             let what = "it is not known whether the step was done: look at the pod before anything else".to_owned();

@@ -3,10 +3,11 @@
 
 use jiff::Timestamp;
 
-use super::{AlertSighting, AlertStatus, CloseReason, Event, Incident, IncidentId, IncidentKey, Life, Policy};
+use super::{
+    AlertSighting, AlertStatus, CallReason, CloseReason, Event, Incident, IncidentId, Life, Policy, Triage,
+    climb::climb_events, settle::evidence_call,
+};
 use crate::escalation::Climb;
-
-use super::{climb::climb_events, effect::CallReason};
 
 /// What is known besides the alert.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,8 @@ pub struct Sighted<'a> {
     pub fresh: IncidentId,
     /// Whether more incidents open than people can carry.
     pub quiet: bool,
+    /// Alertmanager's group that the alert came in.
+    pub group: Option<&'a str>,
 }
 
 /// What an alert means.
@@ -48,32 +51,15 @@ pub fn end_cut_off(incident: &Incident, listed: &[&str], context: &Sighted<'_>) 
     let ended: Vec<_> = incident
         .alerts
         .iter()
-        .filter(|(fingerprint, alert)| alert.status == AlertStatus::Firing && !listed.contains(&fingerprint.0.as_str()))
+        .filter(|(fingerprint, alert)| {
+            let of_this_group = alert.group.as_deref().is_none_or(|group| Some(group) == context.group);
+            of_this_group && alert.status == AlertStatus::Firing && !listed.contains(&fingerprint.0.as_str())
+        })
         .map(|(fingerprint, _)| Event::AlertResolved { fingerprint: fingerprint.clone() })
         .collect();
     let still_firing = incident.alerts.values().filter(|alert| alert.status == AlertStatus::Firing).count();
     let begins_clearing = !ended.is_empty() && ended.len() == still_firing && incident.life == Life::Open;
     ended.into_iter().chain(begins_clearing.then(|| clearing(context))).collect()
-}
-
-/// The incident that stands for a storm, which opens or grows.
-pub fn storm(incident: Option<&Incident>, cluster: &str, count: u32, context: &Sighted<'_>) -> Seen {
-    if incident.is_some_and(Incident::is_live) {
-        return Seen::Change(vec![Event::StormGrew { count }]);
-    }
-    let opened = Event::Opened {
-        id: context.fresh,
-        key: IncidentKey(format!("storm/{cluster}")),
-        alert: "many mTLS alerts at once".to_owned(),
-        cluster: cluster.to_owned(),
-        target: None,
-        policy: Box::new(context.policy.escalation.clone()),
-        channels: context.policy.channels.clone(),
-        quiet: false,
-    };
-    let mut events = vec![opened, Event::StormGrew { count }];
-    events.extend(first_call(context));
-    Seen::Open(events)
 }
 
 fn opening(sighting: &AlertSighting, context: &Sighted<'_>) -> Vec<Event> {
@@ -88,7 +74,7 @@ fn opening(sighting: &AlertSighting, context: &Sighted<'_>) -> Vec<Event> {
             channels: context.policy.channels.clone(),
             quiet: context.quiet,
         },
-        Event::AlertFired { sighting: sighting.clone() },
+        fired_event(sighting, context),
     ];
     if context.quiet {
         return events;
@@ -100,36 +86,65 @@ fn opening(sighting: &AlertSighting, context: &Sighted<'_>) -> Vec<Event> {
     events
 }
 
-fn first_call(context: &Sighted<'_>) -> Vec<Event> {
+pub(super) fn first_call(context: &Sighted<'_>) -> Vec<Event> {
     let climb: Option<Climb> = context.policy.escalation.open(context.now);
     climb.map(|climb| climb_events(climb, &CallReason::Opened)).unwrap_or_default()
 }
 
+fn fired_event(sighting: &AlertSighting, context: &Sighted<'_>) -> Event {
+    Event::AlertFired { sighting: sighting.clone(), group: context.group.map(str::to_owned) }
+}
+
 fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) -> Seen {
+    if !incident.has_room_for(&sighting.fingerprint) && incident.is_live() {
+        // Counted with those that were cut off; one by one they would be an event each time that they are repeated.
+        return Seen::Nothing;
+    }
     let known = incident.alerts.get(&sighting.fingerprint);
-    let same_episode = known.is_some_and(|alert| alert.sighting.starts_at == sighting.starts_at);
-    let fired = Event::AlertFired { sighting: sighting.clone() };
+    // Two Prometheus servers see one episode begin at two moments: only a later beginning is another episode.
+    let new_episode = known.is_none_or(|alert| sighting.starts_at > alert.sighting.starts_at);
+    let mut fired = vec![fired_event(sighting, context)];
+    if incident.stale_since.is_some() {
+        // Its source speaks again: whether it goes on doing so is looked at again.
+        fired.push(Event::StillRepeated);
+    }
     match &incident.life {
         Life::Open => {
             let fires_already = known.is_some_and(|alert| alert.status == AlertStatus::Firing);
             let was_stale = incident.stale_since.is_some();
-            if same_episode && fires_already && !was_stale { Seen::Nothing } else { Seen::Change(vec![fired]) }
+            if !new_episode && fires_already && !was_stale { Seen::Nothing } else { Seen::Change(fired) }
         }
-        Life::Clearing { .. } => Seen::Change(vec![fired, Event::ClearingEnded]),
+        Life::Clearing { .. } => {
+            fired.push(Event::ClearingEnded);
+            fired.extend(evidence_meanwhile(incident, context));
+            Seen::Change(fired)
+        }
         // Resolved by a person while the alert still fires: only a new episode counts.
-        Life::Closed { reason: CloseReason::Person(_), .. } if same_episode => Seen::Nothing,
+        Life::Closed { reason: CloseReason::Person(_), .. } if !new_episode => Seen::Nothing,
         Life::Closed { at, .. } if context.now.duration_since(*at) <= context.policy.flap => {
-            Seen::Change(reopening(incident, fired, context))
+            Seen::Change(reopening(incident, fired_event(sighting, context), context))
         }
         Life::Closed { .. } => Seen::Open(opening(sighting, context)),
     }
 }
 
-fn reopening(incident: &Incident, fired: Event, context: &Sighted<'_>) -> Vec<Event> {
-    let mut events = vec![Event::Reopened, fired];
-    if incident.quiet {
-        return events;
+/// A verdict that came while the alerts were resolved called nobody; now that they fire again, it does.
+fn evidence_meanwhile(incident: &Incident, context: &Sighted<'_>) -> Vec<Event> {
+    let opened = incident.reopened_at.unwrap_or(incident.opened_at);
+    let of_this_opening = matches!(&incident.triage, Triage::Done { at, .. } if *at >= opened);
+    match &incident.verdict {
+        Some(verdict) if of_this_opening && !incident.quiet => evidence_call(incident, verdict, context.now),
+        _ => Vec::new(),
     }
+}
+
+fn reopening(incident: &Incident, fired: Event, context: &Sighted<'_>) -> Vec<Event> {
+    if context.quiet {
+        let joined = (!incident.quiet).then_some(Event::JoinedStorm);
+        return joined.into_iter().chain([Event::Reopened, fired]).collect();
+    }
+    let mut events: Vec<Event> = incident.quiet.then_some(Event::LeftStorm).into_iter().collect();
+    events.extend([Event::Reopened, fired]);
     if incident.target.is_some() {
         events.push(Event::TriageStarted { run: incident.last_run().saturating_add(1), by: None });
     }

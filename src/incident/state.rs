@@ -6,14 +6,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertSighting, AlertStatus, CloseReason, Destination, EvidenceDigest, Fingerprint, Fix, IncidentId, IncidentKey,
-    PastFix,
+    AlertSighting, AlertStatus, Calls, CloseReason, Destination, EvidenceDigest, Fingerprint, Fix, IncidentId,
+    IncidentKey, PastFix,
 };
 use crate::{
     escalation::{self, Ladder},
     mesh::TargetRef,
     triage::Verdict,
 };
+
+/// How many alerts an incident keeps apart: its state is read and written as a whole with every event.
+pub const ALERTS_MOST: usize = 1_000;
 
 /// Whether an incident is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ pub struct Alert {
     pub sighting: AlertSighting,
     /// Whether it fires now.
     pub status: AlertStatus,
+    /// Alertmanager's group that it was last seen to change in.
+    #[serde(default)]
+    pub group: Option<String>,
 }
 
 /// What the diagnostics say.
@@ -117,6 +123,9 @@ pub struct Incident {
     pub policy: escalation::Policy,
     /// Where on the ladder it stands.
     pub ladder: Ladder,
+    /// Who was called, and which pages still ring.
+    #[serde(default)]
+    pub calls: Calls,
     /// Where it is shown.
     pub channels: Vec<Destination>,
     /// The diagnostics.
@@ -144,6 +153,13 @@ impl Incident {
     /// Whether any alert of it fires.
     pub fn is_firing(&self) -> bool {
         self.alerts.values().any(|alert| alert.status == AlertStatus::Firing)
+    }
+
+    /// Whether it can keep one more alert apart.
+    pub fn has_room_for(&self, fingerprint: &Fingerprint) -> bool {
+        self.alerts.len() < ALERTS_MOST
+            || self.alerts.contains_key(fingerprint)
+            || self.alerts.values().any(|alert| alert.status == AlertStatus::Resolved)
     }
 
     /// The number that the next fix gets.

@@ -3,13 +3,14 @@
 
 use jiff::Timestamp;
 
+use super::calls::call_wanted;
 use super::{Fix, FixPhase, Incident, Life, Notice, Round, Triage, Work};
-use crate::remediation::PlanId;
+use crate::{escalation::Ladder, people::PersonId, remediation::PlanId};
 
 /// Whether `work` should still be done for the incident as it is now.
 pub fn still_wanted(incident: &Incident, work: &Work, now: Timestamp) -> bool {
     match work {
-        Work::Timer { .. } | Work::DrawCard { .. } => true,
+        Work::Timer { .. } | Work::DrawCard { .. } | Work::EndPage { .. } => true,
         Work::Triage { run } => {
             incident.is_live() && matches!(&incident.triage, Triage::Running { run: at, .. } if at == run)
         }
@@ -23,8 +24,15 @@ pub fn still_wanted(incident: &Incident, work: &Work, now: Timestamp) -> bool {
             Some(FixPhase::Replacing { plan: at, step: current, .. }) if at == plan && current == step
         ),
         Work::Sample { fix, round } => sample_wanted(phase_of(incident, *fix), *round),
-        Work::Mention { rung, .. } | Work::CallPager { rung, .. } => incident.ladder.rung() == Some(rung),
+        Work::Mention { level, rung, .. } | Work::CallPager { level, rung, .. } => call_wanted(incident, *level, rung),
         Work::Post { notice, .. } => post_wanted(incident, notice, now),
+    }
+}
+
+fn holder(incident: &Incident) -> Option<&PersonId> {
+    match &incident.ladder {
+        Ladder::Running { holder, .. } => holder.as_ref(),
+        Ladder::Paused { .. } | Ladder::Still => None,
     }
 }
 
@@ -46,6 +54,8 @@ fn post_wanted(incident: &Incident, notice: &Notice, now: Timestamp) -> bool {
         Notice::Reminder { until, .. } => {
             now < *until && incident.ladder.rung().is_some_and(|rung| rung.until() == *until)
         }
+        // The post is the only call that the new holder gets: wanted while they have it.
+        Notice::HandedTo { to, .. } => holder(incident) == Some(to),
         Notice::TargetWanted => incident.is_live() && incident.target.is_none(),
         Notice::ApprovalWanted { plan } => asks_about(incident.fix.as_ref(), plan),
         // A newer run has spoken already: the older verdict would only confuse.

@@ -175,9 +175,11 @@ async fn write_change(db: &mut SqliteConnection, change: &Change) -> Result<(), 
         .execute(&mut *db)
         .await?;
     } else {
-        let updated = sqlx::query("UPDATE incidents SET version = ?, life = ?, state = ? WHERE id = ? AND version = ?")
+        let update = "UPDATE incidents SET version = ?, life = ?, quiet = ?, state = ? WHERE id = ? AND version = ?";
+        let updated = sqlx::query(update)
             .bind(version(incident.version))
             .bind(life)
+            .bind(incident.quiet)
             .bind(state)
             .bind(id)
             .bind(version(change.read_version))

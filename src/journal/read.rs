@@ -108,6 +108,17 @@ impl Journal {
         Ok((opened.into_iter().map(from_micros).collect(), u32::try_from(quiet).unwrap_or(u32::MAX)))
     }
 
+    /// The newest live incidents that opened within a storm, newest first, at most `most`.
+    pub async fn quiet(&self, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
+        let rows = sqlx::query(
+            "SELECT state, last_seen FROM incidents WHERE quiet AND life <> 'closed' ORDER BY id DESC LIMIT ?",
+        )
+        .bind(i64::from(most))
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(stored).collect()
+    }
+
     /// The events of an incident, in order.
     pub async fn events(&self, id: IncidentId) -> Result<Vec<StoredEvent>, JournalError> {
         let rows = sqlx::query("SELECT seq, at, version, body FROM events WHERE incident = ? ORDER BY seq")

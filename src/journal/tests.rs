@@ -17,6 +17,7 @@ fn opened(id: u32, key: &str) -> Event {
             levels: Vec::new(),
             repeat_every: SignedDuration::from_hours(1),
             reminder_percent: 33,
+            fallback_pager: None,
         }),
         channels: Vec::new(),
         quiet: false,

@@ -57,6 +57,7 @@ fn policy(storm_per_minute: u32, room: Room, to: &str) -> Policy {
             levels: vec![level],
             repeat_every: SignedDuration::from_hours(1),
             reminder_percent: 33,
+            fallback_pager: None,
         },
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
         channels: vec![Destination { face, channel: to.to_owned() }],

@@ -50,6 +50,7 @@ fn policy() -> Policy {
             ],
             repeat_every: SignedDuration::from_hours(1),
             reminder_percent: 33,
+            fallback_pager: None,
         },
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(30) },
         channels: vec![Destination { face: Face::Slack, channel: CHANNEL.to_owned() }],

@@ -57,6 +57,7 @@ pub(crate) fn policy() -> Policy {
         ],
         repeat_every: SignedDuration::from_hours(1),
         reminder_percent: 33,
+        fallback_pager: None,
     }
 }
 
@@ -88,6 +89,7 @@ pub(crate) fn opened() -> Incident {
         cut_off: 0,
         stale_since: None,
         quiet: false,
+        calls: crate::incident::Calls::default(),
         storm: None,
         policy: policy(),
         ladder: Ladder::Running { rung: Rung::Waiting { level: LevelNumber(1), until: at(15) }, holder: None },
@@ -171,6 +173,8 @@ pub(crate) fn asking() -> Incident {
         name: FixName::RestartPod,
         requester: who("U0ONCALL"),
         plan: Some(plan()),
+        plans_drawn: 1,
+        verifies: None,
         phase: FixPhase::Asking { question },
         replacements: Vec::new(),
         before: Vec::new(),
@@ -190,7 +194,7 @@ pub(crate) fn after(proof: Proof) -> Incident {
     };
     let replacement = (pod("frontend-7d9c5b6f4-bbbbb"), PodUid::parse("4d5e6f").unwrap());
     let (name, plan, at) = (FixName::RestartPod, Some(plan()), at(12));
-    let past = PastFix { number: 1, name, plan, replacements: vec![replacement], end, at };
+    let past = PastFix { number: 1, name, plan, replacements: vec![replacement], verifies: None, end, at };
     Incident { fix: None, past_fixes: vec![past], version: 20, ..asking() }
 }
 

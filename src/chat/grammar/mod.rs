@@ -179,7 +179,7 @@ fn hand_off_to(word: &str, place: &Place<'_>) -> Result<HandOffTo, Misunderstood
     if let Some(level) = level.or(group) {
         return Ok(HandOffTo::Level(level));
     }
-    let user = slack::user(word).ok_or_else(|| Misunderstood::Whom(word.to_owned()))?;
+    let user = slack::user(word, place.platform).ok_or_else(|| Misunderstood::Whom(word.to_owned()))?;
     let workspace = place.workspace.to_owned();
     Ok(HandOffTo::Person(PersonId { platform: place.platform, workspace, user: user.to_owned() }))
 }

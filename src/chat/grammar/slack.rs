@@ -5,9 +5,11 @@ use crate::people::Platform;
 /// The longest id of a user or group that is believed.
 const ID_MOST: usize = 32;
 
-/// The user of `<@U123|name>`, `<@U123>` or `@U123`.
-pub(super) fn user(word: &str) -> Option<&str> {
-    let inner = word.strip_prefix("<@").and_then(|rest| rest.strip_suffix('>')).or_else(|| word.strip_prefix('@'))?;
+/// The user of `<@U123|name>` or `<@U123>`; elsewhere than on Slack also of `@name`. On Slack a bare `@jane` is a name
+/// that it did not resolve: nobody would be told.
+pub(super) fn user(word: &str, platform: Platform) -> Option<&str> {
+    let resolved = word.strip_prefix("<@").and_then(|rest| rest.strip_suffix('>'));
+    let inner = resolved.or_else(|| word.strip_prefix('@').filter(|_| platform != Platform::Slack))?;
     id(inner)
 }
 

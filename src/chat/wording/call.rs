@@ -38,6 +38,9 @@ fn why(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Line {
             line.push(text(" is mentioned again: it was acknowledged, and then nothing was done for a whole window."));
         }
         CallReason::Repeat => line.push(text(" is mentioned again: every level was called and nobody answered.")),
+        CallReason::FiringAgain => {
+            line.push(text(" is mentioned: it fires again, and you had not been reached before it paused."));
+        }
         CallReason::Evidence { because } => {
             line.push(text(format!(" is mentioned without waiting, because of what was found: {because}")));
         }

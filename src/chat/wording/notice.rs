@@ -9,7 +9,7 @@ use crate::{
         words,
     },
     escalation::{LevelNumber, Rung},
-    incident::{CloseReason, FixEnd, Incident, Life, Notice},
+    incident::{CloseReason, FixEnd, Follows, Incident, Life, Notice},
     people::{Mention, PersonId},
     remediation::{Plan, PlanId, Proof},
 };
@@ -20,13 +20,18 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
     let id = incident.id;
     match notice {
         Notice::Reminder { level, until } => reminder(incident, *level, *until),
-        Notice::Unreachable { level, why } => Post {
+        Notice::Unreachable { level, why, follows } => Post {
             broadcast: true,
             ..Post::saying(vec![vec![
-                strong(format!("{} cannot be called: {why}.", level_name(incident, *level))),
-                text(" The next level is called now. Add people to it in the configuration (escalation.levels)."),
+                strong(unreachable(&level_name(incident, *level), why, *follows)),
+                text(what_follows(*follows)),
+                text(" Mend it in the configuration (people.levels)."),
             ]])
         },
+        Notice::FellBack { level, pager } => Post::saying(vec![words(format!(
+            "The chat could not be reached for a while, so {} was called by the fall-back pager {pager}.",
+            level_name(incident, *level)
+        ))]),
         Notice::MissedWindow { seconds } => Post::saying(vec![words(format!(
             "The bot was down when a window ended and noticed it {} late. The next window starts now, so that levels are \
              not called all at once.",
@@ -96,6 +101,12 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
         Notice::Note { by, text: note } => {
             Post::saying(vec![vec![strong("Note"), text(" by "), person(by), text(format!(": {note}"))]])
         }
+        Notice::Clearing { until } if incident.storm.is_some() => Post::saying(vec![vec![
+            strong("The storm is over:"),
+            text(" none of its incidents is left that nobody was called about. It closes at "),
+            time(*until),
+            text(" unless another one opens."),
+        ]]),
         Notice::Clearing { until } => Post::saying(vec![vec![
             strong("All alerts are resolved."),
             text(" Nobody is called for now. It closes at "),
@@ -142,6 +153,23 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
                 code("/mtls incidents"),
             ]])
         },
+    }
+}
+
+fn unreachable(level: &str, why: &str, follows: Follows) -> String {
+    match follows {
+        Follows::OtherWay => format!("{level} could not be called by one of its ways: {why}."),
+        _ => format!("{level} cannot be called: {why}."),
+    }
+}
+
+fn what_follows(follows: Follows) -> &'static str {
+    match follows {
+        Follows::NextLevel => " The next level is called now.",
+        Follows::AllLevels => " It is the last level, so every level is called now.",
+        Follows::OtherWay => " It is called by the other way all the same.",
+        Follows::NobodyLeft => " Nobody is left who can be called: tell somebody yourself. The bot tries again later.",
+        Follows::Nothing => " Somebody else is called, or has it, by now.",
     }
 }
 

@@ -28,7 +28,11 @@ fn every_notice_says_what_happened_and_what_is_next() {
     let notices = [
         Notice::Reminder { level: Some(LevelNumber(1)), until },
         Notice::Reminder { level: None, until },
-        Notice::Unreachable { level: LevelNumber(2), why: "the user group has no members".to_owned() },
+        Notice::Unreachable {
+            level: LevelNumber(2),
+            why: "the user group has no members".to_owned(),
+            follows: Follows::NextLevel,
+        },
         Notice::MissedWindow { seconds: 600 },
         Notice::Acknowledged { by: by.clone(), until },
         Notice::HandedTo { to: night::who("U0SEC"), by: by.clone() },

@@ -209,6 +209,8 @@ fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
         name: FixName::RestartPod,
         requester: PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: "U0ONCALL".to_owned() },
         plan: Some(plan),
+        plans_drawn: 0,
+        verifies: None,
         phase: FixPhase::Drawing,
         replacements: Vec::new(),
         before: Vec::new(),

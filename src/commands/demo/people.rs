@@ -62,6 +62,7 @@ pub(super) fn policy(channel: Destination) -> Policy {
             ],
             repeat_every: SignedDuration::from_hours(1),
             reminder_percent: 33,
+            fallback_pager: None,
         },
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(30) },
         channels: vec![channel],

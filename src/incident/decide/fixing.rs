@@ -1,5 +1,7 @@
 //! Asking for a fix, voting on it, taking it back, and looking at its effect again.
 
+use std::collections::BTreeMap;
+
 use super::{Decided, Scene};
 use crate::{
     approval::{Question, Vote, VoteRefusal},
@@ -37,16 +39,27 @@ impl Scene<'_> {
     }
 
     fn runs_without_effect(&self, fix: FixName) -> usize {
-        let without_effect = |end: &FixEnd| matches!(end, FixEnd::Verified { verification } if matches!(verification.proof, Proof::NoEffect | Proof::Worse));
-        self.incident.past_fixes.iter().filter(|past| past.name == fix && without_effect(&past.end)).count()
+        let past = self.incident.past_fixes.iter().filter(|past| past.name == fix);
+        // A later look at the same write is not another write, and what it says last counts.
+        let mut writes: BTreeMap<u32, Proof> = BTreeMap::new();
+        for past in past {
+            if let FixEnd::Verified { verification } = &past.end {
+                writes.insert(past.verifies.unwrap_or(past.number), verification.proof);
+            }
+        }
+        writes.values().filter(|proof| matches!(proof, Proof::NoEffect | Proof::Worse)).count()
     }
 
-    fn asking(&self, plan: Option<&PlanId>) -> Result<(&Fix, &Question), Refusal> {
+    fn asking(&self, plan: Option<&PlanId>, verb: &'static str) -> Result<(&Fix, &Question), Refusal> {
         let nothing = Refusal::NothingToApprove(self.incident.id);
         let fix = self.incident.fix.as_ref().ok_or_else(|| nothing.clone())?;
         let FixPhase::Asking { question } = &fix.phase else { return Err(nothing) };
         if plan.is_some() && plan != fix.plan_id().as_ref() {
             return Err(Refusal::OtherPlan);
+        }
+        // What was approved is what runs (invariant 4): after a redraw, the plan that the person has read is named.
+        if let (None, Some(newest), 2..) = (plan, fix.plan_id(), fix.plans_drawn) {
+            return Err(Refusal::NamePlan { incident: self.incident.id, plan: newest, verb });
         }
         Ok((fix, question))
     }
@@ -56,7 +69,7 @@ impl Scene<'_> {
         if !self.policy.writes_enabled {
             return Err(Refusal::WritesOff);
         }
-        let (fix, question) = self.asking(plan)?;
+        let (fix, question) = self.asking(plan, "approve")?;
         let by = self.actor.id.clone();
         match question.vote(self.actor, self.now)? {
             Vote::Counted { missing } => {
@@ -74,7 +87,7 @@ impl Scene<'_> {
     }
 
     pub(super) fn reject(&self, plan: Option<&PlanId>) -> Decided {
-        let (fix, question) = self.asking(plan)?;
+        let (fix, question) = self.asking(plan, "reject")?;
         if fix.requester == self.actor.id {
             return Err(Refusal::Vote(VoteRefusal::OwnRequest));
         }

@@ -6,7 +6,7 @@ mod taking;
 
 use jiff::Timestamp;
 
-use super::{Act, Answer, Command, Event, Incident, Life, Policy, Refusal, Triage};
+use super::{Act, Answer, Command, Event, Incident, Life, Policy, Refusal, Triage, apply, storm::leave_storm_for};
 use crate::{
     escalation::{Ladder, Rung},
     people::{Actor, RIGHTS_LAST, Role},
@@ -39,9 +39,16 @@ pub fn decide(
     if !incident.is_live() {
         return Err(Refusal::Closed(incident.id));
     }
-    let (mut events, text) = scene.act(&command.act)?;
-    events.extend(scene.sign_of_work(&events));
-    Ok((events, Answer { text }))
+    // Whoever commands a quiet incident means it to be looked after: it leaves the storm first.
+    let left = leave_storm_for(incident, &command.act, now);
+    let mut woken = incident.clone();
+    for event in &left {
+        apply(&mut woken, event, now);
+    }
+    let scene = Scene { incident: &woken, ..scene };
+    let (decided, text) = scene.act(&command.act)?;
+    let work = scene.sign_of_work(&decided);
+    Ok((left.into_iter().chain(decided).chain(work).collect(), Answer { text }))
 }
 
 fn role_for(act: &Act) -> Role {

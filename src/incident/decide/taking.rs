@@ -37,7 +37,7 @@ impl Scene<'_> {
         if let Some(holder) = self.holder() {
             return Err(Refusal::AlreadyAcknowledged(holder.clone()));
         }
-        let met = self.incident.ladder.rung().map(|rung| Event::WindowMet { rung: *rung });
+        let met = self.window_met();
         let rung = self.idle_rung(self.level_now());
         let taken = Event::Acknowledged { by: self.actor.id.clone(), rung };
         let text = format!(
@@ -49,13 +49,20 @@ impl Scene<'_> {
         Ok((met.into_iter().chain([taken]).collect(), text))
     }
 
+    /// The window that was answered by somebody taking it, or giving it to somebody.
+    fn window_met(&self) -> Option<Event> {
+        let waiting = |rung: &&Rung| matches!(rung, Rung::Waiting { .. } | Rung::AllPaged { .. });
+        self.incident.ladder.rung().filter(waiting).map(|rung| Event::WindowMet { rung: *rung })
+    }
+
     pub(super) fn hand_off(&self, to: &HandOffTo) -> Decided {
         self.require_open()?;
         match to {
             HandOffTo::Person(person) => {
                 let rung = self.idle_rung(self.level_now());
                 let event = Event::HandedTo { to: person.clone(), by: self.actor.id.clone(), rung };
-                Ok((vec![event], format!("{} is handed over, and the new holder is mentioned.", self.incident.id)))
+                let events = self.window_met().into_iter().chain([event]).collect();
+                Ok((events, format!("{} is handed over, and the new holder is mentioned.", self.incident.id)))
             }
             HandOffTo::Level(level) => {
                 if self.incident.policy.level(*level).is_none() {

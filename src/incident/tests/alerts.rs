@@ -108,7 +108,8 @@ fn a_resolved_group_ends_also_the_alerts_that_were_cut_off_its_body() {
     let mut night = Night::with_an_alert();
     night.alert("frontend-2", AlertStatus::Firing);
     let policy = night.policy.clone();
-    let context = Sighted { now: night.now, policy: &policy, fresh: crate::incident::IncidentId(9), quiet: false };
+    let context =
+        Sighted { now: night.now, policy: &policy, fresh: crate::incident::IncidentId(9), quiet: false, group: None };
     let events = end_cut_off(night.incident(), &["frontend-1"], &context);
     assert!(matches!(events.as_slice(), [Event::AlertResolved { .. }]), "frontend-1 is listed and speaks for itself");
     let events = end_cut_off(night.incident(), &[], &context);
@@ -130,7 +131,8 @@ fn in_a_storm_an_incident_is_kept_but_neither_posted_nor_called_about() {
     let mut night = Night::quiet();
     let policy = night.policy.clone();
     let sighting = Night::sighting("frontend-1", AlertStatus::Firing);
-    let context = Sighted { now: night.now, policy: &policy, fresh: crate::incident::IncidentId(1), quiet: true };
+    let context =
+        Sighted { now: night.now, policy: &policy, fresh: crate::incident::IncidentId(1), quiet: true, group: None };
     let Seen::Open(events) = crate::incident::sight(None, &sighting, &context) else { panic!("it opens") };
     let mut incident = crate::incident::begin(&events[0], night.now).unwrap();
     for event in &events[1..] {

@@ -203,7 +203,7 @@ fn a_step_whose_outcome_is_not_known_asks_a_person_and_is_not_repeated() {
     let mut night = approved(&["frontend-1"]);
     let plan = plan_id(&night);
     let work = Box::new(Work::RunStep { fix: 1, plan, step: 0 });
-    night.outcome(&Outcome::Died { work, reason: "the API server did not answer".to_owned() });
+    night.outcome(&Outcome::Died { work, reason: "the API server did not answer".to_owned(), untouched: false });
     assert_eq!(night.incident().past_fixes[0].end, FixEnd::Unknown { step: 0 });
     assert!(!night.incident().troubles.is_empty());
 }

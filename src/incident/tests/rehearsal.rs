@@ -41,6 +41,7 @@ pub(super) fn policy() -> Policy {
             ],
             repeat_every: SignedDuration::from_hours(1),
             reminder_percent: 33,
+            fallback_pager: None,
         },
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
         channels: vec![Destination { face: Face::Slack, channel: "C0INCIDENTS".to_owned() }],
@@ -182,7 +183,7 @@ impl Night {
 
     pub(super) fn sees(&mut self, sighting: &AlertSighting) -> Seen {
         let policy = self.policy.clone();
-        let context = Sighted { now: self.now, policy: &policy, fresh: IncidentId(1), quiet: false };
+        let context = Sighted { now: self.now, policy: &policy, fresh: IncidentId(1), quiet: false, group: None };
         let seen = sight(self.incident.as_ref(), sighting, &context);
         match &seen {
             Seen::Nothing => {}
