@@ -165,6 +165,9 @@ pub struct ProxyStats {
     pub requests_answered: Option<u64>,
     /// Requests that failed at outbound hosts (`rq_error`), summed.
     pub requests_failed: Option<u64>,
+    /// Connections to outbound hosts that did not come about (`cx_connect_fail`), summed.
+    #[serde(default)]
+    pub connects_failed: Option<u64>,
 }
 
 /// Lines of a log, bounded.

@@ -14,6 +14,7 @@ mod tests;
 
 pub use bundle::{BundleEnd, bundle_end};
 pub use path::{PathError, verify_path};
+pub(in crate::triage) use pem::is_workload;
 pub use pem::{leaf_first, pem_remarks, read_pem};
 pub use search::SIGNATURES_MOST;
 pub use svid::{CLOCK_SKEW, Life, OVERDUE_SHARE, Svid, SvidError, moment};

@@ -78,6 +78,11 @@ pub fn pem_remarks(file: &PemFile) -> Vec<String> {
     remarks
 }
 
+/// Whether a certificate is that of a workload: no authority, and with a SPIFFE ID.
+pub(in crate::triage) fn is_workload(der: &[u8]) -> bool {
+    kind(der) == Kind::Workload
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Workload,
