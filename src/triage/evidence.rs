@@ -109,12 +109,15 @@ impl<T> Gathered<T> {
 /// A PEM file without its keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PemFile {
-    /// The certificates, base64 of their DER, in the order of the file.
+    /// The certificates, base64 of their DER: the leaf first if there is one, the others in the order of the file.
     pub certificates: Vec<String>,
     /// How many private keys were dropped unread.
     pub keys_dropped: u32,
     /// How many blocks were something else, or broken.
     pub other_blocks: u32,
+    /// Whether more was there than is read.
+    #[serde(default)]
+    pub cut: bool,
 }
 
 /// What a proxy serves and trusts, from `/config_dump?resource=dynamic_active_secrets`.
@@ -162,6 +165,9 @@ pub struct ProxyStats {
     pub requests_answered: Option<u64>,
     /// Requests that failed at outbound hosts (`rq_error`), summed.
     pub requests_failed: Option<u64>,
+    /// Connections to outbound hosts that did not come about (`cx_connect_fail`), summed.
+    #[serde(default)]
+    pub connects_failed: Option<u64>,
 }
 
 /// Lines of a log, bounded.

@@ -302,20 +302,7 @@ impl Rows<'_> {
 
 /// A reason in words.
 pub fn words(reason: TlsReason) -> &'static str {
-    match reason {
-        TlsReason::PeerExpired => "the peer's certificate is over",
-        TlsReason::PeerNotYetValid => "the peer's certificate has not begun",
-        TlsReason::PeerUnknownAuthority => "the peer's authority is not trusted here",
-        TlsReason::PeerIdentity => "the peer's identity is not the expected one",
-        TlsReason::OwnExpired => "peers say that our certificate is over",
-        TlsReason::OwnUnknownAuthority => "peers do not trust our authority",
-        TlsReason::CutAfterHandshake => {
-            "connections are cut after our handshake (a rejected certificate under TLS 1.3, or plaintext into mTLS)"
-        }
-        TlsReason::NoSecret => "the proxy got no SVID over SDS",
-        TlsReason::PeerSpeaksPlaintext => "the peer speaks plaintext",
-        TlsReason::Unreachable => "nobody answers: network, not TLS",
-    }
+    reason.words()
 }
 
 fn roots_of<'a>(pod: &'a PodEvidence, evidence: &'a Evidence) -> Option<(Vec<Vec<u8>>, &'a str)> {

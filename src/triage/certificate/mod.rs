@@ -1,16 +1,44 @@
 //! X.509-SVIDs: read from PEM, checked against the SPIFFE X509-SVID specification, verified up to the bundle.
 
+mod bundle;
+mod constraints;
+mod issuer;
 mod path;
 mod pem;
+mod search;
 mod svid;
+mod warning;
 
+#[cfg(test)]
+mod tests;
+
+pub use bundle::{BundleEnd, bundle_end};
 pub use path::{PathError, verify_path};
-pub use pem::read_pem;
+pub(in crate::triage) use pem::is_workload;
+pub use pem::{leaf_first, pem_remarks, read_pem};
+pub use search::SIGNATURES_MOST;
 pub use svid::{CLOCK_SKEW, Life, OVERDUE_SHARE, Svid, SvidError, moment};
+pub use warning::Warning;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use x509_parser::x509::X509Name;
 
 /// The DER of certificates that evidence keeps as base64; what does not decode is left out.
 pub fn ders(certificates: &[String]) -> Vec<Vec<u8>> {
     certificates.iter().filter_map(|text| STANDARD.decode(text).ok()).collect()
+}
+
+/// The longest name of a certificate that is shown, in characters: real ones have some thirty.
+const NAME_MOST: usize = 120;
+
+/// A subject or issuer for people. Whoever made the certificate chose it, so it is cut, and what could steer a terminal
+/// is replaced.
+fn shown(name: &X509Name<'_>) -> String {
+    let text = name.to_string();
+    let mut shown: String =
+        text.chars().take(NAME_MOST).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect();
+    if text.chars().count() > NAME_MOST {
+        shown.push('…');
+    }
+    shown
 }

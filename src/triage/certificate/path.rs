@@ -1,12 +1,9 @@
 //! The path from a leaf over its intermediates to a root of the bundle (RFC 5280, section 6; X509-SVID, section 5).
 
 use jiff::Timestamp;
-use x509_parser::{certificate::X509Certificate, extensions::ParsedExtension, prelude::FromDer};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use super::svid::{CLOCK_SKEW, moment};
-
-/// The longest path: a root, three levels of nested SPIRE, a leaf, and some more.
-const PATH_MOST: usize = 8;
+use super::search::{PATH_MOST, SIGNATURES_MOST, Search};
 
 /// Why no path leads from the leaf to the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,96 +30,101 @@ pub enum PathError {
         /// The name of the issuer.
         issuer: String,
     },
+    /// The signature is of a kind that the verifier does not know: whether it is good stays open.
+    #[error("the signature of \"{subject}\" cannot be judged: {algorithm} is not supported here")]
+    UnsupportedAlgorithm {
+        /// Whose signature.
+        subject: String,
+        /// Which algorithm.
+        algorithm: String,
+    },
     /// The issuer has ended or not begun.
-    #[error("the signing certificate \"{0}\" is not valid now")]
+    #[error("the signing certificate \"{0}\" is not valid now (60 s of clock skew allowed)")]
     IssuerNotValid(String),
     /// The issuer is no authority.
-    #[error("\"{0}\" signed it, but is not allowed to sign certificates")]
+    #[error("\"{0}\" signed it, but is not an authority (its basic constraints do not say cA)")]
     NotAnAuthority(String),
+    /// The issuer's key usage is absent or lacks keyCertSign.
+    #[error("\"{0}\" signed it, but its key usage does not allow to sign certificates (X509-SVID 4.3)")]
+    NoCertSign(String),
+    /// There are more intermediates below the issuer than it allows.
+    #[error("\"{0}\" allows fewer intermediates below it than there are (RFC 5280, 4.2.1.9)")]
+    PathLength(String),
+    /// The issuer's SPIFFE ID is that of a workload.
+    #[error("\"{0}\" signed it, but has a SPIFFE ID with a path, as only workloads have (X509-SVID 3.2)")]
+    AuthorityWithPath(String),
+    /// The issuer has an extension that has to be refused.
+    #[error("the signing certificate \"{name}\" is refused: {why}")]
+    Extension {
+        /// The issuer.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// The issuer limits the names below it, and one is outside.
+    #[error("\"{issuer}\" may not sign for the name {outside} (RFC 5280, 4.2.1.10)")]
+    NameOutside {
+        /// Who limits.
+        issuer: String,
+        /// Which name.
+        outside: String,
+    },
     /// Too long, or in a circle.
     #[error("the chain is longer than {PATH_MOST} certificates")]
     TooLong,
+    /// So many certificates of fitting names that looking on would take too long.
+    #[error("no path was found with {SIGNATURES_MOST} signatures checked: too many certificates bear the same names")]
+    TooManySignatures,
+}
+
+impl PathError {
+    /// Whether the chain may well be good, and only could not be judged here. That is no sign of a wrong bundle.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::UnsupportedAlgorithm { .. } | Self::TooManySignatures)
+    }
+
+    /// How much an error says. An issuer that did sign and has a flaw says more than one that did not sign.
+    pub(super) fn weight(&self) -> u8 {
+        match self {
+            Self::Unreadable | Self::EmptyBundle | Self::NoIssuer { .. } => 0,
+            Self::WrongKey { .. } => 1,
+            Self::TooLong => 2,
+            Self::UnsupportedAlgorithm { .. } => 3,
+            Self::IssuerNotValid(_)
+            | Self::NotAnAuthority(_)
+            | Self::NoCertSign(_)
+            | Self::PathLength(_)
+            | Self::AuthorityWithPath(_)
+            | Self::Extension { .. }
+            | Self::NameOutside { .. } => 4,
+            Self::TooManySignatures => 5,
+        }
+    }
 }
 
 /// Verifies that a path leads from `leaf` over `intermediates` (in any order) to one of `roots`, at `now`. The validity
 /// of the leaf itself is not judged here: an expired leaf can have a good path, and the two say different things.
+///
+/// Never checks more than [`SIGNATURES_MOST`] signatures, whatever the certificates are.
 pub fn verify_path(leaf: &[u8], intermediates: &[Vec<u8>], roots: &[Vec<u8>], now: Timestamp) -> Result<(), PathError> {
-    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| PathError::Unreadable)?;
-    let anchors: Vec<_> = parsed(roots);
+    count_path(leaf, intermediates, roots, now).0
+}
+
+/// As [`verify_path`], with the number of signatures that were checked.
+pub(super) fn count_path(
+    leaf: &[u8],
+    intermediates: &[Vec<u8>],
+    roots: &[Vec<u8>],
+    now: Timestamp,
+) -> (Result<(), PathError>, usize) {
+    let Ok((_, leaf)) = X509Certificate::from_der(leaf) else { return (Err(PathError::Unreadable), 0) };
+    let (anchors, between) = (parsed(roots), parsed(intermediates));
     if anchors.is_empty() {
-        return Err(PathError::EmptyBundle);
+        return (Err(PathError::EmptyBundle), 0);
     }
-    let between: Vec<_> = parsed(intermediates);
-    climb(&leaf, &between, &anchors, now, 1)
+    Search::new(&leaf, &between, &anchors, now).run()
 }
 
 fn parsed(ders: &[Vec<u8>]) -> Vec<X509Certificate<'_>> {
     ders.iter().filter_map(|der| X509Certificate::from_der(der).ok()).map(|(_, certificate)| certificate).collect()
-}
-
-fn climb(
-    certificate: &X509Certificate<'_>,
-    between: &[X509Certificate<'_>],
-    anchors: &[X509Certificate<'_>],
-    now: Timestamp,
-    depth: usize,
-) -> Result<(), PathError> {
-    if depth > PATH_MOST {
-        return Err(PathError::TooLong);
-    }
-    let (subject, issuer) = (certificate.subject().to_string(), certificate.issuer().to_string());
-    let mut best = PathError::NoIssuer { subject: subject.clone(), issuer: issuer.clone() };
-    let named = |candidate: &&X509Certificate<'_>| candidate.subject() == certificate.issuer();
-    for anchor in anchors.iter().filter(named) {
-        match signs(anchor, certificate, now, depth) {
-            Ok(()) => return Ok(()),
-            Err(error) => best = error,
-        }
-    }
-    for candidate in between.iter().filter(named) {
-        if candidate.raw_serial() == certificate.raw_serial() && candidate.subject() == certificate.subject() {
-            continue;
-        }
-        let step = signs(candidate, certificate, now, depth)
-            .and_then(|()| climb(candidate, between, anchors, now, depth.saturating_add(1)));
-        match step {
-            Ok(()) => return Ok(()),
-            Err(error) => best = error,
-        }
-    }
-    Err(best)
-}
-
-/// Whether `issuer` may sign and did sign `certificate`, with `below` certificates between it and the end of the path.
-fn signs(
-    issuer: &X509Certificate<'_>,
-    certificate: &X509Certificate<'_>,
-    now: Timestamp,
-    below: usize,
-) -> Result<(), PathError> {
-    let name = issuer.subject().to_string();
-    let (mut is_authority, mut may_sign) = (false, true);
-    for extension in issuer.extensions() {
-        match extension.parsed_extension() {
-            ParsedExtension::BasicConstraints(constraints) => {
-                // The path length counts the intermediates below, the leaf not included (RFC 5280, 4.2.1.9).
-                let intermediates = u32::try_from(below.saturating_sub(1)).unwrap_or(u32::MAX);
-                let fits = constraints.path_len_constraint.is_none_or(|most| intermediates <= most);
-                is_authority = constraints.ca && fits;
-            }
-            ParsedExtension::KeyUsage(usage) => may_sign = usage.key_cert_sign(),
-            _ => {}
-        }
-    }
-    if !(is_authority && may_sign) {
-        return Err(PathError::NotAnAuthority(name));
-    }
-    let validity = issuer.validity();
-    let begun = moment(validity.not_before).duration_since(now) <= CLOCK_SKEW;
-    if !begun || moment(validity.not_after) <= now {
-        return Err(PathError::IssuerNotValid(name));
-    }
-    certificate
-        .verify_signature(Some(issuer.public_key()))
-        .map_err(|_| PathError::WrongKey { subject: certificate.subject().to_string(), issuer: name })
 }

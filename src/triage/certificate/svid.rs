@@ -8,9 +8,10 @@ use x509_parser::{
     time::ASN1Time,
 };
 
+use super::warning::{Warning, warnings};
 use crate::mesh::{SpiffeId, SpiffeIdError};
 
-/// Clocks may differ by this much.
+/// Clocks may differ by this much: tolerated before the beginning and after the end of a certificate.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 /// SPIRE renews with 45 to 55 % of the lifetime left (spire pkg/common/rotationutil); below this it missed its turn.
 pub const OVERDUE_SHARE: f64 = 0.40;
@@ -36,9 +37,16 @@ pub enum SvidError {
     /// A leaf that may sign certificates or CRLs.
     #[error("its key usage allows to sign certificates or CRLs, and that of a leaf must not (X509-SVID 4.3)")]
     KeyUsage,
-    /// An extended key usage that lacks one of the two.
+    /// An extended key usage that lacks one of the two; `anyExtendedKeyUsage` stands for neither, and BoringSSL, which
+    /// Envoy uses, refuses it as well.
     #[error("its extended key usage lacks server or client authentication (X509-SVID 4.4)")]
     ExtendedKeyUsage,
+    /// An extension that every validator has to refuse (RFC 5280, 4.2).
+    #[error("it has a critical extension that nobody knows ({0})")]
+    CriticalExtension(String),
+    /// An extension that cannot be parsed, or is there twice.
+    #[error("its extension {0} is malformed or there twice (RFC 5280, 4.2)")]
+    MalformedExtension(String),
 }
 
 /// How much of a certificate's life is left.
@@ -49,14 +57,14 @@ pub enum Life {
         /// When.
         starts: Timestamp,
     },
-    /// It is over.
+    /// It is over, beyond the skew that clocks may have.
     Over {
         /// Since when.
         since: Timestamp,
     },
     /// It goes on.
     Left {
-        /// From 0 to 1.
+        /// From 0 to 1; 0 for one that ended within the skew that clocks may have.
         share: f64,
         /// Until when.
         until: Timestamp,
@@ -74,6 +82,8 @@ pub struct Svid {
     pub not_before: Timestamp,
     /// When it ends.
     pub not_after: Timestamp,
+    /// What its issuer should have done better.
+    pub warnings: Vec<Warning>,
 }
 
 /// A certificate's time as a timestamp; years beyond 9999 are clamped.
@@ -96,6 +106,7 @@ impl Svid {
             serial: format!("{:x}", certificate.tbs_certificate.serial),
             not_before: moment(validity.not_before),
             not_after: moment(validity.not_after),
+            warnings: warnings(&certificate),
         })
     }
 
@@ -104,12 +115,26 @@ impl Svid {
         if self.not_before.duration_since(now) > CLOCK_SKEW {
             return Life::NotYet { starts: self.not_before };
         }
+        // The last moment still belongs to it (RFC 5280, 4.1.2.5).
         let left = self.not_after.duration_since(now);
-        if left <= SignedDuration::ZERO {
+        if left < -CLOCK_SKEW {
             return Life::Over { since: self.not_after };
         }
         let whole = self.not_after.duration_since(self.not_before).as_secs_f64().max(1.0);
-        Life::Left { share: (left.as_secs_f64() / whole).min(1.0), until: self.not_after }
+        Life::Left { share: (left.as_secs_f64() / whole).clamp(0.0, 1.0), until: self.not_after }
+    }
+
+    /// That the certificate is taken as valid only because clocks may differ, if so.
+    pub fn skew_remark(&self, now: Timestamp) -> Option<String> {
+        let skew = CLOCK_SKEW.as_secs();
+        let (early, late) = (self.not_before.duration_since(now), now.duration_since(self.not_after));
+        if early > SignedDuration::ZERO && early <= CLOCK_SKEW {
+            Some(format!("it begins in {} s: taken as valid, since clocks may differ by {skew} s", early.as_secs()))
+        } else if late > SignedDuration::ZERO && late <= CLOCK_SKEW {
+            Some(format!("it ended {} s ago: not taken as over, since clocks may differ by {skew} s", late.as_secs()))
+        } else {
+            None
+        }
     }
 }
 
@@ -131,15 +156,39 @@ pub(super) fn spiffe_id_of(certificate: &X509Certificate<'_>) -> Result<SpiffeId
 }
 
 fn check_usages(certificate: &X509Certificate<'_>) -> Result<(), SvidError> {
+    check_extensions(certificate)?;
     for extension in certificate.extensions() {
         match extension.parsed_extension() {
             ParsedExtension::BasicConstraints(constraints) if constraints.ca => return Err(SvidError::Authority),
             ParsedExtension::KeyUsage(usage) if usage.key_cert_sign() || usage.crl_sign() => {
                 return Err(SvidError::KeyUsage);
             }
-            ParsedExtension::ExtendedKeyUsage(usage) if !(usage.any || usage.server_auth && usage.client_auth) => {
+            ParsedExtension::ExtendedKeyUsage(usage) if !(usage.server_auth && usage.client_auth) => {
                 return Err(SvidError::ExtendedKeyUsage);
             }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what nobody can judge: critical extensions that are not known here, and malformed or doubled ones (RFC 5280,
+/// 4.2). Policies are taken as RFC 5280's "any policy"; what would demand one is not known here.
+pub(super) fn check_extensions(certificate: &X509Certificate<'_>) -> Result<(), SvidError> {
+    let extensions = certificate.extensions();
+    for (place, extension) in extensions.iter().enumerate() {
+        let oid = extension.oid.to_id_string();
+        let doubled = extensions.iter().take(place).any(|before| before.oid == extension.oid);
+        match extension.parsed_extension() {
+            _ if doubled => return Err(SvidError::MalformedExtension(oid)),
+            ParsedExtension::ParseError { .. } => return Err(SvidError::MalformedExtension(oid)),
+            ParsedExtension::BasicConstraints(_)
+            | ParsedExtension::KeyUsage(_)
+            | ParsedExtension::ExtendedKeyUsage(_)
+            | ParsedExtension::SubjectAlternativeName(_)
+            | ParsedExtension::NameConstraints(_)
+            | ParsedExtension::CertificatePolicies(_) => {}
+            _ if extension.critical => return Err(SvidError::CriticalExtension(oid)),
             _ => {}
         }
     }

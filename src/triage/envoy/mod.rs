@@ -2,8 +2,10 @@
 
 mod log;
 mod secrets;
+mod sign;
 mod stats;
 
 pub use log::{TlsReason, reason_of, tls_lines};
 pub use secrets::read_secrets;
+pub use sign::{Direction, Sign, SignCount, count_signs, sign_of};
 pub use stats::{add_hosts, read_stats};

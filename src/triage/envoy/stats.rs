@@ -30,7 +30,7 @@ fn add(counters: &mut TlsCounters, counter: &str, figure: u64) {
     *slot = Some(slot.unwrap_or(0).saturating_add(figure));
 }
 
-/// Adds the per-host request counters of `/clusters`, for outbound clusters.
+/// Adds the per-host counters of requests and connections of `/clusters`, for outbound clusters.
 pub fn add_hosts(stats: &mut ProxyStats, text: &str) {
     for line in text.lines().filter(|line| line.starts_with("outbound|")) {
         let mut parts = line.rsplitn(3, "::");
@@ -39,6 +39,7 @@ pub fn add_hosts(stats: &mut ProxyStats, text: &str) {
         let slot = match counter {
             "rq_success" => &mut stats.requests_answered,
             "rq_error" => &mut stats.requests_failed,
+            "cx_connect_fail" => &mut stats.connects_failed,
             _ => continue,
         };
         *slot = Some(slot.unwrap_or(0).saturating_add(figure));

@@ -1,0 +1,115 @@
+//! The rules for a signing certificate (X509-SVID, sections 3.2, 4.1 and 4.3; RFC 5280, section 4.2.1).
+
+use jiff::Timestamp;
+use x509_parser::{
+    certificate::X509Certificate,
+    error::X509Error,
+    extensions::{GeneralName, ParsedExtension},
+    oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, asn1_rs::Oid},
+    public_key::PublicKey,
+};
+
+use super::{
+    path::PathError,
+    shown,
+    svid::{CLOCK_SKEW, check_extensions, moment},
+};
+use crate::mesh::SpiffeId;
+
+/// Whether the key of `issuer` signed `certificate`.
+pub(super) fn check_signature(
+    issuer: &X509Certificate<'_>,
+    certificate: &X509Certificate<'_>,
+) -> Result<(), PathError> {
+    let subject = || shown(certificate.subject());
+    let wrong_key = || PathError::WrongKey { subject: subject(), issuer: shown(issuer.subject()) };
+    let unsupported = |algorithm: String| PathError::UnsupportedAlgorithm { subject: subject(), algorithm };
+    match certificate.verify_signature(Some(issuer.public_key())) {
+        Ok(()) => Ok(()),
+        Err(X509Error::SignatureUnsupportedAlgorithm) if is_ecdsa(certificate) && !has_ec_key(issuer) => {
+            Err(wrong_key())
+        }
+        Err(X509Error::SignatureUnsupportedAlgorithm) => Err(unsupported(algorithm_of(issuer, certificate))),
+        Err(_) => match issuer.public_key().parsed() {
+            // The verifier refuses short keys without saying so.
+            Ok(PublicKey::RSA(key)) if key.key_size() < RSA_LEAST => {
+                Err(unsupported(format!("RSA with {} bits", key.key_size())))
+            }
+            _ => Err(wrong_key()),
+        },
+    }
+}
+
+/// The shortest RSA key that the verifier takes, in bits.
+const RSA_LEAST: usize = 2048;
+/// The arc of ECDSA's signature algorithms (RFC 5758).
+const ECDSA: &str = "1.2.840.10045.4.";
+
+fn is_ecdsa(certificate: &X509Certificate<'_>) -> bool {
+    certificate.signature_algorithm.algorithm.to_id_string().starts_with(ECDSA)
+}
+
+fn has_ec_key(issuer: &X509Certificate<'_>) -> bool {
+    issuer.public_key().algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY
+}
+
+fn algorithm_of(issuer: &X509Certificate<'_>, certificate: &X509Certificate<'_>) -> String {
+    let signature = certificate.signature_algorithm.algorithm.to_id_string();
+    let curve: Option<Oid<'_>> =
+        issuer.public_key().algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    let signature = match signature.as_str() {
+        "1.2.840.10045.4.3.2" => "ECDSA with SHA-256",
+        "1.2.840.10045.4.3.3" => "ECDSA with SHA-384",
+        "1.2.840.10045.4.3.4" => "ECDSA with SHA-512",
+        other => other,
+    };
+    match curve.map(|curve| curve.to_id_string()).as_deref() {
+        Some("1.3.132.0.35") => format!("{signature} on P-521"),
+        Some(curve) if curve.starts_with("1.") => format!("{signature} on curve {curve}"),
+        _ => signature.to_owned(),
+    }
+}
+
+/// Whether `issuer` may sign, now, with `below` intermediates between it and the leaf (those that are issued to
+/// themselves are not counted: RFC 5280, 4.2.1.9).
+pub(super) fn check_authority(issuer: &X509Certificate<'_>, now: Timestamp, below: usize) -> Result<(), PathError> {
+    let name = shown(issuer.subject());
+    check_extensions(issuer).map_err(|error| PathError::Extension { name: name.clone(), why: error.to_string() })?;
+    // RFC 5280 lets an authority go without key usage; X509-SVID 4.3 wants it there, with keyCertSign.
+    let (mut is_authority, mut may_sign, mut fits) = (false, false, true);
+    for extension in issuer.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::BasicConstraints(constraints) => {
+                let below = u32::try_from(below).unwrap_or(u32::MAX);
+                is_authority = constraints.ca;
+                fits = constraints.path_len_constraint.is_none_or(|most| below <= most);
+            }
+            ParsedExtension::KeyUsage(usage) => may_sign = usage.key_cert_sign(),
+            ParsedExtension::SubjectAlternativeName(names) => {
+                if names.general_names.iter().any(is_workload_name) {
+                    return Err(PathError::AuthorityWithPath(name));
+                }
+            }
+            _ => {}
+        }
+    }
+    if !is_authority {
+        return Err(PathError::NotAnAuthority(name));
+    }
+    if !may_sign {
+        return Err(PathError::NoCertSign(name));
+    }
+    if !fits {
+        return Err(PathError::PathLength(name));
+    }
+    let validity = issuer.validity();
+    let early = moment(validity.not_before).duration_since(now) > CLOCK_SKEW;
+    let late = now.duration_since(moment(validity.not_after)) > CLOCK_SKEW;
+    if early || late { Err(PathError::IssuerNotValid(name)) } else { Ok(()) }
+}
+
+/// A SPIFFE ID that is not that of a trust domain: signing certificates have no path (X509-SVID 3.2).
+fn is_workload_name(name: &GeneralName<'_>) -> bool {
+    let GeneralName::URI(uri) = name else { return false };
+    uri.starts_with("spiffe://") && !SpiffeId::parse(uri).is_ok_and(|id| id.is_trust_domain())
+}

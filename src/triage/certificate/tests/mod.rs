@@ -1,0 +1,6 @@
+//! What careless and hostile issuers put into files, and what is said about it.
+
+mod make;
+mod paths;
+mod pems;
+mod svids;
