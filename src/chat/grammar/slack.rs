@@ -5,10 +5,14 @@ use crate::people::Platform;
 /// The longest id of a user or group that is believed.
 const ID_MOST: usize = 32;
 
-/// The user of `<@U123|name>`, `<@U123>` or `@U123`.
-pub(super) fn user(word: &str) -> Option<&str> {
-    let inner = word.strip_prefix("<@").and_then(|rest| rest.strip_suffix('>')).or_else(|| word.strip_prefix('@'))?;
-    id(inner)
+/// The user of `<@U123|name>` or `<@U123>`. A bare `@name` is no id on Slack: it would hand an incident to nobody. Elsewhere
+/// people are called by such names.
+pub(super) fn user(word: &str, platform: Platform) -> Option<&str> {
+    if platform != Platform::Slack {
+        return id(word.strip_prefix('@')?);
+    }
+    let user = id(word.strip_prefix("<@")?.strip_suffix('>')?)?;
+    user.starts_with(['U', 'W']).then_some(user)
 }
 
 /// The user group of `<!subteam^S123|@name>`.
