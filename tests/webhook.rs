@@ -1,5 +1,6 @@
-//! Every answer of the Alertmanager webhook: 2xx only after commit, 4xx when it never can be.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+//! Every answer of the Alertmanager webhook: 2xx only after commit, 5xx when it could not be stored or did not arrive whole,
+//! 4xx when it never can be (Alertmanager sends nothing again after a 4xx).
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 use std::sync::Arc;
 
@@ -83,12 +84,79 @@ async fn what_can_never_be_accepted_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_not_waited_for() {
-    let (bot, _, _, _folder) = bot().await;
+async fn a_body_that_does_not_come_whole_is_sent_again_and_not_waited_for() {
+    let (bot, _, metrics, _folder) = bot().await;
+    let broken = Body::from_stream(futures::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("cut"))]));
+    assert_eq!(answers(&bot, "Bearer right", broken).await, 503);
     // From here on the clock runs by itself when nothing else can.
     tokio::time::pause();
     let never = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
-    assert_eq!(answers(&bot, "Bearer right", never).await, 408);
+    assert_eq!(answers(&bot, "Bearer right", never).await, 503);
+    for reason in ["broke_off", "slow"] {
+        let line = format!("webhook_refusals_total{{reason=\"{reason}\"}} 1");
+        assert!(metrics.render().contains(&line), "{line} in {}", metrics.render());
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_is_full_is_said_and_the_sender_tries_again() {
+    let (bot, _, metrics, _folder) = bot().await;
+    // More at once than may wait for the journal's one writer.
+    let group = |number: usize| {
+        format!(
+            r#"{{"version":"4","groupKey":"g{number}","alerts":[{{"status":"firing","startsAt":"2026-11-24T03:00:00Z",
+            "fingerprint":"f{number}","labels":{{"alertname":"MTLSHandshakeFailureRateHigh","namespace":"web",
+            "service":"s{number}"}}}}]}}"#
+        )
+    };
+    let sent = (0..6_000).map(|number| answers(&bot, "Bearer right", group(number)));
+    let codes = futures::future::join_all(sent).await;
+    assert!(codes.iter().all(|code| [200, 503].contains(code)), "{codes:?}");
+    let refused = codes.iter().filter(|code| **code == 503).count();
+    assert!(refused > 0, "the queue was never full");
+    assert!(metrics.render().contains(&format!("reason=\"queue_full\"}} {refused}")), "{}", metrics.render());
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_store_is_no_2xx_and_loses_nothing_that_is_sent_again() {
+    let (bot, inbox, metrics, folder) = bot().await;
+    let address = format!("sqlite://{}", folder.path().join("j.sqlite").display());
+    let pool = sqlx::SqlitePool::connect(&address).await.unwrap();
+    let change = async |sql: &'static str| {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    };
+    change("CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'the disk is full'); END").await;
+    assert_eq!(answers(&bot, "Bearer right", example("firing-one-service.json")).await, 500);
+    assert!(inbox.newest(10).await.unwrap().is_empty());
+    assert!(metrics.render().contains("reason=\"not_stored\"} 1"), "{}", metrics.render());
+    change("DROP TRIGGER full").await;
+    assert_eq!(answers(&bot, "Bearer right", example("firing-one-service.json")).await, 200);
+    assert_eq!(inbox.newest(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_do_not_keep_a_webhook_out() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (bot, _, _, _folder) = bot().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(mtls_medic::http::serve(listener, bot, tokio_util::sync::CancellationToken::new()));
+    let mut idle = Vec::new();
+    for _ in 0..512 {
+        idle.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    let mut alertmanager = tokio::net::TcpStream::connect(address).await.unwrap();
+    let body = r#"{"version":"4","alerts":[]}"#;
+    let head = format!(
+        "POST /webhooks/alertmanager HTTP/1.1\r\nhost: x\r\nauthorization: Bearer right\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    alertmanager.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0_u8; 15];
+    // Alertmanager itself waits for ten seconds.
+    let read = tokio::time::timeout(std::time::Duration::from_secs(10), alertmanager.read_exact(&mut answer));
+    read.await.expect("the idle connections keep the webhook out").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
 }
 
 #[tokio::test]

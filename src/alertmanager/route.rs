@@ -12,7 +12,7 @@ use axum::{
     routing::post,
 };
 
-use super::{Authentication, Mapping, Webhook};
+use super::{Authentication, BodyError, Mapping, Webhook};
 use crate::{
     engine::{Inbox, SubmitError},
     http::Metrics,
@@ -22,6 +22,10 @@ use crate::{
 const BODY_MOST: usize = 2 * 1024 * 1024;
 /// How long a sender may take for its body.
 const BODY_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the journal may take for one body. Nothing is answered 2xx before commit, so this is answered 503, and what was
+/// stored all the same is recognised when it is sent again.
+const STORED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the route works with.
 #[derive(Clone)]
@@ -44,33 +48,77 @@ pub fn router(intake: Intake) -> Router {
 async fn receive(State(intake): State<Arc<Intake>>, request: Request) -> Response {
     let (status, text) = match intake.take(request).await {
         Ok(text) => (StatusCode::OK, text),
-        Err(refused) => refused,
+        Err(refused) => {
+            let status = refused.status();
+            intake.metrics.count("webhook_refusals_total", &[("reason", refused.name())], 1);
+            tracing::warn!(status = status.as_u16(), reason = %refused, "a webhook was refused");
+            (status, refused.to_string())
+        }
     };
     intake.metrics.count("webhook_requests_total", &[("status", status.as_str())], 1);
-    if !status.is_success() {
-        tracing::warn!(status = status.as_u16(), reason = text, "a webhook was refused");
-    }
     (status, text).into_response()
 }
 
-type Refused = (StatusCode, String);
+/// Why a webhook is refused. 4xx says that it can never be accepted: Alertmanager does not send it again.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("wrong or missing credentials")]
+    Credentials,
+    #[error("the body is over {BODY_MOST} bytes: set max_alerts in the receiver")]
+    TooLarge,
+    #[error(transparent)]
+    NotUnderstood(#[from] BodyError),
+    #[error("the body did not arrive within {} s: send it again", BODY_WITHIN.as_secs())]
+    Slow,
+    #[error("the body broke off ({0}): send it again")]
+    BrokeOff(axum::Error),
+    #[error(transparent)]
+    NotTaken(SubmitError),
+    #[error("the journal did not store it within {} s: send it again", STORED_WITHIN.as_secs())]
+    NotStoredInTime,
+}
+
+impl Refused {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Credentials => StatusCode::UNAUTHORIZED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotUnderstood(_) => StatusCode::BAD_REQUEST,
+            Self::Slow | Self::BrokeOff(_) | Self::NotStoredInTime | Self::NotTaken(SubmitError::Busy) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::NotTaken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Its name in the metric.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::TooLarge => "too_large",
+            Self::NotUnderstood(_) => "not_understood",
+            Self::Slow => "slow",
+            Self::BrokeOff(_) => "broke_off",
+            Self::NotTaken(SubmitError::Busy) => "queue_full",
+            Self::NotTaken(_) => "not_stored",
+            Self::NotStoredInTime => "not_stored_in_time",
+        }
+    }
+}
 
 impl Intake {
     async fn take(&self, request: Request) -> Result<String, Refused> {
         if !self.authentication.admits(request.headers()) {
-            return Err((StatusCode::UNAUTHORIZED, "wrong or missing credentials".to_owned()));
+            return Err(Refused::Credentials);
         }
         let body = read_body(request.into_body()).await?;
-        let webhook = Webhook::parse(&body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
-        let (delivery, unknown) = self.mapping.delivery(webhook);
+        let (delivery, unknown) = self.mapping.delivery(Webhook::parse(&body)?);
         if unknown > 0 {
             self.metrics.count("webhook_unknown_alerts_total", &[], u64::try_from(unknown).unwrap_or(u64::MAX));
             tracing::info!(unknown, "alerts of other names were left alone (config: alertmanager.alerts)");
         }
-        let accepted = self.inbox.deliver(&delivery).await.map_err(|error| match error {
-            SubmitError::Busy => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-            other => (StatusCode::INTERNAL_SERVER_ERROR, other.to_string()),
-        })?;
+        let stored = tokio::time::timeout(STORED_WITHIN, self.inbox.deliver(&delivery)).await;
+        let accepted = stored.map_err(|_| Refused::NotStoredInTime)?.map_err(Refused::NotTaken)?;
         for incident in &accepted.opened {
             tracing::info!(%incident, "an incident opened");
         }
@@ -86,12 +134,9 @@ impl Intake {
 async fn read_body(body: Body) -> Result<axum::body::Bytes, Refused> {
     match tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MOST)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_large(&error) => Err((
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is over {BODY_MOST} bytes: set max_alerts in the receiver"),
-        )),
-        Ok(Err(error)) => Err((StatusCode::BAD_REQUEST, format!("the body broke off: {error}"))),
-        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time".to_owned())),
+        Ok(Err(error)) if is_too_large(&error) => Err(Refused::TooLarge),
+        Ok(Err(error)) => Err(Refused::BrokeOff(error)),
+        Err(_) => Err(Refused::Slow),
     }
 }
 

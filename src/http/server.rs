@@ -3,9 +3,9 @@
 use std::{io, sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use hyper::server::conn::http1::Builder;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -42,9 +42,10 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToke
         let service = TowerToHyperService::new(routes.clone());
         let stop = stop.clone();
         connections.spawn(async move {
-            let mut builder = Builder::new(TokioExecutor::new());
-            builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
-            let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            // HTTP/1 only: a builder that first finds out the version waits for the first bytes without any limit.
+            let mut builder = Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+            let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

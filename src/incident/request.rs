@@ -145,7 +145,7 @@ pub enum Refusal {
     )]
     WritesOff,
     /// Nothing waits for approval.
-    #[error("no fix is waiting for approval in {0}")]
+    #[error("no fix is waiting for approval in {0}: ask for one, as in `/mtls fix {0} restart-pod`")]
     NothingToApprove(IncidentId),
     /// The plan changed since the person saw it.
     #[error("that plan is not the one that waits now: look at the newest plan in the thread and decide on that one")]
@@ -172,7 +172,9 @@ pub enum Refusal {
     #[error("the fix is running already and finishes the step that it started")]
     AlreadyRunning,
     /// Somebody has it already.
-    #[error("{0} has acknowledged it already")]
+    #[error(
+        "somebody has acknowledged it already ({0}): the card says who, and `/mtls handoff` with your own name takes it over"
+    )]
     AlreadyAcknowledged(PersonId),
     /// It was escalated already since the card was drawn.
     #[error("that level was left already: the card shows who is called now")]

@@ -16,6 +16,8 @@ pub(in crate::chat) use button::{acknowledge, fix, votes};
 pub(in crate::chat) use progress::{end_line, level_name, plan_lines};
 pub use text::{Line, Span, code, command, joined, people, person, plain, strong, text, time, utc, with_times, words};
 
+use jiff::Timestamp;
+
 use crate::engine::Looked;
 use crate::escalation::{Ladder, Rung};
 use crate::incident::{CloseReason, Incident, IncidentId, Life};
@@ -108,8 +110,8 @@ impl Part {
             Self::BlastRadius => "Blast radius",
             Self::Diagnosis => "Diagnosis",
             Self::NotChecked => "Not checked",
-            Self::Fixes => "Fixes",
-            Self::Progress => "Fix",
+            Self::Fixes => "What can be done",
+            Self::Progress => "Fix under way",
             Self::OnTheHook => "On the hook",
             Self::Troubles => "What the bot could not do",
         }
@@ -202,6 +204,23 @@ impl Card {
                 code(looked.newest.clone()),
             ];
             diagnosis.lines.insert(diagnosis.lines.len().min(1), line);
+        }
+        self
+    }
+
+    /// The card as it is drawn while posts wait because the platform takes them slower; `at` is now.
+    pub fn with_backlog(mut self, waiting: usize, at: Timestamp) -> Self {
+        if waiting == 0 {
+            return self;
+        }
+        let line = vec![
+            text(format!("{waiting} post(s) of the bot waited at ")),
+            time(at),
+            text(", because Slack takes them slower now. Calls go first, and nothing is left out."),
+        ];
+        match self.sections.iter_mut().find(|section| section.part == Part::Troubles) {
+            Some(troubles) => troubles.lines.push(line),
+            None => self.sections.push(Section { part: Part::Troubles, lines: vec![line] }),
         }
         self
     }

@@ -49,11 +49,27 @@ pub enum Misunderstood {
     #[error("{0}: say `{usage}`, for example `/mtls target INC-7 web deploy/frontend`", usage = Verb::Target.usage())]
     Target(String),
     /// Neither a person nor a level.
-    #[error("`{}` is neither a person of this workspace nor a level: type @ and pick the person from the list, as in `/mtls handoff INC-7 @user`, or name a level, as in `/mtls handoff INC-7 L2`", echo(.0))]
+    #[error(
+        "`{}` is neither a person nor a level: type `@` and pick the person from the list that opens, as in \
+         `/mtls handoff INC-7 @user`, or name a level, as in `/mtls handoff INC-7 L2`",
+        echo(.0)
+    )]
     Whom(String),
+    /// The incident is named, and too late.
+    #[error("the incident comes first: `/mtls {} {incident} {}`", .verb.word(), echo(.rest))]
+    Order {
+        /// For which command.
+        verb: Verb,
+        /// Which incident.
+        incident: IncidentId,
+        /// All the rest.
+        rest: String,
+    },
     /// More than one incident is open.
-    #[error("{} incidents are open ({}): name one, as in `/mtls status {}`", .live.len(), some(.live), first(.live))]
+    #[error("{} incidents are open ({}): name one, as in `/mtls {} {}`", .live.len(), some(.live), .verb.word(), first(.live))]
     WhichIncident {
+        /// What was typed.
+        verb: Verb,
         /// Which.
         live: Vec<IncidentId>,
     },

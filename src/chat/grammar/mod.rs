@@ -91,7 +91,7 @@ fn note(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
     let named = word.get(..4).filter(|start| start.eq_ignore_ascii_case("inc-")).and_then(|_| word.parse().ok());
     let (incident, text) = match named {
         Some(incident) => (incident, after),
-        None => (left_out(place)?, rest),
+        None => (left_out(Verb::Note, place)?, rest),
     };
     let text = slack::unescape(text, place.platform);
     if text.trim().is_empty() {
@@ -113,7 +113,12 @@ fn writes(rest: &str, platform: Platform) -> Result<Said, Misunderstood> {
 fn with_words(verb: Verb, words: &[&str], place: &Place<'_>) -> Result<Said, Misunderstood> {
     let (incident, words) = match words.split_first().and_then(|(first, rest)| Some((incident(first)?, rest))) {
         Some(named) => named,
-        None => (left_out(place)?, words),
+        None => {
+            if let Some(error) = incident_comes_first(verb, words) {
+                return Err(error);
+            }
+            (left_out(verb, place)?, words)
+        }
     };
     let act = match (verb, words) {
         (Verb::Status, []) => return Ok(Said::Status(incident)),
@@ -146,13 +151,21 @@ fn incident(word: &str) -> Option<IncidentId> {
     if bare_and_long { None } else { word.parse().ok() }
 }
 
+/// The right order, when an incident is named after the rest: `fix restart-pod INC-7`.
+fn incident_comes_first(verb: Verb, words: &[&str]) -> Option<Misunderstood> {
+    let full = |word: &&&str| word.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("inc-"));
+    let named = words.iter().find(full).and_then(|word| incident(word))?;
+    let rest: Vec<&str> = words.iter().filter(|word| !full(word)).copied().collect();
+    Some(Misunderstood::Order { verb, incident: named, rest: rest.join(" ") })
+}
+
 /// The incident that is meant when none is named.
-fn left_out(place: &Place<'_>) -> Result<IncidentId, Misunderstood> {
+fn left_out(verb: Verb, place: &Place<'_>) -> Result<IncidentId, Misunderstood> {
     match (place.thread, place.live) {
         (Some(thread), _) => Ok(thread),
         (None, [only]) => Ok(*only),
         (None, []) => Err(Misunderstood::NothingOpen),
-        (None, several) => Err(Misunderstood::WhichIncident { live: several.to_vec() }),
+        (None, several) => Err(Misunderstood::WhichIncident { verb, live: several.to_vec() }),
     }
 }
 

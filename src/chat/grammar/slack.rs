@@ -5,12 +5,14 @@ use crate::people::Platform;
 /// The longest id of a user or group that is believed.
 const ID_MOST: usize = 32;
 
-/// The user of `<@U123|name>` or `<@U123>`; elsewhere than on Slack also of `@name`. On Slack a bare `@jane` is a name
-/// that it did not resolve: nobody would be told.
+/// The user of `<@U123|name>` or `<@U123>`. A bare `@name` is no id on Slack: it would hand an incident to nobody. Elsewhere
+/// people are called by such names.
 pub(super) fn user(word: &str, platform: Platform) -> Option<&str> {
-    let resolved = word.strip_prefix("<@").and_then(|rest| rest.strip_suffix('>'));
-    let inner = resolved.or_else(|| word.strip_prefix('@').filter(|_| platform != Platform::Slack))?;
-    id(inner)
+    if platform != Platform::Slack {
+        return id(word.strip_prefix('@')?);
+    }
+    let user = id(word.strip_prefix("<@")?.strip_suffix('>')?)?;
+    user.starts_with(['U', 'W']).then_some(user)
 }
 
 /// The user group of `<!subteam^S123|@name>`.

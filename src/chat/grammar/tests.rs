@@ -39,7 +39,7 @@ fn the_incident_may_be_left_out_when_only_one_is_open_or_in_its_thread() {
     assert_eq!(said("ack"), Ok(Said::Act(IncidentId(7), Act::Acknowledge)));
     let two = [IncidentId(7), IncidentId(8)];
     let told = parse("ack", &place(&two, &[])).unwrap_err().to_string();
-    assert_eq!(told, "2 incidents are open (INC-7, INC-8): name one, as in `/mtls status INC-7`");
+    assert_eq!(told, "2 incidents are open (INC-7, INC-8): name one, as in `/mtls ack INC-7`");
     let thread = Place { thread: Some(IncidentId(8)), ..place(&two, &[]) };
     assert_eq!(parse("ack", &thread), Ok(Said::Act(IncidentId(8), Act::Acknowledge)));
     assert_eq!(parse("ack 9", &thread), Ok(Said::Act(IncidentId(9), Act::Acknowledge)));
@@ -54,6 +54,8 @@ fn a_wrong_command_gets_the_nearest_right_one() {
     );
     assert_eq!(told("xyzzy"), "I do not know `xyzzy`. `/mtls help` lists what you can say.");
     assert_eq!(told("fix restart-pods"), "There is no fix `restart-pods`. Did you mean `/mtls fix restart-pod`?");
+    assert_eq!(told("fix restart-pod INC-7"), "the incident comes first: `/mtls fix INC-7 restart-pod`");
+    assert_eq!(told("handoff @jane inc-9"), "the incident comes first: `/mtls handoff INC-9 @jane`");
     assert!(told("fix").contains("I can do `restart-pod`"));
     assert!(told("handoff somebody").contains("neither a person nor a level"));
     assert!(told("target INC-7 web").contains("a namespace and a workload"));

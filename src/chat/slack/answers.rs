@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use crate::{
     chat::{
-        card::{Card, Line, code, strong, text, with_times, words},
+        card::{Card, Line, code, command, person, strong, text, with_times, words},
         grammar,
     },
     engine::SubmitError,
-    incident::Incident,
-    people::{Actor, Role},
+    incident::{Incident, IncidentId},
+    people::{Actor, PersonId, Role},
 };
 
 /// How many open incidents are listed.
@@ -36,6 +36,15 @@ pub(super) fn refusal(error: &SubmitError) -> Vec<Line> {
         sentence.replace_range(..1, &first);
     }
     vec![with_times(&sentence)]
+}
+
+/// Somebody else has it: who, and how to take it over.
+pub(super) fn taken(id: IncidentId, holder: &PersonId) -> Vec<Line> {
+    vec![vec![
+        person(holder),
+        text(" has acknowledged it already. To take it over, name yourself: "),
+        command("handoff", id, "@you"),
+    ]]
 }
 
 /// The open incidents, a line each.

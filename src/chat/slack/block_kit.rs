@@ -54,6 +54,24 @@ pub struct Message {
     pub cuts: usize,
 }
 
+/// What stands below raw output whose whole is in a file, and what stands there when there is none.
+const IN_THE_FILE: &str = "_The whole text is in the file below._";
+const NO_FILE: &str =
+    "_Cut here: Slack did not take the rest as a file. `/mtls triage` looks again and posts it anew._";
+
+impl Message {
+    /// The blocks as they are when the file could not be uploaded.
+    pub(super) fn without_file(&self) -> Vec<Value> {
+        let mut blocks = self.blocks.clone();
+        for text in blocks.iter_mut().filter_map(|block| block.pointer_mut("/text/text")) {
+            if let Some(words) = text.as_str().filter(|words| words.ends_with(IN_THE_FILE)) {
+                *text = Value::String(words.replace(IN_THE_FILE, NO_FILE));
+            }
+        }
+        blocks
+    }
+}
+
 /// The card of an incident. `key` marks the message as ours: it comes back with the blocks.
 pub fn card(card: &Card, key: &str) -> Message {
     let mut page = Page::default();
@@ -206,7 +224,7 @@ impl Page {
             self.cuts = self.cuts.saturating_add(1);
             self.file = Some(raw.clone());
         }
-        let note = if cut { "\n_The whole text is in the file below._" } else { "" };
+        let note = if cut { format!("\n{IN_THE_FILE}") } else { String::new() };
         let mut chunk = format!("```\n{}\n```{note}", text.trim_end());
         if !text.trim().is_empty() {
             self.flush(&mut chunk);

@@ -1,6 +1,10 @@
 //! The calls of Slack's Web API that we make, over slack-morphism's client.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -14,6 +18,7 @@ use slack_morphism::{
 use super::{
     block_kit::Message,
     error::{SlackError, translate},
+    gate::{Gates, Turn},
 };
 use crate::chat::{
     outgoing::{CALL_LIMIT, Outgoing, OutgoingError, checked, connector},
@@ -38,6 +43,8 @@ pub struct Whither<'a> {
     pub thread: Option<&'a str>,
     /// Whether a message of a thread is shown in the channel too.
     pub broadcast: bool,
+    /// Whose turn it is after Slack made us wait.
+    pub turn: Turn,
 }
 
 /// The client.
@@ -48,6 +55,7 @@ pub struct Client {
     /// For addresses that Slack hands out and that must not see the token.
     pub(super) outgoing: Outgoing,
     base: String,
+    gates: Gates,
 }
 
 impl std::fmt::Debug for Client {
@@ -115,6 +123,7 @@ impl Client {
             token: SlackApiToken::new(SlackApiTokenValue(token.expose_secret().to_owned())),
             outgoing: Outgoing::new(connector),
             base: base.to_owned(),
+            gates: Gates::default(),
         })
     }
 
@@ -123,9 +132,15 @@ impl Client {
         &self.base
     }
 
-    async fn post_json<T: DeserializeOwned + Send>(&self, method: &'static str, body: &Value) -> Result<T, SlackError> {
+    async fn post_json<T: DeserializeOwned + Send>(
+        &self,
+        method: &'static str,
+        body: &Value,
+        turn: Turn,
+    ) -> Result<T, SlackError> {
+        let channel = body.get("channel").and_then(Value::as_str).unwrap_or_default();
         let session = self.slack.open_session(&self.token);
-        limited(method, session.http_session_api.http_post(method, body, None)).await
+        self.through(method, channel, turn, session.http_session_api.http_post(method, body, None)).await
     }
 
     async fn get<T: DeserializeOwned + Send>(
@@ -133,20 +148,40 @@ impl Client {
         method: &'static str,
         parameters: &[(&'static str, &str)],
     ) -> Result<T, SlackError> {
+        let channel = parameters.iter().find(|(name, _)| *name == "channel").map_or("", |(_, value)| *value);
         let session = self.slack.open_session(&self.token);
         let parameters: Vec<(&str, Option<&str>)> =
             parameters.iter().map(|(name, value)| (*name, Some(*value))).collect();
-        limited(method, session.http_session_api.http_get(method, &parameters, None)).await
+        self.through(method, channel, Turn::Page, session.http_session_api.http_get(method, &parameters, None)).await
+    }
+
+    /// Calls, unless Slack asked us not to; and remembers when it does.
+    async fn through<T>(
+        &self,
+        method: &'static str,
+        channel: &str,
+        turn: Turn,
+        call: impl Future<Output = Result<T, SlackClientError>>,
+    ) -> Result<T, SlackError> {
+        if let Some(wait) = self.gates.wait(method, channel, turn, Instant::now()) {
+            return Err(SlackError::RateLimited { method, after: wait.try_into().ok() });
+        }
+        let result = limited(method, call).await;
+        if let Err(SlackError::RateLimited { after, .. }) = &result {
+            let wait = after.and_then(|after| Duration::try_from(after).ok()).unwrap_or_default();
+            self.gates.shut(method, channel, Instant::now() + wait);
+        }
+        result
     }
 
     /// Who we are.
     pub async fn identity(&self) -> Result<Identity, SlackError> {
-        self.post_json("auth.test", &json!({})).await
+        self.post_json("auth.test", &json!({}), Turn::Page).await
     }
 
     /// A WebSocket address for Socket Mode; needs the app-level token.
     pub async fn open_socket(&self) -> Result<String, SlackError> {
-        self.post_json::<Opened>("apps.connections.open", &json!({})).await.map(|opened| opened.url)
+        self.post_json::<Opened>("apps.connections.open", &json!({}), Turn::Page).await.map(|opened| opened.url)
     }
 
     /// Posts a message with our key and returns its id.
@@ -165,7 +200,7 @@ impl Client {
             fields.insert("thread_ts".to_owned(), json!(thread));
             fields.insert("reply_broadcast".to_owned(), json!(to.broadcast));
         }
-        self.post_json::<Posted>("chat.postMessage", &body).await.map(|posted| posted.ts)
+        self.post_json::<Posted>("chat.postMessage", &body, to.turn).await.map(|posted| posted.ts)
     }
 
     /// Replaces a message of ours.
@@ -179,13 +214,13 @@ impl Client {
             "parse": "none",
             "link_names": false,
         });
-        self.post_json::<Value>("chat.update", &body).await.map(|_| ())
+        self.post_json::<Value>("chat.update", &body, Turn::Rest).await.map(|_| ())
     }
 
     /// Shows a message to one person only.
     pub async fn whisper(&self, channel: &str, user: &str, message: &Message) -> Result<(), SlackError> {
         let body = json!({ "channel": channel, "user": user, "text": message.text, "blocks": message.blocks });
-        self.post_json::<Value>("chat.postEphemeral", &body).await.map(|_| ())
+        self.post_json::<Value>("chat.postEphemeral", &body, Turn::Page).await.map(|_| ())
     }
 
     /// The members of a user group.
@@ -225,6 +260,24 @@ impl Client {
         Ok(None)
     }
 
+    /// The messages of a thread as Slack keeps them, its root first; bounded as a search is.
+    pub async fn thread(&self, channel: &str, root: &str) -> Result<Vec<Value>, SlackError> {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        for _ in 0..PAGES_MOST {
+            let mut parameters = vec![("channel", channel), ("limit", PAGE), ("ts", root)];
+            if !cursor.is_empty() {
+                parameters.push(("cursor", cursor.as_str()));
+            }
+            let page: Messages = self.get("conversations.replies", &parameters).await?;
+            all.extend(page.messages);
+            match page.response_metadata {
+                Some(next) if !next.next_cursor.is_empty() => cursor = next.next_cursor,
+                _ => break,
+            }
+        }
+        Ok(all)
+    }
+
     /// Puts raw text into a thread as a file: ask for a place, upload, complete (`files.upload` is retired).
     pub async fn upload(&self, to: Whither<'_>, raw: &Raw) -> Result<(), SlackError> {
         let (name, length) = (format!("{}.txt", raw.title), raw.text.len().to_string());
@@ -239,7 +292,7 @@ impl Client {
         if let (Some(thread), Some(fields)) = (to.thread, done.as_object_mut()) {
             fields.insert("thread_ts".to_owned(), json!(thread));
         }
-        self.post_json::<Value>("files.completeUploadExternal", &done).await.map(|_| ())
+        self.post_json::<Value>("files.completeUploadExternal", &done, Turn::Rest).await.map(|_| ())
     }
 }
 

@@ -7,7 +7,10 @@ use super::{
     block_kit::{self, Message},
     client::{Client, Whither},
     error::SlackError,
+    gate::Turn,
+    memory::Memory,
     people::Directory,
+    standing::{Shelf, Standing, without_buttons},
 };
 use crate::{
     chat::{
@@ -26,8 +29,6 @@ const CARD: &str = "card";
 /// A post waits for its root message; so many attempts later it goes into the channel by itself, since details that
 /// never arrive help nobody.
 const WAIT_FOR_ROOT: u32 = 5;
-/// How long such a wait is.
-const ROOT_SOON: SignedDuration = SignedDuration::from_secs(1);
 /// Slack's answers for a user group that somebody deleted or switched off: nobody is behind it.
 const GONE: [&str; 2] = ["no_such_subteam", "subteam_not_found"];
 /// How far before the opening our own posts are looked for: Slack's clock and ours may differ.
@@ -46,12 +47,17 @@ pub struct SlackOut {
     client: Client,
     directory: Arc<Directory>,
     look: Look,
+    memory: Memory,
+    shelf: Arc<Shelf>,
+    /// Since when this process remembers.
+    since: Timestamp,
 }
 
 impl SlackOut {
     /// A face over one client.
     pub fn new(client: Client, directory: Arc<Directory>, look: Look) -> Self {
-        Self { client, directory, look }
+        let (memory, shelf, since) = (Memory::default(), Arc::default(), directory.now());
+        Self { client, directory, look, memory, shelf, since }
     }
 
     async fn draw(&self, task: &Task, to: &Destination) -> Result<Done, PerformError> {
@@ -60,35 +66,82 @@ impl SlackOut {
         let mut card = Card::of(incident).with_progress(task.progress.looked().as_ref());
         card.links.clone_from(&self.look.links);
         let card = if task.writes_enabled { card } else { card.with_writes_off() };
+        let card = card.with_backlog(self.memory.waiting(), self.directory.now());
         let message = block_kit::card(&card, &key);
         note_cuts(incident, &message);
         let known = match &task.root {
             Some(root) => Some(root.id.clone()),
-            None => self.find(task, to, None, &key).await?,
+            // A drawing takes the place of an older one of the same slot, whose answer may have been lost: a card of
+            // before this process began is looked for at its first attempt too.
+            None if self.memory.may_be_there(&key, task.attempt > 1 || incident.opened_at < self.since) => {
+                self.find(task, to, None, &key).await?
+            }
+            None => None,
         };
         let id = match known {
             Some(id) => match self.client.update(&to.channel, &id, &message.text, &message.blocks).await {
                 Ok(()) => id,
                 // Somebody deleted it: a card is always owed.
                 Err(SlackError::Refused { code, .. }) if code == "message_not_found" => {
-                    self.client.post(root_of(to), &message, &key).await?
+                    self.put(root_of(to), &message, &key, true).await?
                 }
                 Err(error) => return Err(error.into()),
             },
-            None => self.client.post(root_of(to), &message, &key).await?,
+            None => self.put(root_of(to), &message, &key, true).await?,
         };
+        match &task.root {
+            Some(root) => self.clear_away(incident, to, &root.id).await?,
+            None if incident.opened_at >= self.since => self.shelf.learn(incident.id, []),
+            None => {}
+        }
         let outcome = Outcome::Shown { to: to.clone(), first_card: task.root.is_none() };
         Ok(done(outcome, to, CARD, id, incident.version))
     }
 
+    /// Sends a message. `clean` says that it is surely not in the channel yet, so that a refusal leaves it so.
+    async fn put(&self, to: Whither<'_>, message: &Message, key: &str, clean: bool) -> Result<String, SlackError> {
+        let sent = self.client.post(to, message, key).await;
+        match &sent {
+            Ok(_) => self.memory.sent(key),
+            Err(SlackError::RateLimited { .. } | SlackError::Refused { .. }) if clean => self.memory.unsent(key),
+            Err(_) => self.memory.unsure(key),
+        }
+        sent
+    }
+
+    /// Takes the buttons off posts whose question was decided, by whichever way. A failure has the card drawn again, and
+    /// this tried again with it.
+    async fn clear_away(&self, incident: &Incident, to: &Destination, root: &str) -> Result<(), SlackError> {
+        if !self.shelf.knows(incident.id) {
+            match self.client.thread(&to.channel, root).await {
+                Ok(messages) => self.shelf.learn(incident.id, messages.iter().filter_map(Standing::kept)),
+                // The card is drawn all the same; the next drawing looks again, and so does whoever presses.
+                Err(error) => tracing::warn!(incident = %incident.id, %error, "old buttons could not be looked for"),
+            }
+        }
+        for (post, why) in self.shelf.outlived(incident) {
+            let blocks = without_buttons(&post.blocks, &why);
+            match self.client.update(&to.channel, &post.id, &post.text, &blocks).await {
+                Ok(()) | Err(SlackError::Refused { .. }) => self.shelf.forget(incident.id, &post.id),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     async fn post(&self, task: &Task, to: &Destination, notice: &Notice) -> Result<Done, PerformError> {
         if task.root.is_none() && task.attempt < WAIT_FOR_ROOT {
+            let key = key(&task.incident, &task.key);
+            if !self.memory.may_be_there(&key, task.attempt > 1) {
+                self.memory.unsent(&key);
+            }
             let reason = format!("the card of {} is not in the channel yet", task.incident.id);
-            return Err(PerformError::Again { reason, after: Some(ROOT_SOON) });
+            // Counted as an attempt, so that it ends: details that never arrive help nobody.
+            return Err(PerformError::Again { reason, after: None });
         }
         let mut post = wording::notice(notice, &task.incident);
         if !task.writes_enabled {
-            post.buttons.retain(|button| !button.press.needs_writes());
+            post = post.with_writes_off();
         }
         let mut mentions = std::mem::take(&mut post.mentions);
         if post.to_approvers {
@@ -146,20 +199,49 @@ impl SlackOut {
         let message = block_kit::post(post, mentions, &key);
         note_cuts(&task.incident, &message);
         let thread = task.root.as_ref().map(|root| root.id.as_str());
-        if let Some(id) = self.find(task, to, thread, &key).await? {
-            return Ok(id);
+        let calls = matches!(task.work, Work::Mention { .. });
+        let turn = if calls { Turn::Page } else { Turn::Rest };
+        let whither = Whither { channel: &to.channel, thread, broadcast: post.broadcast, turn };
+        let mut clean = !self.memory.may_be_there(&key, task.attempt > 1);
+        let mut known = None;
+        if !clean {
+            match self.find(task, to, thread, &key).await {
+                Ok(found) => (clean, known) = (true, found),
+                // A page may be doubled, and is never lost because a search failed.
+                Err(error) if calls => {
+                    tracing::warn!(incident = %task.incident.id, %error, "a call could not be looked for, and is sent again");
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        let whither = Whither { channel: &to.channel, thread, broadcast: post.broadcast };
-        let id = self.client.post(whither, &message, &key).await?;
+        let id = match known {
+            Some(id) => {
+                self.memory.sent(&key);
+                id
+            }
+            None => self.put(whither, &message, &key, clean).await?,
+        };
+        if let Some(standing) = Standing::sent(&id, &message) {
+            self.shelf.add(task.incident.id, standing);
+        }
+        // A post that was found may have lost its file to the same crash: two files are better than none.
         if let Some(file) = &message.file {
-            // The beginning stands in the message, so a file that fails takes nothing away that was promised to wake
-            // somebody up.
             let beside = Whither { thread: Some(thread.unwrap_or(&id)), ..whither };
             if let Err(error) = self.client.upload(beside, file).await {
                 tracing::warn!(incident = %task.incident.id, %error, "the rest of a long output could not be uploaded");
+                self.take_back_the_file(to, &id, &message).await;
             }
         }
         Ok(id)
+    }
+
+    /// The post stands: a file that fails takes nothing away that was promised to wake somebody up. But it must not say
+    /// that there is one.
+    async fn take_back_the_file(&self, to: &Destination, id: &str, message: &Message) {
+        let blocks = message.without_file();
+        if let Err(error) = self.client.update(&to.channel, id, &message.text, &blocks).await {
+            tracing::warn!(%error, "a post could not be told that its file is missing");
+        }
     }
 
     async fn find(
@@ -169,9 +251,6 @@ impl SlackOut {
         thread: Option<&str>,
         key: &str,
     ) -> Result<Option<String>, SlackError> {
-        if task.attempt <= 1 {
-            return Ok(None);
-        }
         let since = oldest(task.incident.opened_at);
         if let Some(found) = self.client.find(&to.channel, thread, &since, key).await? {
             return Ok(Some(found));
@@ -202,7 +281,7 @@ pub(super) fn key(incident: &Incident, slot: &str) -> String {
 }
 
 fn root_of(to: &Destination) -> Whither<'_> {
-    Whither { channel: &to.channel, thread: None, broadcast: false }
+    Whither { channel: &to.channel, thread: None, broadcast: false, turn: Turn::Rest }
 }
 
 fn done(outcome: Outcome, to: &Destination, slot: &str, id: String, version: u64) -> Done {

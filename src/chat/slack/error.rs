@@ -7,6 +7,8 @@ use crate::engine::PerformError;
 
 /// The longest wait that Slack can ask of us: a wrong header must not silence the bot for a day.
 const RETRY_AFTER_MOST: SignedDuration = SignedDuration::from_mins(15);
+/// How long is waited after a 429 that does not say how long.
+const WITHOUT_A_WORD: SignedDuration = SignedDuration::from_secs(5);
 
 /// Why a call to Slack failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,10 +82,10 @@ pub(super) fn translate(method: &'static str, error: SlackClientError) -> SlackE
     match error {
         SlackClientError::RateLimitError(limit) => {
             let after = limit.retry_after.and_then(|wait| SignedDuration::try_from(wait).ok());
-            SlackError::RateLimited { method, after: after.map(|wait| wait.min(RETRY_AFTER_MOST)) }
+            SlackError::RateLimited { method, after: Some(after.unwrap_or(WITHOUT_A_WORD).min(RETRY_AFTER_MOST)) }
         }
         SlackClientError::ApiError(refused) if refused.code == "ratelimited" => {
-            SlackError::RateLimited { method, after: None }
+            SlackError::RateLimited { method, after: Some(WITHOUT_A_WORD) }
         }
         SlackClientError::ApiError(refused) => SlackError::Refused { method, code: refused.code },
         SlackClientError::HttpError(http) => {

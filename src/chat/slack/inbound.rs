@@ -10,25 +10,27 @@ use super::{
     asked::{Asked, Pressed, What},
     block_kit::{self, Message},
     client::Client,
-    mrkdwn,
     people::Directory,
+    standing::{is_card, still_works, why_gone, without_buttons},
 };
 use crate::{
     chat::{
         Ask,
-        card::{Card, Line, with_times, words},
+        card::{Card, Line, Press, person, text, with_times, words},
         grammar::{self, Place, Said},
     },
     clock::Clock,
     engine::SubmitError,
     escalation::LevelNumber,
-    incident::{Act, Command, IncidentId, Refusal, SwitchRequest},
-    people::{Actor, Platform},
+    incident::{Act, Command, FixPhase, Incident, IncidentId, Refusal, SwitchRequest},
+    people::{Actor, PersonId, Platform},
     remediation::PlanId,
 };
 
 /// How many requests are worked on at once; one more is asked to try again. A press costs two or three calls to Slack.
 pub const AT_ONCE_MOST: usize = 64;
+/// How many people are told at once that the bot is busy; that costs one call each.
+const TOLD_BUSY_MOST: usize = 16;
 /// Slack's own host for private answers.
 pub const SLACK_HOOKS: &str = "https://hooks.slack.com";
 
@@ -60,6 +62,7 @@ pub struct Desk {
     home: Home,
     clock: Arc<dyn Clock>,
     places: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
 }
 
 /// What the person is told, and whether what they asked was done.
@@ -83,12 +86,17 @@ impl Desk {
         home: Home,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        Arc::new(Self { ask, client, directory, home, clock, places: Arc::new(Semaphore::new(AT_ONCE_MOST)) })
+        let places = Arc::new(Semaphore::new(AT_ONCE_MOST));
+        let spare = Arc::new(Semaphore::new(TOLD_BUSY_MOST));
+        Arc::new(Self { ask, client, directory, home, clock, places, spare })
     }
 
     /// Takes a request and works on it in the background: Slack wants its answer within 3 s, whatever the work takes.
     pub fn take(self: &Arc<Self>, asked: Asked) -> Result<(), BusyDesk> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| BusyDesk)?;
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.say_busy(asked);
+            return Err(BusyDesk);
+        };
         let desk = Arc::clone(self);
         tokio::spawn(async move {
             desk.work(&asked).await;
@@ -97,26 +105,90 @@ impl Desk {
         Ok(())
     }
 
+    /// Tells somebody whose press could not be taken: unlike a command, a press has no answer that Slack would show.
+    fn say_busy(self: &Arc<Self>, asked: Asked) {
+        tracing::warn!(user = asked.user, "a request was sent away: the bot is busy");
+        let Ok(place) = Arc::clone(&self.spare).try_acquire_owned() else { return };
+        if matches!(asked.what, What::Press { .. }) {
+            let desk = Arc::clone(self);
+            tokio::spawn(async move {
+                let told =
+                    Told::from(vec![words("The bot is busy, and your press was not taken: try again in a moment.")]);
+                desk.whisper(&asked, &told.message).await;
+                drop(place);
+            });
+        }
+    }
+
     /// Returns when nothing is being worked on any more; for a graceful stop and for tests.
     pub async fn quiet(&self) {
         let all = u32::try_from(AT_ONCE_MOST).unwrap_or(u32::MAX);
         drop(self.places.acquire_many(all).await);
+        drop(self.spare.acquire_many(u32::try_from(TOLD_BUSY_MOST).unwrap_or(u32::MAX)).await);
     }
 
     async fn work(&self, asked: &Asked) {
-        let told = self.answer(asked).await;
-        if let (true, What::Press { label, message: Some(message), .. }) = (told.done, &asked.what) {
-            self.retire(asked, label, message).await;
-        }
-        self.whisper(asked, &told.message).await;
-    }
-
-    async fn answer(&self, asked: &Asked) -> Told {
         if let Some(refusal) = self.not_ours(asked) {
             tracing::warn!(team = asked.team, channel = asked.channel, user = asked.user, "{refusal}");
-            return vec![words(refusal)].into();
+            return self.whisper(asked, &Told::from(vec![words(refusal)]).message).await;
         }
         let actor = self.directory.actor(&asked.user).await;
+        let What::Press { press, label, message: Some(message) } = &asked.what else {
+            return self.whisper(asked, &self.answer(asked, actor).await.message).await;
+        };
+        if is_card(&message.blocks) {
+            // The card is drawn anew by its own effect: an edit here could overtake it with an older state.
+            return self.whisper(asked, &self.answer(asked, actor).await.message).await;
+        }
+        // The buttons go away at the click, while it is being decided; but not because of people who may press nothing.
+        let may_press = !actor.roles.is_empty();
+        let pressed = vec![person(&actor.id), text(format!(" pressed {label}: it is being decided."))];
+        let marking = async {
+            if may_press {
+                self.edit(asked, message, &without_buttons(&message.blocks, &pressed)).await;
+            }
+        };
+        let by = actor.id.clone();
+        let (told, ()) = tokio::join!(self.answer(asked, actor), marking);
+        let settling = async {
+            if let Some(blocks) = self.decided(press.as_ref(), label, message, &by, told.done).await {
+                if may_press || blocks != message.blocks {
+                    self.edit(asked, message, &blocks).await;
+                }
+            }
+        };
+        tokio::join!(settling, self.whisper(asked, &told.message));
+    }
+
+    /// What the pressed post looks like once it is decided; `None` when it stays as it was marked.
+    async fn decided(
+        &self,
+        press: Option<&Press>,
+        label: &str,
+        message: &Pressed,
+        by: &PersonId,
+        done: bool,
+    ) -> Option<Vec<Value>> {
+        let stripped = |why: &Line| Some(without_buttons(&message.blocks, why));
+        let Some(press) = press else { return stripped(&words("These buttons are of another version of the bot.")) };
+        let who_did_it = vec![person(by), text(format!(": {label}"))];
+        match self.ask.incident(press.incident).await {
+            // One vote of several: the question still stands for the others.
+            Ok(Some(incident)) if done && needs_more_votes(&incident, by) => Some(message.blocks.clone()),
+            _ if done => stripped(&who_did_it),
+            Ok(Some(incident)) if !still_works(press, &incident) => stripped(&why_gone(&press.act, &incident)),
+            // Refused to this person only, or not decided: others may press it.
+            _ => Some(message.blocks.clone()),
+        }
+    }
+
+    async fn edit(&self, asked: &Asked, message: &Pressed, blocks: &[Value]) {
+        if let Err(error) = self.client.update(&asked.channel, &message.id, &message.text, blocks).await {
+            tracing::warn!(%error, "the buttons of a post that was pressed could not be changed");
+        }
+    }
+
+    async fn answer(&self, asked: &Asked, actor: Actor) -> Told {
         match &asked.what {
             What::Press { press: Some(press), .. } => {
                 self.submit(press.incident, press.act.clone(), actor, &asked.key).await
@@ -191,6 +263,7 @@ impl Desk {
         let command = Command { incident: id, actor, key: key.to_owned(), act };
         match self.ask.submit(command).await {
             Ok(answer) => Told { done: true, ..vec![with_times(&answer.text)].into() },
+            Err(SubmitError::Refused(Refusal::AlreadyAcknowledged(holder))) => answers::taken(id, &holder).into(),
             Err(error) => answers::refusal(&error).into(),
         }
     }
@@ -206,30 +279,6 @@ impl Desk {
             Act::Approve { .. } => Act::Approve { plan: Some(whole) },
             _ => Act::Reject { plan: Some(whole) },
         })
-    }
-
-    /// Takes the buttons off a post whose button was pressed and did something. The card is drawn anew by itself.
-    async fn retire(&self, asked: &Asked, label: &str, message: &Pressed) {
-        let is_card = message
-            .blocks
-            .iter()
-            .any(|block| block.get("block_id").and_then(Value::as_str).is_some_and(|key| key.ends_with("/card")));
-        if is_card {
-            return;
-        }
-        let who = mrkdwn::person(&crate::people::PersonId {
-            platform: Platform::Slack,
-            workspace: self.home.team.clone(),
-            user: asked.user.clone(),
-        });
-        let (label, _) = mrkdwn::escape(label, 75);
-        let mut blocks: Vec<Value> =
-            message.blocks.iter().filter(|block| block["type"] != "actions").cloned().collect();
-        let done = json!({ "type": "mrkdwn", "text": format!("{who}: {label}"), "verbatim": true });
-        blocks.push(json!({ "type": "context", "elements": [done] }));
-        if let Err(error) = self.client.update(&asked.channel, &message.id, &message.text, &blocks).await {
-            tracing::warn!(%error, "the buttons of an answered post could not be taken away");
-        }
     }
 
     /// Answers privately: through Slack's address for this request, once; or by an ephemeral message if that fails.
@@ -258,6 +307,12 @@ impl Desk {
         let (theirs, ours) = (origin(address), origin(&self.home.hooks));
         theirs.is_some() && theirs == ours
     }
+}
+
+/// Whether this person's vote was counted and others are still asked.
+fn needs_more_votes(incident: &Incident, by: &PersonId) -> bool {
+    let phase = incident.fix.as_ref().map(|fix| &fix.phase);
+    matches!(phase, Some(FixPhase::Asking { question }) if question.approved_by.contains(by))
 }
 
 impl std::fmt::Debug for Desk {

@@ -9,12 +9,15 @@ pub mod block_kit;
 mod client;
 mod delivery;
 mod error;
+mod gate;
 mod http;
 mod inbound;
+mod memory;
 mod mrkdwn;
 mod people;
 mod signature;
 mod socket;
+mod standing;
 
 #[cfg(test)]
 mod stories;
@@ -25,6 +28,7 @@ pub use asked::{Asked, Pressed, Unreadable, What};
 pub use client::{Client, Identity, SLACK_API, Whither};
 pub use delivery::{Look, SlackOut};
 pub use error::SlackError;
+pub use gate::Turn;
 pub use http::router;
 pub use inbound::{AT_ONCE_MOST, BusyDesk, Desk, Home, SLACK_HOOKS};
 pub use people::{Directory, Roster};

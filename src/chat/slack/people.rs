@@ -61,6 +61,11 @@ impl Directory {
         Self { client, team, roster, clock, groups: Mutex::default() }
     }
 
+    /// The time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Who is mentioned when somebody of a role is wanted.
     pub fn holders(&self, role: Role) -> Vec<Mention> {
         self.roster.holders(role).to_vec()

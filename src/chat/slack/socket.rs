@@ -1,6 +1,9 @@
 //! Slack over Socket Mode: a WebSocket that we open, so that a cluster needs no way in. Reconnects for ever.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -76,10 +79,12 @@ impl Socket {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut failures = 0_usize;
         while !stop.is_cancelled() {
+            let began = Instant::now();
             let asked_for = match self.connect().await {
                 Ok(stream) => match self.listened(stream, &stop).await {
-                    // The next connection is opened while the old one still listens.
-                    Left::Announced => {
+                    // The next connection is opened while the old one still listens. One that is greeted and dismissed
+                    // at once, again and again, is no good connection: then there are waits in between.
+                    Left::Announced if began.elapsed() >= self.patience.silence => {
                         failures = 0;
                         continue;
                     }
@@ -87,7 +92,7 @@ impl Socket {
                         failures = 0;
                         None
                     }
-                    Left::Failed => None,
+                    Left::Announced | Left::Failed => None,
                 },
                 Err(Closed { reason, after }) => {
                     tracing::warn!(reason, "no Socket Mode connection; trying again");

@@ -12,7 +12,9 @@ pub use call::call;
 pub use notice::notice;
 pub use raw::{Raw, checks};
 
-use super::card::{Button, Line, plain};
+use notice::ASK_WITH_THE_BUTTON;
+
+use super::card::{Button, Line, plain, words};
 use crate::people::Mention;
 
 /// One post into the incident's thread.
@@ -35,6 +37,25 @@ pub struct Post {
 impl Post {
     fn saying(lines: Vec<Line>) -> Self {
         Self { lines, ..Self::default() }
+    }
+
+    /// The post as it is sent while fixes are switched off: no button that cannot work, and what can be done instead.
+    pub fn with_writes_off(mut self) -> Self {
+        let before = self.buttons.len();
+        self.buttons.retain(|button| !button.press.needs_writes());
+        if self.buttons.len() == before {
+            return self;
+        }
+        let off = words(
+            "Fixes are switched off: follow the runbook by hand, or an approver says `/mtls writes on`, where the \
+             configuration allows fixes at all (writes).",
+        );
+        let asks = words(ASK_WITH_THE_BUTTON);
+        match self.lines.iter_mut().find(|line| **line == asks) {
+            Some(line) => *line = off,
+            None => self.lines.push(off),
+        }
+        self
     }
 
     /// The post without any markup: for notifications, screen readers and terminals.

@@ -224,6 +224,10 @@ fn reminder(incident: &Incident, level: Option<LevelNumber>, until: Timestamp) -
     Post { mentions, buttons: card::acknowledge(incident).into_iter().collect(), ..Post::saying(vec![line]) }
 }
 
+/// The next step after a verdict whose fix can be asked for.
+pub(super) const ASK_WITH_THE_BUTTON: &str =
+    "Next: ask for the fix with the button; its plan is shown first and nothing is changed yet.";
+
 fn verdict(incident: &Incident) -> Post {
     let Some(verdict) = &incident.verdict else {
         return Post::saying(vec![words("The diagnostics ended without a verdict.")]);
@@ -241,7 +245,7 @@ fn verdict(incident: &Incident) -> Post {
     }
     let button = card::fix(incident);
     lines.push(match &button {
-        Some(_) => words("Next: ask for the fix with the button; its plan is shown first and nothing is changed yet."),
+        Some(_) => words(ASK_WITH_THE_BUTTON),
         None if verdict.fixes.is_empty() => words("Next: no fix of the runbook fits, so a person has to decide."),
         None => words("Next: the card at the top shows what can be done now."),
     });
@@ -303,7 +307,7 @@ fn fix_ended(incident: &Incident, line: Line, end: &FixEnd) -> Post {
             Proof::NoEffect => {
                 vec![text("Next: look again with "), command("triage", id, ""), text(", or escalate.")]
             }
-            Proof::Worse => words("Next: stop and decide with the next level, which is called now."),
+            Proof::Worse => worse(incident),
             Proof::Unproven => vec![
                 text("Next: this proves nothing either way, and closes nothing. Send some traffic and try "),
                 command("verify", id, ""),
@@ -321,6 +325,17 @@ fn fix_ended(incident: &Incident, line: Line, end: &FixEnd) -> Post {
     Post { broadcast: loud, buttons: card::fix(incident).into_iter().collect(), ..Post::saying(vec![line, next]) }
 }
 
+/// What to do when a fix made it worse: whom to decide with depends on who has been called.
+fn worse(incident: &Incident) -> Line {
+    match incident.ladder.rung() {
+        Some(Rung::Waiting { level, .. }) if *level != LevelNumber::FIRST => {
+            words(format!("Next: stop, and decide with {}, who is called.", level_name(incident, *level)))
+        }
+        Some(Rung::AllPaged { .. }) => words("Next: stop, and decide with the other levels: all of them are called."),
+        _ => vec![text("Next: stop, and decide with the next level. Escalate: "), command("escalate", incident.id, "")],
+    }
+}
+
 fn closed(incident: &Incident) -> Line {
     let mut line = vec![strong("Closed")];
     match &incident.life {
@@ -328,7 +343,12 @@ fn closed(incident: &Incident) -> Line {
         Life::Closed { reason: CloseReason::AlertsResolved, .. } => line.push(text(": the alerts stayed resolved")),
         Life::Open | Life::Clearing { .. } => {}
     }
-    line.push(text(". If it fires again soon, this thread is opened again."));
+    let by_a_person = matches!(&incident.life, Life::Closed { reason: CloseReason::Person(_), .. });
+    line.push(text(if by_a_person && incident.is_firing() {
+        ". The alert that fires now does not reopen it; a new firing does."
+    } else {
+        ". If it fires again soon, this thread is opened again."
+    }));
     line
 }
 

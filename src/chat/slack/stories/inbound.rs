@@ -221,6 +221,74 @@ async fn a_bot_that_is_busy_says_so_instead_of_letting_requests_pile_up() {
 }
 
 #[tokio::test]
+async fn a_press_that_finds_the_bot_busy_is_not_silent() {
+    let night = Night::of(night::asking()).await;
+    night.asks_for_approval().await;
+    let payload = night.slack.pressed("U0SEC", "Approve");
+    let asked = Asked::command(&night.slack.typed("U0ONCALL", "help")).unwrap();
+    for _ in 0..AT_ONCE_MOST {
+        night.desk.take(asked.clone()).unwrap();
+    }
+    let response = night.signer().interaction(&night.routes(), &payload).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "Slack shows that it failed");
+    night.desk.quiet().await;
+    assert!(night.slack.whispers("U0SEC").concat().contains("your press was not taken"), "and the bot says why");
+    assert!(night.commands().is_empty());
+}
+
+#[tokio::test]
+async fn buttons_do_not_stay_clickable_while_a_press_is_being_decided() {
+    let night = Night::of(night::asking()).await;
+    night.asks_for_approval().await;
+    night.presses("U0SEC", "Approve").await;
+    let post = night.slack.messages()[1].clone();
+    assert!(post.earlier.last().unwrap().contains("~ <@U0SEC> pressed Approve"), "{:?}", post.earlier);
+    assert!(!post.earlier.last().unwrap().contains("["), "no button is left: {:?}", post.earlier);
+}
+
+#[tokio::test]
+async fn somebody_who_may_press_nothing_does_not_take_the_buttons_from_the_others() {
+    let night = Night::of(night::asking()).await;
+    night.asks_for_approval().await;
+    night.presses("U0STRANGER", "Approve").await;
+    assert_eq!(night.slack.messages()[1].edits, 0);
+    assert_eq!(night.slack.messages()[1].buttons().len(), 2);
+}
+
+#[tokio::test]
+async fn an_old_or_replayed_approve_press_is_harmless_and_takes_its_buttons_away() {
+    let night = Night::of(night::asking()).await;
+    night.asks_for_approval().await;
+    let old = night.slack.pressed("U0SEC", "Approve");
+    // Meanwhile the cluster moved: another plan waits for approval.
+    let mut moved = night::asking();
+    moved.fix.as_mut().unwrap().plan.as_mut().unwrap().undo = "another plan".to_owned();
+    assert_ne!(moved.fix.as_ref().unwrap().plan_id(), Some(night::plan().id()));
+    *night.inbox.incidents.lock().unwrap() = vec![moved.into()];
+    for _ in 0..2 {
+        night.signer().interaction(&night.routes(), &old).await;
+        night.desk.quiet().await;
+    }
+    assert!(night.commands().is_empty(), "nothing is approved");
+    assert!(night.last_told("U0SEC").contains("That plan is not the one that waits now"));
+    let post = night.slack.messages()[1].clone();
+    assert!(post.buttons().is_empty() && post.seen().contains("no longer the one that waits"), "{}", post.seen());
+}
+
+#[tokio::test]
+async fn handing_to_a_name_is_refused_so_that_the_calls_do_not_stop_for_nobody() {
+    let night = Night::of(night::opened()).await;
+    for wrong in ["@jane", "jane", "<@jane>", "<@C0NIGHT>"] {
+        night.says("U0ONCALL", &format!("handoff INC-7 {wrong}")).await;
+        let told = night.last_told("U0ONCALL");
+        assert!(told.contains("pick the person from the list") && told.contains("`/mtls handoff INC-7 L2`"), "{told}");
+    }
+    assert!(night.commands().is_empty());
+    night.says("U0ONCALL", "handoff INC-7 <@U0SEC|jane>").await;
+    assert_eq!(night.commands().len(), 1);
+}
+
+#[tokio::test]
 async fn a_request_that_slack_sends_twice_carries_the_same_key() {
     let night = Night::of(night::opened()).await;
     let fields = night.slack.typed("U0ONCALL", "note seen");

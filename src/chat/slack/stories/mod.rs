@@ -107,6 +107,13 @@ impl Night {
         Self { slack, clock, inbox, out, desk }
     }
 
+    /// The same workspace and a process that remembers nothing.
+    fn restarted(self) -> Self {
+        let client = Client::new(&self.slack.api(), &BOT_TOKEN.to_owned().into()).unwrap();
+        let directory = Directory::new(client.clone(), TEAM.to_owned(), Roster::default(), self.clock.clone());
+        Self { out: SlackOut::new(client, Arc::new(directory), Look { links: Vec::new() }), ..self }
+    }
+
     fn incident(&self) -> Arc<Incident> {
         self.inbox.incidents.lock().unwrap()[0].clone()
     }

@@ -6,7 +6,7 @@ use super::{Night, channel, fake_slack::Trouble, night, root};
 use crate::{
     engine::{Done, Perform, PerformError, Task},
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{CallReason, Incident, Notice, Outcome, Work},
+    incident::{CallReason, CloseReason, Incident, Life, Notice, Outcome, Work},
     people::Mention,
 };
 
@@ -143,8 +143,171 @@ async fn an_empty_group_is_said_and_a_group_that_cannot_be_looked_up_is_mentione
 }
 
 #[tokio::test]
-async fn trouble_of_slack_is_told_from_trouble_of_the_message() {
+async fn a_page_goes_out_although_it_cannot_be_looked_for_before_the_repeat() {
+    for trouble in [Trouble::Down, Trouble::Refuses("missing_scope"), Trouble::RateLimited(30)] {
+        let night = Night::of(night::opened()).await;
+        night.slack.trouble("chat.postMessage", Trouble::Down);
+        night.fails(night.task("call-1", call())).await;
+        night.slack.trouble("conversations.history", trouble);
+        night.performs(Task { attempt: 2, ..night.task("call-1", call()) }).await;
+        assert!(night.slack.transcript().contains("L1 Platform On-Call* is mentioned"), "{}", night.slack.transcript());
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_was_rate_limited_is_not_looked_for_since_nothing_was_posted() {
     let night = Night::of(night::opened()).await;
+    night.slack.trouble("chat.postMessage", Trouble::RateLimited(0));
+    night.fails(night.task("call-1", call())).await;
+    night.performs(Task { attempt: 2, ..night.task("call-1", call()) }).await;
+    assert_eq!(night.slack.calls("conversations.history"), 0);
+    assert_eq!(night.slack.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn an_attempt_that_may_have_got_through_is_looked_for_also_after_a_429() {
+    let night = Night::of(night::opened()).await;
+    night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
+    night.fails(night.task("call-1", call())).await;
+    // The search fails, and so does the repeat: it is still open whether the first got through.
+    night.slack.trouble("conversations.history", Trouble::Down);
+    night.slack.trouble("chat.postMessage", Trouble::RateLimited(0));
+    night.fails(Task { attempt: 2, ..night.task("call-1", call()) }).await;
+    night.performs(Task { attempt: 2, ..night.task("call-1", call()) }).await;
+    assert_eq!(night.slack.messages().len(), 1, "{}", night.slack.transcript());
+}
+
+#[tokio::test]
+async fn a_card_that_may_have_got_through_is_found_by_the_newer_drawing_that_took_its_place() {
+    let night = Night::of(night::opened()).await;
+    night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
+    night.fails(night.task("card", draw())).await;
+    night.performs(night.task("card", draw())).await;
+    assert_eq!(night.slack.messages().len(), 1, "{}", night.slack.transcript());
+}
+
+#[tokio::test]
+async fn a_429_stops_all_posts_to_the_channel_and_a_page_goes_first_when_it_is_over() {
+    let night = Night::of(night::opened()).await;
+    let card = night.performs(night.task("card", draw())).await;
+    let note = |number: u32| {
+        let notice = Notice::Note { by: night::who("U0ONCALL"), text: format!("note {number}") };
+        Task { root: root(&id(&card)), ..night.task(&format!("note-{number}"), Work::Post { to: channel(), notice }) }
+    };
+    night.slack.trouble("chat.postMessage", Trouble::RateLimited(0));
+    let before = night.slack.calls("chat.postMessage");
+    for number in 1..=3 {
+        let error = night.fails(note(number)).await;
+        assert!(matches!(error, PerformError::Again { after: Some(_), .. }), "{error:?}");
+    }
+    assert_eq!(night.slack.calls("chat.postMessage"), before + 1, "the others do not go on calling");
+    night.performs(Task { root: root(&id(&card)), ..night.task("call-1", call()) }).await;
+    assert!(night.slack.messages()[1].text.contains("is mentioned"), "429s of details do not delay a page");
+    // The card says what waits, at a time that stays true.
+    night.performs(Task { root: root(&id(&card)), ..night.task("card", draw()) }).await;
+    let seen = night.slack.messages()[0].seen();
+    assert!(seen.contains("3 post(s) of the bot waited at"), "{seen}");
+}
+
+/// The question to the approvers, and a call, in the thread of a card.
+async fn with_questions(night: &Night) -> String {
+    let card = id(&night.performs(night.task("card", draw())).await);
+    let notice = Notice::ApprovalWanted { plan: night::plan().id() };
+    let ask = night.task("ask-1", Work::Post { to: channel(), notice });
+    night.performs(Task { root: root(&card), ..ask }).await;
+    let opened = Task { incident: night::opened().into(), ..night.task("call-1", call()) };
+    night.performs(Task { root: root(&card), ..opened }).await;
+    assert_eq!(night.slack.messages()[1].buttons().len(), 2);
+    card
+}
+
+fn approved() -> Incident {
+    let mut incident = night::asking();
+    let fix = incident.fix.as_mut().unwrap();
+    fix.phase = crate::incident::FixPhase::Approved { plan: night::plan().id(), by: vec![night::who("U0SEC")] };
+    incident
+}
+
+#[tokio::test]
+async fn a_question_that_was_decided_by_a_command_loses_its_buttons_and_says_how() {
+    let night = Night::of(night::asking()).await;
+    let card = with_questions(&night).await;
+    let draws =
+        |incident: Incident| Task { root: root(&card), incident: incident.into(), ..night.task("card", draw()) };
+    night.performs(draws(night::asking())).await;
+    assert_eq!(night.slack.messages()[1].buttons().len(), 2, "while it stands they stay");
+    let call = night.slack.messages()[2].clone();
+    assert!(call.buttons().is_empty() && call.seen().contains("~ <@U0ONCALL> has it."), "{}", call.seen());
+    night.performs(draws(approved())).await;
+    let ask = night.slack.messages()[1].clone();
+    assert!(ask.buttons().is_empty() && ask.seen().contains("was approved by <@U0SEC> and runs"), "{}", ask.seen());
+}
+
+#[tokio::test]
+async fn buttons_of_before_a_restart_go_away_too_and_trouble_of_slack_is_tried_again() {
+    let before = Night::of(night::asking()).await;
+    let card = with_questions(&before).await;
+    // Another process with an empty memory, in the same workspace.
+    let night = before.restarted();
+    let draws = || Task { root: root(&card), incident: approved().into(), ..night.task("card", draw()) };
+    night.slack.trouble("conversations.replies", Trouble::Down);
+    night.performs(draws()).await;
+    assert_eq!(night.slack.messages()[1].buttons().len(), 2);
+    night.performs(draws()).await;
+    assert!(night.slack.messages()[1].buttons().is_empty() && night.slack.messages()[2].buttons().is_empty());
+    let reads = night.slack.calls("conversations.replies");
+    night.performs(draws()).await;
+    assert_eq!(night.slack.calls("conversations.replies"), reads, "the thread is read once");
+}
+
+#[tokio::test]
+async fn resolve_turns_the_first_message_green_in_place() {
+    let night = Night::of(night::opened()).await;
+    let card = id(&night.performs(night.task("card", draw())).await);
+    assert!(night.slack.messages()[0].seen().starts_with("🔴"));
+    let closed = Incident {
+        life: Life::Closed { at: night::at(30), reason: CloseReason::Person(night::who("U0ONCALL")) },
+        ladder: Ladder::Still,
+        ..night::diagnosed()
+    };
+    night.performs(Task { root: root(&card), incident: closed.into(), ..night.task("card", draw()) }).await;
+    let messages = night.slack.messages();
+    assert_eq!((messages.len(), messages[0].edits), (1, 1), "edited, not posted again");
+    assert!(messages[0].seen().starts_with("🟢") && messages[0].buttons().is_empty(), "{}", messages[0].seen());
+}
+
+#[tokio::test]
+async fn a_hundred_and_sixty_alerts_are_one_usable_message_with_a_count() {
+    let mut incident = night::diagnosed();
+    let alert = incident.alerts.values().next().unwrap().clone();
+    for number in 0..160 {
+        let mut one = alert.clone();
+        one.sighting.summary = Some(format!("pod {number} fails its handshakes"));
+        one.sighting.pod = Some(night::pod(&format!("frontend-{number}")));
+        incident.alerts.insert(crate::incident::Fingerprint(format!("f{number}")), one);
+    }
+    let night = Night::of(incident).await;
+    night.performs(night.task("card", draw())).await;
+    let seen = night.slack.messages()[0].seen();
+    assert!(seen.contains("161 of 161 alert(s) firing"), "{seen}");
+    assert!(seen.contains("more summaries") && seen.contains("more"), "{seen}");
+    assert!(!night.slack.messages()[0].buttons().is_empty(), "what can be done is still there");
+}
+
+#[tokio::test]
+async fn while_fixes_are_off_a_verdict_names_no_button_that_is_not_there() {
+    let night = Night::of(night::diagnosed()).await;
+    let card = id(&night.performs(night.task("card", draw())).await);
+    let work = Work::Post { to: channel(), notice: Notice::Verdict { run: 1 } };
+    let off = Task { root: root(&card), writes_enabled: false, ..night.task("verdict-1", work) };
+    night.performs(off).await;
+    let post = night.slack.messages()[1].clone();
+    assert!(post.buttons().is_empty());
+    assert!(!post.seen().contains("with the button") && post.seen().contains("/mtls writes on"), "{}", post.seen());
+}
+
+#[tokio::test]
+async fn trouble_of_slack_is_told_from_trouble_of_the_message() {
     let again = |reason: &str, after| PerformError::Again { reason: reason.to_owned(), after };
     let seconds = SignedDuration::from_secs;
     for (trouble, expected) in [
@@ -163,6 +326,7 @@ async fn trouble_of_slack_is_told_from_trouble_of_the_message() {
             PerformError::Never { reason: "Slack refused chat.postMessage: invalid_blocks".to_owned() },
         ),
     ] {
+        let night = Night::of(night::opened()).await;
         night.slack.trouble("chat.postMessage", trouble);
         assert_eq!(night.fails(night.task("card", draw())).await, expected);
     }
@@ -188,7 +352,7 @@ async fn the_question_pings_those_who_may_approve_and_a_plan_that_moved_on_pings
 async fn a_post_waits_for_its_card_but_not_for_ever() {
     let night = Night::of(night::diagnosed()).await;
     let work = || Work::Post { to: channel(), notice: Notice::Verdict { run: 1 } };
-    assert!(matches!(night.fails(night.task("verdict-1", work())).await, PerformError::Again { after: Some(_), .. }));
+    assert!(matches!(night.fails(night.task("verdict-1", work())).await, PerformError::Again { after: None, .. }));
     night.performs(Task { attempt: 5, ..night.task("verdict-1", work()) }).await;
     assert_eq!(night.slack.messages().len(), 1);
 }
@@ -208,6 +372,11 @@ async fn raw_output_that_is_too_long_becomes_a_file_in_the_thread() {
     night.slack.trouble("files.getUploadURLExternal", Trouble::Down);
     night.performs(Task { root: root(&id(&card)), ..night.task("verdict-2", work()) }).await;
     assert_eq!(night.slack.messages().len(), 3, "the post stands although the file failed");
+    let seen = night.slack.messages()[2].seen();
+    assert!(seen.contains("did not take the rest") && !seen.contains("in the file below"), "{seen}");
+    // A crash between the post and its file: the post is found again, and the file comes after all.
+    night.performs(Task { attempt: 2, root: root(&id(&card)), ..night.task("verdict-1", work()) }).await;
+    assert_eq!((night.slack.messages().len(), night.slack.files().len()), (3, 2));
 }
 
 #[tokio::test]

@@ -24,9 +24,13 @@ impl Line {
     }
 
     async fn over(night: Night) -> Self {
-        let client = Client::new(&night.slack.api(), &APP_TOKEN.to_owned().into()).unwrap();
         let milliseconds = Duration::from_millis;
         let patience = Patience { silence: milliseconds(200), waits: vec![milliseconds(1)] };
+        Self::patient(night, patience).await
+    }
+
+    async fn patient(night: Night, patience: Patience) -> Self {
+        let client = Client::new(&night.slack.api(), &APP_TOKEN.to_owned().into()).unwrap();
         let socket = Socket::new(client, night.desk.clone(), patience);
         let stop = CancellationToken::new();
         tokio::spawn(Arc::clone(&socket).run(stop.clone()));
@@ -82,6 +86,22 @@ async fn a_refresh_opens_the_next_connection_before_the_old_one_closes() {
     line.is_open(2).await;
     line.says("U0ONCALL", "ack").await;
     line.night.slack.tells("U0ONCALL", "Done.").await;
+}
+
+#[tokio::test]
+async fn a_slack_that_greets_and_dismisses_is_not_called_in_a_loop() {
+    let hour = Duration::from_secs(3_600);
+    let patience = Patience { silence: hour, waits: vec![Duration::from_millis(1), hour] };
+    let line = Line::patient(Night::of(night::opened()).await, patience).await;
+    let dismissed = json!({ "type": "disconnect", "reason": "refresh_requested" });
+    line.night.slack.through_socket(&dismissed);
+    line.is_open(2).await;
+    line.night.slack.through_socket(&dismissed);
+    // Ten times to the workspace and back is time enough for another connection, if one were opened at once.
+    for number in 1..=10 {
+        line.says("U0ONCALL", &format!("note {number}")).await;
+    }
+    assert_eq!(line.night.slack.sockets_opened(), 2);
 }
 
 #[tokio::test]

@@ -1,0 +1,63 @@
+//! What this process knows of posts that failed: whether they may be in the channel all the same. Nothing decides by it
+//! but whether a post is looked for before it is sent again; after a restart everything is looked for.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// The most posts that are remembered. Of one that is not remembered it is assumed that it may have got through.
+const KEPT_MOST: usize = 10_000;
+
+/// What is known of a post that was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    /// It is surely not in the channel: Slack refused every call for it, or none was made.
+    Unsent,
+    /// The call failed in a way that leaves it open.
+    Unsure,
+}
+
+/// The posts that were tried and not yet seen in the channel, by key. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memory(Arc<Mutex<BTreeMap<String, Tried>>>);
+
+impl Memory {
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Tried>)) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut kept);
+        while kept.len() > KEPT_MOST {
+            kept.pop_first();
+        }
+    }
+
+    /// Whether a post may be in the channel already: `otherwise` says so where nothing is remembered.
+    pub(super) fn may_be_there(&self, key: &str, otherwise: bool) -> bool {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
+            Some(Tried::Unsent) => false,
+            Some(Tried::Unsure) => true,
+            None => otherwise,
+        }
+    }
+
+    /// It is surely not there.
+    pub(super) fn unsent(&self, key: &str) {
+        self.change(|kept| _ = kept.insert(key.to_owned(), Tried::Unsent));
+    }
+
+    /// It may be there.
+    pub(super) fn unsure(&self, key: &str) {
+        self.change(|kept| _ = kept.insert(key.to_owned(), Tried::Unsure));
+    }
+
+    /// It is there.
+    pub(super) fn sent(&self, key: &str) {
+        self.change(|kept| _ = kept.remove(key));
+    }
+
+    /// How many posts wait, those that are edited in place left out.
+    pub(super) fn waiting(&self) -> usize {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().filter(|(key, tried)| **tried == Tried::Unsent && !key.ends_with("/card")).count()
+    }
+}
