@@ -110,7 +110,7 @@ pub async fn gather_about(
         join_all(looked_at.iter().map(|found| pod::gather(&gathering, found))),
         join_all(nodes.iter().map(|node| spire::gather_agent(&gathering, node))),
         spire::gather_servers(&gathering),
-        spire::gather_around(&gathering, &nodes),
+        Box::pin(spire::gather_around(&gathering, &nodes)),
         gathering.config_map(&spire_namespace, "spire-bundle", ["bundle.crt", "bundle.pem"]),
         gathering.config_map(namespace, "istio-ca-root-cert", ["root-cert.pem", "ca.crt"]),
     );

@@ -226,3 +226,15 @@ impl Night {
 pub(super) fn never(verdict: &Verdict, fix: FixName) -> bool {
     verdict.never.iter().any(|never| never.fix == fix)
 }
+
+#[test]
+fn the_documented_fields_of_evidence_are_those_that_are_written() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/verdict-schema.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, evidence) = text.split_once("## Evidence").unwrap();
+    let documented: std::collections::BTreeSet<&str> =
+        evidence.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let written = serde_json::to_value(&Night::healthy().evidence).unwrap();
+    let written: std::collections::BTreeSet<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(documented, written);
+}
