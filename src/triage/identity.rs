@@ -92,7 +92,7 @@ impl Scene<'_> {
     fn refused(&self, pod: &PodEvidence) -> Option<(String, bool)> {
         let (agent, _) = self.agents.iter().find(|(agent, _)| Some(&agent.node) == pod.node.as_ref())?;
         let log = agent.log.value()?;
-        let account = pod.service_account.as_ref().map_or_else(String::new, |account| account.to_string());
+        let account = pod.service_account.as_ref().map_or_else(String::new, ToString::to_string);
         let path = format!("/ns/{}/sa/{account}\"", pod.pod.namespace);
         let own = [pod.uid.to_string(), pod.pod.name.to_string(), path];
         let lines: Vec<&str> =

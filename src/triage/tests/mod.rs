@@ -194,7 +194,7 @@ impl Night {
 
     pub(super) fn serves(&mut self, at: usize, leaf: &str) {
         let roots = BTreeMap::from([("prod.example.org".to_owned(), vec![self.spire.root.clone()])]);
-        let served = ServedSecrets { chain: vec![leaf.to_owned()], roots, ..ServedSecrets::default() };
+        let served = ServedSecrets { chain: vec![leaf.to_owned()], roots };
         self.pod(at).served = seen(served, "Envoy /config_dump");
     }
 
