@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::triage::{CheckResult, Verdict};
+use super::plain::{escaped, plain};
+use crate::triage::{Check, CheckResult, Consequence, Side, Verdict};
 
 /// How a verdict is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -20,8 +21,8 @@ pub fn render(verdict: &Verdict, format: Format) -> String {
     match format {
         // A verdict holds only texts, numbers and times, so writing it as JSON cannot fail.
         Format::Json => serde_json::to_string_pretty(verdict).unwrap_or_default(),
-        Format::Text => Page { bold: "", bullet: "  " }.write(verdict),
-        Format::Markdown => Page { bold: "**", bullet: "- " }.write(verdict),
+        Format::Text => Page { bold: "", bullet: "  ", harmless: plain }.write(verdict),
+        Format::Markdown => Page { bold: "**", bullet: "- ", harmless: escaped }.write(verdict),
     }
 }
 
@@ -29,24 +30,24 @@ pub fn render(verdict: &Verdict, format: Format) -> String {
 struct Page {
     bold: &'static str,
     bullet: &'static str,
+    harmless: fn(&str) -> String,
 }
 
 impl Page {
     fn write(self, verdict: &Verdict) -> String {
         let mut out = String::new();
         let bold = self.bold;
+        let head = (self.harmless)(&format!("{}: {}", verdict.target, verdict.scenario));
         // Writing into a String cannot fail.
-        let _ = writeln!(
-            out,
-            "{bold}{}: {}{bold} (confidence: {:?})",
-            verdict.target, verdict.scenario, verdict.confidence
-        );
+        let _ = writeln!(out, "{bold}{head}{bold} (confidence: {:?}, seen at {:.0})", verdict.confidence, verdict.at);
         self.list(&mut out, "Because", &verdict.reasons);
-        let checks: Vec<String> = verdict
-            .checks
-            .iter()
-            .map(|check| format!("[{}] {} {}: {}", mark(check.result), check.id, check.subject, check.summary))
-            .collect();
+        self.list(&mut out, "Where", &places(verdict));
+        let follows: Vec<String> = verdict.consequences.iter().map(|one| consequence(*one).to_owned()).collect();
+        self.list(&mut out, "Follows from it, and needs no fix of its own", &follows);
+        let call: Vec<String> =
+            verdict.call_at_once.iter().map(|level| format!("{level:?}, without waiting for its window")).collect();
+        self.list(&mut out, "Call at once", &call);
+        let checks: Vec<String> = verdict.checks.iter().map(row).collect();
         self.list(&mut out, "Checked", &checks);
         let against: Vec<String> = verdict
             .ruled_out
@@ -72,9 +73,54 @@ impl Page {
         let bold = self.bold;
         let _ = writeln!(out, "\n{bold}{title}{bold}");
         for line in lines {
-            let _ = writeln!(out, "{}{line}", self.bullet);
+            let _ = writeln!(out, "{}{}", self.bullet, (self.harmless)(line));
         }
     }
+}
+
+/// The most pods or nodes that one line names.
+const NAMED_MOST: usize = 20;
+
+fn named<T: ToString>(what: &str, all: &[T]) -> Option<String> {
+    let names: Vec<String> = all.iter().take(NAMED_MOST).map(ToString::to_string).collect();
+    let more = all.len().saturating_sub(NAMED_MOST);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!all.is_empty()).then(|| format!("{what}: {}{rest}", names.join(", ")))
+}
+
+fn places(verdict: &Verdict) -> Vec<String> {
+    let side = match verdict.on.side {
+        Side::Client => Some("where the service calls others"),
+        Side::Server => Some("where the service is called"),
+        Side::Both => Some("on both sides"),
+        Side::Peer => Some("on a peer of the service"),
+        Side::Unknown => None,
+    };
+    let side = side.map(str::to_owned);
+    [side, named("pods", &verdict.on.pods), named("nodes", &verdict.on.nodes)].into_iter().flatten().collect()
+}
+
+fn consequence(consequence: Consequence) -> &'static str {
+    match consequence {
+        Consequence::SpireAgent => "SPIRE agents cannot work",
+        Consequence::ExpiredCertificate => "certificates ran out",
+        Consequence::RotationOverdue => "certificates will run out, their renewal is overdue",
+        Consequence::TrustBundleMismatch => "trust bundles differ",
+    }
+}
+
+/// One check: how it ended, what was found, from which source, when, and what to do (invariant 8).
+fn row(check: &Check) -> String {
+    let remedy = check.remedy.as_ref().map_or_else(String::new, |remedy| format!("; next: {remedy}"));
+    format!(
+        "[{}] {} {}: {} ({}, {:.0}){remedy}",
+        mark(check.result),
+        check.id,
+        check.subject,
+        check.summary,
+        check.source,
+        check.observed_at
+    )
 }
 
 fn mark(result: CheckResult) -> &'static str {

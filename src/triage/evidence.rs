@@ -286,6 +286,12 @@ pub struct Evidence {
     pub servers: Vec<ServerEvidence>,
     /// Why no server pod is listed, if none is.
     pub servers_missing: Option<Missing>,
+    /// The workload controllers of the server, as `StatefulSet/spire-server (0 replicas)`, where no pod of it was found.
+    #[serde(default)]
+    pub server_controllers: Vec<String>,
+    /// How many pods the agents' selector matches on any node; absent where that was not asked.
+    #[serde(default)]
+    pub agent_pods: Option<u32>,
     /// SPIRE's bundle (ConfigMap `spire-bundle`).
     pub spire_bundle: Gathered<PemFile>,
     /// istiod's root (ConfigMap `istio-ca-root-cert`).

@@ -1,14 +1,25 @@
 //! Typed evidence, examiners, diagnosis. Pure: the time of a verdict is the time of its evidence.
 
+mod agent_log;
 pub mod certificate;
+mod copies;
+mod counters;
 mod diagnosis;
 pub mod envoy;
 mod evidence;
 mod examine;
 mod fix;
+mod identity;
+mod issuance;
+mod nothing_found;
+mod peer;
+mod redact;
+mod roots;
 mod ruled_out;
 pub mod spire;
 mod stale;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use diagnosis::diagnose;
@@ -16,7 +27,7 @@ pub use evidence::{
     AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing, PemFile,
     PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters,
 };
-pub use examine::{Examined, Holding, Issuer, examine};
+pub use examine::{Chain, Examined, Holding, Issuer, Stuck, examine};
 pub use fix::FixName;
 pub use verdict::{
     CallAtOnce, Check, CheckResult, Confidence, Consequence, Never, NotChecked, On, RuledOut, Scenario, Side,

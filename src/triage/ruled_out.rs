@@ -4,7 +4,8 @@ use super::{
     RuledOut, Scenario,
     certificate::Life,
     diagnosis::{Conclusion, Scene, not},
-    examine::Holding,
+    envoy::TlsReason,
+    examine::{Chain, Holding},
     spire::{AgentState, server_health},
 };
 
@@ -19,6 +20,9 @@ pub(super) fn ruled_out(scene: &Scene<'_>, conclusion: &Conclusion) -> Vec<Ruled
 impl Scene<'_> {
     fn evidence_against(&self, scenario: Scenario, conclusion: &Conclusion) -> RuledOut {
         match scenario {
+            Scenario::ExpiredCertificate if self.times(TlsReason::PeerExpired) > 0 => {
+                not(scenario, false, "the proxies' logs say that a peer's certificate is over")
+            }
             Scenario::ExpiredCertificate if self.dates_are_fine() => {
                 not(scenario, true, "every SVID that was looked at is in date")
             }
@@ -45,14 +49,14 @@ impl Scene<'_> {
         if self.agents.is_empty() {
             return not(scenario, false, "no SPIRE agent was looked at");
         }
-        if self.agents.iter().all(|(_, state)| matches!(state, AgentState::Works(_))) {
+        if self.agents.iter().all(|(_, judged)| matches!(judged.state, AgentState::Works(_))) {
             return not(scenario, true, "the agents of the pods' nodes renew, as their logs show");
         }
         not(scenario, false, "not every agent could be judged, or the cause lies deeper")
     }
 
     fn against_server(&self) -> RuledOut {
-        let healthy = self.evidence.servers.iter().any(|server| server_health(server) == Some(true));
+        let healthy = self.evidence.servers.iter().any(|server| server_health(server, self.renews()) == Some(true));
         let (certain, because) = if healthy {
             (true, "a SPIRE server pod says that it is healthy")
         } else {
@@ -62,8 +66,10 @@ impl Scene<'_> {
     }
 
     fn against_network(&self) -> RuledOut {
-        let renews = self.agents.iter().any(|(_, state)| matches!(state, AgentState::Works(_)));
-        let (certain, because) = if renews {
+        let refused = self.times(TlsReason::Unreachable);
+        let (certain, because) = if refused > 0 {
+            (false, "some calls were refused without a TLS reason")
+        } else if self.renews() {
             (true, "an agent reaches the SPIRE server: it renews")
         } else {
             (false, "no path was tested by this version")
@@ -72,15 +78,13 @@ impl Scene<'_> {
     }
 
     fn against_bundles(&self) -> RuledOut {
-        let verified = |id: &str| {
-            let mut rows =
-                self.pods.iter().flat_map(|(_, found)| &found.checks).filter(|check| check.id == id).peekable();
-            rows.peek().is_some() && rows.all(|check| check.result == super::CheckResult::Pass)
-        };
-        let (certain, because) = if verified("1.2-chain") {
-            (true, "the chains lead to the bundle")
-        } else {
-            (false, "not every chain could be verified")
+        let verified = !self.pods.is_empty() && self.pods.iter().all(|(_, found)| found.chain == Chain::Verified);
+        let distrust =
+            self.times(TlsReason::PeerUnknownAuthority) > 0 || self.times(TlsReason::OwnUnknownAuthority) > 0;
+        let (certain, because) = match (verified, distrust) {
+            (_, true) => (false, "the proxies' logs say that one side does not trust the other's authority"),
+            (true, false) => (true, "the chains lead to the bundle"),
+            (false, false) => (false, "not every chain could be verified"),
         };
         not(Scenario::TrustBundleMismatch, certain, because)
     }
@@ -91,6 +95,7 @@ impl Scene<'_> {
                 .pods
                 .iter()
                 .all(|(_, found)| matches!(found.holding, Holding::Svid { .. }) && found.expected_instead.is_none());
+        let fine = fine && self.times(TlsReason::PeerIdentity) == 0;
         let (certain, because) = if fine {
             (true, "the SPIFFE IDs are the expected ones")
         } else {

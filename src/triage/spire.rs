@@ -1,9 +1,16 @@
-//! Runbook step 2: SPIRE's agents and server, judged by healthcheck *and* log.
+//! Runbook step 2: SPIRE's agents and server, judged by healthcheck, log *and* time.
 //!
-//! A green healthcheck alone proves little (spire issues 4316, 5297), so the agent is judged by its log as well: a
-//! renewal or a successful sync is good, and what it complained about after the last good sign is bad.
+//! A green healthcheck alone proves little (spire issues 4316, 5297), and an old renewal proves nothing about a
+//! certificate that should have been renewed since: a good sign must be newer than what it is to prove.
 
-use super::{AgentEvidence, Check, CheckResult, Gathered, Healthcheck, LogExcerpt, Missing, ServerEvidence};
+use jiff::Timestamp;
+
+use super::{
+    AgentEvidence, Check, CheckResult, Gathered, Healthcheck, LogExcerpt, Missing, ServerEvidence,
+    agent_log::{Entry, Sign, entries, sign_of},
+};
+
+pub use super::agent_log::telling_lines;
 
 /// What an agent is, as far as could be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,65 +21,38 @@ pub enum AgentState {
     Broken(String),
     /// It cannot reach the SPIRE server.
     CannotReachServer(String),
-    /// Too little was seen.
+    /// Too little was seen, or the signs contradict each other.
     Unknown(String),
 }
 
-/// Signs in an agent's log that it does its work (SPIRE source, as logged at level info).
-const GOOD: [&str; 6] = [
-    "Renewing X509-SVID",
-    "Creating X509-SVID",
-    "Successfully rotated agent SVID",
-    "Successfully reattested node",
-    "Node attestation was successful",
-    "Successfully rotated",
-];
-/// Signs that its own identity is lost or its plugins fail.
-const BAD: [&str; 10] = [
-    "Could not reattest agent",
-    "Could not rotate agent SVID",
-    "Agent is banned",
-    "Agent crashed",
-    "already expired and reattest agent failed",
-    "Agent needs to re-attest",
-    "Agent failed re-attestation",
-    "rotate agent SVID failed",
-    "SVID key recovered, but SVID is expired",
-    "service account token has expired",
-];
-/// Signs that the server cannot be reached.
-const CANNOT_REACH: [&str; 9] = [
-    "could not open attestation stream to SPIRE server",
-    "Failed to retrieve attestation result",
-    "Synchronize failed",
-    "SVID sync failed",
-    "failed to dial",
-    "connection refused",
-    "i/o timeout",
-    "no such host",
-    "Error while dialing",
-];
+/// An SVID that an agent should have renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Due {
+    /// Whose.
+    pub(super) spiffe_id: String,
+    /// Since when: half of its life.
+    pub(super) since: Timestamp,
+}
 
-/// Whether a line of an agent's log says anything about its health.
+/// How one agent was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Judged {
+    pub(super) state: AgentState,
+    pub(super) remedy: Option<String>,
+}
+
+impl Judged {
+    fn plain(state: AgentState) -> Self {
+        Self { state, remedy: None }
+    }
+}
+
+/// How often the server must not be reached after the last good sign: one failed sync heals by itself.
+const CUT_OFF_LEAST: usize = 2;
+
+/// Whether a line of an agent's log says anything about its health or its workloads.
 pub fn is_telling(line: &str) -> bool {
-    has_any(line, &GOOD) || has_any(line, &BAD) || has_any(line, &CANNOT_REACH)
-}
-
-fn has_any(line: &str, signs: &[&str]) -> bool {
-    signs.iter().any(|sign| line.contains(sign))
-}
-
-/// What the log's newest sign says: only what came after the last good one counts against it.
-fn newest_sign(log: &LogExcerpt) -> Option<AgentState> {
-    let line = log.lines.iter().rev().find(|line| is_telling(line))?;
-    let quoted = format!("its log says: {}", shortened(line));
-    Some(if has_any(line, &GOOD) {
-        AgentState::Works(quoted)
-    } else if has_any(line, &BAD) {
-        AgentState::Broken(quoted)
-    } else {
-        AgentState::CannotReachServer(quoted)
-    })
+    sign_of(line).is_some()
 }
 
 fn shortened(line: &str) -> String {
@@ -84,24 +64,94 @@ fn shortened(line: &str) -> String {
     short
 }
 
-/// Judges one agent.
-pub fn agent_state(agent: &AgentEvidence) -> AgentState {
-    if agent.pod.is_none() {
-        return AgentState::Broken("no SPIRE agent pod runs on this node".to_owned());
+fn quoted(entry: &Entry<'_>) -> String {
+    format!("its log says: {}", shortened(entry.line))
+}
+
+/// What the log says about the agent: only what came after the last good sign counts against it, and only a renewal
+/// that is newer than what is due speaks for it.
+fn by_its_log(log: &LogExcerpt, due: &[Due]) -> Option<AgentState> {
+    let all: Vec<Entry<'_>> = entries(log).into_iter().filter(|entry| entry.sign != Sign::NoIdentity).collect();
+    let is_good = |entry: &&Entry<'_>| matches!(entry.sign, Sign::Renewal | Sign::Well);
+    let since_good = || all.iter().rev().take_while(|entry| !is_good(entry));
+    if let Some(bad) = since_good().find(|entry| entry.sign == Sign::Bad) {
+        return Some(AgentState::Broken(quoted(bad)));
     }
-    let sign = agent.log.value().and_then(newest_sign);
-    match (agent.healthcheck.value(), sign) {
-        (_, Some(AgentState::CannotReachServer(why))) => AgentState::CannotReachServer(why),
-        (_, Some(AgentState::Broken(why))) => AgentState::Broken(why),
-        (Some(Healthcheck { healthy: false, output }), _) => {
-            AgentState::Broken(format!("its healthcheck says: {}", shortened(output.trim())))
+    let cut_off = since_good().count();
+    if let Some(newest) = since_good().next().filter(|_| cut_off >= CUT_OFF_LEAST) {
+        return Some(AgentState::CannotReachServer(quoted(newest)));
+    }
+    let good = all.iter().rev().find(is_good)?;
+    let Some(oldest) = due.iter().map(|due| due.since).min() else { return Some(AgentState::Works(quoted(good))) };
+    let own = |entry: &&Entry<'_>| {
+        let renewed_after = |due: &Due| {
+            let names_it = entry.line.contains(&format!("{}\"", due.spiffe_id));
+            names_it && entry.at.is_some_and(|at| at >= due.since)
+        };
+        entry.sign == Sign::Renewal && due.iter().any(renewed_after)
+    };
+    let any = |entry: &&Entry<'_>| entry.sign == Sign::Renewal && entry.at.is_some_and(|at| at >= oldest);
+    let proof = all.iter().rev().find(own).or_else(|| all.iter().rev().find(any));
+    Some(proof.map_or_else(
+        || {
+            let why = format!("it has renewed nothing since {oldest:.0}, when a renewal was due; {}", quoted(good));
+            AgentState::Unknown(why)
+        },
+        |proof| AgentState::Works(quoted(proof)),
+    ))
+}
+
+/// Judges one agent by itself, without what it should have renewed.
+pub fn agent_state(agent: &AgentEvidence) -> AgentState {
+    judge(agent, &[], Some(1)).state
+}
+
+/// The name that stands for an agent pod that could not be listed.
+const NOT_LISTED: &str = "not-listed";
+
+/// Judges one agent by what it should have renewed. `matching` is how many pods its selector matches anywhere in SPIRE's
+/// namespace, if that is known.
+pub(super) fn judge(agent: &AgentEvidence, due: &[Due], matching: Option<u32>) -> Judged {
+    let Some(pod) = &agent.pod else { return no_pod(matching) };
+    let log = agent.log.value().and_then(|log| by_its_log(log, due));
+    let log = match log {
+        Some(state @ (AgentState::CannotReachServer(_) | AgentState::Broken(_))) => return Judged::plain(state),
+        other => other,
+    };
+    if !agent.ready {
+        let nothing_seen = agent.healthcheck.value().is_none() && agent.log.value().is_none();
+        if nothing_seen && pod.name.as_str() == NOT_LISTED {
+            return Judged::plain(AgentState::Unknown(why_unseen(&agent.healthcheck, &agent.log)));
         }
-        (_, Some(AgentState::Works(why))) if agent.ready => AgentState::Works(why),
-        (_, Some(AgentState::Works(_))) => AgentState::Broken("its pod is not Ready".to_owned()),
-        (Some(_), _) => AgentState::Unknown(
-            "its healthcheck is green, and its log shows no renewal or sync that proves it".to_owned(),
-        ),
-        (None, _) => AgentState::Unknown(why_unseen(&agent.healthcheck, &agent.log)),
+        let restarts = agent.restarts;
+        return Judged::plain(AgentState::Broken(format!("its pod is not Ready ({restarts} restart(s))")));
+    }
+    match (agent.healthcheck.value(), log) {
+        (Some(Healthcheck { healthy: false, output }), Some(AgentState::Works(why))) => Judged {
+            state: AgentState::Unknown(format!(
+                "the signs contradict each other: its healthcheck says \"{}\", its pod is Ready, and {why}",
+                shortened(output.trim())
+            )),
+            remedy: Some("see whether mesh.agent_socket in the configuration names this agent's socket".to_owned()),
+        },
+        (Some(Healthcheck { healthy: false, output }), _) => {
+            Judged::plain(AgentState::Broken(format!("its healthcheck says: {}", shortened(output.trim()))))
+        }
+        (_, Some(state)) => Judged::plain(state),
+        (Some(_), None) => Judged::plain(AgentState::Unknown(
+            "its healthcheck is green, and its log shows no renewal that proves it".to_owned(),
+        )),
+        (None, None) => Judged::plain(AgentState::Unknown(why_unseen(&agent.healthcheck, &agent.log))),
+    }
+}
+
+fn no_pod(matching: Option<u32>) -> Judged {
+    if matching.is_some_and(|pods| pods > 0) {
+        return Judged::plain(AgentState::Broken("no SPIRE agent pod runs on this node".to_owned()));
+    }
+    Judged {
+        state: AgentState::Unknown("the agent's selector matches no pod: no agent runs, or it is wrong".to_owned()),
+        remedy: Some("see whether mesh.agent_selector and mesh.spire_namespace in the configuration fit".to_owned()),
     }
 }
 
@@ -118,17 +168,18 @@ fn missing<T>(gathered: &Gathered<T>) -> Option<String> {
 }
 
 /// Step 2.2: one row an agent.
-pub fn agent_check(agent: &AgentEvidence) -> Check {
-    let (result, summary, remedy) = match agent_state(agent) {
+pub(super) fn agent_check(agent: &AgentEvidence, judged: &Judged) -> Check {
+    let (result, summary, remedy) = match &judged.state {
         AgentState::Works(why) => (CheckResult::Pass, format!("it renews; {why}"), None),
         AgentState::Broken(why) => {
-            (CheckResult::Fail, why, Some("runbook scenario 2: restart the SPIRE agent of this node".to_owned()))
+            let remedy = "runbook scenario 2: restart the SPIRE agent of this node".to_owned();
+            (CheckResult::Fail, why.clone(), Some(remedy))
         }
         AgentState::CannotReachServer(why) => {
             let remedy = "see whether the SPIRE server answers on its port from this node".to_owned();
             (CheckResult::Fail, format!("it cannot reach the SPIRE server; {why}"), Some(remedy))
         }
-        AgentState::Unknown(why) => (CheckResult::Inconclusive, why, None),
+        AgentState::Unknown(why) => (CheckResult::Inconclusive, why.clone(), judged.remedy.clone()),
     };
     Check {
         id: "2.2-spire-agent".to_owned(),
@@ -136,14 +187,16 @@ pub fn agent_check(agent: &AgentEvidence) -> Check {
         result,
         summary,
         source: format!("{}; {}", agent.healthcheck.source(), agent.log.source()),
-        observed_at: agent.healthcheck.at(),
+        observed_at: agent.healthcheck.at().max(agent.log.at()),
         remedy,
     }
 }
 
-/// Whether a server pod is healthy: `None` when that could not be seen.
-pub fn server_health(server: &ServerEvidence) -> Option<bool> {
+/// Whether a server pod is healthy: `None` when that could not be seen, or when a Ready pod says no while an agent
+/// `renews`, which it can only do with a server.
+pub(super) fn server_health(server: &ServerEvidence, renews: bool) -> Option<bool> {
     match server.healthcheck.value() {
+        Some(check) if !check.healthy && server.ready && renews => None,
         Some(check) => Some(check.healthy && server.ready),
         None if !server.ready => Some(false),
         None => None,
@@ -151,15 +204,19 @@ pub fn server_health(server: &ServerEvidence) -> Option<bool> {
 }
 
 /// Step 2.1: one row a server pod.
-pub fn server_check(server: &ServerEvidence) -> Check {
-    let (result, summary) = match (&server.healthcheck, server_health(server)) {
-        (_, Some(true)) => (CheckResult::Pass, "it says that it is healthy".to_owned()),
-        (Gathered::Seen { value, .. }, _) if !value.healthy => {
-            (CheckResult::Fail, format!("its healthcheck says: {}", shortened(value.output.trim())))
+pub(super) fn server_check(server: &ServerEvidence, renews: bool) -> Check {
+    let said = server.healthcheck.value().filter(|check| !check.healthy).map(|check| shortened(check.output.trim()));
+    let (result, summary, remedy) = match (&server.healthcheck, server_health(server, renews), said) {
+        (_, Some(true), _) => (CheckResult::Pass, "it says that it is healthy".to_owned(), None),
+        (_, Some(false), Some(said)) => (CheckResult::Fail, format!("its healthcheck says: {said}"), None),
+        (_, Some(false), None) => (CheckResult::Fail, "its pod is not Ready".to_owned(), None),
+        (_, None, Some(said)) => {
+            let summary = format!("its healthcheck says \"{said}\", while it is Ready and an agent renews");
+            let remedy = "see whether mesh.server_socket in the configuration names this server's socket".to_owned();
+            (CheckResult::Inconclusive, summary, Some(remedy))
         }
-        (_, Some(false)) => (CheckResult::Fail, "its pod is not Ready".to_owned()),
-        (Gathered::Missing { reason, .. }, None) => (CheckResult::Inconclusive, reason.sentence()),
-        (Gathered::Seen { .. }, None) => (CheckResult::Inconclusive, "nothing was seen".to_owned()),
+        (Gathered::Missing { reason, .. }, None, None) => (CheckResult::Inconclusive, reason.sentence(), None),
+        (Gathered::Seen { .. }, None, None) => (CheckResult::Inconclusive, "nothing was seen".to_owned(), None),
     };
     Check {
         id: "2.1-spire-server".to_owned(),
@@ -168,7 +225,7 @@ pub fn server_check(server: &ServerEvidence) -> Check {
         summary,
         source: server.healthcheck.source().to_owned(),
         observed_at: server.healthcheck.at(),
-        remedy: None,
+        remedy,
     }
 }
 

@@ -1,70 +1,176 @@
-//! Rules 1 and 2: an SVID is over, overdue or absent, and the agent of its node tells whose fault that is.
+//! Rules 1 and 2: an SVID is over or overdue, and the agent of each pod's own node tells whose fault that is.
 
 use jiff::Timestamp;
 
 use super::{
-    Confidence, FixName, Never, PodEvidence, Scenario, Side,
+    Confidence, FixName, Scenario, Side,
     certificate::Life,
-    diagnosis::{Conclusion, Scene},
+    diagnosis::{Conclusion, Scene, SeenPod},
     envoy::TlsReason,
-    examine::{Examined, Holding, Issuer},
+    examine::{Holding, Issuer, Stuck},
     spire::AgentState,
 };
-use crate::mesh::NodeName;
+use crate::mesh::{NodeName, PodRef};
+
+/// Stale pods by what the agent of their own node is.
+#[derive(Default)]
+struct ByAgent<'s> {
+    /// It works, or has put the new SVID into the file: the workload did not pick it up.
+    works: Vec<&'s SeenPod<'s>>,
+    /// It does not work.
+    broken: Vec<&'s SeenPod<'s>>,
+    /// Not known, with why.
+    unknown: Vec<(&'s SeenPod<'s>, String)>,
+}
+
+fn names(pods: &[&SeenPod<'_>]) -> Vec<PodRef> {
+    pods.iter().map(|(pod, _)| pod.pod.clone()).collect()
+}
 
 impl Scene<'_> {
-    /// Rules 1 and 2: the leaf is over or overdue; the agent of its node tells which.
-    pub(super) fn stale_svids(&self, now: Timestamp) -> Option<Conclusion> {
-        let stale = self.stale();
-        let (first, _) = stale.first()?;
-        if stale.iter().any(|(_, found)| found.issuer == Issuer::Istiod) {
-            return Some(self.istiod_issued(&stale));
-        }
-        let broken: Vec<_> = stale
-            .iter()
-            .filter_map(|(pod, _)| self.agent_of(pod.node.as_ref()))
-            .filter(|(_, state)| matches!(state, AgentState::Broken(_)))
-            .collect();
-        let svids: Vec<String> = stale.iter().map(|(pod, found)| stale_sentence(pod, found, now)).collect();
-        if !broken.is_empty() {
-            let mut reasons = self.agent_reasons();
-            reasons.extend(svids);
-            let mut conclusion = Conclusion::of(Scenario::SpireAgent, reasons);
-            conclusion.pods = stale.iter().map(|(pod, _)| pod.pod.clone()).collect();
-            conclusion.nodes = broken.iter().map(|(agent, _)| agent.node.clone()).collect();
-            conclusion.nodes.dedup();
-            conclusion.consequences = self.consequences(false);
-            conclusion.fixes = vec![FixName::RestartSpireAgent];
-            let nodes: Vec<&str> = conclusion.nodes.iter().map(NodeName::as_str).collect();
-            let reason =
-                format!("the SPIRE agent of {} does not work: a restarted pod would get no SVID", nodes.join(", "));
-            return Some(
-                conclusion
-                    .never(&[FixName::RestartPod], &reason)
-                    .never(&[FixName::SyncTrustBundle], "no bundle is at fault"),
-            );
-        }
-        let agent = self.agent_of(first.node.as_ref()).map(|(_, state)| state);
-        Some(expired(&stale, svids, agent, self.reachable_side()))
+    fn stale_where(&self, stale: fn(&Holding) -> bool) -> Vec<&SeenPod<'_>> {
+        self.pods.iter().filter(|(_, found)| stale(&found.holding) && found.issuer != Issuer::Istiod).collect()
     }
 
-    fn istiod_issued(&self, stale: &[&(&PodEvidence, Examined)]) -> Conclusion {
-        let reasons = vec![
+    fn by_agent<'s>(&'s self, stale: &[&'s SeenPod<'s>]) -> ByAgent<'s> {
+        let mut by = ByAgent::default();
+        for seen in stale {
+            let (pod, found) = seen;
+            let in_the_file = found.stuck == Some(Stuck::Proxy);
+            match self.agent_of(pod.node.as_ref()) {
+                Some(AgentState::Broken(_) | AgentState::CannotReachServer(_)) => by.broken.push(seen),
+                Some(AgentState::Works(_)) => by.works.push(seen),
+                _ if in_the_file => by.works.push(seen),
+                Some(AgentState::Unknown(why)) => by.unknown.push((seen, why.clone())),
+                None => by.unknown.push((seen, "it was not seen".to_owned())),
+            }
+        }
+        by
+    }
+
+    /// Certificates that istiod issued: SPIRE is context, and restarts are refused.
+    pub(super) fn istiod_issued(&self, now: Timestamp) -> Option<Conclusion> {
+        let over = |seen: &&SeenPod<'_>| seen.1.holding.is_over();
+        let (istiod, spire): (Vec<_>, Vec<_>) =
+            self.pods.iter().filter(over).partition(|(_, found)| found.issuer == Issuer::Istiod);
+        if istiod.is_empty() || !spire.is_empty() {
+            return None;
+        }
+        let mut reasons = vec![
             "the certificate is over, and istiod issued it, not SPIRE".to_owned(),
             "istiod and port 15012 were not checked by this version".to_owned(),
         ];
+        reasons.extend(istiod.iter().map(|seen| stale_sentence(seen, now)));
         let mut conclusion = Conclusion::of(Scenario::Inconclusive, reasons);
-        conclusion.pods = stale.iter().map(|(pod, _)| pod.pod.clone()).collect();
+        conclusion.confidence = Confidence::Medium;
+        conclusion.pods = names(&istiod);
         conclusion.consequences = self.consequences(false);
-        conclusion.never(
+        Some(conclusion.never(
             &[FixName::RestartSpireAgent, FixName::SyncTrustBundle, FixName::RestartPod],
             "istiod issued this certificate: nothing in SPIRE can cure it, and istiod was not checked",
-        )
+        ))
+    }
+
+    /// The leaf is over.
+    pub(super) fn expired(&self, now: Timestamp) -> Option<Conclusion> {
+        let stale = self.stale_where(Holding::is_over);
+        (!stale.is_empty()).then(|| self.stale(&stale, now, Confidence::High))
+    }
+
+    /// The leaf is in date and should have been renewed: a warning, which explains no failing call.
+    pub(super) fn overdue(&self, now: Timestamp) -> Option<Conclusion> {
+        let stale = self.stale_where(Holding::is_overdue);
+        if stale.is_empty() {
+            return None;
+        }
+        let mut conclusion = self.stale(&stale, now, Confidence::Medium);
+        if conclusion.fixes.is_empty() {
+            conclusion.scenario = Scenario::Inconclusive;
+        }
+        conclusion.consequences = self.consequences(false);
+        conclusion.reasons.push("no certificate is over yet, so this alone explains no failing call".to_owned());
+        Some(conclusion)
+    }
+
+    fn stale(&self, stale: &[&SeenPod<'_>], now: Timestamp, most: Confidence) -> Conclusion {
+        let by = self.by_agent(stale);
+        if by.broken.is_empty() { self.not_picked_up(&by, now, most) } else { self.agents_fault(&by, now, most) }
+    }
+
+    /// Rule 2. Pods of other nodes, whose agent works, can be restarted all the same.
+    fn agents_fault(&self, by: &ByAgent<'_>, now: Timestamp, most: Confidence) -> Conclusion {
+        let mut reasons = self.agent_reasons();
+        reasons.extend(by.broken.iter().map(|seen| stale_sentence(seen, now)));
+        let mut conclusion = Conclusion::of(Scenario::SpireAgent, reasons);
+        conclusion.confidence = most;
+        conclusion.nodes = by.broken.iter().filter_map(|(pod, _)| pod.node.clone()).collect();
+        conclusion.nodes.sort();
+        conclusion.nodes.dedup();
+        conclusion.consequences = self.consequences(false);
+        conclusion.fixes = vec![FixName::RestartSpireAgent];
+        let nodes: Vec<&str> = conclusion.nodes.iter().map(NodeName::as_str).collect();
+        let nodes = nodes.join(", ");
+        if by.works.is_empty() {
+            conclusion.pods = names(&by.broken);
+            let reason = format!("the SPIRE agent of {nodes} does not work: a restarted pod would get no SVID");
+            conclusion = conclusion.never(&[FixName::RestartPod], &reason);
+        } else {
+            let others: Vec<String> = by.works.iter().map(|(pod, _)| pod.pod.to_string()).collect();
+            conclusion.reasons.extend(by.works.iter().map(|seen| stale_sentence(seen, now)));
+            conclusion.reasons.push(format!(
+                "restart-pod fits only {}, whose own agent works; the pods of {nodes} wait for their agent",
+                others.join(", ")
+            ));
+            conclusion.pods = names(&by.works);
+            conclusion.fixes.push(FixName::RestartPod);
+        }
+        conclusion.reasons.extend(by.unknown.iter().map(|(seen, why)| unknown_sentence(seen, why, now)));
+        conclusion.never(&[FixName::SyncTrustBundle], "no bundle is at fault")
+    }
+
+    /// Rule 1. Only pods whose own agent works are restarted.
+    fn not_picked_up(&self, by: &ByAgent<'_>, now: Timestamp, most: Confidence) -> Conclusion {
+        let mut reasons: Vec<String> = by.works.iter().map(|seen| stale_sentence(seen, now)).collect();
+        reasons.extend(by.works.iter().map(|seen| self.why_it_can_be_had(seen)));
+        reasons.extend(by.unknown.iter().map(|(seen, why)| unknown_sentence(seen, why, now)));
+        let mut conclusion = Conclusion::of(Scenario::ExpiredCertificate, reasons);
+        conclusion.side = self.reachable_side();
+        conclusion.confidence = Confidence::Low;
+        if by.works.is_empty() {
+            conclusion.pods = by.unknown.iter().map(|((pod, _), _)| pod.pod.clone()).collect();
+            let reason = "it is not known whether the node's SPIRE agent works: a restarted pod might get no SVID";
+            conclusion = conclusion.never(&[FixName::RestartPod], reason);
+        } else {
+            conclusion.pods = names(&by.works);
+            conclusion.fixes = vec![FixName::RestartPod];
+            let peers_see_it = by.works.iter().all(|(_, found)| found.decided_by_what_peers_see);
+            let sure = by.unknown.is_empty() && peers_see_it;
+            conclusion.confidence = if sure { most } else { most.min(Confidence::Medium) };
+        }
+        conclusion
+            .never(
+                &[FixName::RestartSpireAgent],
+                "the agent was not seen to be at fault: a restart would disturb every pod of its node",
+            )
+            .never(&[FixName::SyncTrustBundle, FixName::EnforceStrictMtls], "neither bundles nor modes are at fault")
+    }
+
+    fn why_it_can_be_had(&self, (pod, found): &SeenPod<'_>) -> String {
+        if found.stuck == Some(Stuck::Proxy) {
+            return format!("the file of {} holds the new SVID: its proxy did not take it", pod.pod);
+        }
+        let node = pod.node.as_ref().map_or("its node", NodeName::as_str);
+        match self.agent_of(pod.node.as_ref()) {
+            Some(AgentState::Works(why)) => format!(
+                "the SPIRE agent of {node} works ({why}): the workload of {} did not pick up its new SVID",
+                pod.pod
+            ),
+            _ => format!("the SPIRE agent of {node} was not judged"),
+        }
     }
 
     fn reachable_side(&self) -> Side {
-        let reasons = || self.pods.iter().flat_map(|(_, found)| &found.reasons);
-        let client = reasons().any(|reason| matches!(reason, TlsReason::OwnExpired | TlsReason::CutAfterHandshake));
+        let client = self.times(TlsReason::OwnExpired) > 0 || self.times(TlsReason::CutAfterHandshake) > 0;
         let server = self.pods.iter().any(|(pod, _)| {
             pod.stats.value().and_then(|stats| stats.server.connection_error).is_some_and(|errors| errors > 0)
         });
@@ -77,49 +183,11 @@ impl Scene<'_> {
     }
 }
 
-fn expired(
-    stale: &[&(&PodEvidence, Examined)],
-    svids: Vec<String>,
-    agent: Option<&AgentState>,
-    side: Side,
-) -> Conclusion {
-    let mut conclusion = Conclusion::of(Scenario::ExpiredCertificate, svids);
-    conclusion.pods = stale.iter().map(|(pod, _)| pod.pod.clone()).collect();
-    conclusion.side = side;
-    match agent {
-        Some(AgentState::Works(why)) => {
-            conclusion
-                .reasons
-                .push(format!("the SPIRE agent of its node works ({why}): the workload did not pick up its new SVID"));
-            conclusion.fixes = vec![FixName::RestartPod];
-        }
-        Some(AgentState::Unknown(why)) => {
-            conclusion.confidence = Confidence::Low;
-            conclusion.reasons.push(format!("whether the SPIRE agent of its node works could not be seen: {why}"));
-            conclusion.never.push(Never {
-                fix: FixName::RestartPod,
-                reason: "it is not known whether the node's SPIRE agent works: a restarted pod might get no SVID"
-                    .to_owned(),
-            });
-        }
-        _ => {
-            conclusion.confidence = Confidence::Low;
-            conclusion.reasons.push("the SPIRE agent of its node was not seen".to_owned());
-            conclusion.never.push(Never {
-                fix: FixName::RestartPod,
-                reason: "the node's SPIRE agent was not seen: a restarted pod might get no SVID".to_owned(),
-            });
-        }
-    }
-    conclusion
-        .never(
-            &[FixName::RestartSpireAgent],
-            "the agent is not at fault: a restart would disturb every pod of its node",
-        )
-        .never(&[FixName::SyncTrustBundle, FixName::EnforceStrictMtls], "neither bundles nor modes are at fault")
+fn unknown_sentence(seen: &SeenPod<'_>, why: &str, now: Timestamp) -> String {
+    format!("{}; whether the SPIRE agent of its node works is not known: {why}", stale_sentence(seen, now))
 }
 
-fn stale_sentence(pod: &PodEvidence, found: &Examined, now: Timestamp) -> String {
+fn stale_sentence((pod, found): &SeenPod<'_>, now: Timestamp) -> String {
     match &found.holding {
         Holding::Svid { life: Life::Over { since }, source, .. } => {
             let minutes = now.duration_since(*since).as_mins();

@@ -1,4 +1,5 @@
 //! What a triage concludes: one documented, versioned object, the same in the card, in `-o json` and in the journal.
+//! Its fields are documented in `config/verdict-schema.md`.
 
 use std::fmt;
 
@@ -124,7 +125,7 @@ pub enum Side {
 pub struct On {
     /// Which side.
     pub side: Side,
-    /// The pods that show it, worst first.
+    /// The pods that show it, worst first; where a restart fits, those that it restarts.
     pub pods: Vec<PodRef>,
     /// The lives of them that were looked at: a StatefulSet gives the next pod the same name. Empty in old verdicts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

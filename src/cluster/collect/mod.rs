@@ -113,17 +113,19 @@ pub async fn gather_about(
     nodes.dedup();
     let namespace = target.namespace.as_str();
     let spire_namespace = reach.settings.spire_namespace.clone();
-    let (pods, agents, (servers, servers_missing), spire_bundle, istio_root) = futures::join!(
+    let (pods, agents, (servers, servers_missing), around, spire_bundle, istio_root) = futures::join!(
         join_all(looked_at.iter().map(|found| pod::gather(&gathering, found))),
         join_all(nodes.iter().map(|node| spire::gather_agent(&gathering, node))),
         spire::gather_servers(&gathering),
+        Box::pin(spire::gather_around(&gathering, &nodes)),
         gathering.config_map(&spire_namespace, "spire-bundle", ["bundle.crt", "bundle.pem"]),
         gathering.config_map(namespace, "istio-ca-root-cert", ["root-cert.pem", "ca.crt"]),
     );
     let longer = Some(renewed_within(&pods)).filter(|longer| *longer > reach.settings.agent_log_since);
     let agents = agents.into_iter().map(|agent| spire::look_further_back(&gathering, agent, longer));
     let agents = join_all(agents).await;
-    Ok(Evidence {
+    let (agent_pods, server_controllers) = around;
+    let evidence = Evidence {
         schema: EVIDENCE_SCHEMA.to_owned(),
         target: target.clone(),
         gathered_at: clock.now(),
@@ -133,9 +135,13 @@ pub async fn gather_about(
         agents,
         servers,
         servers_missing,
+        server_controllers,
+        agent_pods,
         spire_bundle,
         istio_root,
-    })
+    };
+    // Whatever was quoted from outside is cleared here, before anything is stored, saved or shown.
+    Ok(evidence.redacted())
 }
 
 /// The stretch within which SPIRE has renewed the SVIDs of these pods, if it works: it does so with 45 to 55 % of their

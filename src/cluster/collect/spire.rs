@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use kube::{Api, api::ListParams};
+
 use super::{Gathering, gap};
 use crate::{
     cluster::{ClusterError, FoundPod, Reach, exec::Tool, resolve::list_pods},
     mesh::{NodeName, PodRef},
     triage::{
         AgentEvidence, Gathered, Healthcheck, LogExcerpt, Missing, ServerEvidence,
-        spire::{AgentState, agent_state, is_telling, read_healthcheck},
+        spire::{AgentState, agent_state, read_healthcheck, telling_lines},
     },
 };
 
@@ -139,7 +142,7 @@ async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod, sin
 }
 
 fn telling(text: &str) -> Vec<String> {
-    text.lines().filter(|line| is_telling(line)).map(str::to_owned).collect()
+    telling_lines(text)
 }
 
 /// Whether a life that has ended ended with a fault. What it did well proves nothing about the life of today, so such
@@ -156,6 +159,37 @@ fn speaks_against(gathering: &Gathering, node: &NodeName, found: &FoundPod, line
         log: Gathered::Seen { value: excerpt, source, at: gathering.clock.now() },
     };
     matches!(agent_state(&life), AgentState::Broken(_) | AgentState::CannotReachServer(_))
+}
+
+/// What lies around: how many pods the agents' selector matches at all, and the controllers of a server without pods. A
+/// selector that matches nothing is wrong, and a server that is scaled to nothing is down; no pod alone says neither.
+pub(super) async fn gather_around(gathering: &Gathering, nodes: &[NodeName]) -> (Option<u32>, Vec<String>) {
+    let settings = &gathering.reach.settings;
+    let namespace = &settings.spire_namespace;
+    let agents = list_pods(&gathering.reach, namespace, &settings.agent_selector, None);
+    let agents = async {
+        let listed = gathering.in_time("pods of the SPIRE agent", agents).await.ok()?;
+        u32::try_from(listed.len()).ok().filter(|_| !nodes.is_empty())
+    };
+    let controllers = async {
+        let params = ListParams::default().labels(&settings.server_selector);
+        let sets: Api<StatefulSet> = Api::namespaced(gathering.reach.client.clone(), namespace);
+        let deployments: Api<Deployment> = Api::namespaced(gathering.reach.client.clone(), namespace);
+        let call = async { Ok(futures::join!(sets.list(&params), deployments.list(&params))) };
+        let what = "controllers of the SPIRE server";
+        let call = gathering.reach.bounded(what, call);
+        // Not allowed to list them is the same as none seen: the verdict then stays as open as it was.
+        let Ok((sets, deployments)) = gathering.in_time(what, call).await else { return Vec::new() };
+        let named = |kind: &str, name: Option<String>, replicas: Option<i32>| {
+            format!("{kind}/{} ({} replicas)", name.unwrap_or_default(), replicas.unwrap_or(1))
+        };
+        let sets = sets.map(|list| list.items).unwrap_or_default().into_iter();
+        let sets = sets.map(|set| named("StatefulSet", set.metadata.name, set.spec.replicas));
+        let others = deployments.map(|list| list.items).unwrap_or_default().into_iter();
+        let others = others.map(|one| named("Deployment", one.metadata.name, one.spec.replicas));
+        sets.chain(others).collect()
+    };
+    futures::join!(agents, controllers)
 }
 
 pub(super) async fn gather_servers(gathering: &Gathering) -> (Vec<ServerEvidence>, Option<Missing>) {

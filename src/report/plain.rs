@@ -1,0 +1,41 @@
+//! Text from outside, made harmless for a terminal and for Markdown: in one place, for every line of a report.
+
+/// The longest text that a line shows, in characters: a sentence and a quoted line of a log.
+const TEXT_MOST: usize = 600;
+
+/// Whether a letter steers a terminal, or turns or hides the text around it.
+fn steers(letter: char) -> bool {
+    let turns =
+        matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    letter.is_control() || turns || matches!(letter, '\u{2028}' | '\u{2029}')
+}
+
+/// One line without control characters, escape sequences included, and not longer than anybody reads.
+pub(super) fn plain(text: &str) -> String {
+    let mut shown: String =
+        text.chars().take(TEXT_MOST).map(|letter| if steers(letter) { ' ' } else { letter }).collect();
+    if text.chars().nth(TEXT_MOST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The same for Markdown: what would be markup, a link, a mention or HTML is shown as it is.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for letter in plain(text).chars() {
+        match letter {
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '!' | '|' | '~' => {
+                out.push('\\');
+                out.push(letter);
+            }
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            // As an entity no platform takes it for a mention.
+            '@' => out.push_str("&#64;"),
+            _ => out.push(letter),
+        }
+    }
+    out
+}

@@ -1,0 +1,128 @@
+//! What a line of a SPIRE agent's log says (SPIRE source; domain notes, section 3), and when.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::LogExcerpt;
+
+/// What one line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sign {
+    /// An X.509-SVID of a workload was renewed or issued.
+    Renewal,
+    /// The agent's own identity is in order.
+    Well,
+    /// Its own identity is lost, or its plugins fail.
+    Bad,
+    /// The server cannot be reached.
+    CannotReach,
+    /// A workload got no identity: no registration entry matched, or it could not be attested.
+    NoIdentity,
+}
+
+const RENEWAL: [&str; 2] = ["Renewing X509-SVID", "Creating X509-SVID"];
+const WELL: [&str; 4] = [
+    "Successfully rotated agent SVID",
+    "Successfully reattested node",
+    "Node attestation was successful",
+    "Successfully rotated",
+];
+const BAD: [&str; 10] = [
+    "Could not reattest agent",
+    "Could not rotate agent SVID",
+    "gent is banned",
+    "Agent crashed",
+    "already expired and reattest agent failed",
+    "Agent needs to re-attest",
+    "Agent failed re-attestation",
+    "rotate agent SVID failed",
+    "SVID key recovered, but SVID is expired",
+    "service account token has expired",
+];
+/// Said only about the SPIRE server.
+const CANNOT_REACH: [&str; 5] = [
+    "could not open attestation stream to SPIRE server",
+    "Failed to retrieve attestation result",
+    "Synchronize failed",
+    "SVID sync failed",
+    "failed to dial",
+];
+/// Said about anything that is dialled: they count only beside a word for the server.
+const NOT_DIALLED: [&str; 4] = ["Error while dialing", "connection refused", "i/o timeout", "no such host"];
+const SERVER: [&str; 4] = ["spire-server", "SPIRE server", ":8081", "subsystem_name=manager"];
+/// Words of lines that dial somebody else: the kubelet for a workload's attestation, a peer for its bundle.
+const ELSEWHERE: [&str; 7] =
+    ["workload attestor", "workload_attestor", "WorkloadAttestor", "kubelet", ":10250", "ederated", "bundle endpoint"];
+const NO_IDENTITY: [&str; 5] = [
+    "No identity issued",
+    "no identity issued",
+    "Workload attestation failed",
+    "Failed to attest the workload",
+    "workload is not authorized for the requested identities",
+];
+
+fn has(line: &str, signs: &[&str]) -> bool {
+    signs.iter().any(|sign| line.contains(sign))
+}
+
+/// What a line says about the agent or its workloads, if anything.
+pub(super) fn sign_of(line: &str) -> Option<Sign> {
+    if has(line, &RENEWAL) {
+        Some(Sign::Renewal)
+    } else if has(line, &WELL) {
+        Some(Sign::Well)
+    } else if has(line, &NO_IDENTITY) {
+        Some(Sign::NoIdentity)
+    } else if has(line, &ELSEWHERE) {
+        None
+    } else if line.contains("PermissionDenied") || line.contains("Unauthenticated") {
+        (has(line, &BAD) || has(line, &CANNOT_REACH)).then_some(Sign::Bad)
+    } else if has(line, &CANNOT_REACH) || has(line, &NOT_DIALLED) && has(line, &SERVER) {
+        Some(Sign::CannotReach)
+    } else if has(line, &BAD) {
+        Some(Sign::Bad)
+    } else {
+        None
+    }
+}
+
+/// The time that a line bears, as logrus writes it: `time="…"`, `time=…` or JSON.
+pub(super) fn time_of(line: &str) -> Option<Timestamp> {
+    let text = |key: &str| line.find(key).and_then(|at| line.get(at.saturating_add(key.len())..));
+    let rest = text("\"time\":").or_else(|| text("time="))?.trim_start().trim_start_matches('"');
+    let end = rest.find(|letter: char| letter == '"' || letter == ',' || letter.is_whitespace()).unwrap_or(rest.len());
+    rest.get(..end)?.parse().ok()
+}
+
+/// One line that says something.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) sign: Sign,
+    pub(super) at: Option<Timestamp>,
+    pub(super) line: &'a str,
+}
+
+/// The lines that say something, oldest first.
+pub(super) fn entries(log: &LogExcerpt) -> Vec<Entry<'_>> {
+    let entry = |line: &'_ str| sign_of(line).map(|sign| (sign, time_of(line)));
+    log.lines.iter().filter_map(|line| entry(line).map(|(sign, at)| Entry { sign, at, line })).collect()
+}
+
+/// Of one kind of line so many are kept, the newest: a workload without an identity asks every few seconds, and must
+/// not push the renewals of the others out of the evidence.
+const OF_A_KIND_MOST: usize = 15;
+
+/// The lines of a log that say something, the newest of each kind, in their order.
+pub fn telling_lines(text: &str) -> Vec<String> {
+    let mut kept: BTreeMap<Sign, usize> = BTreeMap::new();
+    let newest = |line: &&str| {
+        let Some(sign) = sign_of(line) else { return false };
+        let times = kept.entry(sign).or_default();
+        *times = times.saturating_add(1);
+        *times <= OF_A_KIND_MOST
+    };
+    let mut lines: Vec<String> = text.lines().rev().filter(newest).map(str::to_owned).collect();
+    lines.reverse();
+    lines
+}

@@ -1,0 +1,61 @@
+//! Runbook step 4: the proxy's TLS counters, one sample. They count since the proxy started, so that a few failures
+//! among many handshakes may be long past; a share of them is not.
+
+use super::{CheckResult, PodEvidence, ProxyStats, TlsCounters, copies::missing};
+
+/// From this share of failures on, a proxy fails, in thousandths: below it they may be days old.
+const FAILING_PER_MILLE: u64 = 10;
+/// What to do where the counters are absent.
+const INCLUDE: &str = "include `ssl` in the pod annotation `proxy.istio.io/config` under `proxyStatsMatcher` \
+                       (inclusionRegexps): Istio leaves these counters out by default";
+
+/// What a side's counters say.
+pub(super) struct Counted {
+    pub(super) id: &'static str,
+    pub(super) result: CheckResult,
+    pub(super) summary: String,
+    pub(super) remedy: Option<String>,
+}
+
+/// The rows of the counters of one pod, the server's side first.
+pub(super) fn counted(pod: &PodEvidence) -> Vec<Counted> {
+    let Some(stats) = pod.stats.value() else {
+        let summary = missing(&pod.stats).unwrap_or_default();
+        return vec![Counted { id: "4.1-server-counters", result: CheckResult::Inconclusive, summary, remedy: None }];
+    };
+    vec![
+        judged("4.1-server-counters", "as a server", &stats.server),
+        judged("4.2-client-counters", "as a client", &client_side(stats)),
+    ]
+}
+
+fn client_side(stats: &ProxyStats) -> TlsCounters {
+    let sum = |of: fn(&TlsCounters) -> Option<u64>| stats.clients.values().filter_map(of).reduce(u64::saturating_add);
+    TlsCounters {
+        handshake: sum(|counters| counters.handshake),
+        connection_error: sum(|counters| counters.connection_error),
+        fail_verify_error: sum(|counters| counters.fail_verify_error),
+        fail_verify_san: sum(|counters| counters.fail_verify_san),
+        fail_verify_other: sum(|counters| counters.fail_verify_other),
+    }
+}
+
+fn judged(id: &'static str, side: &str, counters: &TlsCounters) -> Counted {
+    let Some(failures) = counters.failures() else {
+        let summary = format!("the TLS counters {side} are absent, which is not zero");
+        return Counted { id, result: CheckResult::Inconclusive, summary, remedy: Some(INCLUDE.to_owned()) };
+    };
+    let handshakes = counters.handshake.unwrap_or(0);
+    let attempts = handshakes.saturating_add(failures);
+    let (result, summary) = if attempts == 0 {
+        (CheckResult::Inconclusive, format!("no handshake {side} yet: without traffic nothing is proven"))
+    } else if failures == 0 {
+        (CheckResult::Pass, format!("{handshakes} handshakes {side} and no failure since the proxy started"))
+    } else if failures.saturating_mul(1000) >= attempts.saturating_mul(FAILING_PER_MILLE) {
+        (CheckResult::Fail, format!("{failures} of {attempts} handshakes {side} failed since the proxy started"))
+    } else {
+        let old = "they may be long past; a second sample tells";
+        (CheckResult::Inconclusive, format!("{failures} of {attempts} handshakes {side} failed: {old}"))
+    };
+    Counted { id, result, summary, remedy: None }
+}

@@ -1,0 +1,139 @@
+//! Rule 9: no rule named a cause. That is "no fault" only where everything that speaks was seen and is fine.
+
+use std::collections::BTreeSet;
+
+use super::{
+    CheckResult, Confidence, Gathered, Missing, Scenario,
+    diagnosis::{Conclusion, Scene},
+    envoy::TlsReason,
+    examine::{Chain, Holding, Stuck, words},
+    spire::{AgentState, server_check},
+};
+
+impl Scene<'_> {
+    /// No fault found, or inconclusive with everything that was wrong or not seen.
+    pub(super) fn nothing_found(&self) -> Conclusion {
+        let open = self.open_questions();
+        if open.is_empty() {
+            let reasons = vec![
+                "every certificate that was looked at is in date and leads to its bundle, and the agents renew"
+                    .to_owned(),
+            ];
+            let mut conclusion = Conclusion::of(Scenario::NoFaultFound, reasons);
+            conclusion.confidence = Confidence::Medium;
+            return conclusion;
+        }
+        let mut conclusion = Conclusion::of(Scenario::Inconclusive, open);
+        conclusion.confidence = Confidence::Low;
+        conclusion
+    }
+
+    /// What keeps this from being "no fault".
+    fn open_questions(&self) -> Vec<String> {
+        let mut open = Vec::new();
+        if self.pods.is_empty() {
+            open.push("the target has no pod that could be looked at".to_owned());
+        }
+        if self.times(TlsReason::CutAfterHandshake) > 0 {
+            open.push("calls fail after the handshake, and nothing that was checked explains it".to_owned());
+        }
+        if self.times(TlsReason::OwnExpired) > 0 {
+            let maybe = "the peer's clock is wrong, or it was renewed a moment ago";
+            open.push(format!("{}, and the copy that was read is in date: {maybe}", words(TlsReason::OwnExpired)));
+        }
+        open.extend(self.open_about_pods());
+        open.extend(self.open_about_spire());
+        let named = |id: &str| ["1.1-svid-dates", "1.2-chain", "1.5-served-is-on-disk"].contains(&id);
+        let rows = self.pods.iter().flat_map(|(_, found)| &found.checks);
+        for row in rows.filter(|row| row.result == CheckResult::Fail && !named(&row.id)) {
+            open.push(format!("{} of {} failed, and no cause explains it: {}", row.id, row.subject, row.summary));
+        }
+        let grants = if open.is_empty() { BTreeSet::new() } else { self.grants() };
+        open.extend(grants.iter().map(|grant| format!("not allowed, and so not seen: grant {grant}")));
+        open
+    }
+
+    /// The rights that would have shown more.
+    fn grants(&self) -> BTreeSet<String> {
+        fn grant<T>(gathered: &Gathered<T>) -> Option<String> {
+            match gathered {
+                Gathered::Missing { reason: Missing::Forbidden { grant }, .. } => Some(grant.clone()),
+                _ => None,
+            }
+        }
+        let pods = self.evidence.pods.iter().flat_map(|pod| {
+            let files = [grant(&pod.svid_file), grant(&pod.bundle_file)];
+            files.into_iter().chain([grant(&pod.served), grant(&pod.stats), grant(&pod.proxy_log)])
+        });
+        let agents = self.evidence.agents.iter().flat_map(|agent| [grant(&agent.healthcheck), grant(&agent.log)]);
+        let servers = self.evidence.servers.iter().map(|server| grant(&server.healthcheck));
+        let listing = match &self.evidence.servers_missing {
+            Some(Missing::Forbidden { grant }) => Some(grant.clone()),
+            _ => None,
+        };
+        pods.chain(agents).chain(servers).chain([listing]).flatten().collect()
+    }
+
+    fn open_about_pods(&self) -> Vec<String> {
+        let mut open = Vec::new();
+        for (pod, found) in &self.pods {
+            match &found.holding {
+                Holding::Unseen(why) => open.push(format!("the certificate of {} could not be read: {why}", pod.pod)),
+                Holding::Bad(why) => open.push(format!("no copy of {}'s certificate is an SVID: {why}", pod.pod)),
+                Holding::Svid { .. } if !found.decided_by_what_peers_see => {
+                    open.push(format!("what the proxy of {} serves could not be seen: only its file was", pod.pod));
+                }
+                Holding::Svid { .. } if found.chain == Chain::Unseen => {
+                    open.push(format!("the chain of {} could not be verified: no root was read", pod.pod));
+                }
+                _ => {}
+            }
+            if found.stuck == Some(Stuck::File) {
+                open.push(format!(
+                    "the proxy of {} serves a good SVID, and its file holds an old one: whoever reads the file fails",
+                    pod.pod
+                ));
+            }
+            let dates =
+                found.checks.iter().filter(|row| row.id == "1.1-svid-dates" || row.id == "1.5-served-is-on-disk");
+            for row in dates.filter(|row| row.result == CheckResult::Fail && found.stuck.is_none()) {
+                open.push(format!("{} ({}): {}", pod.pod, row.source, row.summary));
+            }
+            if self.agent_of(pod.node.as_ref()).is_none() {
+                open.push(format!("the SPIRE agent of {}'s node was not looked at", pod.pod));
+            }
+        }
+        open
+    }
+
+    fn open_about_spire(&self) -> Vec<String> {
+        let mut open = Vec::new();
+        for (agent, judged) in &self.agents {
+            match &judged.state {
+                AgentState::Works(_) => {}
+                AgentState::Unknown(why) => {
+                    let remedy = judged.remedy.iter().fold(String::new(), |_, remedy| format!("; {remedy}"));
+                    open.push(format!("the SPIRE agent of {} could not be judged: {why}{remedy}", agent.node));
+                }
+                AgentState::Broken(why) | AgentState::CannotReachServer(why) => {
+                    let yet = "though no SVID shows it yet";
+                    open.push(format!("the SPIRE agent of {} does not work, {yet}: {why}", agent.node));
+                }
+            }
+        }
+        for server in &self.evidence.servers {
+            let says_no = server.healthcheck.value().is_some_and(|check| !check.healthy);
+            if says_no || !server.ready {
+                let row = server_check(server, self.renews());
+                let remedy = row.remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
+                open.push(format!("the SPIRE server {}: {}{remedy}", server.pod, row.summary));
+            }
+        }
+        if self.evidence.servers.is_empty()
+            && let Some(why) = self.why_no_server()
+        {
+            open.push(why);
+        }
+        open
+    }
+}

@@ -1,0 +1,75 @@
+//! Which roots a chain is verified against: those of the leaf's own trust domain only. A root of one domain never
+//! vouches for another (domain notes, section 2).
+
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
+
+use super::{
+    Evidence, Gathered, PemFile, PodEvidence,
+    certificate::ders,
+    copies::{IdentityCopy, Place},
+};
+use crate::mesh::{SpiffeId, TrustDomain};
+
+/// What was found to verify against.
+#[derive(Debug, PartialEq)]
+pub(super) enum Roots<'a> {
+    /// Roots of the leaf's own domain, and where they were read.
+    Own(Vec<Vec<u8>>, &'a str),
+    /// Only roots of other domains.
+    OnlyOf(String),
+    /// None could be read.
+    Unseen,
+}
+
+/// The roots for one copy: those that its holder goes by first.
+pub(super) fn roots_for<'a>(
+    copy: &IdentityCopy<'_>,
+    domain: &TrustDomain,
+    pod: &'a PodEvidence,
+    evidence: &'a Evidence,
+) -> Roots<'a> {
+    let of_file = |file: &'a Gathered<PemFile>| {
+        let all = file.value().map(|file| ders(&file.certificates)).unwrap_or_default();
+        (all, file.source())
+    };
+    let served = (served_roots(pod, domain), pod.served.source());
+    let (bundle, spire) = (of_file(&pod.bundle_file), of_file(&evidence.spire_bundle));
+    let order = match copy.place {
+        Place::Proxy => [served, bundle, spire],
+        Place::File => [bundle, served, spire],
+    };
+    let mut others: Vec<String> = Vec::new();
+    for (all, source) in order {
+        let (own, foreign): (Vec<_>, Vec<_>) = all.into_iter().partition(|root| may_vouch(root, domain));
+        if !own.is_empty() {
+            return Roots::Own(own, source);
+        }
+        others.extend(foreign.iter().filter_map(|root| domain_of(root)).map(|domain| domain.to_string()));
+    }
+    others.sort();
+    others.dedup();
+    if others.is_empty() { Roots::Unseen } else { Roots::OnlyOf(others.join(", ")) }
+}
+
+/// The proxy's roots for a domain; those under no name are Istio's, which keeps one list.
+fn served_roots(pod: &PodEvidence, domain: &TrustDomain) -> Vec<Vec<u8>> {
+    let Some(served) = pod.served.value() else { return Vec::new() };
+    let of = |name: &str| served.roots.get(name).map(|roots| ders(roots)).filter(|roots| !roots.is_empty());
+    let every = || served.roots.values().flat_map(|roots| ders(roots)).filter(|root| domain_of(root).is_some());
+    of(domain.as_str()).or_else(|| of("")).unwrap_or_else(|| every().collect())
+}
+
+/// Whether a root may vouch for a domain: it names that one, or none.
+pub(super) fn may_vouch(root: &[u8], domain: &TrustDomain) -> bool {
+    domain_of(root).is_none_or(|named| named == *domain)
+}
+
+/// The trust domain that a root names in its SPIFFE ID, if it has one.
+fn domain_of(root: &[u8]) -> Option<TrustDomain> {
+    let (_, certificate) = X509Certificate::from_der(root).ok()?;
+    let names = certificate.subject_alternative_name().ok().flatten()?;
+    names.value.general_names.iter().find_map(|name| match name {
+        GeneralName::URI(uri) => SpiffeId::parse(uri).ok().map(|id| id.trust_domain().clone()),
+        _ => None,
+    })
+}

@@ -1,0 +1,99 @@
+//! Which copy decides, which roots vouch, and who issued it.
+
+use super::{Authority, FRONTEND, Night, gone, never, pem, seen};
+use crate::triage::{CheckResult, Confidence, FixName, Scenario};
+
+#[test]
+fn the_file_was_renewed_and_the_proxy_still_serves_the_expired_one() {
+    let mut night = Night::healthy();
+    let old = night.spire.leaf(FRONTEND, -20);
+    night.serves(0, &old);
+    night.agent_says(0, &[]);
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::ExpiredCertificate);
+    assert_eq!(verdict.fixes, [FixName::RestartPod], "the file proves that the agent issues");
+    assert!(verdict.reasons.iter().any(|reason| reason.contains("did not take it")), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn an_old_file_beside_a_good_proxy_is_said_and_is_no_clean_bill() {
+    let mut night = Night::healthy();
+    let old = night.spire.leaf(FRONTEND, -20);
+    night.file(0, &old);
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::Inconclusive);
+    assert!(verdict.fixes.is_empty());
+}
+
+#[test]
+fn a_file_alone_says_nothing_of_what_peers_see() {
+    let mut night = Night::healthy();
+    night.pod(0).served = gone("config_dump");
+    assert_eq!(night.verdict().scenario, Scenario::Inconclusive);
+    night.pod(0).sidecar = false;
+    assert_eq!(night.verdict().scenario, Scenario::NoFaultFound, "without a proxy the file is all there is");
+}
+
+#[test]
+fn a_file_that_holds_no_svid_leaves_the_word_to_the_proxy() {
+    let mut night = Night::healthy();
+    let root = night.spire.root.clone();
+    night.file(0, &root);
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::Inconclusive);
+    let old = night.spire.leaf(FRONTEND, -20);
+    night.serves(0, &old);
+    night.agent_says(0, &[super::renewal(5, FRONTEND)]);
+    assert_eq!(night.verdict().scenario, Scenario::ExpiredCertificate);
+}
+
+#[test]
+fn what_istiod_issued_is_not_cured_in_spire_whatever_the_file_holds() {
+    let mut night = Night::healthy();
+    let leaf = night.istiod.leaf("spiffe://cluster.local/ns/web/sa/frontend", -5);
+    night.serves(0, &leaf);
+    night.server_says(false, false);
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::Inconclusive, "{:?}", verdict.reasons);
+    assert!(never(&verdict, FixName::RestartPod) && never(&verdict, FixName::RestartSpireAgent));
+    assert!(verdict.reasons[0].contains("istiod issued it"));
+}
+
+#[test]
+fn a_federated_root_vouches_for_nobody_else() {
+    let mut night = Night::healthy();
+    let other = Authority::of("partner.example.org");
+    let leaf = other.leaf("spiffe://prod.example.org/ns/web/sa/frontend", 45);
+    night.file(0, &leaf);
+    night.serves(0, &leaf);
+    night.pod(0).bundle_file = seen(pem(&[&night.spire.root.clone(), &other.root]), "cat bundle.crt");
+    assert_eq!(night.verdict().scenario, Scenario::TrustBundleMismatch);
+}
+
+#[test]
+fn a_leaf_of_another_trust_domain_is_said_and_no_bundle_is_synced() {
+    let mut night = Night::healthy();
+    let other = Authority::of("partner.example.org");
+    let leaf = other.leaf("spiffe://partner.example.org/ns/web/sa/frontend", 45);
+    night.file(0, &leaf);
+    night.serves(0, &leaf);
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::IdentityMismatch);
+    assert!(never(&verdict, FixName::SyncTrustBundle));
+    assert!(verdict.reasons.iter().any(|reason| reason.contains("partner.example.org")), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn a_chain_that_could_not_be_verified_is_no_clean_bill() {
+    let mut night = Night::healthy();
+    night.pod(0).bundle_file = gone("bundle.crt");
+    night.evidence.spire_bundle = gone("ConfigMap");
+    if let crate::triage::Gathered::Seen { value, .. } = &mut night.pod(0).served {
+        value.roots.clear();
+    }
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::Inconclusive);
+    assert!(!verdict.reasons.iter().any(|reason| reason.contains("leads to")), "{:?}", verdict.reasons);
+    assert_eq!(verdict.confidence, Confidence::Low);
+    assert!(verdict.checks.iter().any(|row| row.id == "1.2-chain" && row.result == CheckResult::Inconclusive));
+}

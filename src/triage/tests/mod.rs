@@ -1,0 +1,240 @@
+//! Nights as evidence, built in the words of the rows of `cases.yaml`.
+
+mod agents;
+mod copies;
+mod rows;
+mod signs;
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::{SignedDuration, Timestamp};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+};
+use time::OffsetDateTime;
+
+use super::{
+    AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, FixName, Gathered, Healthcheck, LogExcerpt, Missing,
+    PemFile, PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters, Verdict, diagnose,
+};
+use crate::mesh::{NodeName, PodRef, TargetRef};
+
+pub(super) const FRONTEND: &str = "spiffe://prod.example.org/ns/web/sa/frontend";
+pub(super) const EXPIRED_PEER: &str = "503 UF \"TLS_error:|268435581:SSL_routines:OPENSSL_internal:\
+    CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_X509_verify_cert:_certificate_has_expired\" outbound|8443||checkout";
+pub(super) const SAN: &str =
+    "503 UF \"TLS_error:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_SAN_matcher\" outbound|1||x";
+pub(super) const DIAL: &str =
+    "Synchronize failed\" error=\"failed to dial dns:///spire-server:8081: connection refused";
+
+pub(super) fn three() -> Timestamp {
+    "2026-11-24T03:00:00Z".parse().unwrap()
+}
+
+pub(super) fn ago(minutes: i64) -> Timestamp {
+    three() - SignedDuration::from_mins(minutes)
+}
+
+/// A certificate authority of one trust domain.
+pub(super) struct Authority {
+    pub(super) root: String,
+    signer: Issuer<'static, KeyPair>,
+}
+
+fn date(at: Timestamp) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(at.as_second()).unwrap()
+}
+
+impl Authority {
+    pub(super) fn of(domain: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::OrganizationName, domain);
+        (params.not_before, params.not_after) = (date(ago(600)), date(ago(-6000)));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.subject_alt_names = vec![SanType::URI(format!("spiffe://{domain}").as_str().try_into().unwrap())];
+        let root = params.self_signed(&key).unwrap();
+        Self { root: STANDARD.encode(root.der()), signer: Issuer::new(params, key) }
+    }
+
+    /// An SVID of an hour with so many minutes left.
+    pub(super) fn leaf(&self, id: &str, left: i64) -> String {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        (params.not_before, params.not_after) = (date(ago(60 - left)), date(ago(-left)));
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.subject_alt_names = vec![SanType::URI(id.try_into().unwrap())];
+        STANDARD.encode(params.signed_by(&key, &self.signer).unwrap().der())
+    }
+}
+
+pub(super) fn seen<T>(value: T, source: &str) -> Gathered<T> {
+    Gathered::Seen { value, source: source.to_owned(), at: three() }
+}
+
+pub(super) fn gone<T>(source: &str) -> Gathered<T> {
+    Gathered::Missing { reason: Missing::Gone { what: source.to_owned() }, source: source.to_owned(), at: three() }
+}
+
+pub(super) fn forbidden<T>(grant: &str) -> Gathered<T> {
+    let reason = Missing::Forbidden { grant: grant.to_owned() };
+    Gathered::Missing { reason, source: grant.to_owned(), at: three() }
+}
+
+pub(super) fn pem(certificates: &[&str]) -> PemFile {
+    PemFile { certificates: certificates.iter().map(|one| (*one).to_owned()).collect(), ..PemFile::default() }
+}
+
+/// A line of an agent's log.
+pub(super) fn said(minutes_ago: i64, message: &str) -> String {
+    format!("time=\"{}\" level=info msg=\"{message}\" subsystem_name=manager", ago(minutes_ago))
+}
+
+pub(super) fn renewal(minutes_ago: i64, id: &str) -> String {
+    said(minutes_ago, &format!("Renewing X509-SVID\" spiffe_id=\"{id}"))
+}
+
+/// A night, told step by step.
+pub(super) struct Night {
+    pub(super) spire: Authority,
+    pub(super) istiod: Authority,
+    pub(super) evidence: Evidence,
+}
+
+impl Night {
+    /// One pod in order, its agent, and a server.
+    pub(super) fn healthy() -> Self {
+        let (spire, istiod) = (Authority::of("prod.example.org"), Authority::of("cluster.local"));
+        let server = ServerEvidence {
+            pod: PodRef { namespace: "spire".parse().unwrap(), name: "spire-server-0".parse().unwrap() },
+            ready: true,
+            healthcheck: seen(Healthcheck { healthy: true, output: "Server is healthy.".to_owned() }, "healthcheck"),
+        };
+        let evidence = Evidence {
+            schema: EVIDENCE_SCHEMA.to_owned(),
+            target: TargetRef::parse("web".parse().unwrap(), "svc/frontend").unwrap(),
+            gathered_at: three(),
+            expectations: Expectations::default(),
+            pods: Vec::new(),
+            not_sampled: Vec::new(),
+            agents: Vec::new(),
+            servers: vec![server],
+            servers_missing: None,
+            server_controllers: Vec::new(),
+            agent_pods: Some(2),
+            spire_bundle: seen(pem(&[&spire.root]), "ConfigMap spire/spire-bundle"),
+            istio_root: seen(pem(&[&istiod.root]), "ConfigMap web/istio-ca-root-cert"),
+        };
+        let mut night = Self { spire, istiod, evidence };
+        night.add("frontend-a", "node-1");
+        night
+    }
+
+    /// Another pod in order, on a node of its own.
+    pub(super) fn add(&mut self, name: &str, node: &str) {
+        let node: NodeName = node.parse().unwrap();
+        let counters = TlsCounters {
+            handshake: Some(500),
+            connection_error: Some(0),
+            fail_verify_error: Some(0),
+            fail_verify_san: Some(0),
+            fail_verify_other: Some(0),
+        };
+        let clients = BTreeMap::from([("outbound|1||checkout".to_owned(), counters)]);
+        self.evidence.pods.push(PodEvidence {
+            pod: PodRef { namespace: "web".parse().unwrap(), name: name.parse().unwrap() },
+            uid: "11111111-0000-4000-8000-000000000001".parse().unwrap(),
+            node: Some(node.clone()),
+            service_account: Some("frontend".parse().unwrap()),
+            controller: Some("ReplicaSet/frontend-1".to_owned()),
+            ready: true,
+            sidecar: true,
+            ambient: false,
+            svid_file: gone("svid.crt"),
+            bundle_file: seen(pem(&[&self.spire.root]), "cat bundle.crt"),
+            served: gone("config_dump"),
+            stats: seen(ProxyStats { server: counters, clients, ..ProxyStats::default() }, "Envoy /stats"),
+            proxy_log: seen(LogExcerpt::default(), "log of istio-proxy"),
+        });
+        self.evidence.agents.push(AgentEvidence {
+            node: node.clone(),
+            pod: Some(PodRef { namespace: "spire".parse().unwrap(), name: "agent".parse().unwrap() }),
+            ready: true,
+            restarts: 0,
+            healthcheck: seen(Healthcheck { healthy: true, output: "Agent is healthy.".to_owned() }, "healthcheck"),
+            log: gone("log"),
+        });
+        let at = self.evidence.pods.len() - 1;
+        self.holds(at, 45);
+        self.agent_says(at, &[renewal(15, "spiffe://prod.example.org/ns/web/sa/gateway")]);
+    }
+
+    pub(super) fn pod(&mut self, at: usize) -> &mut PodEvidence {
+        &mut self.evidence.pods[at]
+    }
+
+    pub(super) fn agent(&mut self, at: usize) -> &mut AgentEvidence {
+        &mut self.evidence.agents[at]
+    }
+
+    /// The file and the proxy hold one SVID with so many minutes left.
+    pub(super) fn holds(&mut self, at: usize, left: i64) {
+        let leaf = self.spire.leaf(FRONTEND, left);
+        self.file(at, &leaf);
+        self.serves(at, &leaf);
+    }
+
+    pub(super) fn file(&mut self, at: usize, leaf: &str) {
+        self.pod(at).svid_file = seen(pem(&[leaf]), "cat svid.crt");
+    }
+
+    pub(super) fn serves(&mut self, at: usize, leaf: &str) {
+        let roots = BTreeMap::from([("prod.example.org".to_owned(), vec![self.spire.root.clone()])]);
+        let served = ServedSecrets { chain: vec![leaf.to_owned()], roots };
+        self.pod(at).served = seen(served, "Envoy /config_dump");
+    }
+
+    pub(super) fn proxy_says(&mut self, at: usize, line: &str, times: usize) {
+        self.pod(at).proxy_log = seen(LogExcerpt { lines: vec![line.to_owned(); times], cut: false }, "log");
+    }
+
+    pub(super) fn agent_says(&mut self, at: usize, lines: &[String]) {
+        self.agent(at).log = seen(LogExcerpt { lines: lines.to_vec(), cut: false }, "log of spire-agent");
+    }
+
+    pub(super) fn agent_healthcheck(&mut self, at: usize, healthy: bool) {
+        let output = if healthy { "Agent is healthy." } else { "Agent is unhealthy" }.to_owned();
+        self.agent(at).healthcheck = seen(Healthcheck { healthy, output }, "spire-agent healthcheck");
+    }
+
+    pub(super) fn server_says(&mut self, healthy: bool, ready: bool) {
+        let server = &mut self.evidence.servers[0];
+        server.ready = ready;
+        let output = "server is unhealthy: unable to determine health".to_owned();
+        server.healthcheck = seen(Healthcheck { healthy, output }, "spire-server healthcheck");
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        diagnose(&self.evidence)
+    }
+}
+
+pub(super) fn never(verdict: &Verdict, fix: FixName) -> bool {
+    verdict.never.iter().any(|never| never.fix == fix)
+}
+
+#[test]
+fn the_documented_fields_of_evidence_are_those_that_are_written() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/verdict-schema.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, evidence) = text.split_once("## Evidence").unwrap();
+    let documented: std::collections::BTreeSet<&str> =
+        evidence.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let written = serde_json::to_value(&Night::healthy().evidence).unwrap();
+    let written: std::collections::BTreeSet<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(documented, written);
+}
