@@ -49,7 +49,7 @@ pub enum Misunderstood {
     #[error("{0}: say `{usage}`, for example `/mtls target INC-7 web deploy/frontend`", usage = Verb::Target.usage())]
     Target(String),
     /// Neither a person nor a level.
-    #[error("`{}` is neither a person of this workspace nor a level: type @ and pick the person from the list, as in `/mtls handoff INC-7 @user`, or name a level, as in `/mtls handoff INC-7 L2`", echo(.0))]
+    #[error("`{}` is neither a person nor a level that is known here: type @ and pick the person from the list (`/mtls handoff INC-7 @user`), or name a level (`/mtls handoff INC-7 L2`)", echo(.0))]
     Whom(String),
     /// More than one incident is open.
     #[error("{} incidents are open ({}): name one, as in `/mtls status {}`", .live.len(), some(.live), first(.live))]

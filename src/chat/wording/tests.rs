@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     chat::card::tests as night,
     escalation::LevelNumber,
-    incident::{CallReason, FixEnd, Incident, Notice},
+    incident::{CallReason, FixEnd, Follows, Incident, Notice},
     remediation::{Proof, Verification},
     triage::FixName,
 };
