@@ -54,6 +54,7 @@ fn kind(work: &Work) -> &'static str {
         Work::Post { .. } => "post",
         Work::Mention { .. } => "mention",
         Work::CallPager { .. } => "pager",
+        Work::EndPage { .. } => "page-end",
     }
 }
 

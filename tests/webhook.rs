@@ -186,3 +186,48 @@ async fn alerts_of_other_names_are_counted_and_answered_200() {
     assert!(inbox.newest(10).await.unwrap().is_empty());
     assert!(metrics.render().contains("webhook_unknown_alerts_total 1"));
 }
+
+fn firing(service: &str, pod: &str, fingerprint: &str) -> serde_json::Value {
+    serde_json::json!({
+        "status": "firing",
+        "labels": {
+            "alertname": "MTLSHandshakeFailureRateHigh", "cluster": "prod", "namespace": "web",
+            "service": service, "pod": pod,
+        },
+        "annotations": { "summary": "mTLS handshakes fail" },
+        "startsAt": "2026-11-24T03:00:00Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "",
+        "fingerprint": fingerprint,
+    })
+}
+
+fn group(alerts: &[serde_json::Value]) -> String {
+    serde_json::json!({
+        "version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing", "receiver": "medic",
+        "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "alerts": alerts,
+    })
+    .to_string()
+}
+
+/// Complaint: goalert 4461.
+#[tokio::test]
+async fn different_alerts_with_one_summary_are_not_merged() {
+    let (bot, inbox, _, _folder) = bot().await;
+    let both = group(&[firing("frontend", "frontend-1", "a1"), firing("backend", "backend-1", "b1")]);
+    assert_eq!(answers(&bot, "Bearer right", both).await, 200);
+    assert_eq!(inbox.live(10).await.unwrap().len(), 2);
+}
+
+/// Complaint: kubernaut 1067.
+#[tokio::test]
+async fn the_incident_stays_the_same_when_the_pod_of_the_alert_is_gone() {
+    let (bot, inbox, _, _folder) = bot().await;
+    for (pod, fingerprint) in [("frontend-1", "a1"), ("frontend-of-the-next-rollout", "a2")] {
+        let body = group(&[firing("frontend", pod, fingerprint)]);
+        assert_eq!(answers(&bot, "Bearer right", body).await, 200);
+    }
+    let live = inbox.live(10).await.unwrap();
+    assert_eq!(live.len(), 1);
+    assert_eq!(live[0].incident.alerts.len(), 2);
+}

@@ -152,7 +152,8 @@ fn pagers(config: &Config) -> Result<Pagers, ServeError> {
         }
     }
     if problems.is_empty() {
-        Ok(Pagers::new(Outgoing::new(connector()?), by_name))
+        let runbook = config.slack.as_ref().and_then(|slack| slack.runbook.as_deref());
+        Ok(Pagers::new(Outgoing::new(connector()?), by_name).with_runbook(runbook))
     } else {
         Err(ConfigError::Problems(problems).into())
     }

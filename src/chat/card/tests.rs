@@ -85,7 +85,10 @@ pub(crate) fn opened() -> Incident {
         opened_at: at(0),
         reopened_at: None,
         life: Life::Open,
-        alerts: BTreeMap::from([(sighting.fingerprint.clone(), Alert { status: sighting.status, sighting })]),
+        alerts: BTreeMap::from([(
+            sighting.fingerprint.clone(),
+            Alert { status: sighting.status, group: None, sighting },
+        )]),
         cut_off: 0,
         stale_since: None,
         quiet: false,

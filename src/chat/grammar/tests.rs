@@ -58,6 +58,7 @@ fn a_wrong_command_gets_the_nearest_right_one() {
     assert_eq!(told("handoff @jane inc-9"), "the incident comes first: `/mtls handoff INC-9 @jane`");
     assert!(told("fix").contains("I can do `restart-pod`"));
     assert!(told("handoff somebody").contains("neither a person nor a level"));
+    assert!(told("handoff @jane").contains("pick the person from the list"), "Slack did not resolve that name");
     assert!(told("target INC-7 web").contains("a namespace and a workload"));
     assert!(told("target INC-7 Web frontend").contains("lower-case letters"));
     assert!(told("resolve INC-7 now").contains("`now`"));

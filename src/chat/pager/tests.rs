@@ -64,10 +64,35 @@ fn task(pager: &str, incident: Incident) -> Task {
 #[test]
 fn the_bodies_of_both_pagers() {
     let incident = night::diagnosed();
-    let body = generic("call-1", LevelNumber(1), &CallReason::Opened, &incident);
+    let call = |key, level, reason| Call {
+        key,
+        level: LevelNumber(level),
+        reason,
+        incident: &incident,
+        runbook: Some("https://runbooks.example/mtls"),
+    };
+    let body = generic(&call("mtls-medic/prod/INC-7/pager:3:0", 1, &CallReason::Opened));
     insta::assert_snapshot!("generic", serde_json::to_string_pretty(&body).unwrap());
-    let body = pagerduty("R0UTING", LevelNumber(2), &CallReason::Unanswered, &incident);
+    let body = pagerduty("R0UTING", &call("mtls-medic/prod/INC-7/pager:9:0", 2, &CallReason::Unanswered));
     insta::assert_snapshot!("pagerduty", serde_json::to_string_pretty(&body).unwrap());
+}
+
+#[tokio::test]
+async fn a_level_that_is_called_again_is_rung_again_and_an_answer_ends_the_page() {
+    let (pagers, seen) = pagers().await;
+    let done = pagers.perform(task("duty", night::opened())).await.unwrap();
+    let Outcome::PagerCalled { page: Some((pager, key)), .. } = done.outcome else { panic!("{:?}", done.outcome) };
+    let again = Task { key: "call-2".to_owned(), ..task("duty", night::opened()) };
+    pagers.perform(again).await.unwrap();
+    for how in [PageEnd::Acknowledge, PageEnd::Resolve] {
+        let work = Work::EndPage { pager: pager.clone(), level: LevelNumber(1), key: key.clone(), how };
+        pagers.perform(Task { work, ..task("duty", night::opened()) }).await.unwrap();
+    }
+    let calls = seen.calls.lock().unwrap();
+    assert_ne!(calls[0].1["dedup_key"], calls[1].1["dedup_key"]);
+    assert_eq!(calls[2].1["event_action"], "acknowledge");
+    assert_eq!(calls[3].1["event_action"], "resolve");
+    assert_eq!(calls[2].1["dedup_key"], calls[0].1["dedup_key"]);
 }
 
 #[test]
@@ -77,10 +102,10 @@ fn a_pager_never_shows_its_keys() {
 }
 
 #[tokio::test]
-async fn a_call_reaches_the_pager_and_a_repeat_raises_the_same_alert() {
+async fn a_call_reaches_the_pager_and_the_same_call_sent_twice_is_one_alert() {
     let (pagers, seen) = pagers().await;
     let done = pagers.perform(task("night", night::opened())).await.unwrap();
-    assert_eq!(done.outcome, Outcome::PagerCalled { level: LevelNumber(1) });
+    assert!(matches!(done.outcome, Outcome::PagerCalled { level: LevelNumber(1), page: Some(_) }));
     for _ in 0..2 {
         pagers.perform(task("duty", night::opened())).await.unwrap();
     }

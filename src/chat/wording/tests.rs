@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     chat::card::tests as night,
     escalation::LevelNumber,
-    incident::{CallReason, FixEnd, Incident, Notice},
+    incident::{CallReason, FixEnd, Follows, Incident, Notice},
     remediation::{Proof, Verification},
     triage::FixName,
 };
@@ -33,6 +33,17 @@ fn every_notice_says_what_happened_and_what_is_next() {
             why: "the user group has no members".to_owned(),
             follows: Follows::NextLevel,
         },
+        Notice::Unreachable {
+            level: LevelNumber(3),
+            why: "nobody is in the group".to_owned(),
+            follows: Follows::AllLevels,
+        },
+        Notice::Unreachable {
+            level: LevelNumber(1),
+            why: "the channel is archived".to_owned(),
+            follows: Follows::OtherWay,
+        },
+        Notice::FellBack { level: LevelNumber(1), pager: "duty".to_owned() },
         Notice::MissedWindow { seconds: 600 },
         Notice::Acknowledged { by: by.clone(), until },
         Notice::HandedTo { to: night::who("U0SEC"), by: by.clone() },

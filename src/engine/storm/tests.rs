@@ -1,1 +1,169 @@
+//! Bodies that come at once meet the brake one after the other.
 
+use jiff::Timestamp;
+
+use super::*;
+use crate::{
+    approval::Rule,
+    clock::VirtualClock,
+    engine::{Engine, Inbox},
+    escalation,
+    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey, Policy},
+    journal::Journal,
+};
+
+fn three_in_the_morning() -> Timestamp {
+    "2026-11-24T03:00:00Z".parse().unwrap()
+}
+
+#[test]
+fn of_64_bodies_that_come_at_once_only_as_many_are_called_about_as_the_brake_lets_through() {
+    let storm = Storm::default();
+    let loud = std::thread::scope(|scope| {
+        let bodies: Vec<_> = (0..64)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut openings = storm.openings(three_in_the_morning());
+                    let quiet = openings.add(10);
+                    openings.keep();
+                    quiet
+                })
+            })
+            .collect();
+        bodies.into_iter().map(|body| body.join().unwrap()).filter(|quiet| !quiet).count()
+    });
+    assert_eq!(loud, 10);
+}
+
+#[test]
+fn a_body_that_was_not_stored_takes_no_place_before_the_brake() {
+    let storm = Storm::default();
+    for _ in 0..20 {
+        let mut openings = storm.openings(three_in_the_morning());
+        assert!(!openings.add(2));
+        assert!(!openings.add(2));
+    }
+}
+
+#[test]
+fn an_event_storm_of_160_alerts_in_one_body_calls_about_ten_and_a_minute_later_about_the_next() {
+    let storm = Storm::default();
+    let mut body = storm.openings(three_in_the_morning());
+    let loud = (0..160).filter(|_| !body.add(10)).count();
+    assert_eq!(loud, 10);
+    assert!(body.keep());
+    let mut next = storm.openings(three_in_the_morning() + SignedDuration::from_secs(61));
+    assert!(!next.add(10));
+}
+
+fn policy() -> Policy {
+    let (minute, hour) = (SignedDuration::from_mins(1), SignedDuration::from_hours(1));
+    Policy {
+        escalation: escalation::Policy {
+            levels: Vec::new(),
+            repeat_every: hour,
+            reminder_percent: 33,
+            fallback_pager: None,
+        },
+        approval: Rule { needed: 1, expires_after: hour },
+        channels: Vec::new(),
+        hold: 5 * minute,
+        flap: 30 * minute,
+        stale_after: 8 * hour,
+        storm_per_minute: 10,
+        verification_window: minute,
+        replacement_within: minute,
+        writes_enabled: false,
+    }
+}
+
+async fn bot() -> (Engine, Arc<VirtualClock>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(three_in_the_morning()));
+    let engine = Engine::builder(journal, clock.clone(), "prod", policy()).build().await.unwrap();
+    (engine, clock, folder)
+}
+
+fn alert(service: usize, pod: usize) -> AlertSighting {
+    AlertSighting {
+        key: IncidentKey(format!("prod/web/{service}")),
+        fingerprint: Fingerprint(format!("{service}-{pod}")),
+        name: "MTLSHandshakeFailureRateHigh".to_owned(),
+        status: AlertStatus::Firing,
+        starts_at: three_in_the_morning(),
+        cluster: "prod".to_owned(),
+        target: None,
+        pod: None,
+        labels: std::collections::BTreeMap::new(),
+        summary: None,
+    }
+}
+
+fn body(alerts: impl IntoIterator<Item = AlertSighting>) -> AlertDelivery {
+    AlertDelivery {
+        group_key: "group".to_owned(),
+        status: AlertStatus::Firing,
+        alerts: alerts.into_iter().collect(),
+        truncated: 0,
+    }
+}
+
+async fn quiet_and_loud(inbox: &Inbox) -> (usize, usize) {
+    let live = inbox.live(1000).await.unwrap();
+    let quiet = live.iter().filter(|stored| stored.incident.quiet).count();
+    (quiet, live.len() - quiet)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_services_that_fail_in_one_instant_page_ten_times_and_not_64_times() {
+    let (engine, _, _folder) = bot().await;
+    let bodies = (0..64).map(|service| {
+        let inbox = engine.inbox();
+        tokio::spawn(async move { inbox.deliver(&body([alert(service, 0)])).await })
+    });
+    for accepted in futures::future::join_all(bodies).await {
+        accepted.unwrap().unwrap();
+    }
+    assert_eq!(quiet_and_loud(&engine.inbox()).await, (54, 10));
+}
+
+#[tokio::test]
+async fn a_body_of_160_alerts_of_one_service_is_one_incident_and_of_160_services_ten_and_a_storm() {
+    let (engine, _, _folder) = bot().await;
+    let accepted = engine.inbox().deliver(&body((0..160).map(|pod| alert(0, pod)))).await.unwrap();
+    assert_eq!(accepted.opened.len(), 1);
+    assert_eq!(engine.inbox().live(10).await.unwrap()[0].incident.alerts.len(), 160);
+    engine.inbox().deliver(&body((1..160).map(|service| alert(service, 0)))).await.unwrap();
+    assert_eq!(quiet_and_loud(&engine.inbox()).await, (150, 10));
+}
+
+#[tokio::test]
+async fn when_the_storm_is_over_what_still_fires_leaves_it_at_the_pace_of_the_brake_and_the_storm_ends() {
+    let (engine, clock, _folder) = bot().await;
+    let inbox = engine.inbox();
+    inbox.deliver(&body((0..18).map(|service| alert(service, 0)))).await.unwrap();
+    assert!(step(&inbox.0).await.unwrap());
+    assert_eq!(quiet_and_loud(&inbox).await, (8, 11), "ten, and the one that stands for the other eight");
+    clock.advance(SignedDuration::from_mins(6));
+    step(&inbox.0).await.unwrap();
+    assert_eq!(quiet_and_loud(&inbox).await, (3, 16), "five within this minute");
+    clock.advance(SignedDuration::from_mins(2));
+    step(&inbox.0).await.unwrap();
+    assert_eq!(quiet_and_loud(&inbox).await, (0, 19));
+    step(&inbox.0).await.unwrap();
+    let key = storm_key("prod");
+    let live = inbox.live(100).await.unwrap();
+    let storm = live.iter().find(|stored| stored.incident.key == key).unwrap();
+    assert!(matches!(storm.incident.life, Life::Clearing { .. }));
+}
+
+#[tokio::test]
+async fn a_body_that_comes_whole_again_takes_back_that_targets_are_missing() {
+    let (engine, _, _folder) = bot().await;
+    let cut = AlertDelivery { truncated: 7, ..body([alert(0, 0)]) };
+    engine.inbox().deliver(&cut).await.unwrap();
+    assert_eq!(engine.inbox().live(1).await.unwrap()[0].incident.cut_off, 7);
+    engine.inbox().deliver(&body([alert(0, 0)])).await.unwrap();
+    assert_eq!(engine.inbox().live(1).await.unwrap()[0].incident.cut_off, 0);
+}

@@ -108,8 +108,13 @@ fn a_resolved_group_ends_also_the_alerts_that_were_cut_off_its_body() {
     let mut night = Night::with_an_alert();
     night.alert("frontend-2", AlertStatus::Firing);
     let policy = night.policy.clone();
-    let context =
-        Sighted { now: night.now, policy: &policy, fresh: crate::incident::IncidentId(9), quiet: false, group: None };
+    let context = Sighted {
+        now: night.now,
+        policy: &policy,
+        fresh: crate::incident::IncidentId(9),
+        quiet: false,
+        group: Some("group"),
+    };
     let events = end_cut_off(night.incident(), &["frontend-1"], &context);
     assert!(matches!(events.as_slice(), [Event::AlertResolved { .. }]), "frontend-1 is listed and speaks for itself");
     let events = end_cut_off(night.incident(), &[], &context);
@@ -124,6 +129,63 @@ fn an_alert_that_is_no_longer_repeated_is_shown_as_stale_and_never_closes_by_its
     assert!(night.incident().is_live());
     night.alert("frontend-1", AlertStatus::Firing);
     assert!(night.incident().stale_since.is_none(), "a repeat makes it fresh again");
+}
+
+#[test]
+fn a_repeat_after_it_went_stale_has_its_staleness_watched_again() {
+    let mut night = Night::with_an_alert();
+    night.passes(9 * 60 * MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    let watched = night.waiting.iter().any(|effect| matches!(&effect.work, Work::Timer { timer: Timer::StaleCheck }));
+    assert!(watched);
+    night.passes(9 * 60 * MINUTE);
+    assert!(night.incident().stale_since.is_some(), "its source went silent a second time");
+}
+
+#[test]
+fn a_look_that_falls_into_the_clearing_is_taken_again() {
+    let mut night = Night::with_an_alert();
+    night.passes(8 * 60 * MINUTE - MINUTE);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.passes(2 * MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    night.passes(9 * 60 * MINUTE);
+    assert!(night.incident().stale_since.is_some());
+}
+
+#[test]
+fn a_group_that_was_cut_ends_no_alert_of_another_group_of_the_same_incident() {
+    let night = Night::with_an_alert();
+    let policy = night.policy.clone();
+    let fresh = crate::incident::IncidentId(9);
+    let of = |group| Sighted { now: night.now, policy: &policy, fresh, quiet: false, group: Some(group) };
+    assert!(end_cut_off(night.incident(), &[], &of("another")).is_empty());
+    assert!(!end_cut_off(night.incident(), &[], &of("group")).is_empty());
+}
+
+/// Complaint: alertmanager 891, alerts that were inhibited arrive as resolved.
+#[test]
+fn an_inhibited_alert_that_arrives_as_resolved_opens_nothing_and_ends_only_itself() {
+    let mut night = Night::quiet();
+    assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), Seen::Nothing);
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert_eq!(night.alert("frontend-2", AlertStatus::Resolved), Seen::Nothing);
+    assert_eq!(night.incident().life, Life::Open);
+}
+
+#[test]
+fn an_incident_keeps_a_bounded_number_of_alerts_and_those_that_ended_make_room() {
+    let mut night = Night::with_an_alert();
+    for number in 0..crate::incident::ALERTS_MOST + 5 {
+        night.alert(&format!("pod-{number}"), AlertStatus::Firing);
+    }
+    assert_eq!(night.incident().alerts.len(), crate::incident::ALERTS_MOST);
+    let version = night.incident().version;
+    assert_eq!(night.alert("one-more", AlertStatus::Firing), Seen::Nothing);
+    assert_eq!(night.incident().version, version);
+    night.alert("pod-3", AlertStatus::Resolved);
+    assert!(matches!(night.alert("one-more", AlertStatus::Firing), Seen::Change(_)));
+    assert_eq!(night.incident().alerts.len(), crate::incident::ALERTS_MOST);
 }
 
 #[test]

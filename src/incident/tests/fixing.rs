@@ -274,3 +274,38 @@ fn an_unproven_fix_can_be_watched_again() {
     let end = &night.incident().past_fixes.last().unwrap().end;
     assert!(matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::Worked));
 }
+
+#[test]
+fn after_a_redraw_the_approval_has_to_name_the_plan_that_was_read() {
+    let mut night = approved(&["frontend-1"]);
+    let moved = Outcome::PlanMoved { plan: plan_id(&night), step: 0, what: "the pod was replaced".to_owned() };
+    night.outcome(&moved);
+    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: Box::new(plan(&["frontend-2"], night.now)) });
+    let newest = plan_id(&night);
+    let refused = night.says("U0SECURITY", Act::Approve { plan: None }).unwrap_err();
+    assert!(refused.to_string().contains(&format!("/mtls approve INC-1 {newest}")), "{refused}");
+    night.says("U0SECURITY", Act::Approve { plan: Some(newest) }).unwrap();
+}
+
+#[test]
+fn looking_again_at_a_fix_without_effect_is_no_second_run_of_it() {
+    let (mut night, proof) = proved(240, 9);
+    assert_eq!(proof, Proof::NoEffect);
+    night.says("U0ONCALL", Act::Verify).unwrap();
+    let first = sample(&night, "frontend-9", 5, 0);
+    sampled(&mut night, Round::Start, vec![first]);
+    night.now += 2 * MINUTE;
+    let last = sample(&night, "frontend-9", 50, 7);
+    sampled(&mut night, Round::End, vec![last]);
+    night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
+}
+
+#[test]
+fn a_step_that_only_waited_ends_as_not_done() {
+    let mut night = approved(&["frontend-1"]);
+    let work = Box::new(Work::RunStep { fix: 1, plan: plan_id(&night), step: 0 });
+    let reason = "the disruption budget of frontend allows none now".to_owned();
+    night.outcome(&Outcome::Died { work, reason, untouched: true });
+    let FixEnd::Failed { reason, .. } = &night.incident().past_fixes[0].end else { panic!("it is known") };
+    assert!(reason.contains("not done, because the disruption budget"), "{reason}");
+}

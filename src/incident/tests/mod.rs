@@ -1,8 +1,10 @@
 //! Nights played on the pure rooms alone: alerts, people and outcomes go in, and the state and the effects are looked at.
 
 mod alerts;
+mod calls;
 mod escalation;
 mod fixing;
 mod races;
 mod rehearsal;
+mod storm;
 mod switch;

@@ -117,6 +117,10 @@ pub(super) struct Night {
     pub(super) policy: Policy,
     pub(super) incident: Option<Incident>,
     pub(super) events: Vec<Event>,
+    /// When each of the events happened.
+    pub(super) times: Vec<Timestamp>,
+    /// Whether more incidents open than people can carry.
+    pub(super) storms: bool,
     pub(super) waiting: Vec<NewEffect>,
     keys: BTreeSet<String>,
 }
@@ -128,6 +132,8 @@ impl Night {
             policy: policy(),
             incident: None,
             events: Vec::new(),
+            times: Vec::new(),
+            storms: false,
             waiting: Vec::new(),
             keys: BTreeSet::new(),
         }
@@ -183,7 +189,8 @@ impl Night {
 
     pub(super) fn sees(&mut self, sighting: &AlertSighting) -> Seen {
         let policy = self.policy.clone();
-        let context = Sighted { now: self.now, policy: &policy, fresh: IncidentId(1), quiet: false, group: None };
+        let context =
+            Sighted { now: self.now, policy: &policy, fresh: IncidentId(1), quiet: self.storms, group: Some("group") };
         let seen = sight(self.incident.as_ref(), sighting, &context);
         match &seen {
             Seen::Nothing => {}
@@ -194,6 +201,7 @@ impl Night {
                 self.keys.clear();
                 self.waiting.clear();
                 self.events.clear();
+                self.times.clear();
                 self.record(events);
             }
         }
@@ -239,6 +247,7 @@ impl Night {
                 self.waiting.push(effect);
             }
             self.events.push(event.clone());
+            self.times.push(self.now);
         }
     }
 
@@ -280,6 +289,17 @@ impl Night {
             _ => true,
         });
         calls
+    }
+
+    /// What the pagers are asked to do and still should, taken off the list.
+    pub(super) fn takes_pager_work(&mut self) -> Vec<Work> {
+        let incident = self.incident().clone();
+        let now = self.now;
+        let (of_pagers, rest) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<Vec<_>, _>(|effect| matches!(effect.work, Work::CallPager { .. } | Work::EndPage { .. }));
+        self.waiting = rest;
+        of_pagers.into_iter().map(|effect| effect.work).filter(|work| still_wanted(&incident, work, now)).collect()
     }
 
     pub(super) fn writes(&self) -> usize {

@@ -1,0 +1,259 @@
+//! No page is lost and none is made for nothing: what a call meets between being asked for and being made.
+
+use super::rehearsal::{MINUTE, Night, verdict};
+use crate::{
+    escalation::{LevelNumber, PagerName, Rung},
+    incident::{Act, AlertStatus, Event, Follows, HandOffTo, Outcome, PageEnd, Priority, Seen, Work, still_wanted},
+    triage::{CallAtOnce, Scenario},
+};
+
+const L1: LevelNumber = LevelNumber(1);
+const L2: LevelNumber = LevelNumber(2);
+const L3: LevelNumber = LevelNumber(3);
+
+fn duty() -> PagerName {
+    PagerName("duty".to_owned())
+}
+
+/// L1 has a pager beside its mention.
+fn with_a_pager() -> Night {
+    let mut night = Night::quiet();
+    night.policy.escalation.levels[0].pager = Some(duty());
+    night.alert("frontend-1", AlertStatus::Firing);
+    night
+}
+
+fn mention_of(night: &Night, level: LevelNumber) -> Work {
+    let of_level = |work: &&Work| matches!(work, Work::Mention { level: called, .. } if *called == level);
+    night.waiting.iter().map(|effect| &effect.work).find(of_level).unwrap().clone()
+}
+
+fn mentioned(night: &mut Night, level: LevelNumber) {
+    let to = night.policy.channels[0].clone();
+    night.outcome(&Outcome::Mentioned { level, to });
+}
+
+fn found(night: &mut Night, call: CallAtOnce) {
+    let run = night.incident().last_run();
+    let mut found = verdict(Scenario::SpireServer, Vec::new(), night.now);
+    found.call_at_once = Some(call);
+    night.outcome(&Outcome::TriageFinished { run, verdict: Box::new(found), evidence: None });
+}
+
+#[test]
+fn a_page_that_could_not_be_sent_within_its_window_is_sent_late() {
+    let mut night = Night::with_an_alert();
+    night.passes(15 * MINUTE);
+    assert_eq!(night.takes_calls(), [L1, L2], "Slack was down for L1's whole window");
+
+    let mut answered = Night::with_an_alert();
+    answered.passes(15 * MINUTE);
+    answered.says("U0ONCALL", Act::Acknowledge).unwrap();
+    assert!(answered.takes_calls().is_empty(), "somebody has it");
+    answered.passes(31 * MINUTE);
+    assert_eq!(answered.takes_calls(), [L2], "and the older calls do not come back with the idle one");
+}
+
+#[test]
+fn a_late_page_is_superseded_when_its_level_is_called_again() {
+    let mut night = Night::with_an_alert();
+    night.passes(105 * MINUTE);
+    assert_eq!(night.takes_calls(), [L1, L2, L3], "once each, although six calls were asked for");
+}
+
+#[test]
+fn an_alert_that_flaps_loses_no_page() {
+    let mut night = Night::with_an_alert();
+    night.alert("frontend-1", AlertStatus::Resolved);
+    assert!(night.takes_calls().is_empty(), "nobody is called while it clears");
+    night.passes(MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert_eq!(night.takes_calls(), [L1]);
+    mentioned(&mut night, L1);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.passes(MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert!(night.takes_calls().is_empty(), "L1 was reached already");
+}
+
+#[test]
+fn an_alert_that_flaps_within_one_body_calls_once() {
+    let mut night = Night::with_an_alert();
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.alert("frontend-2", AlertStatus::Firing);
+    assert_eq!(night.takes_calls(), [L1]);
+}
+
+#[test]
+fn a_mention_that_is_refused_for_good_is_said_and_the_next_level_is_called() {
+    let mut night = Night::with_an_alert();
+    let work = Box::new(mention_of(&night, L1));
+    night.takes_calls();
+    night.outcome(&Outcome::Died { work, reason: "the bot is not in the channel".to_owned(), untouched: false });
+    assert_eq!(night.takes_calls(), [L2]);
+    let said = |event: &Event| matches!(event, Event::LevelUnreachable { level, follows: Follows::NextLevel, .. } if *level == L1);
+    assert!(night.events.iter().any(said));
+    assert!(!night.incident().troubles.is_empty());
+}
+
+#[test]
+fn while_its_pager_rings_a_level_whose_mention_fails_is_not_passed_over() {
+    let mut night = with_a_pager();
+    night.takes_calls();
+    let empty = Outcome::NobodyBehind { level: L1, why: "the user group is empty".to_owned() };
+    let events = night.outcome(&empty);
+    assert!(matches!(events.as_slice(), [Event::LevelUnreachable { follows: Follows::OtherWay, .. }]), "{events:?}");
+    let pager = night.takes_pager_work().remove(0);
+    night.outcome(&Outcome::Died { work: Box::new(pager), reason: "no such key".to_owned(), untouched: false });
+    assert_eq!(night.takes_calls(), [L2], "now neither way is left");
+}
+
+#[test]
+fn with_a_pager_and_nobody_to_mention_the_channel_is_not_told_that_nobody_can_be_called() {
+    let mut night = Night::quiet();
+    night.policy.escalation.levels[0].pager = Some(duty());
+    night.policy.escalation.levels[0].mentions.clear();
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert!(night.takes_calls().is_empty());
+    assert!(matches!(night.takes_pager_work().as_slice(), [Work::CallPager { .. }]));
+}
+
+#[test]
+fn when_the_last_level_has_nobody_all_levels_are_called() {
+    let mut night = Night::with_an_alert();
+    night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(L3) }).unwrap();
+    night.takes_calls();
+    night.outcome(&Outcome::NobodyBehind { level: L3, why: "the user group is empty".to_owned() });
+    assert_eq!(night.takes_calls(), [L1, L2, L3]);
+    let said = |event: &Event| matches!(event, Event::LevelUnreachable { follows: Follows::AllLevels, .. });
+    assert!(night.events.iter().any(said));
+}
+
+#[test]
+fn a_spire_server_verdict_calls_l2_in_each_opening_and_once() {
+    let mut night = Night::with_an_alert();
+    night.takes_calls();
+    found(&mut night, CallAtOnce::L2);
+    assert_eq!(night.takes_calls(), [L2]);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.passes(6 * MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    night.takes_calls();
+    found(&mut night, CallAtOnce::L2);
+    assert_eq!(night.takes_calls(), [L2], "the same verdict, another opening");
+    night.says("U0ONCALL", Act::Acknowledge).unwrap();
+    night.says("U0ONCALL", Act::Triage).unwrap();
+    found(&mut night, CallAtOnce::L2);
+    assert!(night.takes_calls().is_empty());
+}
+
+#[test]
+fn a_verdict_that_comes_while_it_clears_calls_when_it_fires_again() {
+    let mut night = Night::with_an_alert();
+    mentioned(&mut night, L1);
+    night.takes_calls();
+    night.alert("frontend-1", AlertStatus::Resolved);
+    found(&mut night, CallAtOnce::L2);
+    assert!(night.takes_calls().is_empty());
+    night.passes(MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert_eq!(night.takes_calls(), [L2]);
+}
+
+#[test]
+fn with_two_levels_a_network_verdict_calls_the_higher_one() {
+    let mut night = Night::quiet();
+    night.policy.escalation.levels.truncate(2);
+    night.alert("frontend-1", AlertStatus::Firing);
+    night.takes_calls();
+    found(&mut night, CallAtOnce::L3);
+    assert_eq!(night.takes_calls(), [L2]);
+}
+
+fn paged(night: &mut Night, key: &str) {
+    let page = Some((duty(), key.to_owned()));
+    night.outcome(&Outcome::PagerCalled { level: L1, page });
+}
+
+/// Complaint: oncall 4654, notifications that go on after acknowledge or resolve.
+#[test]
+fn nothing_is_paged_after_acknowledge_or_resolve_and_pages_that_ring_are_ended() {
+    let mut night = with_a_pager();
+    assert_eq!(night.takes_pager_work().len(), 1);
+    paged(&mut night, "page-1");
+    night.says("U0ONCALL", Act::Acknowledge).unwrap();
+    let ended = night.takes_pager_work();
+    assert!(matches!(ended.as_slice(), [Work::EndPage { key, how: PageEnd::Acknowledge, .. }] if key == "page-1"));
+    night.alert("frontend-1", AlertStatus::Resolved);
+    assert!(matches!(night.takes_pager_work().as_slice(), [Work::EndPage { how: PageEnd::Resolve, .. }]));
+    night.passes(240 * MINUTE);
+    assert!(night.takes_pager_work().is_empty() && night.takes_calls().is_empty());
+
+    let mut unsent = with_a_pager();
+    unsent.says("U0ONCALL", Act::Acknowledge).unwrap();
+    assert!(unsent.takes_pager_work().is_empty(), "a call that waits is not made any more");
+    paged(&mut unsent, "page-2");
+    let ended = unsent.takes_pager_work();
+    assert!(matches!(ended.as_slice(), [Work::EndPage { .. }]), "one that was under way is ended: {ended:?}");
+}
+
+#[test]
+fn whoever_was_told_that_it_is_over_is_rung_again_when_it_is_not() {
+    let mut night = with_a_pager();
+    night.takes_pager_work();
+    night.takes_calls();
+    mentioned(&mut night, L1);
+    paged(&mut night, "page-1");
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.takes_pager_work();
+    night.passes(MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert!(matches!(night.takes_pager_work().as_slice(), [Work::CallPager { .. }]));
+    assert!(night.takes_calls().is_empty(), "the mention is still there to be read");
+}
+
+#[test]
+fn while_slack_is_down_the_fall_back_pager_rings_once_a_call() {
+    let mut night = Night::quiet();
+    night.policy.escalation.fallback_pager = Some(duty());
+    night.alert("frontend-1", AlertStatus::Firing);
+    let delayed = Outcome::Delayed { work: Box::new(mention_of(&night, L1)) };
+    night.outcome(&delayed);
+    night.outcome(&delayed);
+    assert!(matches!(night.takes_pager_work().as_slice(), [Work::CallPager { level: L1, .. }]));
+    assert_eq!(night.takes_calls(), [L1], "the mention stays due");
+
+    let mut own = with_a_pager();
+    own.outcome(&Outcome::Delayed { work: Box::new(mention_of(&own, L1)) });
+    assert_eq!(own.takes_pager_work().len(), 1, "its own pager rings already");
+}
+
+#[test]
+fn a_hand_off_to_a_person_is_a_page_that_is_never_given_up_while_they_hold_it() {
+    let mut night = Night::with_an_alert();
+    let to = super::rehearsal::person("U0SECURITY");
+    night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Person(to) }).unwrap();
+    assert!(night.events.iter().any(|event| matches!(event, Event::WindowMet { rung: Rung::Waiting { .. } })));
+    let handed = |work: &&Work| matches!(work, Work::Post { notice: crate::incident::Notice::HandedTo { .. }, .. });
+    let post = night.waiting.iter().map(|effect| &effect.work).find(handed).unwrap().clone();
+    assert!(post.never_dies());
+    assert_eq!(post.priority(), Priority::Page);
+    assert!(still_wanted(night.incident(), &post, night.now));
+    night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Person(super::rehearsal::person("U0OTHER")) }).unwrap();
+    assert!(!still_wanted(night.incident(), &post, night.now));
+}
+
+#[test]
+fn two_prometheus_servers_that_date_one_firing_differently_are_one_firing() {
+    let mut night = Night::with_an_alert();
+    let mut later = Night::sighting("frontend-1", AlertStatus::Firing);
+    later.starts_at = night.now + MINUTE;
+    night.sees(&later);
+    for _ in 0..10 {
+        assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing);
+        assert_eq!(night.sees(&later), Seen::Nothing);
+    }
+    night.says("U0ONCALL", Act::Resolve).unwrap();
+    assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing);
+    assert_eq!(night.sees(&later), Seen::Nothing);
+}
