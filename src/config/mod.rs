@@ -3,6 +3,7 @@
 
 mod duration;
 mod file;
+mod ids;
 mod secret;
 mod settle;
 
@@ -12,7 +13,7 @@ pub use file::{
     Alertmanager, Approval, Config, Escalation, Kubernetes, LevelFile, Mesh, Pager, PagerKind, People, Roster, Slack,
     SlackMode, TriageLimits,
 };
-pub use secret::Secret;
+pub use secret::{Address, Secret};
 pub use settle::Settled;
 
 /// The configuration could not be used.
