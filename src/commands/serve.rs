@@ -83,7 +83,8 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let config = Config::load(&args.config)?;
     let settled = config.settle()?;
     let clock = Arc::new(SystemClock);
-    let slack = SlackParts::of(&config, clock.clone())?;
+    let metrics = http::Metrics::default();
+    let slack = SlackParts::of(&config, clock.clone(), &metrics)?;
     let pagers = pagers(&config)?;
     for level in config.calls_nobody() {
         tracing::error!("{level}");
@@ -108,6 +109,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         mapping: settled.mapping,
         authentication: settled.authentication.clone(),
         faces,
+        metrics,
     })
     .await?;
     let stop = CancellationToken::new();
