@@ -25,7 +25,10 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("http", &["engine"]),
     ("alertmanager", &["engine", "http", "incident", "mesh"]),
     ("cluster", &["clock", "engine", "incident", "journal", "mesh", "remediation", "triage"]),
-    ("chat", &["approval", "clock", "engine", "escalation", "incident", "mesh", "people", "remediation", "triage"]),
+    (
+        "chat",
+        &["approval", "clock", "engine", "escalation", "http", "incident", "mesh", "people", "remediation", "triage"],
+    ),
     ("simulate", &["clock", "mesh"]),
     ("config", &["alertmanager", "approval", "chat", "cluster", "escalation", "incident", "mesh", "people", "triage"]),
 ];

@@ -36,7 +36,7 @@ impl Terminal {
     pub fn say(&self, who: &str, text: &str) {
         let clock = clock_face(self.clock.now());
         for (place, line) in text.lines().enumerate() {
-            let who = if place == 0 { format!("{who}:") } else { String::new() };
+            let who = if place == 0 && !who.is_empty() { format!("{who}:") } else { String::new() };
             (self.sink)(&format!("{clock}  {who:<14} {}", safe(line)));
         }
     }
@@ -56,11 +56,36 @@ impl Terminal {
         shown(to, "card", task, Outcome::Shown { to: to.clone(), first_card })
     }
 
-    fn post(&self, post: &Post) {
-        for line in &post.lines {
-            self.say("mtls-medic", &plain_line(line));
+    fn post(&self, task: &Task, post: Post) {
+        let post = if task.writes_enabled { post } else { post.with_writes_off() };
+        for (place, line) in post.lines.iter().enumerate() {
+            let called = if place == 0 { called(&post) } else { String::new() };
+            self.say("mtls-medic", &format!("{called}{}", plain_line(line)));
+        }
+        if let Some(raw) = &post.raw {
+            let lines = raw.text.lines();
+            let more = lines.clone().count().saturating_sub(RAW_LINES_MOST);
+            for line in lines.take(RAW_LINES_MOST) {
+                self.say("", &format!("    {line}"));
+            }
+            if more > 0 {
+                self.say("", &format!("    … {more} more lines of {}", raw.title));
+            }
         }
     }
+}
+
+/// How many lines of raw output are printed: a log is read, not searched.
+const RAW_LINES_MOST: usize = 30;
+
+/// Who is called or asked, in front of what is said.
+fn called(post: &Post) -> String {
+    let name = |one: &Mention| match one {
+        Mention::User(name) | Mention::Group(name) => format!("@{name} "),
+    };
+    let mentions = post.mentions.iter().map(name);
+    let approvers = post.to_approvers.then(|| "@approvers ".to_owned());
+    mentions.chain(approvers).collect()
 }
 
 fn shown(to: &Destination, slot: &str, task: &Task, outcome: Outcome) -> Done {
@@ -98,14 +123,51 @@ impl Perform for Terminal {
         Ok(match &task.work {
             Work::DrawCard { to } => self.card(&task, to),
             Work::Post { to, notice } => {
-                self.post(&wording::notice(notice, &task.incident));
+                self.post(&task, wording::notice(notice, &task.incident));
                 shown(to, &task.key, &task, Outcome::Shown { to: to.clone(), first_card: false })
             }
             Work::Mention { to, level, reason, .. } => {
-                self.post(&wording::call(*level, reason, &task.incident));
+                self.post(&task, wording::call(*level, reason, &task.incident));
                 shown(to, &task.key, &task, Outcome::Mentioned { level: *level, to: to.clone() })
             }
             _ => Outcome::NoLongerWanted.into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        chat::card::tests as night,
+        clock::VirtualClock,
+        engine::Progress,
+        incident::{Face, Notice},
+    };
+
+    #[tokio::test]
+    async fn who_is_called_and_the_lines_to_type_by_hand_are_printed() {
+        let printed: Arc<Mutex<Vec<String>>> = Arc::default();
+        let lines = printed.clone();
+        let sink = Box::new(move |line: &str| lines.lock().unwrap().push(line.to_owned()));
+        let terminal = Terminal::new(Arc::new(VirtualClock::starting_at(night::at(5))), sink);
+        let to = Destination { face: Face::Terminal, channel: "incidents".to_owned() };
+        let work = Work::Post { to, notice: Notice::ApprovalWanted { plan: night::plan().id() } };
+        let task = Task {
+            key: "ask".to_owned(),
+            work,
+            incident: night::asking().into(),
+            attempt: 1,
+            root: None,
+            writes_enabled: true,
+            progress: Progress::default(),
+        };
+        terminal.perform(task).await.unwrap();
+        let all = printed.lock().unwrap().join("\n");
+        assert!(all.contains("@approvers Approval wanted"), "{all}");
+        assert!(!night::plan().kubectl.is_empty());
+        for line in &night::plan().kubectl {
+            assert!(all.contains(line), "{line} in {all}");
+        }
     }
 }

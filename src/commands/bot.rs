@@ -27,6 +27,8 @@ pub(super) struct Parts {
     pub(super) mapping: Mapping,
     pub(super) authentication: Authentication,
     pub(super) faces: Vec<(Room, Arc<dyn Perform>)>,
+    /// Where everything is counted; the faces may count there as well.
+    pub(super) metrics: Metrics,
 }
 
 /// A running bot.
@@ -48,7 +50,7 @@ impl Bot {
             builder = builder.performer(room, face);
         }
         let engine = Arc::new(builder.build().await?);
-        let metrics = Metrics::default();
+        let metrics = parts.metrics;
         let intake = Intake {
             inbox: engine.inbox(),
             mapping: parts.mapping,

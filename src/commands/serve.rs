@@ -10,6 +10,7 @@ use axum::{
     routing::get,
 };
 use clap::Args;
+use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -82,8 +83,12 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let config = Config::load(&args.config)?;
     let settled = config.settle()?;
     let clock = Arc::new(SystemClock);
-    let slack = SlackParts::of(&config, clock.clone())?;
+    let metrics = http::Metrics::default();
+    let slack = SlackParts::of(&config, clock.clone(), &metrics)?;
     let pagers = pagers(&config)?;
+    for level in config.calls_nobody() {
+        tracing::error!("{level}");
+    }
     if args.check {
         println!("The configuration is right.");
         return Ok(());
@@ -104,6 +109,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         mapping: settled.mapping,
         authentication: settled.authentication.clone(),
         faces,
+        metrics,
     })
     .await?;
     let stop = CancellationToken::new();
@@ -137,11 +143,15 @@ fn pagers(config: &Config) -> Result<Pagers, ServeError> {
     for (name, pager) in &config.pagers {
         let field = format!("pagers.{name}.key");
         let key = pager.key.as_ref().map(|key| key.read(&field)).transpose();
-        let made = match (pager.kind, key, pager.url.clone()) {
-            (_, Err(problem), _) => Err(problem),
-            (PagerKind::Generic, Ok(token), Some(url)) => Ok(Pager::Generic { url, token }),
-            (PagerKind::Generic, Ok(_), None) => Err(format!("pagers.{name}.url: a generic pager needs an address")),
-            (PagerKind::Pagerduty, Ok(Some(routing_key)), url) => {
+        let url = pager.url.as_ref().map(|url| url.read(&format!("pagers.{name}.url"))).transpose();
+        let url = url.map(|url| url.map(|url| url.expose_secret().to_owned()));
+        let made = match (pager.kind, key, url) {
+            (_, Err(problem), _) | (_, _, Err(problem)) => Err(problem),
+            (PagerKind::Generic, Ok(token), Ok(Some(url))) => Ok(Pager::Generic { url, token }),
+            (PagerKind::Generic, Ok(_), Ok(None)) => {
+                Err(format!("pagers.{name}.url: a generic pager needs an address"))
+            }
+            (PagerKind::Pagerduty, Ok(Some(routing_key)), Ok(url)) => {
                 Ok(Pager::PagerDuty { url: url.unwrap_or_else(|| PAGERDUTY_EVENTS.to_owned()), routing_key })
             }
             (PagerKind::Pagerduty, Ok(None), _) => Err(format!("{field}: PagerDuty needs a routing key")),

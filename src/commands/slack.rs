@@ -17,6 +17,7 @@ use crate::{
     config::{Config, ConfigError, SlackMode},
     engine::{Inbox, Perform},
     escalation::LevelNumber,
+    http::Metrics,
     incident::{Face, Room},
     people::Mention,
 };
@@ -38,15 +39,16 @@ pub(super) struct SlackParts {
 
 impl SlackParts {
     /// Reads the secrets and makes the clients; `None` when no workspace is configured.
-    pub(super) fn of(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Self>, ServeError> {
+    pub(super) fn of(config: &Config, clock: Arc<dyn Clock>, metrics: &Metrics) -> Result<Option<Self>, ServeError> {
         let Some(slack) = &config.slack else { return Ok(None) };
         let problem = |problem: String| ServeError::from(ConfigError::Problems(vec![problem]));
         let api = slack.api.as_deref().unwrap_or(SLACK_API);
         let token = slack.bot_token.read("slack.bot_token").map_err(problem)?;
-        let client = Client::new(api, &token)?;
+        let client = Client::new(api, &token)?.counted(metrics.clone());
         let way = match (slack.mode, &slack.app_token, &slack.signing_secret) {
             (SlackMode::Socket, Some(token), _) => {
-                Way::Socket(Box::new(Client::new(api, &token.read("slack.app_token").map_err(problem)?)?))
+                let client = Client::new(api, &token.read("slack.app_token").map_err(problem)?)?;
+                Way::Socket(Box::new(client.counted(metrics.clone())))
             }
             (SlackMode::Http, _, Some(secret)) => Way::Http(secret.read("slack.signing_secret").map_err(problem)?),
             (SlackMode::Socket, None, _) => {

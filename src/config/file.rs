@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{Secret, duration::Span};
+use super::{Address, Secret, duration::Span};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -243,8 +243,9 @@ pub enum PagerKind {
 pub struct Pager {
     /// Which kind.
     pub kind: PagerKind,
-    /// Its address; for `pagerduty`, left out means PagerDuty's own.
-    pub url: Option<String>,
+    /// Its address; for `pagerduty`, left out means PagerDuty's own. As `{file: …}` or `{env: …}` when the address is itself
+    /// a secret.
+    pub url: Option<Address>,
     /// The bearer token of a generic webhook, or PagerDuty's routing key.
     pub key: Option<Secret>,
 }

@@ -3,6 +3,7 @@
 
 mod duration;
 mod file;
+mod ids;
 mod mesh;
 mod secret;
 mod settle;
@@ -17,7 +18,7 @@ pub use file::{
     SlackMode, TriageLimits,
 };
 pub use mesh::mesh_settings;
-pub use secret::Secret;
+pub use secret::{Address, Secret};
 pub use settle::Settled;
 
 /// The configuration could not be used.

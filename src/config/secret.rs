@@ -15,6 +15,26 @@ pub struct Secret {
     env: Option<String>,
 }
 
+/// An address: written out, or kept elsewhere as a secret, since the addresses of many webhooks are one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Address {
+    /// `https://…`
+    Plain(String),
+    /// `{file: /path}` or `{env: NAME}`.
+    Kept(Secret),
+}
+
+impl Address {
+    /// Reads it; `name` is the field, for the error.
+    pub fn read(&self, name: &str) -> Result<SecretString, String> {
+        match self {
+            Self::Plain(address) => Ok(SecretString::from(address.as_str())),
+            Self::Kept(secret) => secret.read(name),
+        }
+    }
+}
+
 impl Secret {
     /// Reads it; `name` is the field, for the error.
     pub fn read(&self, name: &str) -> Result<SecretString, String> {

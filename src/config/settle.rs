@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Config, ConfigError, duration::Span, file::Roster, mesh::settings};
+use super::{Config, ConfigError, duration::Span, file::Roster, ids, mesh::settings};
 use crate::{
     alertmanager::{Authentication, Credential, Mapping},
     approval::Rule,
@@ -32,6 +32,7 @@ impl Config {
         let levels = self.levels(&mut problems);
         let settings = settings(&self.mesh, &self.triage, &mut problems);
         self.check_people(&mut problems);
+        ids::check(self, &mut problems);
         if !problems.is_empty() {
             return Err(ConfigError::Problems(problems));
         }
@@ -45,6 +46,19 @@ impl Config {
             cluster: self.cluster.clone(),
         };
         Ok(Settled { policy: self.policy(levels), authentication, mapping, settings })
+    }
+
+    /// Which levels can call nobody, since nobody is mentioned without a chat: said aloud at the start.
+    pub fn calls_nobody(&self) -> Vec<String> {
+        let lost = (1_u8..).zip(&self.people.levels).filter(|(_, level)| self.slack.is_none() && level.pager.is_none());
+        lost.map(|(number, level)| {
+            format!(
+                "people.levels: L{number} {:?} is only mentioned, and without slack nobody is: give it a pager, or \
+                 configure slack",
+                level.team
+            )
+        })
+        .collect()
     }
 
     fn authentication(&self, problems: &mut Vec<String>) -> Authentication {

@@ -56,6 +56,51 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
+fn people_and_places_are_known_by_id_and_a_name_or_an_email_is_refused_with_where_to_find_the_id() {
+    let folder = tempfile::tempdir().unwrap();
+    for wrong in ["jane", "@jane", "jane@example.org", "Jane Doe", "u0jane", "S0GROUP", "<@U0JANE>", "U", ""] {
+        let mut config = example(folder.path());
+        config.people.approvers.users = vec![wrong.to_owned()];
+        let problems = config.settle().err().map(|error| error.to_string()).unwrap_or_else(|| panic!("{wrong:?}"));
+        assert!(problems.contains("people.approvers.users") && problems.contains("Copy member ID"), "{problems}");
+    }
+    let mut config = example(folder.path());
+    config.people.levels[1].mention.groups = vec!["security".to_owned()];
+    let slack = config.slack.as_mut().unwrap();
+    slack.channel = "#incidents".to_owned();
+    slack.team = "example.slack.com".to_owned();
+    let Err(ConfigError::Problems(problems)) = config.settle() else { panic!("it has problems") };
+    assert_eq!(problems.len(), 3, "{problems:?}");
+}
+
+#[test]
+fn without_slack_a_level_that_is_only_mentioned_calls_nobody_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = example(folder.path());
+    assert!(config.calls_nobody().is_empty());
+    config.slack = None;
+    let said = config.calls_nobody().join("\n");
+    assert!(said.contains("L2") && said.contains("L3") && !said.contains("L1"), "L1 has a pager: {said}");
+    for level in &mut config.people.levels {
+        level.pager = Some("on-call".to_owned());
+    }
+    assert!(config.calls_nobody().is_empty());
+}
+
+#[test]
+fn the_address_of_a_pager_may_be_a_secret_and_is_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("address"), "https://hooks.example.org/s3cret\n").unwrap();
+    let file = folder.path().join("address");
+    let kept: Address = serde_saphyr::from_str(&format!("file: {}", file.display())).unwrap();
+    let read = kept.read("pagers.night.url").unwrap();
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&read), "https://hooks.example.org/s3cret");
+    assert!(!format!("{kept:?} {read:?}").contains("s3cret"));
+    let plain: Address = serde_saphyr::from_str("https://pager.example.org").unwrap();
+    assert_eq!(plain, Address::Plain("https://pager.example.org".to_owned()));
+}
+
+#[test]
 fn a_secret_that_is_missing_is_named_and_never_shown() {
     let secret: Secret = serde_saphyr::from_str("file: /nowhere/token").unwrap();
     let why = secret.read("slack.bot_token").err().unwrap();

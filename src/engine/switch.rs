@@ -40,7 +40,8 @@ impl Inbox {
             };
             match self.0.journal.append(append).await {
                 Ok(()) => {
-                    tracing::warn!(by = %switch.by, on = switch.on, reason = switch.reason, "the kill switch was moved");
+                    // Why is for the incident's thread, not for the log.
+                    tracing::warn!(by = %switch.by, on = switch.on, "the kill switch was moved");
                     // What is stored last is in force, whichever of two people's answers comes first.
                     let stored = self.0.journal.write_switch().await.map_err(not_stored)?;
                     self.0.put_switch(stored.is_none_or(|stored| stored.on));

@@ -183,8 +183,13 @@ pub enum Refusal {
     #[error("there is no level above {0}: all levels have been called, and are called again by themselves")]
     NoHigherLevel(LevelNumber),
     /// No such level.
-    #[error("there is no level {0} in this incident's escalation policy")]
-    NoSuchLevel(LevelNumber),
+    #[error("there is no level {wanted} in this incident's escalation policy: it has {}", listed(.known))]
+    NoSuchLevel {
+        /// Which was asked for.
+        wanted: LevelNumber,
+        /// Those that exist.
+        known: Vec<LevelNumber>,
+    },
     /// There is nothing to verify.
     #[error("no fix has run in {0}, so there is nothing to verify: `/mtls triage {0}` looks at it afresh")]
     NothingToVerify(IncidentId),
@@ -202,4 +207,9 @@ pub enum Refusal {
     /// Nothing of that digest is kept.
     #[error("no evidence {} is kept", .0.0)]
     NoEvidence(EvidenceDigest),
+}
+
+fn listed(levels: &[LevelNumber]) -> String {
+    let names: Vec<String> = levels.iter().map(ToString::to_string).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

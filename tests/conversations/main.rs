@@ -24,15 +24,19 @@ async fn an_expired_certificate_is_found_fixed_by_two_people_and_closed() {
 
     night.says("U0ONCALL", "ack").await;
     night.is_told("U0ONCALL", "Nobody else is called").await;
+    // Acknowledged by command: the button of the call goes away, and says who has it.
+    night.channel_shows("~ <@U0ONCALL> has it.").await;
     night.says("U0ONCALL", "fix restart-pod").await;
     night.channel_shows("Approval wanted").await;
     night.says("U0ONCALL", "approve").await;
     night.is_told("U0ONCALL", "somebody else has to approve it").await;
     night.says("U0SEC", "approve").await;
+    night.channel_shows("was approved by <@U0SEC>").await;
 
     night.channel_shows("worked").await;
     night.alertmanager_resolves().await;
     night.channel_shows("Closed").await;
+    night.channel_shows("🟢").await;
 
     let incident = night.incident().await;
     assert!(matches!(incident.life, Life::Closed { .. }));

@@ -66,6 +66,12 @@ impl Page {
         self.add(incident, format!("said:{}", self.now()), post);
     }
 
+    /// Draws the card of a task as it can be used now.
+    fn draw_for(&self, task: &Task) {
+        let card = Card::of(&task.incident).with_progress(task.progress.looked().as_ref());
+        self.draw(&if task.writes_enabled { card } else { card.with_writes_off() });
+    }
+
     fn add(&self, incident: IncidentId, key: String, post: Value) {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let thread = threads.entry(incident).or_default();
@@ -94,13 +100,19 @@ impl Page {
         });
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.entry(card.incident).or_default().card = drawn;
+        while threads.len() > INCIDENTS_MOST {
+            threads.pop_first();
+        }
     }
 
-    fn post(&self, task: &Task, post: &Post) {
+    fn post(&self, task: &Task, post: Post) {
+        let post = if task.writes_enabled { post } else { post.with_writes_off() };
+        let approvers = post.to_approvers.then(|| "@approvers".to_owned());
+        let called: Vec<String> = post.mentions.iter().map(mention).chain(approvers).collect();
         let view = json!({
             "at": self.now(), "who": "mtls-medic", "lines": lines(&post.lines),
             "raw": post.raw.as_ref().map(|raw| json!({"title": raw.title, "text": raw.text})),
-            "mentions": post.mentions.iter().map(mention).collect::<Vec<_>>(),
+            "mentions": called,
             // The card has the newest buttons; a thread keeps none that would grow old.
             "buttons": [],
         });
@@ -152,16 +164,16 @@ impl Perform for Page {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         Ok(match &task.work {
             Work::DrawCard { to } => {
-                self.draw(&Card::of(&task.incident).with_progress(task.progress.looked().as_ref()));
+                self.draw_for(&task);
                 let first_card = task.root.is_none();
                 shown(to, "card", &task, Outcome::Shown { to: to.clone(), first_card })
             }
             Work::Post { to, notice } => {
-                self.post(&task, &wording::notice(notice, &task.incident));
+                self.post(&task, wording::notice(notice, &task.incident));
                 shown(to, &task.key, &task, Outcome::Shown { to: to.clone(), first_card: false })
             }
             Work::Mention { to, level, reason, .. } => {
-                self.post(&task, &wording::call(*level, reason, &task.incident));
+                self.post(&task, wording::call(*level, reason, &task.incident));
                 shown(to, &task.key, &task, Outcome::Mentioned { level: *level, to: to.clone() })
             }
             _ => Outcome::NoLongerWanted.into(),

@@ -24,6 +24,7 @@ use crate::chat::{
     outgoing::{CALL_LIMIT, Outgoing, OutgoingError, checked, connector},
     wording::Raw,
 };
+use crate::http::Metrics;
 
 /// Slack's own address.
 pub const SLACK_API: &str = "https://slack.com/api";
@@ -56,6 +57,8 @@ pub struct Client {
     pub(super) outgoing: Outgoing,
     base: String,
     gates: Gates,
+    /// Where refusals, 429s and calls are counted.
+    pub(super) metrics: Metrics,
 }
 
 impl std::fmt::Debug for Client {
@@ -124,7 +127,18 @@ impl Client {
             outgoing: Outgoing::new(connector),
             base: base.to_owned(),
             gates: Gates::default(),
+            metrics: Metrics::default(),
         })
+    }
+
+    /// The client that counts in these metrics.
+    pub fn counted(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// Counts something that was asked and not taken.
+    pub(super) fn count_refusal(&self, reason: &'static str) {
+        self.metrics.count("slack_refusals_total", &[("reason", reason)], 1);
     }
 
     /// The base address.
@@ -169,6 +183,7 @@ impl Client {
         let result = limited(method, call).await;
         if let Err(SlackError::RateLimited { after, .. }) = &result {
             let wait = after.and_then(|after| Duration::try_from(after).ok()).unwrap_or_default();
+            self.metrics.count("slack_rate_limited_total", &[("method", method)], 1);
             self.gates.shut(method, channel, Instant::now() + wait);
         }
         result

@@ -106,6 +106,8 @@ impl SlackOut {
             Err(SlackError::RateLimited { .. } | SlackError::Refused { .. }) if clean => self.memory.unsent(key),
             Err(_) => self.memory.unsure(key),
         }
+        let waiting = u64::try_from(self.memory.waiting()).unwrap_or(u64::MAX);
+        self.client.metrics.set("slack_posts_waiting", &[], waiting);
         sent
     }
 
@@ -161,6 +163,7 @@ impl SlackOut {
         }
         let post = wording::call(level, reason, &task.incident);
         let id = self.send(task, to, &post, mentions).await?;
+        self.client.metrics.count("calls_sent_total", &[("way", "slack")], 1);
         Ok(done(Outcome::Mentioned { level, to: to.clone() }, to, &task.key, id, task.incident.version))
     }
 

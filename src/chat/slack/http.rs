@@ -64,13 +64,22 @@ impl Doors {
         let headers = request.headers().clone();
         let body = match tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, &())).await {
             Ok(Ok(body)) => body,
-            Ok(Err(refused)) => return refused.into_response(),
-            Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+            Ok(Err(refused)) => {
+                tracing::warn!(%refused, "a request's body was refused");
+                self.desk.count_refusal("body");
+                return refused.into_response();
+            }
+            Err(_) => {
+                tracing::warn!("a request's body did not arrive in time");
+                self.desk.count_refusal("slow");
+                return StatusCode::REQUEST_TIMEOUT.into_response();
+            }
         };
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (timestamp, signature) = (header("x-slack-request-timestamp"), header("x-slack-signature"));
         if let Err(error) = verify(&self.secret, timestamp, signature, &body, self.clock.now()) {
             tracing::warn!(%error, "a request that is not Slack's was refused");
+            self.desk.count_refusal("bad_signature");
             return StatusCode::UNAUTHORIZED.into_response();
         }
         match read(&body) {
@@ -82,6 +91,7 @@ impl Doors {
             Err(Unreadable::OtherKind) => StatusCode::OK.into_response(),
             Err(error) => {
                 tracing::warn!(%error, "a request of Slack's was not understood");
+                self.desk.count_refusal("unreadable");
                 (StatusCode::BAD_REQUEST, error.to_string()).into_response()
             }
         }

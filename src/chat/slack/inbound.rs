@@ -108,6 +108,7 @@ impl Desk {
     /// Tells somebody whose press could not be taken: unlike a command, a press has no answer that Slack would show.
     fn say_busy(self: &Arc<Self>, asked: Asked) {
         tracing::warn!(user = asked.user, "a request was sent away: the bot is busy");
+        self.client.count_refusal("busy");
         let Ok(place) = Arc::clone(&self.spare).try_acquire_owned() else { return };
         if matches!(asked.what, What::Press { .. }) {
             let desk = Arc::clone(self);
@@ -118,6 +119,11 @@ impl Desk {
                 drop(place);
             });
         }
+    }
+
+    /// Counts something that was asked and not understood or not Slack's.
+    pub(super) fn count_refusal(&self, reason: &'static str) {
+        self.client.count_refusal(reason);
     }
 
     /// Returns when nothing is being worked on any more; for a graceful stop and for tests.
@@ -206,9 +212,13 @@ impl Desk {
             || asked.user_team.as_ref().is_some_and(|team| *team != self.home.team)
             || (self.home.enterprise.is_some() && asked.enterprise != self.home.enterprise);
         if other_team {
+            self.client.count_refusal("foreign_team");
             return Some("This bot listens to people of its own workspace only.");
         }
         let elsewhere = !self.home.channels.contains(&asked.channel);
+        if elsewhere {
+            self.client.count_refusal("foreign_channel");
+        }
         elsewhere.then_some("This bot listens in its incident channel only: please ask there.")
     }
 

@@ -17,7 +17,12 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{asked::Asked, client::Client, error::SlackError, inbound::Desk};
+use super::{
+    asked::{Asked, Unreadable},
+    client::Client,
+    error::SlackError,
+    inbound::Desk,
+};
 use crate::chat::outgoing::{CALL_LIMIT, checked};
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -68,6 +73,13 @@ impl Socket {
     /// Whether Slack can reach us now: part of readiness.
     pub fn is_open(&self) -> bool {
         *self.open.borrow() > 0
+    }
+
+    fn count_open(&self, change: impl FnOnce(usize) -> usize) {
+        self.open.send_modify(|open| {
+            *open = change(*open);
+            self.client.metrics.set("slack_sockets_open", &[], u64::try_from(*open).unwrap_or(u64::MAX));
+        });
     }
 
     /// How many connections are open, and every change of that.
@@ -172,7 +184,7 @@ impl Socket {
             match self.handle(&text) {
                 Heard::Hello if !greeted => {
                     greeted = true;
-                    self.open.send_modify(|open| *open = open.saturating_add(1));
+                    self.count_open(|open| open.saturating_add(1));
                 }
                 Heard::Hello | Heard::Nothing => {}
                 Heard::Disconnect => {
@@ -188,7 +200,7 @@ impl Socket {
             }
         }
         if greeted {
-            self.open.send_modify(|open| *open = open.saturating_sub(1));
+            self.count_open(|open| open.saturating_sub(1));
         }
         if let Some(leaving) = leaving {
             let _ = leaving.send(if greeted { Left::Closed } else { Left::Failed });
@@ -220,7 +232,12 @@ impl Socket {
                     fields.insert("payload".to_owned(), json!({ "text": busy.to_string() }));
                 }
             }
-            Some(Err(error)) => tracing::warn!(%error, "a message of Slack's was not understood"),
+            // A kind that we did not ask for is nobody's mistake.
+            Some(Err(Unreadable::OtherKind)) => {}
+            Some(Err(error)) => {
+                tracing::warn!(%error, "a message of Slack's was not understood");
+                self.desk.count_refusal("unreadable");
+            }
             None => {}
         }
         Heard::Envelope(acknowledgement.to_string())

@@ -74,6 +74,7 @@ impl Stage {
             mapping: Mapping::default(),
             authentication: authentication(&token),
             faces: vec![(room, face)],
+            metrics: http::Metrics::default(),
         })
         .await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

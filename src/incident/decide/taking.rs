@@ -66,7 +66,8 @@ impl Scene<'_> {
             }
             HandOffTo::Level(level) => {
                 if self.incident.policy.level(*level).is_none() {
-                    return Err(Refusal::NoSuchLevel(*level));
+                    let known = self.incident.policy.levels.iter().map(|level| level.number).collect();
+                    return Err(Refusal::NoSuchLevel { wanted: *level, known });
                 }
                 let reason = CallReason::HandedOver { by: self.actor.id.clone() };
                 let climb = self.incident.policy.call_from(*level, self.now);

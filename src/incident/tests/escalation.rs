@@ -159,7 +159,8 @@ fn a_hand_off_to_a_level_calls_it_and_to_a_person_gives_them_the_idle_clock() {
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(L3) }).unwrap();
     assert_eq!(night.takes_calls(), [L3]);
     let missing = night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(LevelNumber(7)) });
-    assert_eq!(missing, Err(Refusal::NoSuchLevel(LevelNumber(7))));
+    let told = missing.unwrap_err().to_string();
+    assert!(told.contains("no level L7") && told.contains("it has L1, L2, L3"), "{told}");
     let to = super::rehearsal::person("U0SECURITY");
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Person(to) }).unwrap();
     assert!(matches!(night.rung(), Rung::Acknowledged { level: L3, .. }));

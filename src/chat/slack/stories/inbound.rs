@@ -132,6 +132,7 @@ async fn what_is_not_signed_by_slack_just_now_is_refused() {
     }
     night.desk.quiet().await;
     assert!(night.commands().is_empty());
+    assert!(night.counted("slack_refusals_total{reason=\"bad_signature\"} 2"));
 }
 
 #[tokio::test]
@@ -151,6 +152,8 @@ async fn other_workspaces_and_other_channels_are_not_heard() {
     night.signer().interaction(&night.routes(), &payload).await;
     night.desk.quiet().await;
     assert!(night.last_told("U0ONCALL").contains("its own workspace only"), "a shared channel brings strangers");
+    assert!(night.counted("slack_refusals_total{reason=\"foreign_team\"} 2"));
+    assert!(night.counted("slack_refusals_total{reason=\"foreign_channel\"} 1"));
     assert!(night.commands().is_empty());
 }
 

@@ -15,6 +15,7 @@ use crate::{
     chat::{Ask, card::tests as night},
     clock::VirtualClock,
     engine::{MessageRef, Progress, SubmitError, Task},
+    http::Metrics,
     incident::{
         Act, Answer, Command, Destination, Face, FixPhase, Incident, IncidentId, Refusal, SwitchRequest, Work,
         answer_to_switch, decide_switch,
@@ -75,6 +76,7 @@ struct Night {
     inbox: Arc<Inbox>,
     out: SlackOut,
     desk: Arc<Desk>,
+    metrics: Metrics,
 }
 
 impl Night {
@@ -88,7 +90,8 @@ impl Night {
             incidents: Mutex::new(vec![Arc::new(incident)]),
             commands: Mutex::default(),
         });
-        let client = Client::new(&slack.api(), &BOT_TOKEN.to_owned().into()).unwrap();
+        let metrics = Metrics::default();
+        let client = Client::new(&slack.api(), &BOT_TOKEN.to_owned().into()).unwrap().counted(metrics.clone());
         let roster = Roster {
             commanders: vec![Mention::User("U0ONCALL".to_owned())],
             approvers: vec![Mention::Group("S0APPROVERS".to_owned())],
@@ -104,7 +107,11 @@ impl Night {
         };
         let out = SlackOut::new(client.clone(), directory.clone(), look);
         let desk = Desk::new(inbox.clone(), client, directory, home, clock.clone());
-        Self { slack, clock, inbox, out, desk }
+        Self { slack, clock, inbox, out, desk, metrics }
+    }
+
+    fn counted(&self, line: &str) -> bool {
+        self.metrics.render().contains(line)
     }
 
     /// The same workspace and a process that remembers nothing.

@@ -201,8 +201,11 @@ async fn a_429_stops_all_posts_to_the_channel_and_a_page_goes_first_when_it_is_o
         assert!(matches!(error, PerformError::Again { after: Some(_), .. }), "{error:?}");
     }
     assert_eq!(night.slack.calls("chat.postMessage"), before + 1, "the others do not go on calling");
+    assert!(night.counted("slack_rate_limited_total{method=\"chat.postMessage\"} 1"));
+    assert!(night.counted("slack_posts_waiting 3"));
     night.performs(Task { root: root(&id(&card)), ..night.task("call-1", call()) }).await;
     assert!(night.slack.messages()[1].text.contains("is mentioned"), "429s of details do not delay a page");
+    assert!(night.counted("calls_sent_total{way=\"slack\"} 1"));
     // The card says what waits, at a time that stays true.
     night.performs(Task { root: root(&id(&card)), ..night.task("card", draw()) }).await;
     let seen = night.slack.messages()[0].seen();

@@ -137,6 +137,25 @@ async fn a_quiet_night_is_no_dead_connection() {
 }
 
 #[tokio::test]
+async fn no_token_stands_in_what_is_logged_or_said() {
+    use crate::{engine::Perform, incident::Work};
+    let line = Line::open().await;
+    let night = &line.night;
+    let mut logged = format!("{:?} {:?} {:?}", night.out, night.desk, line.socket);
+    for trouble in [Trouble::Refuses("invalid_auth"), Trouble::Down, Trouble::RateLimited(0)] {
+        night.slack.trouble("chat.postMessage", trouble);
+        let task = night.task("card", Work::DrawCard { to: super::channel() });
+        if let Err(error) = night.out.perform(task).await {
+            logged += &format!("{error} {error:?}");
+        }
+    }
+    assert!(logged.contains("check the bot's token"), "{logged}");
+    for secret in [super::BOT_TOKEN, APP_TOKEN, super::fake_slack::SIGNING_SECRET] {
+        assert!(!logged.contains(secret) && !night.slack.transcript().contains(secret), "{secret} in {logged}");
+    }
+}
+
+#[tokio::test]
 async fn a_stop_closes_the_connection() {
     let line = Line::open().await;
     line.stop.cancel();

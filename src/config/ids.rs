@@ -1,0 +1,75 @@
+//! Slack's ids: people are known by them alone, never by a name or an e-mail, which others can take on.
+
+use super::{Config, file::Roster};
+
+/// Shorter ones are not given by Slack, longer ones neither.
+const LENGTH: std::ops::RangeInclusive<usize> = 3..=32;
+
+/// One kind of id: how it begins, and where people find it.
+struct Kind {
+    begins: &'static [char],
+    what: &'static str,
+    found: &'static str,
+}
+
+const USER: Kind = Kind {
+    begins: &['U', 'W'],
+    what: "a user's id (U…)",
+    found: "open the person's profile in Slack, then ⋮, \"Copy member ID\"",
+};
+const GROUP: Kind = Kind {
+    begins: &['S'],
+    what: "a user group's id (S…)",
+    found: "open the group under \"People & user groups\" in Slack, then ⋮, \"Copy group ID\"",
+};
+const CHANNEL: Kind = Kind {
+    begins: &['C', 'G'],
+    what: "a channel's id (C…)",
+    found: "it stands at the end of \"View channel details\" in Slack",
+};
+const TEAM: Kind = Kind {
+    begins: &['T'],
+    what: "a workspace's id (T…)",
+    found: "it stands in the address of Slack in a browser: app.slack.com/client/T…",
+};
+const ENTERPRISE: Kind = Kind {
+    begins: &['E'],
+    what: "an organisation's id (E…)",
+    found: "it stands in the address of Slack's organisation settings",
+};
+
+impl Kind {
+    fn check(&self, field: &str, id: &str, problems: &mut Vec<String>) {
+        let plain = id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        if !(plain && LENGTH.contains(&id.len()) && id.starts_with(self.begins)) {
+            let shown: String = id.chars().take(40).collect();
+            problems.push(format!("{field}: {shown:?} is not {}: {}", self.what, self.found));
+        }
+    }
+}
+
+/// Checks every id of the file.
+pub(super) fn check(config: &Config, problems: &mut Vec<String>) {
+    if let Some(slack) = &config.slack {
+        TEAM.check("slack.team", &slack.team, problems);
+        CHANNEL.check("slack.channel", &slack.channel, problems);
+        if let Some(enterprise) = &slack.enterprise {
+            ENTERPRISE.check("slack.enterprise", enterprise, problems);
+        }
+    }
+    let people = &config.people;
+    roster("people.commanders", &people.commanders, problems);
+    roster("people.approvers", &people.approvers, problems);
+    for (number, level) in (1_u8..).zip(&people.levels) {
+        roster(&format!("people.levels: L{number} mention"), &level.mention, problems);
+    }
+}
+
+fn roster(field: &str, roster: &Roster, problems: &mut Vec<String>) {
+    for user in &roster.users {
+        USER.check(&format!("{field}.users"), user, problems);
+    }
+    for group in &roster.groups {
+        GROUP.check(&format!("{field}.groups"), group, problems);
+    }
+}
