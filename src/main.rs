@@ -27,9 +27,21 @@ enum Command {
     Simulate(commands::simulate::SimulateArgs),
 }
 
+/// What a script sees when a command could not run at all: no verdict (0 healthy, 1 fault found, 2 inconclusive).
+const COULD_NOT_RUN: u8 = 3;
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(told) => {
+            // Help and version are answers; anything else could not run. clap's own 2 would read as "inconclusive".
+            let code = if told.use_stderr() { ExitCode::from(COULD_NOT_RUN) } else { ExitCode::SUCCESS };
+            // Without a terminal to print to, the code is all there is to say.
+            let _ = told.print();
+            return code;
+        }
+    };
     if !matches!(command, Command::Serve(_)) {
         mtls_medic::telemetry::start(mtls_medic::telemetry::LogFormat::Text, "error");
     }
@@ -37,7 +49,7 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln_chain(&error);
-            ExitCode::from(3)
+            ExitCode::from(COULD_NOT_RUN)
         }
     }
 }

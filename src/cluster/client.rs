@@ -11,6 +11,10 @@ use tokio::sync::Semaphore;
 
 use crate::triage::{Expectations, Missing};
 
+/// What a stream into a pod (exec, port-forward) needs on its subresource: `get` since ever, from Kubernetes 1.35 on
+/// `create` as well.
+pub(super) const STREAM_VERBS: &str = "get and create";
+
 /// Something could not be read from or written to the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -20,7 +24,7 @@ pub enum ClusterError {
     /// The API server refused.
     #[error("not allowed to {verb} {resource} in {namespace}: grant it to the bot's role (deploy/)")]
     Forbidden {
-        /// get, list, create …
+        /// get, list, create, `get and create` …
         verb: &'static str,
         /// As `pods/exec`.
         resource: &'static str,
@@ -54,6 +58,14 @@ pub enum ClusterError {
         tool: String,
         /// Where it was looked for.
         container: String,
+    },
+    /// The API server refused an eviction for the sake of a disruption budget: nothing was changed, for certain.
+    #[error("the disruption budget {budget} allows no eviction now ({said})")]
+    EvictionBlocked {
+        /// The name of the budget, where the API server gave it.
+        budget: String,
+        /// The API server's words.
+        said: String,
     },
     /// Anything else.
     #[error("{what} failed: {why}")]
@@ -143,6 +155,10 @@ pub struct Settings {
     pub server_socket: String,
     /// The agent's socket.
     pub agent_socket: String,
+    /// Where server and agents serve `/live` and `/ready`.
+    pub health_port: u16,
+    /// How far back an agent's log is read: half the life of an SVID at least, since SPIRE renews it in the middle.
+    pub agent_log_since: Duration,
     /// What identities look like.
     pub expectations: Expectations,
     /// How long and how much is read.
@@ -150,7 +166,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// The paths and labels of the runbook.
+    /// The paths and labels of the runbook; the port of SPIRE's hardened chart.
     fn default() -> Self {
         Self {
             svid_path: "/run/spire/svid/svid.crt".to_owned(),
@@ -162,6 +178,8 @@ impl Default for Settings {
             agent_command: "/opt/spire/bin/spire-agent".to_owned(),
             server_socket: "/tmp/spire-server/private/api.sock".to_owned(),
             agent_socket: "/run/spire/sockets/agent.sock".to_owned(),
+            health_port: 9982,
+            agent_log_since: Duration::from_hours(1),
             expectations: Expectations::default(),
             limits: Limits::default(),
         }

@@ -4,11 +4,11 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::AttachParams};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{ClusterError, Reach};
+use super::{ClusterError, Reach, client::STREAM_VERBS, forward::ANSWER_MOST};
 use crate::mesh::PodRef;
 
 /// The most output that is read, in bytes; certificates and healthchecks are far smaller.
-const OUTPUT_MOST: u64 = 512 * 1024;
+const OUTPUT_MOST: usize = 512 * 1024;
 
 /// The commands that may be run in containers. Paths come from the configuration; nothing comes from a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Tool {
     AgentHealthcheck,
     /// `spire-server healthcheck`.
     ServerHealthcheck,
-    /// `pilot-agent request GET PATH`, where a port-forward is not allowed.
+    /// `pilot-agent request GET PATH`, where a port-forward does not work.
     PilotAgent(String),
 }
 
@@ -75,7 +75,12 @@ impl Reach {
             .await
             .map_err(|error| exec_error(&error, namespace, what, &argv, container))?;
         let (stdout, stderr, status) = (process.stdout(), process.stderr(), process.take_status());
-        let (stdout, stderr) = futures::join!(read(stdout), read(stderr));
+        let most = if matches!(tool, Tool::PilotAgent(_)) { ANSWER_MOST } else { OUTPUT_MOST };
+        let (stdout, stderr) = futures::join!(read(stdout, most), read(stderr, OUTPUT_MOST));
+        // Half of a list of counters adds up to a wrong sum.
+        if stdout.len() > most {
+            return Err(ClusterError::Failed { what: what.to_owned(), why: format!("it wrote over {most} bytes") });
+        }
         let status = match status {
             Some(status) => status.await,
             None => None,
@@ -124,14 +129,16 @@ fn exec_error(
     if error.to_string().contains("executable file not found") {
         return tool_missing(argv, container);
     }
-    ClusterError::of(error, "create", "pods/exec", namespace, what)
+    ClusterError::of(error, STREAM_VERBS, "pods/exec", namespace, what)
 }
 
-async fn read(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+/// What a stream holds, and one byte more than `most` when it holds more than that.
+async fn read(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(stream) = stream {
         // A stream that breaks off leaves what was read; whether that is whole, the status says.
-        let _ = stream.take(OUTPUT_MOST).read_to_end(&mut out).await;
+        let bytes = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+        let _ = stream.take(bytes).read_to_end(&mut out).await;
     }
     out
 }

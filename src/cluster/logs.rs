@@ -1,15 +1,18 @@
-//! Logs, bounded in time and bytes.
+//! Logs, bounded in time and bytes; what is kept is their end.
 
+use futures::{AsyncRead, AsyncReadExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
 
 use super::{ClusterError, Reach};
 use crate::mesh::PodRef;
 
-/// The most bytes that are read of one log.
-const LOG_MOST: i64 = 1024 * 1024;
+/// The most bytes that are kept of one log: the newest.
+const LOG_MOST: usize = 1024 * 1024;
 /// The most lines that are read of one log.
 const LINES_MOST: i64 = 4000;
+/// How much is read at a time, in bytes.
+const CHUNK: usize = 32 * 1024;
 
 impl Reach {
     /// The same of the container that ran before the last restart.
@@ -42,19 +45,45 @@ impl Reach {
         let what = format!("log of {pod}");
         let namespace = pod.namespace.as_str();
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        // No `limitBytes`: a kubelet that counts bytes stops at the limit, and what it leaves out are the newest lines.
         let params = LogParams {
             container: container.map(str::to_owned),
             tail_lines: Some(LINES_MOST),
-            limit_bytes: Some(LOG_MOST),
             since_seconds: Some(since_seconds.max(1)),
             previous,
             ..LogParams::default()
         };
         let call = async {
-            api.logs(pod.name.as_str(), &params)
+            let stream = api.log_stream(pod.name.as_str(), &params).await;
+            let stream = stream.map_err(|error| ClusterError::of(&error, "get", "pods/log", namespace, &what))?;
+            newest(stream, LOG_MOST)
                 .await
-                .map_err(|error| ClusterError::of(&error, "get", "pods/log", namespace, &what))
+                .map_err(|error| ClusterError::Failed { what: what.clone(), why: error.to_string() })
         };
         self.bounded(&what, call).await
     }
+}
+
+/// The last `most` bytes of a stream, from the beginning of a line on. A byte that is no UTF-8 costs one character, not
+/// the log.
+pub(super) async fn newest(stream: impl AsyncRead, most: usize) -> std::io::Result<String> {
+    let mut stream = std::pin::pin!(stream);
+    let (mut kept, mut chunk, mut cut) = (Vec::new(), vec![0; CHUNK], false);
+    loop {
+        let length = stream.read(&mut chunk).await?;
+        kept.extend_from_slice(chunk.get(..length).unwrap_or_default());
+        // Bytes are moved once for every `most` that come in, not once a chunk.
+        if kept.len() > most.saturating_mul(2) || (length == 0 && kept.len() > most) {
+            kept.drain(..kept.len().saturating_sub(most));
+            cut = true;
+        }
+        if length == 0 {
+            break;
+        }
+    }
+    if cut {
+        let torn = kept.iter().position(|byte| *byte == b'\n').map_or(0, |place| place.saturating_add(1));
+        kept.drain(..torn);
+    }
+    Ok(String::from_utf8_lossy(&kept).into_owned())
 }

@@ -10,6 +10,7 @@ pub mod collect;
 mod endpoints;
 mod exec;
 mod execute;
+mod forward;
 mod logs;
 mod perform;
 mod plan;

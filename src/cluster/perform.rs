@@ -63,8 +63,8 @@ impl ClusterAdapter {
         let Some(verdict) = &incident.verdict else {
             return Ok(Outcome::PlanRefused { fix, reasons: vec!["there is no verdict".to_owned()] });
         };
-        let pods = match self.reach.restart_facts(target).await {
-            Ok(pods) => pods,
+        let found = match self.reach.restart_facts(target).await {
+            Ok(found) => found,
             Err(error @ ClusterError::Forbidden { .. }) => {
                 return Ok(Outcome::PlanRefused { fix, reasons: vec![error.to_string()] });
             }
@@ -72,7 +72,14 @@ impl ClusterAdapter {
         };
         let protected = self.reach.protected();
         let now = self.clock.now();
-        let facts = restart_pod::RestartFacts { target, verdict, pods: &pods, protected: &protected, now };
+        let facts = restart_pod::RestartFacts {
+            target,
+            verdict,
+            pods: &found.pods,
+            lives: &found.lives,
+            protected: &protected,
+            now,
+        };
         Ok(match restart_pod::plan(&facts) {
             Ok(plan) => Outcome::PlanDrawn { fix, plan: Box::new(plan) },
             Err(refusals) => {
@@ -87,18 +94,19 @@ impl ClusterAdapter {
         incident: &Incident,
         plan: &PlanId,
         step: u32,
-        writes_enabled: bool,
+        task: &Task,
     ) -> Result<Outcome, PerformError> {
         let plan = plan.clone();
-        let operation = match approved(incident, &plan, step, writes_enabled) {
+        let operation = match approved(incident, &plan, step, task.writes_enabled) {
             Ok(operation) => operation,
             Err(reason) => return Ok(Outcome::StepFailed { plan, step, reason }),
         };
         let Operation::EvictPod(planned) = operation;
-        match self.reach.evict(planned).await {
+        match self.reach.evict(planned, task.attempt).await {
             Ok(Evicted::Done) => Ok(Outcome::StepDone { plan, step }),
             Ok(Evicted::Moved(what)) => Ok(Outcome::PlanMoved { plan, step, what }),
-            Ok(Evicted::Blocked(reason)) => Err(PerformError::Again { reason, after: None }),
+            // Refused before anything was written: unlike after any other error, it is known that nothing was done.
+            Err(blocked @ ClusterError::EvictionBlocked { .. }) => Err(again(&blocked)),
             Err(error @ (ClusterError::Forbidden { .. } | ClusterError::Configuration(_))) => {
                 Ok(Outcome::StepFailed { plan, step, reason: error.to_string() })
             }
@@ -188,9 +196,7 @@ impl Perform for ClusterAdapter {
         match (&task.work, fix) {
             (Work::Triage { run }, _) => self.triage(*run, incident, target, task.progress.clone()).await,
             (Work::DrawPlan { fix }, _) => Ok(self.draw_plan(*fix, incident, target).await?.into()),
-            (Work::RunStep { plan, step, .. }, _) => {
-                Ok(self.run_step(incident, plan, *step, task.writes_enabled).await?.into())
-            }
+            (Work::RunStep { plan, step, .. }, _) => Ok(self.run_step(incident, plan, *step, &task).await?.into()),
             (Work::PollReplacement { plan, step, .. }, Some(fix)) => {
                 Ok(self.poll(fix, target, plan, *step).await?.into())
             }

@@ -6,15 +6,24 @@ use futures::future::try_join_all;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, api::ListParams};
 
-use super::{ClusterError, FoundPod, Reach, resolve, resolve::workload_of};
+use super::{ClusterError, FoundPod, Reach, replacement::scope, resolve, resolve::workload_of};
 use crate::{
-    mesh::{Namespace, TargetRef},
+    mesh::{Namespace, PodUid, TargetRef},
     remediation::{Budget, restart_pod::PodFacts},
 };
 
+/// What is there now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Restartable {
+    /// The pods of the target.
+    pub(super) pods: Vec<PodFacts>,
+    /// All lives of their workloads: a target that is a pod, or a Service, does not name its siblings.
+    pub(super) lives: Vec<PodUid>,
+}
+
 impl Reach {
     /// The pods of the target with their owners and budgets.
-    pub(super) async fn restart_facts(&self, target: &TargetRef) -> Result<Vec<PodFacts>, ClusterError> {
+    pub(super) async fn restart_facts(&self, target: &TargetRef) -> Result<Restartable, ClusterError> {
         let namespace = target.namespace.as_str();
         let (resolved, budgets) = futures::try_join!(resolve(self, target), self.budgets(namespace))?;
         // One look-up a controller, all at once: a big Deployment has hundreds of pods and two of these.
@@ -22,6 +31,13 @@ impl Reach {
         let owners = controllers.iter().map(|controller| workload_of(self, namespace, controller));
         let workloads = try_join_all(owners).await?;
         let workloads: BTreeMap<_, _> = controllers.iter().zip(workloads).collect();
+        let scopes: BTreeSet<_> =
+            workloads.values().map(|(kind, name)| scope(target, &format!("{kind}/{name}"))).collect();
+        let siblings = scopes.iter().filter(|scope| *scope != target).map(|scope| resolve(self, scope));
+        let siblings = try_join_all(siblings).await?.into_iter().flat_map(|found| found.pods);
+        let mut lives: Vec<PodUid> = resolved.pods.iter().cloned().chain(siblings).map(|pod| pod.uid).collect();
+        lives.sort();
+        lives.dedup();
         let facts = resolved.pods.iter().map(|pod| PodFacts {
             pod: pod.pod.clone(),
             uid: pod.uid.clone(),
@@ -32,7 +48,7 @@ impl Reach {
             created_at: jiff::Timestamp::from_second(pod.started).unwrap_or(jiff::Timestamp::MAX),
             budgets: budgets.iter().filter_map(|budget| covers(budget, pod)).collect(),
         });
-        Ok(facts.collect())
+        Ok(Restartable { pods: facts.collect(), lives })
     }
 
     /// The namespaces of the platform that only the configuration knows.

@@ -24,12 +24,22 @@ pub(super) enum Replacement {
 
 /// Where a replacement appears: among the pods of the workload that owned the evicted one. A target that is a pod would
 /// name the evicted one for ever, and a Service may select several workloads.
-fn scope(target: &TargetRef, planned: &PlannedPod) -> TargetRef {
-    let owner = |text: &str| {
-        let (kind, name) = text.split_once('/')?;
-        TargetRef::parse(planned.pod.namespace.clone(), &format!("{}/{name}", kind.to_lowercase())).ok()
+pub(super) fn scope(target: &TargetRef, workload: &str) -> TargetRef {
+    let owner = || {
+        let (kind, name) = workload.split_once('/')?;
+        TargetRef::parse(target.namespace.clone(), &format!("{}/{name}", kind.to_lowercase())).ok()
     };
-    owner(&planned.workload).unwrap_or_else(|| target.clone())
+    owner().unwrap_or_else(|| target.clone())
+}
+
+/// Whether a pod was there before the plan was carried out.
+fn was_there(fix: &Fix, pod: &FoundPod) -> bool {
+    let Some(plan) = &fix.plan else { return false };
+    if plan.lives.is_empty() {
+        // A plan from before lives were kept: the clocks of the bot and of the API server are all that is left.
+        return pod.started <= plan.drawn_at.as_second();
+    }
+    plan.lives.contains(&pod.uid)
 }
 
 impl Reach {
@@ -41,8 +51,7 @@ impl Reach {
         planned: &PlannedPod,
         now: Timestamp,
     ) -> Result<Replacement, ClusterError> {
-        let resolved = resolve(self, &scope(target, planned)).await?;
-        let drawn_at = fix.plan.as_ref().map_or(0, |plan| plan.drawn_at.as_second());
+        let resolved = resolve(self, &scope(target, &planned.workload)).await?;
         let planned_before = |pod: &FoundPod| fix.plan.iter().flat_map(Plan::pods).any(|old| old.uid == pod.uid);
         let taken = |pod: &FoundPod| fix.replacements.iter().any(|(_, uid)| *uid == pod.uid);
         let of_the_same = |pod: &&FoundPod| {
@@ -52,13 +61,14 @@ impl Reach {
             .pods
             .into_iter()
             .rev()
-            .find(|pod| of_the_same(&pod) && !planned_before(pod) && !taken(pod) && pod.started > drawn_at);
+            .find(|pod| of_the_same(&pod) && !planned_before(pod) && !taken(pod) && !was_there(fix, pod));
         let Some(new) = new else {
             return Ok(Replacement::Awaited(format!("{} has not started a new pod yet", planned.controller)));
         };
         if !new.ready {
             return Ok(Replacement::Awaited(format!("{} is not Ready yet", new.pod)));
         }
+        // Its proxy's copy decides: a valid file beside a proxy that serves the old SVID mends nothing.
         let svid = match self.svid_of(&new).await {
             Ok(svid) => svid,
             Err(why) => return Ok(Replacement::Awaited(format!("the SVID of {} could not be read: {why}", new.pod))),
@@ -74,20 +84,33 @@ impl Reach {
         }
     }
 
-    /// The SVID of a pod: its file, or what its proxy serves.
+    /// The SVID that a pod presents: what its proxy serves; its file where there is no proxy, or it cannot be asked. A
+    /// proxy that serves none has none, whatever lies on disk.
     pub(super) async fn svid_of(&self, pod: &FoundPod) -> Result<Svid, String> {
-        let tool = Tool::Cat(self.settings.svid_path.clone());
-        let from_file = match self.exec(&pod.pod, pod.container.as_deref(), &tool).await {
-            Ok(output) if output.exit_code == 0 => read_pem(&output.stdout).certificates,
-            _ => Vec::new(),
-        };
-        let chain = if from_file.is_empty() {
-            let body = self.admin(&pod.pod, "/config_dump?resource=dynamic_active_secrets").await;
-            read_secrets(&body.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?.chain
-        } else {
-            from_file
+        let (served, file) = futures::join!(self.served_chain(pod), self.chain_of_file(pod));
+        let chain = match served {
+            Some(Ok(chain)) => chain,
+            Some(Err(why)) if file.is_empty() => return Err(why),
+            Some(Err(_)) | None => file,
         };
         let leaf = ders(&chain).into_iter().next().ok_or("there is none")?;
         Svid::read(&leaf).map_err(|error| error.to_string())
+    }
+
+    async fn chain_of_file(&self, pod: &FoundPod) -> Vec<String> {
+        let tool = Tool::Cat(self.settings.svid_path.clone());
+        match self.exec(&pod.pod, pod.container.as_deref(), &tool).await {
+            Ok(output) if output.exit_code == 0 => read_pem(&output.stdout).certificates,
+            _ => Vec::new(),
+        }
+    }
+
+    async fn served_chain(&self, pod: &FoundPod) -> Option<Result<Vec<String>, String>> {
+        if !pod.sidecar {
+            return None;
+        }
+        let body = self.admin(&pod.pod, "/config_dump?resource=dynamic_active_secrets").await;
+        let read = |body: Vec<u8>| read_secrets(&body).map_err(|error| error.to_string());
+        Some(body.map_err(|error| error.to_string()).and_then(read).map(|served| served.chain))
     }
 }

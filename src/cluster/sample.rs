@@ -11,7 +11,10 @@ use super::{
 use crate::{
     mesh::{PodRef, PodUid},
     remediation::{Counters, Sample},
-    triage::{ProxyStats, TlsCounters, envoy::tls_lines},
+    triage::{
+        ProxyStats, TlsCounters,
+        envoy::{TlsReason, reason_of},
+    },
 };
 
 #[derive(Deserialize)]
@@ -31,28 +34,31 @@ impl Reach {
     ) -> Result<Sample, ClusterError> {
         let found = self.pod(pod).await?.filter(|found| found.uid == *uid);
         let found = found.ok_or_else(|| ClusterError::NotFound { what: format!("this life of pod {pod}") })?;
-        let (stats, uptime, errors, svid) = futures::join!(
+        let (stats, uptime, log, svid) = futures::join!(
             self.proxy_stats(pod),
             self.uptime(pod),
-            self.tls_errors(pod, since_seconds),
+            self.log_since(pod, since_seconds),
             self.svid_of(&found),
         );
+        let counters = counters_of(&stats?);
+        let hidden = counters.hides_tls();
         Ok(Sample {
             pod: pod.clone(),
             uid: uid.clone(),
             uptime_seconds: uptime,
             at: now,
-            counters: Counters { new_log_errors: errors, ..counters_of(&stats?) },
+            counters: Counters {
+                new_log_errors: log.as_ref().map(|text| count(text, |line| is_tls_error(line, hidden))),
+                access_lines: log.as_ref().map(|text| count(text, is_access_line)),
+                ..counters
+            },
             svid_not_after: svid.ok().map(|svid| svid.not_after),
         })
     }
 
-    /// How many TLS errors the proxy has logged since then; `None` when that was not asked for or cannot be read.
-    async fn tls_errors(&self, pod: &PodRef, since_seconds: Option<i64>) -> Option<u64> {
-        let text = self.log(pod, Some(PROXY), since_seconds?).await.ok()?;
-        let (lines, _) = tls_lines(&text, usize::MAX);
-        let errors = lines.iter().filter(|line| crate::triage::envoy::reason_of(line).is_some()).count();
-        Some(u64::try_from(errors).unwrap_or(u64::MAX))
+    /// What the proxy has logged since then; `None` when that was not asked for or cannot be read.
+    async fn log_since(&self, pod: &PodRef, since_seconds: Option<i64>) -> Option<String> {
+        self.log(pod, Some(PROXY), since_seconds?).await.ok()
     }
 
     async fn pod(&self, pod: &PodRef) -> Result<Option<FoundPod>, ClusterError> {
@@ -71,6 +77,25 @@ impl Reach {
         let info: ServerInfo = serde_json::from_slice(&body).ok()?;
         info.uptime_current_epoch?.trim_end_matches('s').parse().ok()
     }
+}
+
+fn count(text: &str, pick: impl Fn(&str) -> bool) -> u64 {
+    u64::try_from(text.lines().filter(|line| pick(line)).count()).unwrap_or(u64::MAX)
+}
+
+/// Whether a line is a failure of TLS. Nobody answering is none; and a connection that was cut without a word is one
+/// only where the counters cannot tell it from an application that hung up.
+pub(super) fn is_tls_error(line: &str, hidden: bool) -> bool {
+    match reason_of(line) {
+        None | Some(TlsReason::Unreachable) => false,
+        Some(TlsReason::CutAfterHandshake) => hidden,
+        Some(_) => true,
+    }
+}
+
+/// Whether a line is one of an access log, in Istio's text or JSON format.
+fn is_access_line(line: &str) -> bool {
+    (line.starts_with('[') && line.contains(" HTTP/")) || (line.starts_with('{') && line.contains("\"response_code\""))
 }
 
 /// A sample of a pod that should have been read and could not be: without figures, so that it proves nothing. Left out,
@@ -108,5 +133,6 @@ fn counters_of(stats: &ProxyStats) -> Counters {
         requests_answered: stats.requests_answered,
         requests_failed: stats.requests_failed,
         new_log_errors: None,
+        access_lines: None,
     }
 }

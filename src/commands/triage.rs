@@ -7,6 +7,7 @@ use clap::Args;
 use crate::{
     clock::SystemClock,
     cluster::{ClusterError, Settings, connect, gather},
+    config::{ConfigError, mesh_settings},
     mesh::{NameError, Namespace, TargetRef},
     report::{Format, render},
     triage::{Scenario, Verdict, diagnose},
@@ -26,6 +27,9 @@ pub struct TriageArgs {
     /// Keep the evidence here, to be judged again with `diagnose`
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Where things are in this mesh: `mesh` and `triage` of the bot's configuration are read, and nothing else of it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Which kubeconfig; the default is kubectl's
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -40,6 +44,9 @@ pub enum TriageError {
     /// The target's name.
     #[error(transparent)]
     Target(#[from] NameError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -57,7 +64,8 @@ pub enum TriageError {
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command of the terminal")]
 pub async fn run(args: TriageArgs) -> Result<ExitCode, TriageError> {
     let target = TargetRef::parse(args.namespace, &args.target)?;
-    let reach = connect(args.kubeconfig.as_deref(), args.context.as_deref(), Settings::default()).await?;
+    let settings = args.config.as_deref().map_or_else(|| Ok(Settings::default()), mesh_settings)?;
+    let reach = connect(args.kubeconfig.as_deref(), args.context.as_deref(), settings).await?;
     let progress = Arc::new(|check: &str| eprintln!("looked at {check}"));
     let evidence = gather(&reach, &target, Arc::new(SystemClock), progress).await?;
     if let Some(path) = args.save {

@@ -133,6 +133,11 @@ pub struct Mesh {
     pub server_socket: Option<String>,
     /// The agent's socket.
     pub agent_socket: Option<String>,
+    /// Where server and agents serve `/live` and `/ready`, for images and rights without their command (default 9982).
+    pub health_port: Option<u16>,
+    /// How far back an agent's log is read (default 1h). Half the life of an SVID at least: SPIRE renews it in the middle,
+    /// and an agent whose log shows no renewal is not known to work.
+    pub agent_log_since: Option<Span>,
 }
 
 /// Limits of the diagnostics.

@@ -3,15 +3,20 @@
 
 mod duration;
 mod file;
+mod mesh;
 mod secret;
 mod settle;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 pub use file::{
     Alertmanager, Approval, Config, Escalation, Kubernetes, LevelFile, Mesh, Pager, PagerKind, People, Roster, Slack,
     SlackMode, TriageLimits,
 };
+pub use mesh::mesh_settings;
 pub use secret::Secret;
 pub use settle::Settled;
 
@@ -46,18 +51,26 @@ const FILE_MOST: usize = 1024 * 1024;
 impl Config {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|why| ConfigError::Shape { path: path.to_owned(), why })
+        Self::parse(&text_of(path)?).map_err(|why| ConfigError::Shape { path: path.to_owned(), why })
     }
 
     /// Reads a text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > FILE_MOST {
-            return Err(format!("it is over {FILE_MOST} bytes"));
-        }
         serde_saphyr::from_str(text).map_err(|error| error.to_string())
     }
+}
+
+/// The text of a file, unless it is far too long for a configuration.
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    let read = |source| ConfigError::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(read)?;
+    let most = u64::try_from(FILE_MOST).unwrap_or(u64::MAX);
+    let length = file.take(most.saturating_add(1)).read_to_string(&mut text).map_err(read)?;
+    if length > FILE_MOST {
+        return Err(ConfigError::Shape { path: path.to_owned(), why: format!("it is over {FILE_MOST} bytes") });
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

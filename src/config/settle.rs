@@ -1,10 +1,8 @@
 //! What the file means: checked as a whole, with the defaults filled in, and every problem told at once.
 
-use std::time::Duration;
-
 use jiff::SignedDuration;
 
-use super::{Config, ConfigError, duration::Span, file::Roster};
+use super::{Config, ConfigError, duration::Span, file::Roster, mesh::settings};
 use crate::{
     alertmanager::{Authentication, Credential, Mapping},
     approval::Rule,
@@ -26,16 +24,13 @@ pub struct Settled {
     pub settings: Settings,
 }
 
-/// The overall limit of a triage must leave the engine's hard limit (30 s) some room.
-const OVERALL_MOST: SignedDuration = SignedDuration::from_secs(25);
-
 impl Config {
     /// Checks everything; reads the secrets of the webhook.
     pub fn settle(&self) -> Result<Settled, ConfigError> {
         let mut problems = Vec::new();
         let authentication = self.authentication(&mut problems);
         let levels = self.levels(&mut problems);
-        let settings = self.settings(&mut problems);
+        let settings = settings(&self.mesh, &self.triage, &mut problems);
         self.check_people(&mut problems);
         if !problems.is_empty() {
             return Err(ConfigError::Problems(problems));
@@ -107,50 +102,6 @@ impl Config {
         levels
     }
 
-    fn settings(&self, problems: &mut Vec<String>) -> Settings {
-        let mut settings = Settings::default();
-        let mesh = &self.mesh;
-        let places = [
-            (&mesh.svid_path, &mut settings.svid_path),
-            (&mesh.bundle_path, &mut settings.bundle_path),
-            (&mesh.spire_namespace, &mut settings.spire_namespace),
-            (&mesh.server_selector, &mut settings.server_selector),
-            (&mesh.agent_selector, &mut settings.agent_selector),
-            (&mesh.server_socket, &mut settings.server_socket),
-            (&mesh.agent_socket, &mut settings.agent_socket),
-            (&mesh.spiffe_id_template, &mut settings.expectations.spiffe_id_template),
-        ];
-        for (given, place) in places {
-            if let Some(given) = given {
-                place.clone_from(given);
-            }
-        }
-        for path in [&settings.svid_path, &settings.bundle_path] {
-            // The words of a key's file name: a certificate path that names a key is a slip that would show a secret.
-            let name = path.to_ascii_lowercase();
-            if [".key", "_key", "-key", "private"].iter().any(|word| name.contains(word)) {
-                problems.push(format!("mesh: {path} looks like a private key, and private keys are never read"));
-            }
-        }
-        match mesh.trust_domain.as_deref().map(crate::mesh::TrustDomain::parse).transpose() {
-            Ok(domain) => settings.expectations.trust_domain = domain,
-            Err(error) => problems.push(format!("mesh.trust_domain: {error}")),
-        }
-        if let Some(sample) = self.triage.sample {
-            settings.limits.sample = sample.clamp(1, 20);
-        }
-        if let Some(check) = self.triage.check {
-            settings.limits.check = real(check);
-        }
-        if let Some(overall) = self.triage.overall {
-            if overall.0 > OVERALL_MOST {
-                problems.push("triage.overall: at most 25s".to_owned());
-            }
-            settings.limits.overall = real(overall);
-        }
-        settings
-    }
-
     fn check_people(&self, problems: &mut Vec<String>) {
         let nobody = |roster: &Roster| roster.users.is_empty() && roster.groups.is_empty();
         if nobody(&self.people.commanders) {
@@ -187,11 +138,6 @@ impl Config {
             writes_enabled: self.writes,
         }
     }
-}
-
-fn real(span: Span) -> Duration {
-    // Spans are more than zero (checked when read), so this never falls back.
-    Duration::try_from(span.0).unwrap_or(Duration::from_secs(8))
 }
 
 pub(super) fn mentions(roster: &Roster) -> Vec<Mention> {

@@ -63,6 +63,29 @@ fn a_secret_that_is_missing_is_named_and_never_shown() {
 }
 
 #[test]
+fn a_triage_reads_where_things_are_and_needs_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.yaml");
+    // Its secrets are files that are not there.
+    std::fs::write(&file, EXAMPLE.replace("sample: 3", "sample: 5")).unwrap();
+    let settings = mesh_settings(&file).unwrap();
+    assert_eq!((settings.limits.sample, settings.agent_log_since.as_secs()), (5, 3600));
+    std::fs::write(
+        &file,
+        "mesh: {agent_log_since: 12h, health_port: 80, agent_selector: app.kubernetes.io/name=agent}",
+    )
+    .unwrap();
+    let settings = mesh_settings(&file).unwrap();
+    assert_eq!((settings.agent_log_since.as_secs(), settings.health_port), (12 * 3600, 80));
+    assert_eq!(settings.agent_selector, "app.kubernetes.io/name=agent");
+    for (wrong, said) in [("mesh: {svid_pth: /x}", "svid_pth"), ("mesh: {svid_path: /x/svid.key}", "private key")] {
+        std::fs::write(&file, wrong).unwrap();
+        let why = mesh_settings(&file).unwrap_err().to_string();
+        assert!(why.contains(said), "{why}");
+    }
+}
+
+#[test]
 fn times_are_read_as_people_write_them() {
     for (text, minutes) in [("15m", 15), ("1h30m", 90), ("1h 30m", 90), ("90s", 1)] {
         let span: duration::Span = serde_saphyr::from_str(text).unwrap();

@@ -1,6 +1,8 @@
 //! How the counters of one proxy moved between two samples. A counter that is absent is not zero, and one that fell
 //! belongs to another life of the proxy.
 
+use jiff::Timestamp;
+
 use super::{Counters, Sample};
 
 /// How one counter moved.
@@ -98,14 +100,27 @@ impl<'a> Seen<'a> {
     }
 
     /// How much is known to have failed. A fault that was seen stands, whatever else could not be seen; but of two
-    /// lives of a proxy nothing is known.
+    /// lives of a proxy nothing is known. The hosts count every 5xx of every outbound cluster, plaintext ones too: they
+    /// speak of TLS only where nothing else does.
     pub(super) fn failures(&self) -> u64 {
         if self.uptime == Uptime::Fell {
             return 0;
         }
-        let counted = [self.server_failures, self.client_failures, self.requests_failed];
+        let of_hosts = if self.is_hidden() { self.requests_failed } else { Growth::Unseen };
+        let counted = [self.server_failures, self.client_failures, of_hosts];
         let counted = counted.into_iter().map(Growth::known).fold(0_u64, u64::saturating_add);
         counted.saturating_add(self.end.counters.new_log_errors.unwrap_or(0))
+    }
+
+    /// Whether the proxy shows no `ssl.*` counter of either side, as with Istio's default stats matcher.
+    fn is_hidden(&self) -> bool {
+        let tls = [self.server_handshakes, self.server_failures, self.client_handshakes, self.client_failures];
+        tls.iter().all(|growth| *growth == Growth::Unseen)
+    }
+
+    /// When the SVID that its proxy served at the end ended, if it was over by then.
+    pub(super) fn ended_svid(&self) -> Option<Timestamp> {
+        self.end.svid_not_after.filter(|ends| *ends <= self.end.at)
     }
 
     pub(super) fn failures_per_second(&self) -> f64 {
@@ -116,29 +131,37 @@ impl<'a> Seen<'a> {
 
     /// Why success cannot be read from these two samples, if so.
     pub(super) fn doubt(&self) -> Option<&'static str> {
-        let failures = [self.server_failures, self.client_failures, self.requests_failed];
-        let successes = [self.server_handshakes, self.client_handshakes, self.requests_answered];
-        if self.uptime == Uptime::Fell || failures.iter().chain(&successes).any(|growth| *growth == Growth::Fell) {
+        let tls = [self.server_handshakes, self.server_failures, self.client_handshakes, self.client_failures];
+        let failures = [self.server_failures, self.client_failures];
+        if self.uptime == Uptime::Fell || tls.contains(&Growth::Fell) {
             Some("its proxy restarted within the window, so its counters are of two lives")
         } else if self.uptime == Uptime::NotVisible {
             Some("its proxy's uptime is not visible, so it may have restarted within the window")
         } else if failures.contains(&Growth::HalfSeen) {
             Some("a counter of failures was visible only once")
-        } else if !self.is_proof() {
-            Some("nothing grew that proves an answered call behind TLS")
-        } else {
+        } else if self.end.counters.new_log_errors.is_none() {
+            Some("the log of its proxy could not be read, so an error in it was not seen")
+        } else if self.end.svid_not_after.is_none() {
+            Some("the SVID that its proxy serves could not be read")
+        } else if self.is_proof() {
             None
+        } else if self.is_hidden() {
+            Some(
+                "its ssl.* counters are hidden (proxyStatsMatcher shows them), and its hosts' counters prove no answered \
+                 call",
+            )
+        } else {
+            Some("nothing grew that proves an answered call behind TLS")
         }
     }
 
     /// Server side first: the server counts a handshake only when it has accepted the client. A client under TLS 1.3
     /// counts it before the server has looked, so it needs its failures flat *and* answers. Where Istio hides `ssl.*`,
-    /// the hosts' own counters have to do.
+    /// the hosts' own counters have to do; where it shows the server's alone, the hosts are spoken to in plain text.
     fn is_proof(&self) -> bool {
         let as_server = self.server_handshakes.known() > 0 && self.server_failures.is_flat();
         let answered = self.requests_answered.known() > 0;
-        let hidden = self.client_handshakes == Growth::Unseen && self.client_failures == Growth::Unseen;
-        let as_client = if hidden {
+        let as_client = if self.is_hidden() {
             self.requests_failed.is_flat()
         } else {
             self.client_handshakes.known() > 0 && self.client_failures.is_flat()
@@ -146,12 +169,25 @@ impl<'a> Seen<'a> {
         as_server || (as_client && answered)
     }
 
+    fn svid_sentence(&self) -> String {
+        match (self.ended_svid(), self.end.svid_not_after) {
+            (Some(ended), _) => format!("its SVID ended at {ended:.0}"),
+            (None, Some(ends)) => format!("its SVID is valid until {ends:.0}"),
+            (None, None) => "its SVID could not be read".to_owned(),
+        }
+    }
+
     /// The figures, for people.
     pub(super) fn sentence(&self) -> String {
-        let log = self.end.counters.new_log_errors;
+        let Counters { new_log_errors, access_lines, .. } = &self.end.counters;
+        let log = match (new_log_errors, access_lines) {
+            (None, _) => "not visible".to_owned(),
+            (Some(lines), Some(0)) => format!("+{lines} (the proxy writes no access log, which would show them)"),
+            (Some(lines), _) => format!("+{lines}"),
+        };
         format!(
             "{} in {} s: server handshakes {}, server failures {}, client handshakes {}, client failures {}, requests \
-             answered {}, requests failed {}, new TLS errors in the log {}",
+             answered {}, requests failed {}{}, new TLS errors in the log {log}; {}",
             self.end.pod,
             self.seconds,
             self.server_handshakes.sentence(),
@@ -160,7 +196,8 @@ impl<'a> Seen<'a> {
             self.client_failures.sentence(),
             self.requests_answered.sentence(),
             self.requests_failed.sentence(),
-            log.map_or_else(|| "not visible".to_owned(), |lines| format!("+{lines}")),
+            if self.is_hidden() { "" } else { " (of any kind, so they do not count)" },
+            self.svid_sentence(),
         )
     }
 }

@@ -94,6 +94,10 @@ pub struct Plan {
     pub undo: String,
     /// The kubectl lines that would do the same.
     pub kubectl: Vec<String>,
+    /// The lives of the workloads' pods that were there when it was drawn: whatever else comes up is a replacement. By
+    /// UID and not by time, since the bot's clock and the API server's differ. Not part of the hash: pods come and go.
+    #[serde(default)]
+    pub lives: Vec<PodUid>,
 }
 
 impl Plan {

@@ -41,6 +41,8 @@ pub struct RestartFacts<'a> {
     pub verdict: &'a Verdict,
     /// The pods of the target.
     pub pods: &'a [PodFacts],
+    /// Every life that the workloads of these pods have now, be it of the target or not.
+    pub lives: &'a [PodUid],
     /// Namespaces of the platform that this mesh has beside the usual ones, as SPIRE's.
     pub protected: &'a [Namespace],
     /// When that was read.
@@ -51,8 +53,7 @@ pub struct RestartFacts<'a> {
 pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<GuardRefusal>> {
     let mut refusals: Vec<GuardRefusal> = refused_by_verdict(facts.verdict).into_iter().collect();
     let named = facts.pods.iter().filter(|pod| facts.verdict.on.pods.contains(&pod.pod));
-    // A StatefulSet gives the next pod the same name: it may be healthy long since.
-    let (stale, replaced): (Vec<&PodFacts>, Vec<&PodFacts>) = named.partition(|pod| pod.created_at <= facts.verdict.at);
+    let (stale, replaced): (Vec<&PodFacts>, Vec<&PodFacts>) = named.partition(|pod| is_judged(pod, facts.verdict));
     if stale.is_empty() {
         let gone = replaced.iter().map(|pod| GuardRefusal::AlreadyReplaced { pod: pod.pod.clone() });
         refusals.extend(gone);
@@ -65,6 +66,16 @@ pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<GuardRefusal>> {
     }
     refusals.extend(stale.iter().flat_map(|pod| refused_pod(pod, facts.protected)));
     if refusals.is_empty() { Ok(drawn(facts, &stale, &replaced)) } else { Err(refusals) }
+}
+
+/// Whether the verdict is about this life of a pod. A StatefulSet gives the next one the same name, and that may be
+/// healthy long since.
+fn is_judged(pod: &PodFacts, verdict: &Verdict) -> bool {
+    if verdict.on.lives.is_empty() {
+        // A verdict from before lives were kept: the clocks of the bot and of the API server are all that is left.
+        return pod.created_at <= verdict.at;
+    }
+    verdict.on.lives.contains(&pod.uid)
 }
 
 fn refused_by_verdict(verdict: &Verdict) -> Option<GuardRefusal> {
@@ -122,6 +133,7 @@ fn warnings(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts
             "no disruption budget protects the target: pods are restarted one after the other all the same".to_owned(),
         );
     }
+    warnings.extend(not_looked_at(facts, stale));
     for pod in stale {
         if let Some(spent) = pod.budgets.iter().find(|budget| budget.allowed < 1) {
             warnings.push(format!(
@@ -136,6 +148,36 @@ fn warnings(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts
     warnings
         .extend(replaced.iter().map(|pod| format!("{} was replaced after the diagnosis and is left alone", pod.pod)));
     warnings
+}
+
+/// A sample that is stale throughout says that the rest of the target may well be stale too, and the plan leaves it.
+fn not_looked_at(facts: &RestartFacts<'_>, stale: &[&PodFacts]) -> Option<String> {
+    let was_looked_at = |pod: &&PodFacts| {
+        let name = pod.pod.to_string();
+        facts.verdict.checks.iter().any(|check| check.subject == name)
+    };
+    let (seen, unseen): (Vec<&PodFacts>, Vec<&PodFacts>) = facts.pods.iter().partition(was_looked_at);
+    let all_stale = !seen.is_empty() && seen.iter().all(|pod| stale.iter().any(|other| other.uid == pod.uid));
+    (all_stale && !unseen.is_empty()).then(|| {
+        format!(
+            "all {} pod(s) that were looked at are stale, and {} more of the target were not looked at: run the triage \
+             again after this fix",
+            seen.len(),
+            unseen.len()
+        )
+    })
+}
+
+/// What the bot does to one pod, for a terminal: the eviction of one life of it. `kubectl delete` would ask no
+/// disruption budget and end whatever life the name has by then. Names and UIDs hold no character of a shell's.
+fn eviction_line(pod: &PodRef, uid: &PodUid) -> String {
+    let (namespace, name) = (&pod.namespace, &pod.name);
+    let body = serde_json::json!({
+        "apiVersion": "policy/v1", "kind": "Eviction",
+        "metadata": {"name": name, "namespace": namespace},
+        "deleteOptions": {"preconditions": {"uid": uid}},
+    });
+    format!("echo '{body}' | kubectl create --raw /api/v1/namespaces/{namespace}/pods/{name}/eviction -f -")
 }
 
 fn named(pair: Option<&(String, String)>) -> String {
@@ -170,9 +212,7 @@ fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts]) 
         budgets,
         warnings: warnings(facts, stale, replaced),
         undo: "nothing to undo: the controller brings up a new pod of the same template".to_owned(),
-        kubectl: stale
-            .iter()
-            .map(|pod| format!("kubectl delete pod {} -n {} --wait", pod.pod.name, pod.pod.namespace))
-            .collect(),
+        kubectl: stale.iter().map(|pod| eviction_line(&pod.pod, &pod.uid)).collect(),
+        lives: facts.lives.to_vec(),
     }
 }

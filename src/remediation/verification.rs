@@ -22,8 +22,21 @@ pub struct Counters {
     pub requests_answered: Option<u64>,
     /// Requests that failed at outbound hosts (`rq_error` of `/clusters`).
     pub requests_failed: Option<u64>,
-    /// TLS error lines in the proxy's log since the sample before.
+    /// TLS error lines in the proxy's log since the sample before; `None` when the log was not or could not be read.
     pub new_log_errors: Option<u64>,
+    /// Lines of an access log in the same stretch. Istio writes none by default, and then no error would be written
+    /// either.
+    #[serde(default)]
+    pub access_lines: Option<u64>,
+}
+
+impl Counters {
+    /// Whether no `ssl.*` counter of either side is shown, as with Istio's default stats matcher.
+    pub fn hides_tls(&self) -> bool {
+        [self.server_handshakes, self.server_failures, self.client_handshakes, self.client_failures]
+            .iter()
+            .all(Option::is_none)
+    }
 }
 
 /// One sample of one Envoy.

@@ -2,7 +2,8 @@
 //!
 //! Under TLS 1.3 the client's `ssl.handshake` grows while every call fails (domain notes, section 5). So the proof is
 //! the server's handshakes, or the client's handshakes *with* answered requests, and never while any failure grows.
-//! Every pod that the fix brought up has to prove itself: one that cannot be read makes the fix unproven (invariant 8).
+//! Every pod that the fix brought up has to prove itself, with a valid SVID in its proxy: one that cannot be read makes
+//! the fix unproven (invariant 8).
 
 use super::{
     Proof, Sample, Verification,
@@ -14,28 +15,32 @@ use super::{
 /// should have been read and could not be is passed as a sample without figures.
 pub fn verify(before: &[Sample], start: &[Sample], end: &[Sample]) -> Verification {
     let seen: Vec<Seen<'_>> = end.iter().filter_map(|end| Seen::of(start, end)).collect();
+    let lived_through = |sample: &Sample| before.iter().any(|before| is_same(before, sample));
+    // A fix that replaces no pod is proved by those that lived through it.
+    let replaces = start.iter().chain(end).any(|sample| !lived_through(sample));
+    let counts = |sample: &Sample| !(replaces && lived_through(sample));
+    let judged: Vec<&Seen<'_>> = seen.iter().filter(|seen| counts(seen.end)).collect();
     let mut reasons: Vec<String> = seen.iter().map(Seen::sentence).collect();
-    if seen.iter().any(|seen| seen.failures() > 0) {
+    let failed = seen.iter().any(|seen| seen.failures() > 0);
+    // What was to be renewed is not: whatever the counters say, the fix has not done what it is for.
+    if failed || judged.iter().any(|seen| seen.ended_svid().is_some()) {
         let proof = if is_worse(before, start, &seen) { Proof::Worse } else { Proof::NoEffect };
         return Verification { proof, reasons };
     }
-    let doubts = doubts(before, start, end, &seen);
+    let doubts = doubts(start, end, &judged, counts);
     let proof = if doubts.is_empty() { Proof::Worked } else { Proof::Unproven };
+    if proof == Proof::Worked {
+        let many = judged.len();
+        reasons.insert(0, format!("{many} of {many} pods that count proved it, each by its own proxy"));
+    }
     reasons.extend(doubts);
     Verification { proof, reasons }
 }
 
 /// What stands between the samples and *worked*; empty when every pod that counts has proved itself.
-fn doubts(before: &[Sample], start: &[Sample], end: &[Sample], seen: &[Seen<'_>]) -> Vec<String> {
-    let lived_through = |sample: &Sample| before.iter().any(|before| is_same(before, sample));
-    // A fix that replaces no pod is proved by those that lived through it.
-    let replaces = start.iter().chain(end).any(|sample| !lived_through(sample));
-    let counts = |sample: &Sample| !(replaces && lived_through(sample));
-    let mut doubts: Vec<String> = seen
-        .iter()
-        .filter(|seen| counts(seen.end))
-        .filter_map(|seen| Some(format!("{}: {}", seen.end.pod, seen.doubt()?)))
-        .collect();
+fn doubts(start: &[Sample], end: &[Sample], judged: &[&Seen<'_>], counts: impl Fn(&Sample) -> bool) -> Vec<String> {
+    let mut doubts: Vec<String> =
+        judged.iter().filter_map(|seen| Some(format!("{}: {}", seen.end.pod, seen.doubt()?))).collect();
     let once = |these: &[Sample], others: &[Sample], when: &str| -> Vec<String> {
         let alone = |sample: &&Sample| counts(sample) && !others.iter().any(|other| is_same(sample, other));
         these.iter().filter(alone).map(|sample| format!("{} could be read only {when}", sample.pod)).collect()

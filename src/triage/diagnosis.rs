@@ -66,13 +66,15 @@ pub fn diagnose(evidence: &Evidence) -> Verdict {
     };
     let conclusion = scene.conclude(now);
     let ruled_out = ruled_out::ruled_out(&scene, &conclusion);
+    let looked_at = evidence.pods.iter().filter(|pod| conclusion.pods.contains(&pod.pod));
+    let lives = looked_at.map(|pod| pod.uid.clone()).collect();
     Verdict {
         schema: VERDICT_SCHEMA.to_owned(),
         target: evidence.target.clone(),
         at: now,
         scenario: conclusion.scenario,
         confidence: conclusion.confidence,
-        on: On { side: conclusion.side, pods: conclusion.pods, nodes: conclusion.nodes },
+        on: On { side: conclusion.side, pods: conclusion.pods, lives, nodes: conclusion.nodes },
         reasons: conclusion.reasons,
         ruled_out,
         consequences: conclusion.consequences,

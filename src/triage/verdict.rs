@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::FixName;
-use crate::mesh::{NodeName, PodRef, TargetRef};
+use crate::mesh::{NodeName, PodRef, PodUid, TargetRef};
 
 /// The version of the object, in its field `schema`.
 pub const VERDICT_SCHEMA: &str = "mtls-medic.verdict/v1";
@@ -126,6 +126,9 @@ pub struct On {
     pub side: Side,
     /// The pods that show it, worst first.
     pub pods: Vec<PodRef>,
+    /// The lives of them that were looked at: a StatefulSet gives the next pod the same name. Empty in old verdicts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lives: Vec<PodUid>,
     /// The nodes that show it (SPIRE agents).
     #[serde(default)]
     pub nodes: Vec<NodeName>,

@@ -124,7 +124,7 @@ fn verdict(at: Timestamp) -> Verdict {
         at,
         scenario: Scenario::ExpiredCertificate,
         confidence: Confidence::High,
-        on: On { side: Side::Client, pods: vec![pod("frontend-1")], nodes: Vec::new() },
+        on: On { side: Side::Client, pods: vec![pod("frontend-1")], lives: Vec::new(), nodes: Vec::new() },
         reasons: vec!["the SVID ended".to_owned()],
         ruled_out: Vec::new(),
         consequences: Vec::new(),
@@ -155,6 +155,7 @@ fn plan(living: &str, at: Timestamp) -> Plan {
         warnings: Vec::new(),
         undo: "nothing".to_owned(),
         kubectl: Vec::new(),
+        lives: Vec::new(),
     }
 }
 
@@ -198,9 +199,17 @@ fn sample(living: &str, at: Timestamp) -> Sample {
         server_failures: Some(0),
         requests_answered: Some(calls),
         requests_failed: Some(0),
+        new_log_errors: Some(0),
         ..Counters::default()
     };
-    Sample { pod: pod(living), uid: uid(living), uptime_seconds: Some(1), at, counters, svid_not_after: None }
+    Sample {
+        pod: pod(living),
+        uid: uid(living),
+        uptime_seconds: Some(1),
+        at,
+        counters,
+        svid_not_after: Some(at + SignedDuration::from_hours(1)),
+    }
 }
 
 fn policy() -> Policy {

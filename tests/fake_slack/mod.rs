@@ -22,6 +22,7 @@ use std::{
 };
 
 use axum::Router;
+#[allow(unused_imports, reason = "the benchmark presses nothing")]
 pub use hand::Signer;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};

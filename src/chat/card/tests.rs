@@ -119,7 +119,12 @@ pub(crate) fn diagnosed() -> Incident {
         at: at(1),
         scenario: Scenario::ExpiredCertificate,
         confidence: Confidence::High,
-        on: On { side: Side::Server, pods: vec![pod("frontend-7d9c5b6f4-aaaaa")], nodes: Vec::new() },
+        on: On {
+            side: Side::Server,
+            pods: vec![pod("frontend-7d9c5b6f4-aaaaa")],
+            lives: Vec::new(),
+            nodes: Vec::new(),
+        },
         reasons: vec!["the SVID of web/frontend-7d9c5b6f4-aaaaa expired 40 min ago".to_owned()],
         ruled_out: Vec::new(),
         consequences: vec![Consequence::RotationOverdue],
@@ -154,6 +159,7 @@ pub(crate) fn plan() -> Plan {
         warnings: vec!["connections of this pod are cut".to_owned()],
         undo: "nothing to undo: the controller starts a new pod of the same template".to_owned(),
         kubectl: vec!["kubectl delete pod frontend-7d9c5b6f4-aaaaa -n web".to_owned()],
+        lives: Vec::new(),
     }
 }
 

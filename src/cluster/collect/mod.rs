@@ -1,9 +1,13 @@
 //! Gathers the evidence of a triage: all checks at once, each with its own limit, and one limit over all.
 
+mod mounted;
 mod pod;
 mod spire;
 
-use std::sync::Arc;
+#[cfg(test)]
+pub(super) use mounted::mounted_at;
+
+use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -15,7 +19,10 @@ use super::{ClusterError, Reach, choose::choose, resolve};
 use crate::{
     clock::Clock,
     mesh::{PodRef, TargetRef},
-    triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PemFile, certificate::read_pem},
+    triage::{
+        EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PemFile, PodEvidence,
+        certificate::{Svid, ders, read_pem},
+    },
 };
 
 /// Told each time a check has ended: how many of how many.
@@ -57,7 +64,7 @@ impl Gathering {
         ended.unwrap_or_else(|_| Err(ClusterError::TimedOut { what: what.to_owned(), seconds }))
     }
 
-    async fn config_map(&self, namespace: &str, name: &str, keys: [&str; 2]) -> Gathered<PemFile> {
+    pub(super) async fn config_map(&self, namespace: &str, name: &str, keys: [&str; 2]) -> Gathered<PemFile> {
         let source = format!("ConfigMap {namespace}/{name}");
         let api: Api<ConfigMap> = Api::namespaced(self.reach.client.clone(), namespace);
         let call = async {
@@ -113,6 +120,9 @@ pub async fn gather_about(
         gathering.config_map(&spire_namespace, "spire-bundle", ["bundle.crt", "bundle.pem"]),
         gathering.config_map(namespace, "istio-ca-root-cert", ["root-cert.pem", "ca.crt"]),
     );
+    let longer = Some(renewed_within(&pods)).filter(|longer| *longer > reach.settings.agent_log_since);
+    let agents = agents.into_iter().map(|agent| spire::look_further_back(&gathering, agent, longer));
+    let agents = join_all(agents).await;
     Ok(Evidence {
         schema: EVIDENCE_SCHEMA.to_owned(),
         target: target.clone(),
@@ -127,6 +137,22 @@ pub async fn gather_about(
         istio_root,
     })
 }
+
+/// The stretch within which SPIRE has renewed the SVIDs of these pods, if it works: it does so with 45 to 55 % of their
+/// life left, and needs some time to notice.
+fn renewed_within(pods: &[PodEvidence]) -> Duration {
+    let chain = |pod: &PodEvidence| -> Vec<String> {
+        let file = pod.svid_file.value().map(|file| file.certificates.clone());
+        let served = pod.served.value().map(|served| served.chain.clone());
+        [file, served].into_iter().flatten().flatten().collect()
+    };
+    let svids = pods.iter().filter_map(|pod| Svid::read(ders(&chain(pod)).first()?).ok());
+    let lives = svids.filter_map(|svid| Duration::try_from(svid.not_after.duration_since(svid.not_before)).ok());
+    lives.max().map_or(Duration::ZERO, |longest| longest.mul_f64(RENEWED_WITHIN))
+}
+
+/// Of an SVID's life.
+const RENEWED_WITHIN: f64 = 0.6;
 
 /// A gap that needs no call to be known.
 pub(super) fn gap<T>(gathering: &Gathering, source: &str, why: &str) -> Gathered<T> {

@@ -1,10 +1,10 @@
 //! What one pod of the target holds, serves and logs (runbook steps 1.1 to 1.3, 3.3 and the domain notes on Envoy).
 
-use super::{Gathering, gap};
+use super::{Gathering, gap, mounted::mounted};
 use crate::{
     cluster::{ClusterError, FoundPod, admin::PROXY, exec::Tool},
     triage::{
-        Gathered, LogExcerpt, PemFile, PodEvidence, ProxyStats,
+        Gathered, LogExcerpt, Missing, PemFile, PodEvidence, ProxyStats,
         certificate::read_pem,
         envoy::{add_hosts, read_secrets, read_stats, tls_lines},
     },
@@ -19,7 +19,7 @@ pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEviden
     let settings = &gathering.reach.settings;
     let (svid_file, bundle_file, served, stats, proxy_log) = futures::join!(
         file(gathering, found, &settings.svid_path),
-        file(gathering, found, &settings.bundle_path),
+        bundle(gathering, found, &settings.bundle_path),
         served(gathering, found),
         stats(gathering, found),
         proxy_log(gathering, found),
@@ -56,6 +56,15 @@ async fn file(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<P
         Err(ClusterError::Failed { what: format!("cat {path}"), why: said.to_owned() })
     };
     gathering.check(source, call).await
+}
+
+/// The bundle file; where no tool can show it, the ConfigMap behind it (what the proxy trusts is gathered beside it).
+async fn bundle(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<PemFile> {
+    let read = file(gathering, found, path).await;
+    let no_way_in =
+        matches!(read, Gathered::Missing { reason: Missing::ToolMissing { .. } | Missing::Forbidden { .. }, .. });
+    let instead = if no_way_in { mounted(gathering, found, path).await } else { None };
+    instead.unwrap_or(read)
 }
 
 async fn served(gathering: &Gathering, found: &FoundPod) -> Gathered<crate::triage::ServedSecrets> {

@@ -1,8 +1,10 @@
 //! SPIRE's server and agents (runbook step 2).
 
+use std::time::Duration;
+
 use super::{Gathering, gap};
 use crate::{
-    cluster::{FoundPod, exec::Tool, resolve::list_pods},
+    cluster::{ClusterError, FoundPod, Reach, exec::Tool, resolve::list_pods},
     mesh::{NodeName, PodRef},
     triage::{
         AgentEvidence, Gathered, Healthcheck, LogExcerpt, Missing, ServerEvidence,
@@ -10,20 +12,24 @@ use crate::{
     },
 };
 
-/// How far back an agent's log is read, in seconds: an SVID of an hour is renewed within it.
-const LOG_SINCE: i64 = 3600;
 /// How many lines of a log are kept as evidence.
 const LINES_KEPT: usize = 60;
 
-pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName) -> AgentEvidence {
+/// One agent, and its pod as it was found.
+pub(super) struct Agent {
+    pub(super) evidence: AgentEvidence,
+    found: Option<FoundPod>,
+}
+
+pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName) -> Agent {
     let settings = &gathering.reach.settings;
     let call = list_pods(&gathering.reach, &settings.spire_namespace, &settings.agent_selector, Some(node));
     let found = match gathering.in_time("pods of the SPIRE agent", call).await {
         Ok(pods) => pods.into_iter().find(|pod| !pod.going && !pod.ended),
-        Err(error) => return unseen(gathering, node, error.missing()),
+        Err(error) => return Agent { evidence: unseen(gathering, node, error.missing()), found: None },
     };
     let Some(found) = found else {
-        return AgentEvidence {
+        let evidence = AgentEvidence {
             node: node.clone(),
             pod: None,
             ready: false,
@@ -31,19 +37,37 @@ pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName) -> Agen
             healthcheck: gap(gathering, "spire-agent healthcheck", "no agent pod runs on this node"),
             log: gap(gathering, "log of spire-agent", "no agent pod runs on this node"),
         };
+        return Agent { evidence, found: None };
     };
+    let since = gathering.reach.settings.agent_log_since;
     let (healthcheck, log) = futures::join!(
         healthcheck(gathering, &found, Tool::AgentHealthcheck, "spire-agent healthcheck"),
-        agent_log(gathering, node, &found),
+        agent_log(gathering, node, &found, since),
     );
-    AgentEvidence {
+    let evidence = AgentEvidence {
         node: node.clone(),
-        pod: Some(found.pod),
+        pod: Some(found.pod.clone()),
         ready: found.ready,
         restarts: u32::try_from(found.restarts).unwrap_or(0),
         healthcheck,
         log,
+    };
+    Agent { evidence, found: Some(found) }
+}
+
+/// The same agent with a log that reaches further back, where the first look showed no sign of work: SVIDs that live
+/// longer are renewed less often.
+pub(super) async fn look_further_back(gathering: &Gathering, agent: Agent, since: Option<Duration>) -> AgentEvidence {
+    let mut evidence = agent.evidence;
+    let is_silent = evidence.log.value().is_some_and(|log| log.lines.is_empty());
+    if let (Some(found), Some(since), true) = (agent.found, since, is_silent) {
+        let again = agent_log(gathering, &evidence.node, &found, since).await;
+        // Silence that was seen is more than a longer look that came to nothing.
+        if again.value().is_some() {
+            evidence.log = again;
+        }
     }
+    evidence
 }
 
 fn unseen(gathering: &Gathering, node: &NodeName, reason: Missing) -> AgentEvidence {
@@ -63,25 +87,51 @@ fn unseen(gathering: &Gathering, node: &NodeName, reason: Missing) -> AgentEvide
 
 async fn healthcheck(gathering: &Gathering, found: &FoundPod, tool: Tool, source: &str) -> Gathered<Healthcheck> {
     let call = async {
-        let output = gathering.reach.exec(&found.pod, found.container.as_deref(), &tool).await?;
-        Ok(read_healthcheck(output.exit_code, &String::from_utf8_lossy(&output.stdout), &output.stderr))
+        match gathering.reach.exec(&found.pod, found.container.as_deref(), &tool).await {
+            Ok(output) => {
+                Ok(read_healthcheck(output.exit_code, &String::from_utf8_lossy(&output.stdout), &output.stderr))
+            }
+            Err(gone @ ClusterError::NotFound { .. }) => Err(gone),
+            // The first refusal names what is the better one to mend.
+            Err(error) => gathering.reach.http_health(&found.pod).await.ok_or(error),
+        }
     };
     gathering.check(source.to_owned(), call).await
 }
 
+impl Reach {
+    /// What SPIRE's HTTP probes say, for images and rights without its command; `None` when they are not answered.
+    async fn http_health(&self, pod: &PodRef) -> Option<Healthcheck> {
+        let what = format!("HTTP health of {pod}");
+        let ask = |path: &'static str| self.get_forwarded(pod, self.settings.health_port, path, &what);
+        let (live, ready) = futures::join!(ask("/live"), ask("/ready"));
+        let (live, ready) = (live.ok()?, ready.ok()?);
+        let healthy = live.is_success() && ready.is_success();
+        let output = format!("asked over HTTP: /live answers {}, /ready answers {}", live.status, ready.status);
+        Some(Healthcheck { healthy, output })
+    }
+}
+
 /// The agent's log. An agent of today exits when its own SVID has ended, so that the reason stands in the log of the
 /// container that ran before the restart.
-async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod) -> Gathered<LogExcerpt> {
+async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod, since: Duration) -> Gathered<LogExcerpt> {
     let (reach, pod, container) = (&gathering.reach, &found.pod, found.container.as_deref());
+    let since = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     let call = async {
         let before = async {
             // Kubelets keep it only for a while; that there were restarts is in the evidence in any case.
-            if found.restarts > 0 { reach.previous_log(pod, container, LOG_SINCE).await.ok() } else { None }
+            if found.restarts > 0 { reach.previous_log(pod, container, since).await.ok() } else { None }
         };
-        let (before, now) = futures::join!(before, reach.log(pod, container, LOG_SINCE));
+        let (before, now) = futures::join!(before, reach.log(pod, container, since));
         let before = before.map(|text| telling(&text)).unwrap_or_default();
         let before = if speaks_against(gathering, node, found, &before) { before } else { Vec::new() };
-        let all = [before, telling(&now?)].concat();
+        let now = match now {
+            Ok(text) => telling(&text),
+            // A container that waits to be started again has no log yet, and why it waits stands in the one before.
+            Err(error) if before.is_empty() => return Err(error),
+            Err(_) => Vec::new(),
+        };
+        let all = [before, now].concat();
         let skipped = all.len().saturating_sub(LINES_KEPT);
         Ok(LogExcerpt { lines: all.into_iter().skip(skipped).collect(), cut: skipped > 0 })
     };

@@ -12,10 +12,8 @@ use crate::{
 /// What an eviction came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cluster) enum Evicted {
-    /// It is evicted, or was gone already.
+    /// It is evicted, or an attempt before had done it.
     Done,
-    /// A disruption budget does not allow it now.
-    Blocked(String),
     /// The pod is not what was approved any more.
     Moved(String),
 }
@@ -24,8 +22,8 @@ pub(in crate::cluster) enum Evicted {
 enum Life {
     /// It is the approved one.
     Same,
-    /// That life is over.
-    Over,
+    /// That life is over, and how that was seen.
+    Over(String),
     /// It is alive, and somebody else's.
     Moved(String),
 }
@@ -33,16 +31,17 @@ enum Life {
 /// How the API server answered one eviction.
 enum Answered {
     Accepted,
-    Blocked(String),
     /// The pod was not there, or not this life of it; in the server's words.
     NotThis(String),
 }
 
 impl Reach {
-    /// Evicts. Repeatable: a life that is gone is done, and only a look at the pod says so, never an error code alone.
-    pub(in crate::cluster) async fn evict(&self, planned: &PlannedPod) -> Result<Evicted, ClusterError> {
+    /// Evicts. Repeatable: from the second attempt on, a life that is gone is done, since the attempt before may have
+    /// ended it without our knowing. At the first one somebody else did, so what was approved is no more (invariant 4).
+    /// Only a look at the pod says that, never an error code alone.
+    pub(in crate::cluster) async fn evict(&self, planned: &PlannedPod, attempt: u32) -> Result<Evicted, ClusterError> {
         match self.life_of(planned).await? {
-            Life::Over => return Ok(Evicted::Done),
+            Life::Over(what) => return Ok(over(&what, attempt)),
             Life::Moved(what) => return Ok(Evicted::Moved(what)),
             Life::Same => {}
         }
@@ -50,8 +49,7 @@ impl Reach {
         for rehearsal in [true, false] {
             match self.post_eviction(planned, rehearsal).await? {
                 Answered::Accepted => {}
-                Answered::Blocked(why) => return Ok(Evicted::Blocked(why)),
-                Answered::NotThis(why) => return self.look_again(planned, why).await,
+                Answered::NotThis(why) => return self.look_again(planned, why, attempt).await,
             }
         }
         Ok(Evicted::Done)
@@ -64,10 +62,14 @@ impl Reach {
         let call = async {
             api.get_opt(name).await.map_err(|error| ClusterError::of(&error, "get", "pods", namespace, &what))
         };
-        let Some(now) = self.bounded(&what, call).await?.as_ref().and_then(found) else { return Ok(Life::Over) };
-        if now.uid != planned.uid || now.going {
-            // What we wanted has happened, by us or by somebody else.
-            return Ok(Life::Over);
+        let Some(now) = self.bounded(&what, call).await?.as_ref().and_then(found) else {
+            return Ok(Life::Over(format!("{} is gone", planned.pod)));
+        };
+        if now.uid != planned.uid {
+            return Ok(Life::Over(format!("{} is another life of that name by now", planned.pod)));
+        }
+        if now.going {
+            return Ok(Life::Over(format!("{} is being ended", planned.pod)));
         }
         let controller = now.controller.map(|(kind, name)| format!("{kind}/{name}")).unwrap_or_default();
         if controller == planned.controller {
@@ -77,9 +79,9 @@ impl Reach {
     }
 
     /// 404 and 409 are what a lost precondition looks like, and also a conflict that has nothing to do with it.
-    async fn look_again(&self, planned: &PlannedPod, why: String) -> Result<Evicted, ClusterError> {
+    async fn look_again(&self, planned: &PlannedPod, why: String, attempt: u32) -> Result<Evicted, ClusterError> {
         match self.life_of(planned).await? {
-            Life::Over => Ok(Evicted::Done),
+            Life::Over(what) => Ok(over(&what, attempt)),
             Life::Moved(what) => Ok(Evicted::Moved(what)),
             Life::Same => Err(ClusterError::Failed { what: format!("eviction of {}", planned.pod), why }),
         }
@@ -105,7 +107,7 @@ impl Reach {
             match self.client.request::<Value>(request).await {
                 Ok(_) => Ok(Answered::Accepted),
                 Err(kube::Error::Api(status)) => match status.code {
-                    429 => Ok(Answered::Blocked(with_causes(&status))),
+                    429 if speaks_of_budget(&status) => Err(blocked(&status)),
                     404 | 409 => Ok(Answered::NotThis(status.message.clone())),
                     // A cluster whose admission webhooks cannot be rehearsed says so with 400 (Kubernetes, "dry-run").
                     400 if rehearsal => Ok(Answered::Accepted),
@@ -119,6 +121,27 @@ impl Reach {
         };
         self.bounded(&what, call).await
     }
+}
+
+/// What a life that is over means at this attempt.
+fn over(what: &str, attempt: u32) -> Evicted {
+    if attempt > 1 { Evicted::Done } else { Evicted::Moved(format!("{what}, and not by the bot")) }
+}
+
+/// What the causes of a refused eviction begin with.
+const BUDGET_SAID: &str = "The disruption budget ";
+
+/// Whether a 429 is a budget's and not that of an API server which has too much to do.
+fn speaks_of_budget(status: &kube::core::Status) -> bool {
+    let said = with_causes(status);
+    said.contains("disruption budget") || said.contains(BUDGET_SAID)
+}
+
+fn blocked(status: &kube::core::Status) -> ClusterError {
+    let said = with_causes(status);
+    let named = said.split_once(BUDGET_SAID).and_then(|(_, rest)| rest.split_whitespace().next());
+    let budget = named.unwrap_or("of this pod").to_owned();
+    ClusterError::EvictionBlocked { budget, said }
 }
 
 /// A refusal in the server's words. Which budget it is, and what it lacks, stands only in the causes.

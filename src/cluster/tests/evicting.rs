@@ -18,9 +18,9 @@ fn planned(mesh: &Mesh, name: &str) -> PlannedPod {
 async fn an_eviction_ends_the_approved_life_and_a_repeat_finds_it_done() {
     let mesh = Mesh::start().await;
     let planned = planned(&mesh, "frontend-a");
-    assert_eq!(mesh.reach.evict(&planned).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned, 1).await.unwrap(), Evicted::Done);
     assert!(!mesh.lives("frontend-a") && mesh.lives("frontend-b"));
-    assert_eq!(mesh.reach.evict(&planned).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned, 2).await.unwrap(), Evicted::Done);
     assert!(mesh.lives("frontend-b"));
 }
 
@@ -29,8 +29,21 @@ async fn the_next_life_under_the_same_name_is_never_touched() {
     let mesh = Mesh::start().await;
     let planned = planned(&mesh, "frontend-a");
     mesh.comes_back("frontend-a");
-    assert_eq!(mesh.reach.evict(&planned).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned, 2).await.unwrap(), Evicted::Done);
     assert!(mesh.lives("frontend-a"));
+}
+
+/// Invariant 4: at the first attempt the bot has done nothing yet, so somebody else ended what was approved.
+#[tokio::test]
+async fn a_life_that_ended_before_the_first_attempt_is_asked_about_again() {
+    let mesh = Mesh::start().await;
+    let planned = planned(&mesh, "frontend-a");
+    mesh.comes_back("frontend-a");
+    let moved = mesh.reach.evict(&planned, 1).await.unwrap();
+    assert!(matches!(&moved, Evicted::Moved(what) if what.contains("another life")), "{moved:?}");
+    mesh.store.remove(Kind::Pod, Some("web"), "frontend-a");
+    let gone = mesh.reach.evict(&planned, 1).await.unwrap();
+    assert!(matches!(&gone, Evicted::Moved(what) if what.contains("is gone")), "{gone:?}");
 }
 
 #[tokio::test]
@@ -41,7 +54,7 @@ async fn a_pod_that_another_controller_took_over_is_asked_about_again() {
         pod["metadata"]["ownerReferences"][0]["name"] = json!("other");
     });
     assert!(
-        matches!(mesh.reach.evict(&planned).await.unwrap(), Evicted::Moved(what) if what.contains("ReplicaSet/other"))
+        matches!(mesh.reach.evict(&planned, 1).await.unwrap(), Evicted::Moved(what) if what.contains("ReplicaSet/other"))
     );
     assert!(mesh.lives("frontend-a"));
 }
@@ -52,9 +65,19 @@ async fn a_spent_budget_blocks_and_is_no_failure() {
     mesh.store.update(Kind::PodDisruptionBudget, Some("web"), "frontend", |budget| {
         budget["spec"]["minAvailable"] = json!(2);
     });
-    let blocked = mesh.reach.evict(&planned(&mesh, "frontend-a")).await.unwrap();
-    assert!(matches!(blocked, Evicted::Blocked(why) if why.contains("frontend")));
+    let blocked = mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap_err();
+    assert!(matches!(&blocked, ClusterError::EvictionBlocked { budget, .. } if budget == "frontend"), "{blocked:?}");
+    assert!(blocked.to_string().starts_with("the disruption budget frontend allows no eviction now"), "{blocked}");
     assert!(mesh.lives("frontend-a"));
+}
+
+#[tokio::test]
+async fn an_api_server_that_has_too_much_to_do_is_not_taken_for_a_budget() {
+    let mesh = Mesh::start().await;
+    let busy = Fault::status(429, "Too many requests, please try again later.").times(1);
+    mesh.options.inject("create", "pods/eviction", busy);
+    let answer = mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await;
+    assert!(matches!(&answer, Err(ClusterError::Failed { .. })), "{answer:?}");
 }
 
 /// A conflict is what a lost precondition looks like, and also what a busy API server answers.
@@ -64,11 +87,11 @@ async fn a_conflict_while_the_pod_still_lives_is_not_taken_for_done() {
     let planned = planned(&mesh, "frontend-a");
     for code in [404, 409] {
         mesh.options.inject("create", "pods/eviction", Fault::status(code, "try again").times(1));
-        let answer = mesh.reach.evict(&planned).await;
+        let answer = mesh.reach.evict(&planned, 1).await;
         assert!(matches!(&answer, Err(ClusterError::Failed { why, .. }) if why.contains("try again")), "{answer:?}");
         assert!(mesh.lives("frontend-a"), "{code}");
     }
-    assert_eq!(mesh.reach.evict(&planned).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned, 1).await.unwrap(), Evicted::Done);
 }
 
 #[tokio::test]
@@ -77,7 +100,7 @@ async fn the_rehearsal_meets_every_obstacle_before_anything_is_written() {
     let planned = planned(&mesh, "frontend-a");
     // The request is done and only its answer lost: had it been the real one, the pod would be gone.
     mesh.options.inject("create", "pods/eviction", Fault::cut().times(1));
-    assert!(mesh.reach.evict(&planned).await.is_err());
+    assert!(mesh.reach.evict(&planned, 1).await.is_err());
     assert!(mesh.lives("frontend-a"));
 }
 
@@ -87,10 +110,10 @@ async fn an_eviction_whose_answer_was_lost_is_found_done_by_the_repeat() {
     let planned = planned(&mesh, "frontend-a");
     mesh.options.inject("create", "pods/eviction", Fault::delay(Duration::ZERO).times(1));
     mesh.options.inject("create", "pods/eviction", Fault::cut().times(1));
-    assert!(mesh.reach.evict(&planned).await.is_err());
+    assert!(mesh.reach.evict(&planned, 1).await.is_err());
     assert!(!mesh.lives("frontend-a"), "it was done all the same");
     mesh.comes_back("frontend-b");
-    assert_eq!(mesh.reach.evict(&planned).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned, 2).await.unwrap(), Evicted::Done);
     assert!(mesh.lives("frontend-b"), "nothing is repeated");
 }
 
@@ -99,7 +122,7 @@ async fn a_cluster_whose_webhooks_cannot_be_rehearsed_is_no_obstacle() {
     let mesh = Mesh::start().await;
     let refusal = "admission webhook \"x\" does not support dry run";
     mesh.options.inject("create", "pods/eviction", Fault::status(400, refusal).times(1));
-    assert_eq!(mesh.reach.evict(&planned(&mesh, "frontend-a")).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap(), Evicted::Done);
     assert!(!mesh.lives("frontend-a"));
 }
 
@@ -107,7 +130,7 @@ async fn a_cluster_whose_webhooks_cannot_be_rehearsed_is_no_obstacle() {
 async fn a_missing_right_is_named_with_what_to_grant() {
     let mesh = Mesh::start().await;
     mesh.options.deny("create", "pods/eviction");
-    let refused = mesh.reach.evict(&planned(&mesh, "frontend-a")).await.unwrap_err();
+    let refused = mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap_err();
     assert!(refused.to_string().contains("create pods/eviction in web"), "{refused}");
     assert!(mesh.lives("frontend-a"));
 }
@@ -116,7 +139,7 @@ async fn a_missing_right_is_named_with_what_to_grant() {
 async fn a_token_that_has_ended_is_not_called_a_missing_right() {
     let mesh = Mesh::start().await;
     mesh.options.inject("get", "pods", Fault::status(401, "Unauthorized").times(1));
-    let refused = mesh.reach.evict(&planned(&mesh, "frontend-a")).await.unwrap_err();
+    let refused = mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap_err();
     assert!(matches!(refused, ClusterError::NotKnown { .. }), "{refused}");
     assert!(refused.to_string().contains("renew"), "{refused}");
 }

@@ -5,10 +5,10 @@ use serde_json::json;
 use super::{Machines, Mesh, impatient, pod_ref, target};
 use crate::{
     clock::SystemClock,
-    cluster::{Reach, Settings, connect_to, gather, gather_about},
+    cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about},
     mesh::PodRef,
     simulate::{Simulation, api::Fault, store::Kind, world},
-    triage::{Evidence, Gathered, Missing, Scenario, diagnose},
+    triage::{AgentEvidence, Evidence, Gathered, Missing, Scenario, diagnose},
 };
 
 const SHORT: Duration = Duration::from_millis(400);
@@ -74,7 +74,10 @@ async fn a_missing_right_is_named_and_envoys_copy_is_used_instead() {
     simulation.options.deny("*", "pods/exec");
     let evidence = look(&reach, &[]).await;
     let pod = &evidence.pods[0];
-    assert_eq!(missing(&pod.svid_file), Some(&Missing::Forbidden { grant: "create pods/exec in web".to_owned() }));
+    assert_eq!(
+        missing(&pod.svid_file),
+        Some(&Missing::Forbidden { grant: "get and create pods/exec in web".to_owned() })
+    );
     assert!(pod.served.value().is_some());
     assert_eq!(diagnose(&evidence).scenario, Scenario::ExpiredCertificate);
 }
@@ -87,7 +90,7 @@ async fn without_the_right_to_forward_ports_the_sidecar_is_asked_by_exec() {
     assert!(evidence.pods.iter().all(|pod| pod.served.value().is_some() && pod.stats.value().is_some()));
     simulation.options.deny("*", "pods/exec");
     let blind = look(&reach, &[]).await;
-    let grant = "create pods/portforward in web".to_owned();
+    let grant = "get and create pods/portforward in web".to_owned();
     assert_eq!(missing(&blind.pods[0].served), Some(&Missing::Forbidden { grant }), "the better right is named");
 }
 
@@ -126,7 +129,22 @@ async fn the_pod_of_the_alert_is_looked_at_and_an_exporters_is_not_believed() {
 
 /// The agent of node-1 with a restart behind it, and what its log shows of the life before.
 async fn agent_lines(log: Vec<&'static str>, before: Vec<&'static str>) -> Vec<String> {
-    let mesh = Mesh::with(Machines { log, log_before_the_restart: before }).await;
+    let agent = agent_on(Machines { log, log_before_the_restart: before, ..Machines::default() }).await;
+    agent.log.value().expect("its log is read though the pod has two containers").lines.clone()
+}
+
+/// The agent of node-1, with a restart behind it.
+async fn agent_on(machines: Machines) -> AgentEvidence {
+    let mesh = Mesh::with(machines).await;
+    apply_agent(&mesh);
+    let quiet = Arc::new(|_: &str| {});
+    let evidence = gather(&mesh.reach, &target("svc/frontend"), mesh.clock.clone(), quiet).await.unwrap();
+    let agent = evidence.agents.into_iter().find(|agent| agent.pod.is_some()).expect("the agent is found");
+    assert_eq!(agent.restarts, 1);
+    agent
+}
+
+fn apply_agent(mesh: &Mesh) {
     mesh.store.apply(
         Kind::Pod,
         json!({
@@ -136,11 +154,94 @@ async fn agent_lines(log: Vec<&'static str>, before: Vec<&'static str>) -> Vec<S
                 "containerStatuses": [{"name": "spire-agent", "ready": true, "restartCount": 1, "image": "", "imageID": ""}]},
         }),
     );
-    let quiet = Arc::new(|_: &str| {});
-    let evidence = gather(&mesh.reach, &target("svc/frontend"), mesh.clock.clone(), quiet).await.unwrap();
-    let agent = evidence.agents.iter().find(|agent| agent.pod.is_some()).expect("the agent is found");
-    assert_eq!(agent.restarts, 1);
-    agent.log.value().expect("its log is read though the pod has two containers").lines.clone()
+}
+
+#[tokio::test]
+async fn why_an_agent_crashes_again_and_again_is_read_though_its_next_life_has_no_log_yet() {
+    let died = "level=error msg=\"Agent crashed\" error=\"current SVID has already expired\"";
+    let machines = Machines { log_before_the_restart: vec![died], waits_to_start: true, ..Machines::default() };
+    assert_eq!(agent_on(machines).await.log.value().unwrap().lines, [died]);
+    let silent = Machines { waits_to_start: true, ..Machines::default() };
+    assert!(missing(&agent_on(silent).await.log).is_some(), "nothing was seen of either life");
+}
+
+#[tokio::test]
+async fn an_agent_whose_command_cannot_run_is_asked_over_http() {
+    let answers = |ready| Machines {
+        ports: [((9982, "/live"), (200, "")), ((9982, "/ready"), (ready, ""))].into(),
+        ..Machines::default()
+    };
+    let check = agent_on(answers(200)).await.healthcheck;
+    assert!(check.value().unwrap().healthy && check.value().unwrap().output.contains("/ready answers 200"));
+    assert!(!agent_on(answers(500)).await.healthcheck.value().unwrap().healthy);
+    let nowhere = agent_on(Machines::default()).await.healthcheck;
+    assert!(matches!(missing(&nowhere), Some(Missing::ToolMissing { .. })), "the first reason is kept: {nowhere:?}");
+}
+
+/// SVIDs of the simulated mesh live an hour, so they are renewed within 36 minutes: five do not show it.
+#[tokio::test]
+async fn a_log_that_shows_nothing_is_read_as_far_back_as_the_life_of_the_svids_asks_for() {
+    let svid = super::svid_of_a_healthy_pod().await;
+    let renewed = "level=info msg=\"Renewing X509-SVID\"";
+    let lines = async |commands| {
+        let mesh = Mesh::with(Machines { log: vec![renewed], commands, ..Machines::default() }).await;
+        let settings = Settings { agent_log_since: Duration::from_mins(5), ..Settings::default() };
+        apply_agent(&mesh);
+        let reach = connect_to(&mesh.url, settings).unwrap();
+        let agents = gather(&reach, &target("svc/frontend"), mesh.clock.clone(), Arc::new(|_: &str| {})).await.unwrap();
+        agents.agents[0].log.value().unwrap().lines.clone()
+    };
+    assert_eq!(lines([(("app", "cat"), (0, svid))].into()).await, [renewed], "ten minutes ago");
+    assert_eq!(lines([].into()).await, Vec::<String>::new(), "how long SVIDs live was not seen");
+}
+
+/// A workload that mounts its bundle from a ConfigMap, in an image without `cat`.
+fn mounts_its_bundle(mount: &serde_json::Value, volume: &serde_json::Value) -> serde_json::Value {
+    let mut object = super::pod("frontend-a");
+    object["spec"]["containers"][0]["volumeMounts"] = json!([mount]);
+    object["spec"]["volumes"] = json!([volume]);
+    object
+}
+
+#[tokio::test]
+async fn without_cat_the_bundle_is_read_from_the_configmap_that_is_mounted_there() {
+    let (simulation, _) = night(world::Scenario::Healthy, Settings::default()).await;
+    let spires = simulation.world.store().get(Kind::ConfigMap, Some("spire-system"), "spire-bundle").unwrap();
+    let mesh = Mesh::start().await;
+    let data = json!({"roots.pem": spires["data"]["bundle.crt"]});
+    mesh.store.apply(Kind::ConfigMap, json!({"metadata": {"namespace": "web", "name": "trust"}, "data": data}));
+    let mount = json!({"name": "bundle", "mountPath": "/run/spire/bundle"});
+    let items = json!([{"key": "roots.pem", "path": "bundle.crt"}]);
+    mesh.store.apply(
+        Kind::Pod,
+        mounts_its_bundle(&mount, &json!({"name": "bundle", "configMap": {"name": "trust", "items": items}})),
+    );
+    let evidence = look(&mesh.reach, &[pod_ref("frontend-a")]).await;
+    let found = evidence.pods.iter().find(|pod| pod.pod == pod_ref("frontend-a")).unwrap();
+    assert_eq!(found.bundle_file.value().map(|file| file.certificates.len()), Some(1), "{:?}", found.bundle_file);
+    assert_eq!(found.bundle_file.source(), "ConfigMap web/trust (mounted as /run/spire/bundle/bundle.crt)");
+    let other = evidence.pods.iter().find(|pod| pod.pod == pod_ref("frontend-b")).unwrap();
+    assert!(matches!(missing(&other.bundle_file), Some(Missing::ToolMissing { .. })), "it mounts none");
+}
+
+#[test]
+fn the_mounted_configmap_is_found_as_the_kubelet_lays_it_out() {
+    let at = |mount: serde_json::Value, volume: serde_json::Value| {
+        let pod = serde_json::from_value(mounts_its_bundle(&mount, &volume)).unwrap();
+        mounted_at(&pod, "app", "/run/spire/bundle/bundle.crt")
+    };
+    let mount = json!({"name": "bundle", "mountPath": "/run/spire/bundle/"});
+    let found = |key: &str| Some(("trust".to_owned(), key.to_owned()));
+    assert_eq!(at(mount.clone(), json!({"name": "bundle", "configMap": {"name": "trust"}})), found("bundle.crt"));
+    let projected = json!({"sources": [{"serviceAccountToken": {"path": "token"}}, {"configMap": {"name": "trust",
+        "items": [{"key": "ca", "path": "bundle.crt"}]}}]});
+    assert_eq!(at(mount.clone(), json!({"name": "bundle", "projected": projected})), found("ca"));
+    assert_eq!(at(mount.clone(), json!({"name": "other", "configMap": {"name": "trust"}})), None);
+    assert_eq!(at(mount.clone(), json!({"name": "bundle", "emptyDir": {}})), None, "spiffe-helper writes there");
+    let elsewhere = json!({"name": "bundle", "mountPath": "/run/spire/bun"});
+    assert_eq!(at(elsewhere, json!({"name": "bundle", "configMap": {"name": "trust"}})), None);
+    let frozen = json!({"name": "bundle", "mountPath": "/run/spire/bundle/bundle.crt", "subPath": "bundle.crt"});
+    assert_eq!(at(frozen, json!({"name": "bundle", "configMap": {"name": "trust"}})), None, "it never changes");
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 mod evicting;
 mod finding;
+mod forwarding;
 mod gathering;
+mod logging;
 mod replacing;
 mod sampling;
 
@@ -13,17 +15,18 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Limits, Reach, Settings, connect_to};
+use super::{Limits, Reach, Settings, connect_to, exec::Tool, resolve};
 use crate::{
-    clock::VirtualClock,
+    clock::{SystemClock, VirtualClock},
     incident::{Fix, FixPhase},
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
     remediation::{Operation, Plan, PlannedPod},
     simulate::{
-        HttpAnswer, Kubelet, LogLine, Ran, Unreachable,
+        HttpAnswer, Kubelet, LogLine, Ran, Simulation, Unreachable,
         api::{Options, serve},
         store::{Kind, Store},
+        world::Scenario,
     },
     triage::FixName,
 };
@@ -61,6 +64,7 @@ fn pod(name: &str) -> Value {
 struct Mesh {
     store: Arc<Store>,
     options: Options,
+    url: String,
     reach: Reach,
     clock: Arc<VirtualClock>,
     _stop: DropGuard,
@@ -103,7 +107,7 @@ impl Mesh {
         let (options, stop) = (Options::default(), CancellationToken::new());
         tokio::spawn(serve(listener, store.clone(), Arc::new(machines), options.clone(), stop.clone()));
         let reach = connect_to(&url, Settings::default()).unwrap();
-        Self { store, options, reach, clock, _stop: stop.drop_guard() }
+        Self { store, options, url, reach, clock, _stop: stop.drop_guard() }
     }
 
     fn uid(&self, name: &str) -> PodUid {
@@ -127,27 +131,55 @@ fn impatient(check: Duration, overall: Duration) -> Settings {
     Settings { limits: Limits { check, overall, ..Limits::default() }, ..Settings::default() }
 }
 
-/// Machines whose containers have logs and nothing else.
+/// What a container of a kind answers: by its name and the first word of the command, or by port and path.
+type Answers<K> = std::collections::BTreeMap<K, (i32, &'static str)>;
+
+/// Machines whose containers have logs, and answer what they are told to and nothing else.
 #[derive(Default)]
 struct Machines {
     log: Vec<&'static str>,
     log_before_the_restart: Vec<&'static str>,
+    /// The container that runs now waits to be started, and has no log yet.
+    waits_to_start: bool,
+    /// By container and first word: exit code and standard output.
+    commands: Answers<(&'static str, &'static str)>,
+    /// By port and path: status and body.
+    ports: Answers<(u16, &'static str)>,
 }
 
 impl Kubelet for Machines {
-    fn exec(&self, _: &PodRef, _: &str, argv: &[String], _: &[u8]) -> Result<Ran, Unreachable> {
-        Err(Unreachable::NoExecutable(argv.first().cloned().unwrap_or_default()))
+    fn exec(&self, _: &PodRef, container: &str, argv: &[String], _: &[u8]) -> Result<Ran, Unreachable> {
+        let command = argv.first().cloned().unwrap_or_default();
+        let answer = self.commands.iter().find(|(key, _)| **key == (container, command.as_str()));
+        let (_, (exit_code, out)) = answer.ok_or(Unreachable::NoExecutable(command))?;
+        Ok(Ran { stdout: out.as_bytes().to_vec(), stderr: Vec::new(), exit_code: *exit_code })
     }
 
     fn logs(&self, _: &PodRef, _: &str, previous: bool) -> Result<Vec<LogLine>, Unreachable> {
+        if self.waits_to_start && !previous {
+            return Err(Unreachable::NotRunning("spire-agent".to_owned()));
+        }
         let lines = if previous { &self.log_before_the_restart } else { &self.log };
         let at = three_in_the_morning() - SignedDuration::from_mins(10);
         Ok(lines.iter().map(|text| LogLine { at, text: (*text).to_owned() }).collect())
     }
 
-    fn http(&self, _: &PodRef, port: u16, _: &str, _: &str) -> Result<HttpAnswer, Unreachable> {
-        Err(Unreachable::Refused(port))
+    fn http(&self, _: &PodRef, port: u16, _: &str, path: &str) -> Result<HttpAnswer, Unreachable> {
+        let answer = self.ports.iter().find(|(key, _)| **key == (port, path));
+        let (_, (status, body)) = answer.ok_or(Unreachable::Refused(port))?;
+        let status = u16::try_from(*status).unwrap();
+        Ok(HttpAnswer { status, content_type: "text/plain", body: body.as_bytes().to_vec() })
     }
+}
+
+/// The certificate file of a pod of the simulated mesh in which all is well: a chain that lives an hour.
+async fn svid_of_a_healthy_pod() -> &'static str {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let simulation = Simulation::start(Arc::new(SystemClock), Scenario::Healthy, listen).await.unwrap();
+    let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
+    let donor = resolve(&reach, &target("svc/frontend")).await.unwrap().pods[0].pod.clone();
+    let file = Tool::Cat(Settings::default().svid_path);
+    String::from_utf8(reach.exec(&donor, Some("app"), &file).await.unwrap().stdout).unwrap().leak()
 }
 
 /// A fix that restarts one life of a frontend pod.
@@ -170,6 +202,7 @@ fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
         warnings: Vec::new(),
         undo: String::new(),
         kubectl: Vec::new(),
+        lives: Vec::new(),
     };
     Fix {
         number: 1,

@@ -1,8 +1,11 @@
-use jiff::SignedDuration;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{Mesh, fix_of, pod, pod_ref, target, three_in_the_morning};
-use crate::{cluster::replacement::Replacement, incident::Fix, mesh::TargetRef, simulate::store::Kind};
+use super::{Machines, Mesh, fix_of, pod, pod_ref, target, three_in_the_morning};
+use crate::{
+    cluster::replacement::Replacement, incident::Fix, mesh::TargetRef, simulate::store::Kind, triage::Evidence,
+};
 
 /// A night on which frontend-a was evicted, and where its replacement stands.
 struct Evicted {
@@ -13,18 +16,27 @@ struct Evicted {
 
 impl Evicted {
     async fn from(text: &str) -> Self {
-        let mesh = Mesh::start().await;
-        let fix = fix_of(target(text), &pod_ref("frontend-a"), &mesh.uid("frontend-a"));
+        Self::on(Mesh::start().await, text)
+    }
+
+    fn on(mesh: Mesh, text: &str) -> Self {
+        let mut fix = fix_of(target(text), &pod_ref("frontend-a"), &mesh.uid("frontend-a"));
+        let plan = fix.plan.as_mut().unwrap();
+        plan.lives = vec![mesh.uid("frontend-a"), mesh.uid("frontend-b")];
+        // The bot's clock is ahead of the API server's: what comes up now looks older than the plan.
+        plan.drawn_at += SignedDuration::from_hours(1);
         mesh.clock.advance(SignedDuration::from_mins(2));
         mesh.store.remove(Kind::Pod, Some("web"), "frontend-a");
         Self { mesh, fix, target: target(text) }
     }
 
-    async fn awaits(&self) -> String {
+    async fn stands(&self, now: Timestamp) -> Replacement {
         let planned = self.fix.plan.as_ref().unwrap().pods().next().unwrap();
-        let found =
-            self.mesh.reach.replacement(&self.target, &self.fix, planned, three_in_the_morning()).await.unwrap();
-        match found {
+        self.mesh.reach.replacement(&self.target, &self.fix, planned, now).await.unwrap()
+    }
+
+    async fn awaits(&self) -> String {
+        match self.stands(three_in_the_morning()).await {
             Replacement::Awaited(why) => why,
             Replacement::Ready(found, _) => panic!("{} holds no SVID", found.pod),
         }
@@ -62,4 +74,36 @@ async fn a_replacement_that_another_step_has_seen_is_not_counted_twice() {
     night.mesh.store.apply(Kind::Pod, pod("frontend-c"));
     night.fix.replacements.push((pod_ref("frontend-c"), night.mesh.uid("frontend-c")));
     assert!(night.awaits().await.contains("has not started a new pod yet"));
+}
+
+/// The certificate file of a kept night.
+fn kept(night: &str) -> String {
+    let path = format!("{}/tests/data/evidence/{night}.json", env!("CARGO_MANIFEST_DIR"));
+    let evidence: Evidence = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let leaf = &evidence.pods[0].svid_file.value().unwrap().certificates[0];
+    format!("-----BEGIN CERTIFICATE-----\n{leaf}\n-----END CERTIFICATE-----\n")
+}
+
+/// A pod whose file and whose proxy hold different certificates, and where it stands as a replacement.
+async fn stands_with(file: String, served: &str) -> Replacement {
+    let chain = json!({"inline_bytes": STANDARD.encode(served)});
+    let dump = json!({"configs": [{"secret": {"tls_certificate": {"certificate_chain": chain}}}]}).to_string();
+    let mesh = Mesh::with(Machines {
+        commands: [(("app", "cat"), (0, &*file.leak()))].into(),
+        ports: [((15000, "/config_dump?resource=dynamic_active_secrets"), (200, &*dump.leak()))].into(),
+        ..Machines::default()
+    })
+    .await;
+    let night = Evicted::on(mesh, "svc/frontend");
+    night.mesh.store.apply(Kind::Pod, pod("frontend-c"));
+    night.stands("2026-11-24T13:00:00Z".parse().unwrap()).await
+}
+
+#[tokio::test]
+async fn a_replacement_whose_proxy_serves_a_stale_svid_is_not_ready_however_fresh_its_file() {
+    let (fresh, stale) = (kept("healthy"), kept("expired-certificate"));
+    let waits = stands_with(fresh.clone(), &stale).await;
+    assert!(matches!(&waits, Replacement::Awaited(why) if why.contains("still holds an SVID that ended")), "{waits:?}");
+    let ready = stands_with(stale, &fresh).await;
+    assert!(matches!(&ready, Replacement::Ready(found, _) if found.pod == pod_ref("frontend-c")), "{ready:?}");
 }

@@ -79,6 +79,7 @@ async fn a_replacement_that_cannot_be_read_makes_the_fix_unproven_whatever_the_o
     assert_eq!((start.len(), unreadable.len()), (2, 1), "{unreadable:?}");
     assert_eq!(start[1].counters, Counters::default());
     let mut end = start.clone();
+    end[0].counters.new_log_errors = Some(0);
     end[0].counters.server_handshakes = start[0].counters.server_handshakes.map(|figure| figure + 9);
     assert_eq!(verify(&[], &start[..1], &end[..1]).proof, Proof::Worked, "alone it would have");
     assert_eq!(verify(&[], &start, &end).proof, Proof::Unproven);

@@ -20,9 +20,10 @@ fn sample(night: &Night, name: &str, answered: u64, failed: u64) -> Sample {
             server_failures: Some(failed),
             requests_answered: Some(answered),
             requests_failed: Some(failed),
+            new_log_errors: Some(0),
             ..Counters::default()
         },
-        svid_not_after: None,
+        svid_not_after: Some(night.now + 60 * MINUTE),
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn verdict(scenario: Scenario, fixes: Vec<FixName>, at: Timestamp) ->
         at,
         scenario,
         confidence: Confidence::High,
-        on: On { side: Side::Client, pods: vec![pod("frontend-1")], nodes: Vec::new() },
+        on: On { side: Side::Client, pods: vec![pod("frontend-1")], lives: Vec::new(), nodes: Vec::new() },
         reasons: vec!["the SVID ended 40 min ago".to_owned()],
         ruled_out: Vec::new(),
         consequences: Vec::new(),
@@ -106,6 +106,7 @@ pub(super) fn plan(pods: &[&str], at: Timestamp) -> Plan {
         warnings: Vec::new(),
         undo: "nothing to undo".to_owned(),
         kubectl: Vec::new(),
+        lives: Vec::new(),
     }
 }
 

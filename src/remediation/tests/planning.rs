@@ -6,7 +6,7 @@ use crate::{
         Budget, GuardRefusal, Plan,
         restart_pod::{PODS_MOST, PodFacts, RestartFacts, plan},
     },
-    triage::{Confidence, FixName, Never, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
+    triage::{Check, CheckResult, Confidence, FixName, Never, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
 };
 
 fn three_in_the_morning() -> Timestamp {
@@ -28,7 +28,12 @@ fn verdict(pods: &[&str]) -> Verdict {
         at: three_in_the_morning(),
         scenario: Scenario::ExpiredCertificate,
         confidence: Confidence::High,
-        on: On { side: Side::Client, pods: pods.iter().map(|name| pod(name)).collect(), nodes: Vec::new() },
+        on: On {
+            side: Side::Client,
+            pods: pods.iter().map(|name| pod(name)).collect(),
+            lives: Vec::new(),
+            nodes: Vec::new(),
+        },
         reasons: Vec::new(),
         ruled_out: Vec::new(),
         consequences: Vec::new(),
@@ -60,7 +65,8 @@ fn budget(name: &str, allowed: i32) -> Budget {
 fn drawn(verdict: &Verdict, pods: &[PodFacts]) -> Result<Plan, Vec<GuardRefusal>> {
     let protected = [namespace("spire-system")];
     let now = three_in_the_morning() + SignedDuration::from_mins(3);
-    plan(&RestartFacts { target: &verdict.target, verdict, pods, protected: &protected, now })
+    let lives: Vec<PodUid> = pods.iter().map(|pod| pod.uid.clone()).collect();
+    plan(&RestartFacts { target: &verdict.target, verdict, pods, lives: &lives, protected: &protected, now })
 }
 
 /// What stands against the restart of one pod.
@@ -156,6 +162,54 @@ fn a_stateful_pod_that_was_replaced_since_the_diagnosis_is_not_killed_again() {
     let both = drawn(&verdict(&["frontend-1", "frontend-2"]), &[fresh, facts("frontend-2")]).unwrap();
     assert_eq!(both.pods().map(|planned| planned.pod.clone()).collect::<Vec<_>>(), [pod("frontend-2")]);
     assert!(both.warnings.iter().any(|warning| warning.contains("left alone")), "{:?}", both.warnings);
+}
+
+/// The bot's clock may be minutes ahead of the API server's: a pod that came up after the diagnosis looks older than it.
+#[test]
+fn the_next_life_of_a_name_is_known_by_its_uid_whatever_the_clocks_say() {
+    let mut of_old = verdict(&["frontend-1"]);
+    of_old.on.lives = vec![PodUid::parse("uid-before").unwrap()];
+    assert_eq!(
+        drawn(&of_old, &[facts("frontend-1")]),
+        Err(vec![GuardRefusal::AlreadyReplaced { pod: pod("frontend-1") }])
+    );
+    let mut of_this = verdict(&["frontend-1"]);
+    of_this.on.lives = vec![facts("frontend-1").uid];
+    let late = PodFacts { created_at: three_in_the_morning() + SignedDuration::from_mins(4), ..facts("frontend-1") };
+    assert!(drawn(&of_this, &[late]).is_ok(), "the bot's clock is behind, and it is the same life");
+}
+
+fn looked_at(name: &str) -> Check {
+    Check {
+        id: "1.1-svid-dates".to_owned(),
+        subject: pod(name).to_string(),
+        result: CheckResult::Fail,
+        summary: String::new(),
+        source: String::new(),
+        observed_at: three_in_the_morning(),
+        remedy: None,
+    }
+}
+
+#[test]
+fn a_sample_that_is_stale_throughout_warns_of_the_pods_that_nobody_looked_at() {
+    let names: Vec<String> = (0..10).map(|number| format!("frontend-{number}")).collect();
+    let pods: Vec<PodFacts> = names.iter().map(|name| facts(name)).collect();
+    let mut stale = verdict(&["frontend-0", "frontend-1", "frontend-2"]);
+    stale.checks = ["frontend-0", "frontend-1", "frontend-2"].map(looked_at).into();
+    let warned = drawn(&stale, &pods).unwrap().warnings;
+    assert!(warned.iter().any(|warning| warning.contains("7 more") && warning.contains("triage again")), "{warned:?}");
+    stale.checks.push(looked_at("frontend-3"));
+    assert_eq!(drawn(&stale, &pods).unwrap().warnings, Vec::<String>::new(), "one of the sample was healthy");
+}
+
+#[test]
+fn the_line_for_a_terminal_evicts_one_life_as_the_bot_does() {
+    let plan = drawn(&verdict(&["frontend-1"]), &[facts("frontend-1"), facts("frontend-2")]).unwrap();
+    insta::assert_snapshot!(plan.kubectl.join("\n"), @r#"echo '{"apiVersion":"policy/v1","deleteOptions":{"preconditions":{"uid":"uid-frontend-1"}},"kind":"Eviction","metadata":{"name":"frontend-1","namespace":"web"}}' | kubectl create --raw /api/v1/namespaces/web/pods/frontend-1/eviction -f -"#);
+    assert_eq!(plan.lives.len(), 2, "what comes up later is told by what was there");
+    let other = Plan { lives: Vec::new(), ..plan.clone() };
+    assert_eq!(other.id(), plan.id(), "a pod that comes or goes asks nobody again");
 }
 
 #[test]

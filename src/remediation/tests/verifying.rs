@@ -16,12 +16,17 @@ fn sample(name: &str, second: i64, counters: Counters) -> Sample {
         uptime_seconds: u64::try_from(1000 + second).ok(),
         at: began + SignedDuration::from_secs(second),
         counters,
-        svid_not_after: None,
+        svid_not_after: Some(began + SignedDuration::from_hours(1)),
     }
 }
 
+/// Nothing but a log that was read and is clean.
+fn quiet() -> Counters {
+    Counters { new_log_errors: Some(0), ..Counters::default() }
+}
+
 fn server(handshakes: u64, failures: u64) -> Counters {
-    Counters { server_handshakes: Some(handshakes), server_failures: Some(failures), ..Counters::default() }
+    Counters { server_handshakes: Some(handshakes), server_failures: Some(failures), ..quiet() }
 }
 
 fn client(handshakes: u64, failures: u64, answered: u64) -> Counters {
@@ -29,12 +34,12 @@ fn client(handshakes: u64, failures: u64, answered: u64) -> Counters {
         client_handshakes: Some(handshakes),
         client_failures: Some(failures),
         requests_answered: Some(answered),
-        ..Counters::default()
+        ..quiet()
     }
 }
 
 fn hosts(answered: u64, failed: u64) -> Counters {
-    Counters { requests_answered: Some(answered), requests_failed: Some(failed), ..Counters::default() }
+    Counters { requests_answered: Some(answered), requests_failed: Some(failed), ..quiet() }
 }
 
 /// The proof of one replacement whose counters went from `first` to `last`.
@@ -62,9 +67,9 @@ fn no_traffic_and_no_data_prove_nothing() {
     assert_eq!(verify(&[], &[], &[]).proof, Proof::Unproven);
     assert_eq!(proof(server(3, 7), server(3, 7)), Proof::Unproven, "no traffic");
     assert_eq!(proof(Counters::default(), Counters::default()), Proof::Unproven, "no counters");
-    let answered = |figure| Counters { requests_answered: Some(figure), ..Counters::default() };
+    let answered = |figure| Counters { requests_answered: Some(figure), ..quiet() };
     assert_eq!(proof(answered(0), answered(50)), Proof::Unproven, "answers without any view of failures");
-    let shaken = |figure| Counters { server_handshakes: Some(figure), ..Counters::default() };
+    let shaken = |figure| Counters { server_handshakes: Some(figure), ..quiet() };
     assert_eq!(proof(shaken(0), shaken(50)), Proof::Unproven, "handshakes without any view of failures");
 }
 
@@ -92,6 +97,66 @@ fn new_tls_errors_in_the_log_veto() {
     assert_eq!(proof(server(0, 0), last), Proof::NoEffect);
     let clean = Counters { new_log_errors: Some(0), ..server(50, 0) };
     assert_eq!(proof(server(0, 0), clean), Proof::Worked);
+}
+
+/// Istio's hosts count every 5xx, and those of plaintext clusters too.
+#[test]
+fn a_business_error_beside_good_handshakes_does_not_spoil_the_fix() {
+    let with = |mut counters: Counters, failed| {
+        counters.requests_failed = Some(failed);
+        counters
+    };
+    assert_eq!(proof(with(server(3, 7), 1), with(server(9, 7), 2)), Proof::Worked);
+    assert_eq!(proof(with(client(3, 0, 10), 1), with(client(9, 0, 90), 40)), Proof::Worked);
+    let gone = proof(with(server(3, 7), 9), with(server(9, 7), 2));
+    assert_eq!(gone, Proof::Worked, "a host that went away took its figures along: no proxy restarted");
+}
+
+/// Where the server's counters are shown and no client's are, the hosts are spoken to in plain text.
+#[test]
+fn answers_over_plaintext_beside_an_idle_server_prove_nothing() {
+    let with = |answered| Counters { requests_answered: Some(answered), requests_failed: Some(0), ..server(3, 0) };
+    assert_eq!(proof(with(0), with(50)), Proof::Unproven);
+}
+
+#[test]
+fn a_log_that_was_not_read_is_not_a_clean_one() {
+    let unread = Counters { new_log_errors: None, ..server(50, 0) };
+    let verified = verify(&[], &[sample("new", 0, server(0, 0))], &[sample("new", WINDOW, unread)]);
+    assert_eq!(verified.proof, Proof::Unproven);
+    assert!(verified.reasons.iter().any(|reason| reason.contains("could not be read")), "{:?}", verified.reasons);
+}
+
+#[test]
+fn a_proxy_without_an_access_log_is_said_to_have_none() {
+    let silent = Counters { access_lines: Some(0), ..server(50, 0) };
+    let verified = verify(&[], &[sample("new", 0, server(0, 0))], &[sample("new", WINDOW, silent)]);
+    assert_eq!(verified.proof, Proof::Worked);
+    assert!(verified.reasons.iter().any(|reason| reason.contains("no access log")), "{:?}", verified.reasons);
+}
+
+#[test]
+fn a_certificate_that_is_over_or_unseen_is_never_worked_however_good_the_counters() {
+    let start = [sample("new", 0, server(0, 0))];
+    let mut end = [sample("new", WINDOW, server(90, 0))];
+    end[0].svid_not_after = Some(end[0].at);
+    let over = verify(&[], &start, &end);
+    assert_eq!(over.proof, Proof::NoEffect);
+    assert!(over.reasons.iter().any(|reason| reason.contains("its SVID ended at")), "{:?}", over.reasons);
+    end[0].svid_not_after = None;
+    assert_eq!(verify(&[], &start, &end).proof, Proof::Unproven);
+}
+
+#[test]
+fn a_sibling_whose_certificate_is_over_is_not_the_fixs_matter_but_is_said() {
+    let before = [sample("sibling", -60, server(0, 0))];
+    let start = [sample("new", 0, server(0, 0)), sample("sibling", 0, server(4, 0))];
+    let mut end = [sample("new", WINDOW, server(9, 0)), sample("sibling", WINDOW, server(4, 0))];
+    end[1].svid_not_after = Some(start[0].at);
+    let verified = verify(&before, &start, &end);
+    assert_eq!(verified.proof, Proof::Worked);
+    assert!(verified.reasons[0].contains("1 of 1 pods"), "over how many it speaks: {:?}", verified.reasons);
+    assert!(verified.reasons.iter().any(|reason| reason.contains("its SVID ended at")), "{:?}", verified.reasons);
 }
 
 #[test]
@@ -169,6 +234,7 @@ fn figure() -> impl Strategy<Value = Option<u64>> {
 
 fn counters() -> impl Strategy<Value = Counters> {
     (figure(), figure(), figure(), figure(), figure(), figure(), figure()).prop_map(|figures| Counters {
+        access_lines: None,
         server_handshakes: figures.0,
         server_failures: figures.1,
         client_handshakes: figures.2,
@@ -183,10 +249,12 @@ fn samples(second: i64) -> impl Strategy<Value = Vec<Sample>> {
     let one = |name: &'static str| {
         proptest::option::weighted(
             0.8,
-            (counters(), proptest::option::weighted(0.9, 0_u64..9)).prop_map(move |(counters, uptime)| Sample {
-                uptime_seconds: uptime,
-                ..sample(name, second, counters)
-            }),
+            (counters(), proptest::option::weighted(0.9, 0_u64..9), proptest::option::weighted(0.9, -9_i64..90))
+                .prop_map(move |(counters, uptime, left)| {
+                    let mut sample = Sample { uptime_seconds: uptime, ..sample(name, second, counters) };
+                    sample.svid_not_after = left.map(|left| sample.at + SignedDuration::from_secs(left));
+                    sample
+                }),
         )
     };
     (one("new"), one("other"), one("sibling"))
@@ -214,8 +282,10 @@ proptest! {
                     prop_assert!(lived(last) && !replaced.is_empty());
                     continue;
                 }
-                for pick in [|c: &Counters| c.server_failures, |c: &Counters| c.client_failures, |c: &Counters| c.requests_failed] {
-                    if let (Some(first), Some(last)) = (pick(&first.counters), pick(&last.counters)) {
+                let hidden = first.counters.hides_tls() && last.counters.hides_tls();
+                let failures = |c: &Counters| [c.server_failures, c.client_failures, c.requests_failed.filter(|_| hidden)];
+                for (first, last) in failures(&first.counters).into_iter().zip(failures(&last.counters)) {
+                    if let (Some(first), Some(last)) = (first, last) {
                         prop_assert!(last <= first);
                     }
                 }
@@ -225,7 +295,10 @@ proptest! {
             for one in judged {
                 let (first, last) = (find(&start, one), find(&end, one));
                 prop_assert!(first.is_some() && last.is_some(), "{one:?} was not read twice");
-                let (first, last) = (&first.unwrap().counters, &last.unwrap().counters);
+                let last = last.unwrap();
+                prop_assert_eq!(last.counters.new_log_errors, Some(0), "its log was not read");
+                prop_assert!(last.svid_not_after.is_some_and(|ends| ends > last.at), "its SVID was not seen to be valid");
+                let (first, last) = (&first.unwrap().counters, &last.counters);
                 let rose = |first: Option<u64>, last: Option<u64>| first.zip(last).is_some_and(|(first, last)| last > first);
                 prop_assert!(
                     rose(first.server_handshakes, last.server_handshakes)

@@ -1,0 +1,89 @@
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::{io::AsyncReadExt, net::TcpListener};
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+
+use super::{Machines, Mesh, impatient, pod, pod_ref, svid_of_a_healthy_pod, target};
+use crate::{
+    cluster::{ClusterError, connect_to, resolve},
+    simulate::{api::Fault, store::Kind},
+};
+
+/// Longer than any test takes; what waits this long has failed.
+const FOR_EVER: Duration = Duration::from_secs(20);
+
+#[expect(clippy::unnecessary_wraps, clippy::result_large_err, reason = "the shape that the handshake asks for")]
+fn agree(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+    response.headers_mut().insert("Sec-WebSocket-Protocol", "v4.channel.k8s.io".parse().unwrap());
+    Ok(response)
+}
+
+/// A kubelet that died: the connection stands, and nobody is at its other end.
+#[tokio::test]
+async fn a_port_forward_that_runs_out_of_time_leaves_no_connection_behind() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let reach = connect_to(&url, impatient(Duration::from_millis(300), FOR_EVER)).unwrap();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_hdr_async(stream, agree).await.unwrap();
+        // From here on no frame is answered, not even a Close: only the end of the connection ends this.
+        let mut bytes = [0; 256];
+        while let Ok(1..) = socket.get_mut().read(&mut bytes).await {}
+    });
+    let answer = reach.get_forwarded(&pod_ref("frontend-a"), 15000, "/stats", "Envoy /stats").await;
+    assert!(matches!(answer, Err(ClusterError::TimedOut { .. })), "{answer:?}");
+    tokio::time::timeout(FOR_EVER, server).await.expect("the connection has ended").unwrap();
+}
+
+fn with_pilot_agent() -> Machines {
+    Machines { commands: [(("istio-proxy", "pilot-agent"), (0, "by pilot-agent"))].into(), ..Machines::default() }
+}
+
+#[tokio::test]
+async fn whatever_keeps_a_port_forward_from_working_the_sidecar_is_asked_by_exec() {
+    let mesh = Mesh::with(with_pilot_agent()).await;
+    let asked = async || mesh.reach.admin(&pod_ref("frontend-a"), "/stats").await;
+    assert_eq!(asked().await.unwrap(), b"by pilot-agent", "nothing listens on the port");
+    for fault in [Fault::status(500, "no"), Fault::status(403, "no"), Fault::cut()] {
+        mesh.options.inject("*", "pods/portforward", fault);
+        assert_eq!(asked().await.unwrap(), b"by pilot-agent");
+        mesh.options.heal();
+    }
+}
+
+#[tokio::test]
+async fn a_port_forward_that_hangs_costs_its_own_limit_and_not_the_answer() {
+    let mesh = Mesh::with(with_pilot_agent()).await;
+    mesh.options.inject("*", "pods/portforward", Fault::hang());
+    let reach = connect_to(&mesh.url, impatient(Duration::from_millis(300), FOR_EVER)).unwrap();
+    assert_eq!(reach.admin(&pod_ref("frontend-a"), "/stats").await.unwrap(), b"by pilot-agent");
+}
+
+#[tokio::test]
+async fn a_refused_port_says_so_in_the_kubelets_words_when_there_is_no_other_way() {
+    let mesh = Mesh::start().await;
+    let refused = mesh.reach.admin(&pod_ref("frontend-a"), "/stats").await.unwrap_err();
+    assert!(refused.to_string().contains("connection refused on port 15000"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_the_proxy_serves_decides_and_not_the_file_beside_it() {
+    let svid = svid_of_a_healthy_pod().await;
+    let mesh = Mesh::with(Machines {
+        commands: [(("app", "cat"), (0, svid))].into(),
+        ports: [((15000, "/config_dump?resource=dynamic_active_secrets"), (200, r#"{"configs": []}"#))].into(),
+        ..Machines::default()
+    })
+    .await;
+    let mut alone = pod("frontend-c");
+    alone["spec"]["containers"] = json!([{"name": "app"}]);
+    mesh.store.apply(Kind::Pod, alone);
+    let svid_of = async |name: &str| {
+        let found = resolve(&mesh.reach, &target(name)).await.unwrap().pods.remove(0);
+        mesh.reach.svid_of(&found).await
+    };
+    assert_eq!(svid_of("pod/frontend-a").await.unwrap_err(), "there is none", "a proxy without an SVID has none");
+    assert!(svid_of("pod/frontend-c").await.is_ok(), "without a proxy the file is all there is");
+}

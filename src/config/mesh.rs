@@ -1,0 +1,88 @@
+//! Where things are in the mesh: the part of the file that `triage` reads as well, from a terminal without secrets.
+
+use std::{path::Path, time::Duration};
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use super::{ConfigError, Mesh, TriageLimits, duration::Span, text_of};
+use crate::cluster::Settings;
+
+/// The parts of the file that say where and how much to look; whatever else is in it is left alone.
+#[derive(Debug, Deserialize)]
+struct Looking {
+    #[serde(default)]
+    mesh: Mesh,
+    #[serde(default)]
+    triage: TriageLimits,
+}
+
+/// Reads only `mesh` and `triage` of a file: of the bot's own configuration, or of one that has nothing else.
+pub fn mesh_settings(path: &Path) -> Result<Settings, ConfigError> {
+    let text = text_of(path)?;
+    let looking: Looking = serde_saphyr::from_str(&text)
+        .map_err(|error| ConfigError::Shape { path: path.to_owned(), why: error.to_string() })?;
+    let mut problems = Vec::new();
+    let settings = settings(&looking.mesh, &looking.triage, &mut problems);
+    if problems.is_empty() { Ok(settings) } else { Err(ConfigError::Problems(problems)) }
+}
+
+/// The overall limit of a triage must leave the engine's hard limit (30 s) some room.
+const OVERALL_MOST: SignedDuration = SignedDuration::from_secs(25);
+
+/// What both parts mean, with the runbook's places for what is left out.
+pub(super) fn settings(mesh: &Mesh, limits: &TriageLimits, problems: &mut Vec<String>) -> Settings {
+    let mut settings = Settings::default();
+    let places = [
+        (&mesh.svid_path, &mut settings.svid_path),
+        (&mesh.bundle_path, &mut settings.bundle_path),
+        (&mesh.spire_namespace, &mut settings.spire_namespace),
+        (&mesh.server_selector, &mut settings.server_selector),
+        (&mesh.agent_selector, &mut settings.agent_selector),
+        (&mesh.server_socket, &mut settings.server_socket),
+        (&mesh.agent_socket, &mut settings.agent_socket),
+        (&mesh.spiffe_id_template, &mut settings.expectations.spiffe_id_template),
+    ];
+    for (given, place) in places {
+        if let Some(given) = given {
+            place.clone_from(given);
+        }
+    }
+    for path in [&settings.svid_path, &settings.bundle_path] {
+        // The words of a key's file name: a certificate path that names a key is a slip that would show a secret.
+        let name = path.to_ascii_lowercase();
+        if [".key", "_key", "-key", "private"].iter().any(|word| name.contains(word)) {
+            problems.push(format!("mesh: {path} looks like a private key, and private keys are never read"));
+        }
+    }
+    match mesh.trust_domain.as_deref().map(crate::mesh::TrustDomain::parse).transpose() {
+        Ok(domain) => settings.expectations.trust_domain = domain,
+        Err(error) => problems.push(format!("mesh.trust_domain: {error}")),
+    }
+    if let Some(sample) = limits.sample {
+        settings.limits.sample = sample.clamp(1, 20);
+    }
+    if let Some(check) = limits.check {
+        settings.limits.check = real(check);
+    }
+    if let Some(overall) = limits.overall {
+        if overall.0 > OVERALL_MOST {
+            problems.push("triage.overall: at most 25s".to_owned());
+        }
+        settings.limits.overall = real(overall);
+    }
+    match mesh.health_port {
+        Some(0) => problems.push("mesh.health_port: a port is 1 to 65535".to_owned()),
+        Some(port) => settings.health_port = port,
+        None => {}
+    }
+    if let Some(since) = mesh.agent_log_since {
+        settings.agent_log_since = real(since);
+    }
+    settings
+}
+
+fn real(span: Span) -> Duration {
+    // Spans are more than zero (checked when read), so this never falls back.
+    Duration::try_from(span.0).unwrap_or(Duration::from_secs(8))
+}
