@@ -187,6 +187,7 @@ impl Night {
             matches!(
                 event,
                 Event::CardPosted { .. }
+                    | Event::LevelCalled { .. }
                     | Event::Reminded { .. }
                     | Event::StepStarted { .. }
                     | Event::StepDone { .. }

@@ -38,7 +38,7 @@ async fn before_a_fix_there_is_nothing_to_approve_withdraw_or_verify() {
     night.is_refused("U0ONCALL", "withdraw", "No fix is waiting for approval in INC-1").await;
     night.is_refused("U0ONCALL", "verify", "nothing to verify").await;
     night.is_refused("U0ONCALL", "ack INC-99", "There is no INC-99").await;
-    night.is_refused("U0ONCALL", "fix restart-spire-agent", "restart-spire-agent is refused here").await;
+    night.is_refused("U0ONCALL", "fix restart-spire-agent", "is refused here: the agent is not at fault").await;
     night.is_refused("U0ONCALL", "fix restart-everything", "There is no fix `restart-everything`").await;
     night.is_refused("U0ONCALL", "target web", "needs a namespace and a workload").await;
     night.is_refused("U0ONCALL", "target Web frontend", "/mtls target").await;
@@ -69,7 +69,7 @@ async fn a_plan_is_not_approved_by_who_asked_nor_by_another_hash_nor_withdrawn_b
     night.is_refused("U0ONCALL", "reject", "somebody else has to approve it").await;
     night.is_refused("U0SEC", "approve deadbeef", "not the one that waits now").await;
     night.is_refused("U0SEC", "withdraw", "Only the person who asked for the fix").await;
-    night.is_refused("U0SEC", "fix restart-pod", "restart-pod is under way already").await;
+    night.is_refused("U0SEC", "fix restart-pod", "is under way already").await;
 
     let old = night.slack.pressed("U0SEC", "Approve");
     night.says("U0SEC", "reject").await;
@@ -91,8 +91,8 @@ async fn a_fix_that_runs_is_neither_withdrawn_nor_asked_for_again_and_a_replayed
     night.is_told_next("U0SEC", told, "Approved: restart-pod runs now").await;
     night.channel_shows("was replaced by").await;
     night.is_refused("U0ONCALL", "withdraw", "running already").await;
-    night.is_refused("U0ONCALL", "fix restart-pod", "restart-pod is under way already").await;
-    night.is_refused("U0ONCALL", "verify", "restart-pod is under way already").await;
+    night.is_refused("U0ONCALL", "fix restart-pod", "is under way already").await;
+    night.is_refused("U0ONCALL", "verify", "is under way already").await;
     let approvals = night.events().await.iter().filter(|event| matches!(event, Event::FixApproved { .. })).count();
     assert_eq!(approvals, 1);
     night.ends().await;
@@ -106,7 +106,7 @@ async fn an_expired_question_cannot_be_approved_by_its_old_button() {
     night.says("U0ONCALL", "fix restart-pod").await;
     night.slack.until("the question", |slack| slack.with_button("Approve").is_some()).await;
     let old = night.slack.pressed("U0SEC", "Approve");
-    night.channel_shows("expired before").await;
+    night.channel_shows("nobody approved it in time").await;
     night.is_sent(&old).await;
     night.is_told("U0SEC", "No fix is waiting").await;
     assert!(!night.events().await.iter().any(|event| matches!(event, Event::FixApproved { .. })));
