@@ -2,9 +2,12 @@
 //! workspace that behaves like Slack. A test reads like the channel.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
+mod complaints;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
+mod instant;
 mod night;
+mod refusals;
 
 use mtls_medic::{
     incident::{FixEnd, Life},

@@ -8,15 +8,17 @@ use mtls_medic::{
     alertmanager::{Mapping, Webhook},
     approval::Rule,
     chat::slack::{Client, Desk, Directory, Home, Look, Roster, SlackOut, router},
-    clock::{Clock, SpedClock},
+    clock::{Clock, SpedClock, VirtualClock},
     cluster::{ClusterAdapter, Settings, connect_to},
     engine::{Engine, Inbox},
     escalation::{self, Level, LevelNumber},
-    incident::{Destination, Face, Incident, Policy, Room},
+    incident::{Destination, Event, Face, Incident, Policy, Room},
     journal::Journal,
     people::Mention,
     simulate::{Simulation, world::Scenario},
 };
+
+use serde_json::Value;
 
 use crate::fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, SIGNING_SECRET, Signer, TEAM};
 
@@ -24,12 +26,12 @@ use crate::fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, SIGNING_SECRET, Signer, T
 const RATE: f64 = 60.0;
 
 pub struct Night {
-    slack: FakeSlack,
-    clock: Arc<SpedClock>,
-    engine: Engine,
-    inbox: Inbox,
+    pub slack: FakeSlack,
+    clock: Arc<dyn Clock>,
+    pub engine: Engine,
+    pub inbox: Inbox,
     bot: Router,
-    simulation: Simulation,
+    pub simulation: Simulation,
     _folder: tempfile::TempDir,
 }
 
@@ -65,21 +67,48 @@ fn policy() -> Policy {
 }
 
 impl Night {
+    /// A night on a clock that runs fast, with the runbook's windows.
     pub async fn of(scenario: Scenario) -> Self {
+        Self::with(scenario, Arc::new(SpedClock::new(Timestamp::now(), RATE)), policy()).await
+    }
+
+    /// A night whose windows are so long that nothing happens by itself while people talk.
+    pub async fn calm(scenario: Scenario) -> Self {
+        let mut policy = policy();
+        for level in &mut policy.escalation.levels {
+            level.window = SignedDuration::from_hours(12);
+        }
+        Self::with(scenario, Arc::new(SpedClock::new(Timestamp::now(), RATE)), policy).await
+    }
+
+    /// A calm night whose questions expire after two minutes.
+    pub async fn impatient(scenario: Scenario) -> Self {
+        let policy = Policy { approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(2) }, ..policy() };
+        Self::with(scenario, Arc::new(SpedClock::new(Timestamp::now(), RATE)), policy).await
+    }
+
+    /// A night on a clock that stands still until the test moves it.
+    pub async fn standing_still(scenario: Scenario, clock: Arc<VirtualClock>) -> Self {
+        Self::with(scenario, clock, policy()).await
+    }
+
+    async fn with(scenario: Scenario, clock: Arc<dyn Clock>, policy: Policy) -> Self {
         let slack = FakeSlack::open().await;
-        let clock = Arc::new(SpedClock::new(Timestamp::now(), RATE));
         let simulation = Simulation::start(clock.clone(), scenario, "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
         let cluster = Arc::new(ClusterAdapter::new(reach, clock.clone()));
         let client = Client::new(&slack.api(), &BOT_TOKEN.to_owned().into()).unwrap();
         let user = |id: &str| Mention::User(id.to_owned());
-        let roster = Roster { commanders: vec![user("U0ONCALL"), user("U0SEC")], approvers: vec![user("U0SEC")] };
+        let roster = Roster {
+            commanders: vec![user("U0ONCALL"), user("U0SEC"), user("U0OTHER")],
+            approvers: vec![user("U0SEC")],
+        };
         let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
         let look = Look { links: Vec::new() };
         let face = Arc::new(SlackOut::new(client.clone(), directory.clone(), look));
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(&folder.path().join("journal.sqlite")).await.unwrap();
-        let engine = Engine::builder(journal, clock.clone(), "prod-eu-1", policy())
+        let engine = Engine::builder(journal, clock.clone(), "prod-eu-1", policy)
             .performer(Room::Cluster, cluster.clone())
             .performer(Room::Execute, cluster)
             .performer(Room::Chat(Face::Slack), face)
@@ -122,6 +151,65 @@ impl Night {
         assert!(response.status().is_success(), "{text}: {}", response.status());
     }
 
+    /// Presses the newest button that says so, and gives what Slack sent for it, to be sent again.
+    pub async fn presses(&self, user: &str, label: &str) -> Value {
+        self.slack.until(label, |slack| slack.with_button(label).is_some()).await;
+        let payload = self.slack.pressed(user, label);
+        self.is_sent(&payload).await;
+        payload
+    }
+
+    /// A press arrives: for the first time, or again.
+    pub async fn is_sent(&self, payload: &Value) {
+        let signer = Signer::at(self.clock.now().as_second());
+        let response = signer.interaction(&self.bot, payload).await;
+        assert!(response.status().is_success(), "{}", response.status());
+    }
+
+    /// Asks for something that is refused: in these words, privately, and nothing has changed.
+    pub async fn is_refused(&self, user: &str, text: &str, words: &str) {
+        let before = (self.standing().await, self.slack.whispers(user).len());
+        self.says(user, text).await;
+        self.is_told_next(user, before.1, words).await;
+        assert_eq!(self.standing().await, before.0, "{text} was refused and changed something all the same");
+    }
+
+    /// What the person is told after so many answers.
+    pub async fn is_told_next(&self, user: &str, after: usize, words: &str) {
+        self.slack.until(words, |slack| slack.whispers(user).len() > after).await;
+        let told = self.slack.whispers(user)[after].clone();
+        assert!(told.contains(words), "{words:?} was expected, and this was said: {told}");
+    }
+
+    /// All that a decision of a person can change.
+    async fn standing(&self) -> Vec<String> {
+        let events = self.inbox.events(self.incident().await.id).await.unwrap();
+        let by_itself = |event: &Event| {
+            matches!(
+                event,
+                Event::CardPosted { .. }
+                    | Event::LevelCalled { .. }
+                    | Event::Reminded { .. }
+                    | Event::StepStarted { .. }
+                    | Event::StepDone { .. }
+                    | Event::ReplacementAwaited { .. }
+                    | Event::ReplacementReady { .. }
+                    | Event::Sampled { .. }
+            )
+        };
+        events
+            .iter()
+            .map(|stored| &stored.event)
+            .filter(|event| !by_itself(event))
+            .map(|event| format!("{event:?}"))
+            .collect()
+    }
+
+    pub async fn events(&self) -> Vec<Event> {
+        let stored = self.inbox.events(self.incident().await.id).await.unwrap();
+        stored.into_iter().map(|stored| stored.event).collect()
+    }
+
     pub async fn is_told(&self, user: &str, words: &str) {
         self.slack.tells(user, words).await;
     }
@@ -143,6 +231,16 @@ impl Night {
     pub fn cards(&self) -> usize {
         let is_card = |seen: String| !seen.contains("is mentioned");
         self.slack.messages().iter().filter(|message| message.thread.is_none() && is_card(message.seen())).count()
+    }
+
+    pub async fn until_the_fix_has_ended(&self) {
+        let ended = async {
+            let mut changes = self.inbox.changes();
+            while self.incident().await.past_fixes.is_empty() {
+                drop(changes.recv().await);
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ended).await.expect("the fix never ended");
     }
 
     pub async fn ends(self) {

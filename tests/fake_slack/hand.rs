@@ -31,17 +31,25 @@ impl Signer {
             .unwrap()
     }
 
+    /// A command, as Slack sends it.
+    pub fn command_request(&self, fields: &Value) -> Request<Body> {
+        let fields = fields.as_object().unwrap().iter();
+        self.request("/slack/commands", form(fields.map(|(name, value)| (name.as_str(), value.as_str().unwrap()))))
+    }
+
+    /// An interaction, as Slack sends it.
+    pub fn interaction_request(&self, payload: &Value) -> Request<Body> {
+        self.request("/slack/interactivity", form([("payload", payload.to_string().as_str())]))
+    }
+
     /// Sends a command to the bot's routes.
     pub async fn command(&self, bot: &Router, fields: &Value) -> Response {
-        let body =
-            form(fields.as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())));
-        bot.clone().oneshot(self.request("/slack/commands", body)).await.unwrap()
+        bot.clone().oneshot(self.command_request(fields)).await.unwrap()
     }
 
     /// Sends an interaction to the bot's routes.
     pub async fn interaction(&self, bot: &Router, payload: &Value) -> Response {
-        let body = form([("payload", payload.to_string().as_str())]);
-        bot.clone().oneshot(self.request("/slack/interactivity", body)).await.unwrap()
+        bot.clone().oneshot(self.interaction_request(payload)).await.unwrap()
     }
 }
 

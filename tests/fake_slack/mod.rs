@@ -63,6 +63,16 @@ pub struct Message {
 }
 
 impl Message {
+    /// The key by which the bot finds its own message again.
+    pub fn key(&self) -> &str {
+        self.metadata["event_payload"]["key"].as_str().unwrap_or_default()
+    }
+
+    /// Whether it is the card of an incident, and not something that was posted into the channel beside it.
+    pub fn is_card(&self) -> bool {
+        self.key().ends_with("/card")
+    }
+
     /// All that a reader sees, one block a line.
     pub fn seen(&self) -> String {
         self.blocks.iter().map(api::block_text).collect::<Vec<_>>().join("\n")
@@ -227,7 +237,8 @@ impl State {
 
     fn ts(&mut self) -> String {
         self.clock += 1;
-        // After the incidents of the tests, which begin on 2026-03-01.
-        format!("{}.{:06}", 1_780_000_000 + self.clock, self.clock)
+        // After the incidents of the tests: those of a virtual clock begin on 2026-03-01, the others now.
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        format!("{}.{:06}", now.max(1_780_000_000) + self.clock, self.clock)
     }
 }

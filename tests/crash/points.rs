@@ -1,0 +1,488 @@
+//! kill -9 at every crash point × kind of effect, and a restart: no incident, page, post or fix is lost, and no fix, card or
+//! post is done twice.
+//!
+//! Each night runs in a child process (this binary again) that kills itself with SIGKILL at the point; a second process
+//! then opens the same journal and plays the night to its end. The world lives on meanwhile: a workspace and a pager in
+//! this process, behind the real adapters, and a cluster in a file.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command as Process, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use mtls_medic::{
+    approval::Rule,
+    chat::{
+        Outgoing, connector,
+        pager::{Pager, Pagers},
+        slack::{Client, Directory, Look, Roster, SlackOut},
+    },
+    clock::{Clock, SpedClock},
+    engine::{CrashPoint, Done, Engine, Perform, PerformError, Task},
+    escalation::{self, Level, LevelNumber, PagerName},
+    incident::{
+        Act, AlertDelivery, AlertSighting, AlertStatus, Command, Destination, Face, Fingerprint, FixPhase, Incident,
+        IncidentKey, Outcome, Policy, Room, Triage, Work,
+    },
+    journal::{Journal, Verified, verify_chain},
+    mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
+    people::{Actor, Mention, PersonId, Platform, Role},
+    remediation::{Counters, Operation, Plan, PlannedPod, Sample},
+    triage::{Confidence, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    fake_pager::FakePager,
+    fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, TEAM},
+};
+
+const POINTS: [(&str, CrashPoint); 4] = [
+    ("unclaimed", CrashPoint::Unclaimed),
+    ("claimed", CrashPoint::Claimed),
+    ("acted", CrashPoint::ActedNotRecorded),
+    ("recorded", CrashPoint::Recorded),
+];
+const KINDS: [&str; 10] = ["triage", "plan", "step", "poll", "sample", "card", "post", "mention", "timer", "pager"];
+/// How fast the clock of a night runs.
+const RATE: i32 = 20;
+
+fn kind(work: &Work) -> &'static str {
+    match work {
+        Work::Timer { .. } => "timer",
+        Work::Triage { .. } => "triage",
+        Work::DrawPlan { .. } => "plan",
+        Work::RunStep { .. } => "step",
+        Work::PollReplacement { .. } => "poll",
+        Work::Sample { .. } => "sample",
+        Work::DrawCard { .. } => "card",
+        Work::Post { .. } => "post",
+        Work::Mention { .. } => "mention",
+        Work::CallPager { .. } => "pager",
+    }
+}
+
+/// The cluster: it survives the bot, and logs every call. Chat and pagers are the real adapters, against a workspace and
+/// a pager that live in the parent.
+struct Cluster {
+    folder: PathBuf,
+    clock: Arc<SpedClock>,
+    one_at_a_time: Mutex<()>,
+}
+
+impl Cluster {
+    fn calls(folder: &Path) -> Vec<String> {
+        let text = fs::read_to_string(folder.join("calls")).unwrap_or_default();
+        text.lines().map(ToOwned::to_owned).collect()
+    }
+
+    fn log(&self, call: &str) {
+        let mut file = fs::File::options().create(true).append(true).open(self.folder.join("calls")).unwrap();
+        writeln!(file, "{call}").unwrap();
+    }
+
+    /// The pod that lives now: each eviction brings the next one up, so a plan that ran twice would evict two.
+    fn living(&self) -> String {
+        let evicted = Self::calls(&self.folder).iter().filter(|call| call.starts_with("evicted ")).count();
+        format!("frontend-{}", evicted + 1)
+    }
+
+    /// The UID is the only thing that it looks at, as the API server does; a life that is over is done.
+    fn evict(&self, uid: &PodUid) {
+        let _one = self.one_at_a_time.lock().unwrap();
+        self.log(&format!("asked to evict {}", uid.as_str()));
+        if uid.as_str() == format!("uid-{}", self.living()) {
+            self.log(&format!("evicted {}", uid.as_str()));
+        }
+    }
+}
+
+fn target() -> TargetRef {
+    TargetRef::parse(Namespace::parse("web").unwrap(), "svc/frontend").unwrap()
+}
+
+fn pod(name: &str) -> PodRef {
+    PodRef { namespace: Namespace::parse("web").unwrap(), name: ObjectName::parse(name).unwrap() }
+}
+
+fn uid(name: &str) -> PodUid {
+    PodUid::parse(&format!("uid-{name}")).unwrap()
+}
+
+fn verdict(at: Timestamp) -> Verdict {
+    Verdict {
+        schema: VERDICT_SCHEMA.to_owned(),
+        target: target(),
+        at,
+        scenario: Scenario::ExpiredCertificate,
+        confidence: Confidence::High,
+        on: On { side: Side::Client, pods: vec![pod("frontend-1")], lives: Vec::new(), nodes: Vec::new() },
+        reasons: vec!["the SVID ended".to_owned()],
+        ruled_out: Vec::new(),
+        consequences: Vec::new(),
+        checks: Vec::new(),
+        not_checked: Vec::new(),
+        fixes: vec![FixName::RestartPod],
+        never: Vec::new(),
+        call_at_once: None,
+    }
+}
+
+fn plan(living: &str, at: Timestamp) -> Plan {
+    let planned = PlannedPod {
+        pod: pod(living),
+        uid: uid(living),
+        node: None,
+        controller: "ReplicaSet/frontend".to_owned(),
+        workload: "Deployment/frontend".to_owned(),
+        because: "expired".to_owned(),
+    };
+    Plan {
+        fix: FixName::RestartPod,
+        target: target(),
+        drawn_at: at,
+        operations: vec![Operation::EvictPod(planned)],
+        ready: (1, 1),
+        budgets: Vec::new(),
+        warnings: Vec::new(),
+        undo: "nothing".to_owned(),
+        kubectl: Vec::new(),
+        lives: Vec::new(),
+    }
+}
+
+#[async_trait]
+impl Perform for Cluster {
+    async fn perform(&self, task: Task) -> Result<Done, PerformError> {
+        let now = self.clock.now();
+        Ok(match &task.work {
+            Work::Triage { run } => {
+                Outcome::TriageFinished { run: *run, verdict: Box::new(verdict(now)), evidence: None }.into()
+            }
+            Work::DrawPlan { fix } => {
+                Outcome::PlanDrawn { fix: *fix, plan: Box::new(plan(&self.living(), now)) }.into()
+            }
+            Work::RunStep { plan, step, .. } => {
+                let approved = task.incident.fix.as_ref().and_then(|fix| fix.plan.as_ref()).unwrap();
+                self.evict(&approved.pods().next().unwrap().uid);
+                Outcome::StepDone { plan: plan.clone(), step: *step }.into()
+            }
+            Work::PollReplacement { plan, step, .. } => Outcome::ReplacementReady {
+                plan: plan.clone(),
+                step: *step,
+                pod: pod(&self.living()),
+                uid: uid(&self.living()),
+                not_after: now + SignedDuration::from_hours(1),
+            }
+            .into(),
+            Work::Sample { fix, round } => {
+                let samples = vec![sample(&self.living(), now)];
+                Outcome::Sampled { fix: *fix, round: *round, samples, unreadable: Vec::new() }.into()
+            }
+            other => return Err(PerformError::Never { reason: format!("{other:?} is not the cluster's") }),
+        })
+    }
+}
+
+fn sample(living: &str, at: Timestamp) -> Sample {
+    let calls = u64::try_from(at.as_millisecond()).unwrap();
+    let counters = Counters {
+        server_handshakes: Some(calls),
+        server_failures: Some(0),
+        requests_answered: Some(calls),
+        requests_failed: Some(0),
+        new_log_errors: Some(0),
+        ..Counters::default()
+    };
+    Sample {
+        pod: pod(living),
+        uid: uid(living),
+        uptime_seconds: Some(1),
+        at,
+        counters,
+        svid_not_after: Some(at + SignedDuration::from_hours(1)),
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        escalation: escalation::Policy {
+            levels: vec![Level {
+                number: LevelNumber(1),
+                team: "Platform On-Call".to_owned(),
+                window: SignedDuration::from_hours(1),
+                mentions: vec![Mention::User("U0LEVEL1".to_owned())],
+                pager: Some(PagerName("on-call".to_owned())),
+            }],
+            repeat_every: SignedDuration::from_hours(1),
+            // A timer of the ladder falls into the night: the reminder, after 36 s of its clock.
+            reminder_percent: 99,
+        },
+        approval: Rule { needed: 1, expires_after: SignedDuration::from_hours(1) },
+        channels: vec![Destination { face: Face::Slack, channel: CHANNEL.to_owned() }],
+        hold: SignedDuration::from_mins(5),
+        flap: SignedDuration::from_mins(30),
+        stale_after: SignedDuration::from_hours(8),
+        storm_per_minute: 10,
+        verification_window: SignedDuration::from_secs(10),
+        replacement_within: SignedDuration::from_mins(5),
+        writes_enabled: true,
+    }
+}
+
+fn alert() -> AlertDelivery {
+    let sighting = AlertSighting {
+        key: IncidentKey("prod/web/frontend".to_owned()),
+        fingerprint: Fingerprint("f1".to_owned()),
+        name: "MTLSHandshakeFailureRateHigh".to_owned(),
+        status: AlertStatus::Firing,
+        starts_at: Timestamp::from_second(1_700_000_000).unwrap(),
+        cluster: "prod".to_owned(),
+        target: Some(target()),
+        pod: None,
+        labels: BTreeMap::new(),
+        summary: None,
+    };
+    AlertDelivery { group_key: "g".to_owned(), status: AlertStatus::Firing, alerts: vec![sighting], truncated: 0 }
+}
+
+fn command(incident: &Incident, who: &str, act: Act, now: Timestamp) -> Command {
+    let roles = [Role::Commander, Role::Approver].into();
+    let id = PersonId { platform: Platform::Slack, workspace: TEAM.to_owned(), user: who.to_owned() };
+    // Each says it once, by its key, as platforms repeat requests.
+    Command { incident: incident.id, actor: Actor { id, roles, as_of: now }, key: who.to_owned(), act }
+}
+
+/// What the people of the night do next. Who approves has read the question first.
+async fn next_act(engine: &Engine, clock: &SpedClock, incident: &Incident) {
+    let (inbox, now) = (engine.inbox(), clock.now());
+    if !matches!(incident.triage, Triage::Done { .. }) {
+        return;
+    }
+    let asking = incident.fix.as_ref().is_some_and(|fix| matches!(fix.phase, FixPhase::Asking { .. }));
+    if incident.fix.is_none() && incident.past_fixes.is_empty() {
+        let act = Act::ProposeFix { fix: FixName::RestartPod };
+        drop(inbox.submit(&command(incident, "U0ONCALL", act, now)).await);
+    } else if asking {
+        all_is_said(engine, clock).await;
+        let now = clock.now();
+        drop(inbox.submit(&command(incident, "U0SEC", Act::Approve { plan: None }, now)).await);
+    }
+}
+
+/// What a process of the night is told.
+#[derive(Serialize, Deserialize)]
+struct Case {
+    point: String,
+    kind: String,
+    folder: PathBuf,
+    /// When the night began: the clock of every process of it counts from there.
+    began: Timestamp,
+    slack: String,
+    pager: String,
+}
+
+impl Case {
+    fn clock(&self) -> Arc<SpedClock> {
+        let passed = Timestamp::now().duration_since(self.began);
+        Arc::new(SpedClock::new(self.began + passed * RATE, f64::from(RATE)))
+    }
+
+    async fn engine(&self, clock: Arc<SpedClock>) -> Engine {
+        let journal = Journal::open(&self.folder.join("journal.sqlite")).await.unwrap();
+        let client = Client::new(&self.slack, &BOT_TOKEN.to_owned().into()).unwrap();
+        let roster = Roster { commanders: Vec::new(), approvers: vec![Mention::User("U0SEC".to_owned())] };
+        let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
+        let slack = Arc::new(SlackOut::new(client, directory, Look::default()));
+        let pager = Pager::Generic { url: self.pager.clone(), token: None };
+        let by_name = BTreeMap::from([(PagerName("on-call".to_owned()), pager)]);
+        let pagers = Arc::new(Pagers::new(Outgoing::new(connector().unwrap()), by_name));
+        let one_at_a_time = Mutex::default();
+        let cluster = Arc::new(Cluster { folder: self.folder.clone(), clock: clock.clone(), one_at_a_time });
+        let mut builder = Engine::builder(journal, clock, "prod", policy())
+            .performer(Room::Cluster, cluster.clone())
+            .performer(Room::Execute, cluster)
+            .performer(Room::Chat(Face::Slack), slack)
+            .performer(Room::Pager, pagers);
+        if let Some((_, point)) = POINTS.into_iter().find(|(name, _)| *name == self.point) {
+            let of = self.kind.clone();
+            builder = builder.crasher(Arc::new(move |at, work| {
+                if at == point && kind(work) == of {
+                    let me = std::process::id().to_string();
+                    drop(Process::new("kill").args(["-9", &me]).status());
+                    std::process::abort();
+                }
+            }));
+        }
+        builder.build().await.unwrap()
+    }
+}
+
+/// Waits until everything is done that is due in this night: what is tried again, and the reminder.
+async fn all_is_said(engine: &Engine, clock: &SpedClock) {
+    engine.settled().await.unwrap();
+    while let Some(due) = engine.next_due().await.unwrap() {
+        if due > clock.now() + SignedDuration::from_mins(20) {
+            return;
+        }
+        clock.sleep_until(due).await;
+        engine.settled().await.unwrap();
+    }
+}
+
+/// Plays the night until the fix has ended and everything that was due is done. The alert is sent again, as Alertmanager
+/// does after a failed delivery.
+async fn night(case: &Case) {
+    let clock = case.clock();
+    let engine = case.engine(clock.clone()).await;
+    engine.start();
+    let inbox = engine.inbox();
+    let mut changes = inbox.changes();
+    inbox.deliver(&alert()).await.unwrap();
+    loop {
+        let newest = inbox.newest(1).await.unwrap();
+        let incident = &newest[0].incident;
+        if !incident.past_fixes.is_empty() {
+            break;
+        }
+        next_act(&engine, &clock, incident).await;
+        drop(tokio::time::timeout(Duration::from_millis(100), changes.recv()).await);
+    }
+    all_is_said(&engine, &clock).await;
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+const CHILD: &str = "MTLS_MEDIC_CRASH_TEST";
+
+/// Not a test of its own: what a child process runs. Without its variable it is nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn child() {
+    let Ok(case) = std::env::var(CHILD) else { return };
+    night(&serde_json::from_str(&case).unwrap()).await;
+}
+
+async fn runs(case: &Case) -> std::process::ExitStatus {
+    let case = serde_json::to_string(case).unwrap();
+    let run = move || {
+        Process::new(std::env::current_exe().unwrap())
+            .args(["--exact", "points::child", "--nocapture"])
+            .env(CHILD, case)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+/// What a night came to.
+struct Night {
+    label: String,
+    calls: Vec<String>,
+    slack: FakeSlack,
+    pages: FakePager,
+    _folder: tempfile::TempDir,
+}
+
+impl Night {
+    /// A night whose first process dies at `point` of a `kind` of work and whose second plays it to its end; with the
+    /// point `none`, one that nobody kills.
+    async fn killed_at(point: &str, kind: &str) -> Self {
+        let (slack, pages) = (FakeSlack::open().await, FakePager::open().await);
+        let folder = tempfile::tempdir().unwrap();
+        let label = format!("{point} × {kind}");
+        let mut case = Case {
+            point: point.to_owned(),
+            kind: kind.to_owned(),
+            folder: folder.path().to_owned(),
+            began: Timestamp::now(),
+            slack: slack.api(),
+            pager: pages.url(),
+        };
+        if point != "none" {
+            assert!(!runs(&case).await.success(), "{label}: the child was not killed");
+            case.point = "none".to_owned();
+        }
+        assert!(runs(&case).await.success(), "{label}: the night was not played to its end");
+        let journal = Journal::open(&folder.path().join("journal.sqlite")).await.unwrap();
+        let stored = journal.newest(10).await.unwrap();
+        assert_eq!(stored.len(), 1, "{label}: one incident");
+        let links = journal.links(stored[0].incident.id).await.unwrap();
+        assert!(matches!(verify_chain(stored[0].incident.id, &links), Verified::Holds { .. }), "{label}");
+        Self { label, calls: Cluster::calls(folder.path()), slack, pages, _folder: folder }
+    }
+
+    /// What stands in the channel, message by message: the first words of each, without names and times of this night.
+    fn posts(&self) -> Vec<String> {
+        let first_words = |text: &str| {
+            let same_every_night = |word: &&str| !word.contains(|c: char| c.is_ascii_digit());
+            text.split_whitespace().filter(same_every_night).take(4).collect::<Vec<_>>().join(" ")
+        };
+        let messages = self.slack.messages();
+        let posts = messages.iter().filter(|message| !message.is_card());
+        let mut posts: Vec<String> = posts.map(|message| first_words(&message.text)).collect();
+        posts.sort();
+        posts
+    }
+
+    fn evictions(&self, call: &str) -> usize {
+        self.calls.iter().filter(|seen| seen.starts_with(call)).count()
+    }
+
+    fn the_fix_ran_once(&self) {
+        let label = &self.label;
+        assert_eq!(self.evictions("evicted "), 1, "{label}: {:?}", self.calls);
+        let asked = if label == "acted × step" { 2 } else { 1 };
+        assert_eq!(self.evictions("asked to evict "), asked, "{label}: {:?}", self.calls);
+    }
+
+    fn no_post_is_lost_or_doubled(&self, quiet: &Self) {
+        let label = &self.label;
+        assert_eq!(self.posts(), quiet.posts(), "{label}: the posts of a night that nobody killed");
+    }
+
+    /// A page may be doubled only if the process dies between the pager's answer and our commit. Any kill at the opening
+    /// may fall there; one of a later kind, or at another point of the page itself, cannot.
+    fn no_page_is_lost_and_one_is_doubled_only_between_the_answer_and_our_commit(&self) {
+        let (label, keys) = (&self.label, self.pages.keys());
+        let times = match label.split_once(" × ").unwrap() {
+            ("acted", "pager") => 2..=2,
+            (_, "pager" | "step" | "poll" | "sample" | "none") => 1..=1,
+            _ => 1..=2,
+        };
+        assert!(times.contains(&keys.len()), "{label}: {keys:?}");
+        assert!(keys.windows(2).all(|pair| pair[0] == pair[1]), "{label}: a repeat carries the key of the first");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_every_point_loses_no_incident_page_or_post_and_repeats_no_fix() {
+    if std::env::var(CHILD).is_ok() {
+        return;
+    }
+    let quiet = tokio::spawn(Night::killed_at("none", "none"));
+    // A night mostly waits, so many at once.
+    let cases = POINTS.iter().flat_map(|(name, _)| KINDS.iter().map(move |of| (*name, *of)));
+    let nights: Vec<_> = futures::stream::iter(cases)
+        .map(|(name, of)| tokio::spawn(Night::killed_at(name, of)))
+        .buffer_unordered(14)
+        .map(Result::unwrap)
+        .collect()
+        .await;
+    let quiet = quiet.await.unwrap();
+    assert!(quiet.posts().len() >= 6, "a night says more than this: {:?}", quiet.posts());
+    assert!(quiet.posts().iter().any(|post| post.contains("is mentioned")), "{:?}", quiet.posts());
+    for night in nights.iter().chain([&quiet]) {
+        night.the_fix_ran_once();
+        night.no_post_is_lost_or_doubled(&quiet);
+        night.no_page_is_lost_and_one_is_doubled_only_between_the_answer_and_our_commit();
+    }
+}

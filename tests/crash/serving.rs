@@ -1,0 +1,256 @@
+//! The real `serve` as a child process, with a simulated mesh, a workspace and a pager around it that outlive it.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    process::{Child, Command as Process, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{body::Body, http::Request};
+use http_body_util::BodyExt;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use jiff::Timestamp;
+use mtls_medic::{
+    clock::SystemClock,
+    simulate::{Simulation, store::Kind, world::Scenario},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    fake_pager::FakePager,
+    fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, SIGNING_SECRET, Signer, TEAM},
+};
+
+const TOKEN: &str = "alertmanager-token";
+/// How long a process may take to come up, and a thing to happen that is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The world around the bot.
+pub struct Outside {
+    pub slack: FakeSlack,
+    pub pager: FakePager,
+    pub mesh: Simulation,
+    /// Every life of a frontend pod that there ever was.
+    ever_lived: Arc<Mutex<BTreeSet<String>>>,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+/// One life of the bot.
+pub struct Bot(Child);
+
+impl Outside {
+    pub async fn new() -> Self {
+        let mesh =
+            Simulation::start(Arc::new(SystemClock), Scenario::ExpiredCertificate, "127.0.0.1:0".parse().unwrap());
+        let mesh = mesh.await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        mesh.write_kubeconfig(&folder.path().join("kubeconfig")).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (slack, pager) = (FakeSlack::open().await, FakePager::open().await);
+        let outside = Self { slack, pager, mesh, ever_lived: Arc::default(), folder, port };
+        outside.watch_the_pods();
+        for (name, secret) in [("token", TOKEN), ("bot", BOT_TOKEN), ("signing", SIGNING_SECRET)] {
+            std::fs::write(outside.path(name), secret).unwrap();
+        }
+        // JSON is YAML too.
+        std::fs::write(outside.path("config.yaml"), outside.config().to_string()).unwrap();
+        outside
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn config(&self) -> Value {
+        let file = |name: &str| json!({ "file": self.path(name) });
+        json!({
+            "listen": format!("127.0.0.1:{}", self.port),
+            "journal": self.path("journal.sqlite"),
+            "cluster": "prod-eu-1",
+            "alertmanager": { "bearer_tokens": [file("token")] },
+            "kubernetes": { "kubeconfig": self.path("kubeconfig") },
+            "slack": {
+                "mode": "http", "bot_token": file("bot"), "signing_secret": file("signing"),
+                "team": TEAM, "channel": CHANNEL, "api": self.slack.api(),
+            },
+            "people": {
+                "levels": [
+                    { "team": "Platform On-Call", "window": "15m", "mention": { "users": ["U0LEVEL1"] }, "pager": "on-call" },
+                    { "team": "Platform Security", "window": "30m", "mention": { "users": ["U0LEVEL2"] } },
+                ],
+                "commanders": { "users": ["U0ONCALL", "U0SEC"] },
+                "approvers": { "users": ["U0SEC"] },
+            },
+            "pagers": { "on-call": { "kind": "generic", "url": self.pager.url() } },
+            "escalation": { "hold": "1s" },
+            "approval": { "verification_window": "3s" },
+            "writes": true,
+        })
+    }
+
+    /// The lives of frontend's pods now.
+    pub fn alive(&self) -> BTreeSet<String> {
+        lives(&self.mesh)
+    }
+
+    pub fn ever_lived(&self) -> usize {
+        self.ever_lived.lock().unwrap().len()
+    }
+
+    fn watch_the_pods(&self) {
+        let (store, ever) = (self.mesh.world.store(), self.ever_lived.clone());
+        let mut changes = store.changes();
+        ever.lock().unwrap().extend(self.alive());
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let pods = store.list(Kind::Pod, Some("web"));
+                ever.lock().unwrap().extend(pods.iter().filter(|pod| is_frontend(pod)).map(uid));
+            }
+        });
+    }
+
+    /// Waits until one of these lives is over, or is ending.
+    pub async fn evicted_one_of(&self, before: &BTreeSet<String>) {
+        let mut changes = self.mesh.world.store().changes();
+        let evicted = async {
+            while before.is_subset(&self.alive()) {
+                changes.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, evicted).await.expect("no pod was evicted");
+    }
+
+    /// Starts the bot on the same journal, and waits until it answers.
+    pub async fn starts(&self) -> Bot {
+        let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let child = Process::new(env!("CARGO_BIN_EXE_mtls-medic"))
+            .args(["serve", "--config"])
+            .arg(self.path("config.yaml"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(log))
+            .env("NO_COLOR", "1")
+            .spawn()
+            .unwrap();
+        let up = async {
+            while self.get("/healthz").await.is_none() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let came_up = tokio::time::timeout(PATIENCE, up).await.is_ok();
+        assert!(came_up, "serve did not come up: {}", std::fs::read_to_string(self.path("log")).unwrap());
+        Bot(child)
+    }
+
+    async fn send(&self, request: Request<Body>) -> Option<(u16, Vec<u8>)> {
+        // A connection of its own for each: the one of a bot that was killed is of no use to the next.
+        let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+        let response = client.request(request).await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, response.into_body().collect().await.ok()?.to_bytes().to_vec()))
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    async fn get(&self, path: &str) -> Option<Value> {
+        let request = Request::get(self.at(path)).header("authorization", format!("Bearer {TOKEN}"));
+        let (status, body) = self.send(request.body(Body::empty()).unwrap()).await?;
+        (status == 200).then(|| serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// The incidents as the bot lists them.
+    pub async fn incidents(&self) -> Vec<Value> {
+        self.get("/incidents").await.unwrap().as_array().unwrap().clone()
+    }
+
+    /// Alertmanager sends a group, and is answered 200.
+    pub async fn alertmanager_sends(&self, file: &str) {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/alertmanager").join(file);
+        let request =
+            Request::post(self.at("/webhooks/alertmanager")).header("authorization", format!("Bearer {TOKEN}"));
+        let answer = self.send(request.body(Body::from(std::fs::read(path).unwrap())).unwrap()).await;
+        assert_eq!(answer.map(|(status, _)| status), Some(200));
+    }
+
+    async fn slack_sends(&self, signed: Request<Body>) {
+        let (mut parts, body) = signed.into_parts();
+        parts.uri = self.at(parts.uri.path()).parse().unwrap();
+        let answer = self.send(Request::from_parts(parts, body)).await;
+        assert_eq!(answer.map(|(status, _)| status), Some(200));
+    }
+
+    /// Somebody types `/mtls …`.
+    pub async fn says(&self, user: &str, text: &str) {
+        let signer = Signer::at(Timestamp::now().as_second());
+        self.slack_sends(signer.command_request(&self.slack.typed(user, text))).await;
+    }
+
+    /// Somebody presses a button that was seen at some time.
+    pub async fn presses(&self, payload: &Value) {
+        let signer = Signer::at(Timestamp::now().as_second());
+        self.slack_sends(signer.interaction_request(payload)).await;
+    }
+
+    pub async fn channel_shows(&self, words: &str) {
+        self.slack.until(words, |slack| slack.transcript().contains(words)).await;
+    }
+
+    pub fn cards(&self) -> usize {
+        self.slack.messages().iter().filter(|message| message.is_card()).count()
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("what serve logged:\n{}", std::fs::read_to_string(self.path("log")).unwrap_or_default());
+        }
+    }
+}
+
+impl Bot {
+    /// SIGKILL: nothing is finished, nothing is written.
+    pub fn is_killed(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// SIGTERM, and how it ended within the time that Kubernetes was told to give it.
+    pub async fn is_asked_to_stop(mut self) -> ExitStatus {
+        Process::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        let ended = async {
+            loop {
+                if let Some(status) = self.0.try_wait().unwrap() {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("it did not stop within 10 s")
+    }
+}
+
+impl Drop for Bot {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn lives(mesh: &Simulation) -> BTreeSet<String> {
+    let pods = mesh.world.store().list(Kind::Pod, Some("web"));
+    let stays = |pod: &&Value| is_frontend(pod) && pod["metadata"]["deletionTimestamp"].is_null();
+    pods.iter().filter(stays).map(uid).collect()
+}
+
+fn is_frontend(pod: &Value) -> bool {
+    pod["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("frontend-"))
+}
+
+fn uid(pod: &Value) -> String {
+    pod["metadata"]["uid"].as_str().unwrap().to_owned()
+}
