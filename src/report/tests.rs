@@ -31,7 +31,12 @@ fn full(summary: &str) -> Verdict {
         at: at(),
         scenario: Scenario::SpireAgent,
         confidence: Confidence::High,
-        on: On { side: Side::Client, pods: vec![pod], nodes: vec!["node-1".parse().unwrap()] },
+        on: On {
+            side: Side::Client,
+            pods: vec![pod],
+            lives: vec![crate::mesh::PodUid::parse("uid-a").unwrap()],
+            nodes: vec!["node-1".parse().unwrap()],
+        },
         reasons: vec!["a reason".to_owned()],
         ruled_out: vec![RuledOut { scenario: Scenario::Network, because: "b".to_owned(), certain: true }],
         consequences: vec![Consequence::ExpiredCertificate],

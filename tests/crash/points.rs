@@ -67,6 +67,7 @@ fn kind(work: &Work) -> &'static str {
         Work::Post { .. } => "post",
         Work::Mention { .. } => "mention",
         Work::CallPager { .. } => "pager",
+        Work::EndPage { .. } => "page-end",
     }
 }
 
@@ -223,6 +224,7 @@ fn policy() -> Policy {
                 pager: Some(PagerName("on-call".to_owned())),
             }],
             repeat_every: SignedDuration::from_hours(1),
+            fallback_pager: None,
             // A timer of the ladder falls into the night: the reminder, after 36 s of its clock.
             reminder_percent: 99,
         },
