@@ -34,7 +34,7 @@ pub enum InjectionError {
 /// The verbs of Kubernetes that are served here.
 const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
 /// The longest delay: longer than any client waits.
-const DELAY_MOST: Duration = Duration::from_secs(3600);
+const DELAY_MOST: Duration = Duration::from_hours(1);
 
 impl Injection {
     /// A delay, as `get=200ms` or `*/pods/exec=5s`.
