@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     clock::SystemClock,
-    simulate::{Simulation, StartError, world::Scenario},
+    simulate::{Simulation, StartError, api::Injection, world::Scenario},
 };
 
 /// Options of `simulate`.
@@ -22,11 +22,17 @@ pub struct SimulateArgs {
     /// What is broken; the names are listed below
     #[arg(long, default_value = "healthy", value_name = "NAME")]
     scenario: Scenario,
+    /// Answer some requests late, as get=200ms or */pods/exec=5s; may be repeated
+    #[arg(long, value_name = "VERB[/RESOURCE]=DELAY", value_parser = Injection::delay)]
+    delay: Vec<Injection>,
+    /// Let some requests fail, as create/pods/eviction=503; may be repeated, and counts before --delay
+    #[arg(long, value_name = "VERB[/RESOURCE]=CODE", value_parser = Injection::fail)]
+    fail: Vec<Injection>,
 }
 
 /// The scenarios, for `--help`.
 pub fn scenarios() -> String {
-    let lines = Scenario::ALL.map(|one| format!("  {:<34}{}", one.name(), one.summary()));
+    let lines = Scenario::ALL.map(|one| format!("  {:<36}{}", one.name(), one.summary()));
     format!("Scenarios:\n{}", lines.join("\n"))
 }
 
@@ -51,6 +57,8 @@ pub enum SimulateError {
 #[expect(clippy::print_stdout, reason = "a command of the terminal")]
 pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
     let simulation = Simulation::start(Arc::new(SystemClock), args.scenario, args.listen).await?;
+    simulation.options.inject_all(&args.fail);
+    simulation.options.inject_all(&args.delay);
     let failed = |source| SimulateError::Kubeconfig { path: args.kubeconfig.clone(), source };
     simulation.write_kubeconfig(&args.kubeconfig).map_err(failed)?;
     println!("A simulated mesh ({}) answers at {}", args.scenario.summary(), simulation.url());

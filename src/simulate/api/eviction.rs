@@ -31,9 +31,9 @@ pub(super) fn evict(
     if !named.is_empty() && named != name {
         return Err(Failure::bad_request(format!("name in URL does not match name in Eviction object: {named:?}")));
     }
-    // A real server reads `deleteOptions` only; kube 5 writes `delete_options`.
-    let options = ["deleteOptions", "delete_options"].iter().find_map(|name| eviction.get(*name));
-    let options = options.unwrap_or(&Value::Null);
+    // As a real server, which drops fields that it does not know: kube 5 writes `delete_options`, and who relies on
+    // that evicts without preconditions.
+    let options = eviction.get("deleteOptions").unwrap_or(&Value::Null);
     let dry = query.dry_run()? || options_dry_run(options);
     let preconditions = Preconditions::of_options(options);
     api.store.transaction(|objects| {

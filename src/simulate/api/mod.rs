@@ -9,6 +9,7 @@ mod discovery;
 mod disruption;
 mod eviction;
 mod exec;
+mod injection;
 mod kubeconfig;
 mod log;
 mod merge;
@@ -40,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Kubelet, store::Store};
 
 pub use disruption::keep_budgets;
+pub use injection::{Injection, InjectionError};
 pub use kubeconfig::write_kubeconfig;
 pub use options::{Fault, Options, USER};
 

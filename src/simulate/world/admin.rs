@@ -42,13 +42,13 @@ fn document(body: &Value) -> HttpAnswer {
     HttpAnswer { status: 200, content_type: "application/json", body: body.to_string().into_bytes() }
 }
 
-fn ssl_lines(out: &mut Vec<String>, prefix: &str, counters: &Counters) {
+fn ssl_lines(out: &mut Vec<String>, prefix: &str, counters: &Counters, version: &str) {
     let figures = [
         ("connection_error", counters.connection_error),
         ("fail_verify_cert_hash", 0.0),
         ("fail_verify_error", counters.fail_verify_error),
         ("fail_verify_no_cert", 0.0),
-        ("fail_verify_san", 0.0),
+        ("fail_verify_san", counters.fail_verify_san),
         ("handshake", counters.handshake),
         ("no_certificate", 0.0),
         ("session_reused", 0.0),
@@ -57,17 +57,18 @@ fn ssl_lines(out: &mut Vec<String>, prefix: &str, counters: &Counters) {
         out.push(format!("{prefix}.ssl.{name}: {}", whole(figure)));
     }
     if whole(counters.handshake) > 0 {
-        out.push(format!("{prefix}.ssl.versions.TLSv1.3: {}", whole(counters.handshake)));
+        out.push(format!("{prefix}.ssl.versions.{version}: {}", whole(counters.handshake)));
     }
 }
 
 fn stats(inner: &Inner, pod: &Pod, query: &str) -> String {
     let mut lines = Vec::new();
     let hidden = inner.has(&Fault::StatsHidden);
+    let version = if inner.has(&Fault::Tls12) { "TLSv1.2" } else { "TLSv1.3" };
     for (cluster, counters) in &pod.clients {
         let prefix = format!("cluster.{cluster}");
         if !hidden {
-            ssl_lines(&mut lines, &prefix, counters);
+            ssl_lines(&mut lines, &prefix, counters, version);
         }
         lines.push(format!("{prefix}.upstream_cx_connect_fail: {}", whole(counters.connect_fail)));
         lines.push(format!("{prefix}.upstream_cx_total: {}", whole(counters.connections)));
@@ -76,7 +77,7 @@ fn stats(inner: &Inner, pod: &Pod, query: &str) -> String {
         lines.push(format!("{prefix}.upstream_rq_total: {}", whole(counters.requests)));
     }
     if !hidden {
-        ssl_lines(&mut lines, "listener.0.0.0.0_15006", &pod.server);
+        ssl_lines(&mut lines, "listener.0.0.0.0_15006", &pod.server, version);
     }
     let total = pod.server.handshake + pod.server.fail_verify_error + pod.server.connection_error;
     lines.push(format!("listener.0.0.0.0_15006.downstream_cx_total: {}", whole(total)));
@@ -138,7 +139,7 @@ fn clusters_json(pod: &Pod) -> Value {
 }
 
 fn certs(inner: &Inner, pod: &Pod) -> Value {
-    let Some(svid) = &pod.svid else { return json!({"certificates": []}) };
+    let Some(svid) = &pod.served else { return json!({"certificates": []}) };
     let left = svid.not_after.duration_since(inner.settled);
     let days = (left.as_secs() / SignedDuration::from_hours(24).as_secs()).max(0);
     json!({"certificates": [{
@@ -153,19 +154,25 @@ fn certs(inner: &Inner, pod: &Pod) -> Value {
 fn secrets(inner: &Inner, pod: &Pod, now: Timestamp) -> Value {
     let kind = "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret";
     let secret = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
-    let Some(svid) = &pod.svid else { return json!({"configs": []}) };
+    let Some(svid) = &pod.served else { return json!({"configs": []}) };
+    let roots = if svid.from_istiod { &inner.istio } else { &inner.spire };
+    let trusted = json!({"inline_bytes": STANDARD.encode(roots.bundle_pem())});
+    let context = if svid.from_istiod {
+        json!({"trusted_ca": trusted})
+    } else {
+        json!({"custom_validator_config": {
+            "name": "envoy.tls.cert_validator.spiffe",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig",
+                "trust_domains": [{"name": TRUST_DOMAIN, "trust_bundle": trusted}]}}})
+    };
     json!({"configs": [
         {"@type": kind, "name": "default", "version_info": svid.serial, "last_updated": format!("{now:.3}"),
             "secret": {"@type": secret, "name": "default", "tls_certificate": {
                 "certificate_chain": {"inline_bytes": STANDARD.encode(&svid.chain_pem)},
                 "private_key": {"inline_bytes": STANDARD.encode("[redacted]")}}}},
         {"@type": kind, "name": "ROOTCA", "version_info": "1", "last_updated": format!("{now:.3}"),
-            "secret": {"@type": secret, "name": "ROOTCA", "validation_context": {"custom_validator_config": {
-                "name": "envoy.tls.cert_validator.spiffe",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig",
-                    "trust_domains": [{"name": TRUST_DOMAIN,
-                        "trust_bundle": {"inline_bytes": STANDARD.encode(inner.spire.bundle_pem())}}]}}}}},
+            "secret": {"@type": secret, "name": "ROOTCA", "validation_context": context}},
     ]})
 }
 

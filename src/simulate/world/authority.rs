@@ -16,6 +16,9 @@ pub(super) const SVID_LASTS: SignedDuration = SignedDuration::from_hours(1);
 /// How long the authorities of the world last: longer than anybody watches it.
 const AUTHORITY_LASTS: SignedDuration = SignedDuration::from_hours(24 * 365);
 
+/// The organization that istiod writes into its root.
+const ISTIOD: &str = "cluster.local";
+
 /// A certificate could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the simulated mesh could not make a certificate: {0}")]
@@ -24,6 +27,7 @@ pub struct AuthorityError(#[from] rcgen::Error);
 /// A certificate authority: a self-signed root that signs, as a SPIRE server without an upstream authority has it.
 pub(super) struct Authority {
     root_pem: String,
+    is_istiod: bool,
     signer: Issuer<'static, KeyPair>,
     serials: AtomicU64,
 }
@@ -38,6 +42,8 @@ pub(super) struct Svid {
     pub(super) serial: String,
     pub(super) not_before: Timestamp,
     pub(super) not_after: Timestamp,
+    /// Whether istiod issued it, and not SPIRE: its holder trusts istiod's root, and nobody else's.
+    pub(super) from_istiod: bool,
 }
 
 fn date(at: Timestamp) -> OffsetDateTime {
@@ -70,14 +76,16 @@ impl Authority {
     }
 
     pub(super) fn of_istio(began: Timestamp) -> Result<Self, AuthorityError> {
-        Self::new("cluster.local", began)
+        Self::new(ISTIOD, began)
     }
 
     fn new(organization: &str, began: Timestamp) -> Result<Self, AuthorityError> {
         let key = KeyPair::generate()?;
         let params = authority_params(organization, "root", began)?;
         let root = params.self_signed(&key)?;
-        Ok(Self { root_pem: root.pem(), signer: Issuer::new(params, key), serials: AtomicU64::new(0x1000) })
+        let is_istiod = organization == ISTIOD;
+        let (signer, serials) = (Issuer::new(params, key), AtomicU64::new(0x1000));
+        Ok(Self { root_pem: root.pem(), is_istiod, signer, serials })
     }
 
     /// The trust bundle.
@@ -110,6 +118,7 @@ impl Authority {
             // Certificates count whole seconds.
             not_before: Timestamp::from_second(from.as_second()).unwrap_or(from),
             not_after: Timestamp::from_second((from + SVID_LASTS).as_second()).unwrap_or(from),
+            from_istiod: self.is_istiod,
         })
     }
 }

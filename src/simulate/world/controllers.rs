@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     Inner, objects,
     pod::{Agent, Log, Pod},
-    rotation, spire,
+    probes, rotation, spire,
     topology::{NODES, WORKLOADS, Workload},
 };
 use crate::simulate::store::{Kind, Store};
@@ -71,6 +71,28 @@ pub(super) fn notice_deletions(inner: &mut Inner, store: &Store, now: Timestamp)
     objects::restore_spire_server(store, now);
 }
 
+/// The pods of SPIRE are Ready as their probes, which are the healthchecks, find them.
+pub(super) fn probe_spire(inner: &mut Inner, store: &Store, now: Timestamp) {
+    let frozen: Vec<bool> =
+        inner.agents.keys().map(|node| inner.has(&super::Fault::AgentFrozen { node: node.clone() })).collect();
+    let mut moved = false;
+    for (agent, frozen) in inner.agents.values_mut().zip(frozen) {
+        let ready = agent.ready_at.is_none() && !frozen;
+        if ready != agent.shown_ready {
+            (agent.shown_ready, moved) = (ready, true);
+            probes::set_ready(store, "spire-system", &agent.pod, ready, now);
+        }
+    }
+    if moved {
+        let ready = inner.agents.values().filter(|agent| agent.shown_ready).count();
+        probes::count_ready(store, Kind::DaemonSet, "spire-agent", ready);
+    }
+    let up = !inner.has(&super::Fault::ServerDown);
+    if probes::set_ready(store, "spire-system", "spire-server-0", up, now) {
+        probes::count_ready(store, Kind::StatefulSet, "spire-server", usize::from(up));
+    }
+}
+
 fn lives(store: &Store, namespace: &str, name: &str, uid: &str) -> bool {
     let object = store.get(Kind::Pod, Some(namespace), name);
     object.is_some_and(|object| object.pointer("/metadata/uid").is_some_and(|found| found == uid))
@@ -95,6 +117,8 @@ fn start_pod(
         up_at: now + starts_in,
         ready: false,
         svid: None,
+        served: None,
+        native_sidecar: inner.has(&super::Fault::NativeSidecar),
         issued_at: None,
         server: super::pod::Counters::default(),
         clients: std::collections::BTreeMap::new(),
@@ -115,7 +139,8 @@ fn start_agent(inner: &mut Inner, store: &Store, node: &str, now: Timestamp, at_
     for line in spire::start_lines(now) {
         log.write(now, line);
     }
-    let agent = Agent { pod: name, uid: uid(inner.born), started_at: now, ready_at, log, complained_at: now };
+    let uid = uid(inner.born);
+    let agent = Agent { pod: name, uid, started_at: now, ready_at, shown_ready: at_once, log, complained_at: now };
     store.apply(Kind::Pod, objects::agent_pod(node, &agent, at_once));
     inner.agents.insert(node.to_owned(), agent);
 }
@@ -139,17 +164,23 @@ fn uid(number: u32) -> String {
 
 /// Readiness and everything that follows from it, at `now`.
 pub(super) fn control(inner: &mut Inner, store: &Store, now: Timestamp) {
-    for (node, agent) in &mut inner.agents {
-        if agent.ready_at.is_some_and(|ready_at| now >= ready_at) {
-            agent.ready_at = None;
-            store.apply(Kind::Pod, objects::agent_pod(node, agent, true));
-        }
+    for agent in inner.agents.values_mut() {
+        agent.ready_at = agent.ready_at.filter(|ready_at| now < *ready_at);
     }
     rotation::rotate(inner, now);
     let mut moved = false;
-    for ((namespace, name), pod) in &mut inner.pods {
-        let ready = now >= pod.up_at && pod.svid.is_some();
-        if now >= pod.up_at && pod.svid.is_none() && pod.proxy_log.lines().is_empty() {
+    let unregistered: Vec<bool> =
+        inner.pods.values().map(|pod| rotation::since(inner, rotation::no_entry, pod.workload).is_some()).collect();
+    for (((namespace, name), pod), unregistered) in inner.pods.iter_mut().zip(unregistered) {
+        let ready = now >= pod.up_at && pod.served.is_some();
+        if now >= pod.up_at && pod.served.is_none() && pod.proxy_log.lines().is_empty() {
+            if unregistered {
+                let refusal = format!(
+                    "{now:.6}\twarning\tenvoy config gRPC config stream to sds-grpc closed: 7, workload is not authorized \
+                     for the requested identities [\"default\"]"
+                );
+                pod.proxy_log.write(now, refusal);
+            }
             let complaint = format!(
                 "{now:.6}\twarning\tenvoy config external/envoy/source/extensions/config_subscription/grpc/grpc_stream.h\t\
                  TLS error: Secret is not supplied by SDS"
@@ -159,7 +190,7 @@ pub(super) fn control(inner: &mut Inner, store: &Store, now: Timestamp) {
         if ready && !pod.ready {
             pod.ready = true;
             moved = true;
-            pod.proxy_log.write(now, format!("{now:.6}\tinfo\tExisting workload SDS socket found at /var/run/secrets/workload-spiffe-uds/socket. Default Istio SDS Server will only serve files"));
+            pod.proxy_log.write(now, format!("{now:.6}\tinfo\t{}", identity_line(pod)));
             pod.proxy_log.write(now, format!("{now:.6}\tinfo\tEnvoy proxy is ready"));
             pod.app_log.write(now, "listening on :8443".to_owned());
             store.apply(Kind::Pod, objects::workload_pod(name, pod));
@@ -168,6 +199,16 @@ pub(super) fn control(inner: &mut Inner, store: &Store, now: Timestamp) {
     }
     if moved {
         publish(inner, store);
+    }
+}
+
+/// How istio-proxy says at its start where its identity comes from.
+fn identity_line(pod: &Pod) -> &'static str {
+    if pod.served.as_ref().is_some_and(|svid| svid.from_istiod) {
+        "Starting default Istio SDS Server"
+    } else {
+        "Existing workload SDS socket found at /var/run/secrets/workload-spiffe-uds/socket. Default Istio SDS Server \
+         will only serve files"
     }
 }
 

@@ -126,7 +126,9 @@ fn cat(inner: &Inner, pod: &Pod, files: &[&str]) -> Ran {
         let content = match (*file, &pod.svid) {
             ("/run/spire/svid/svid.crt", Some(svid)) => svid.chain_pem.as_str(),
             ("/run/spire/svid/svid.key", Some(svid)) => svid.key_pem.as_str(),
-            ("/run/spire/bundle/bundle.crt", _) => inner.spire.bundle_pem(),
+            ("/run/spire/bundle/bundle.crt", _) if !pod.served.as_ref().is_some_and(|svid| svid.from_istiod) => {
+                inner.spire.bundle_pem()
+            }
             (missing, _) => return failed(1, &format!("cat: {missing}: No such file or directory\n")),
         };
         out.extend_from_slice(content.as_bytes());

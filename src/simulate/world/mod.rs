@@ -10,6 +10,7 @@ mod controllers;
 mod kubelet;
 mod objects;
 mod pod;
+mod probes;
 mod rotation;
 mod scenario;
 mod spire;
@@ -145,6 +146,7 @@ impl World {
         }
         traffic::flow(&mut inner, now);
         inner.settled = inner.settled.max(now);
+        controllers::probe_spire(&mut inner, &self.store, now);
         inner
     }
 

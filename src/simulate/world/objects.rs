@@ -179,6 +179,7 @@ pub(super) fn restore_spire_server(store: &Store, now: Timestamp) {
         ready: true,
         started: now,
         containers: &[("spire-server", "ghcr.io/spiffe/spire-server:1.13.0", 8081)],
+        sidecars: &[],
     };
     store.apply(Kind::Pod, pod_object(&shape, &labels, &owner));
 }
@@ -193,41 +194,66 @@ struct Shape<'a> {
     ready: bool,
     started: Timestamp,
     containers: &'a [(&'a str, &'a str, u16)],
+    /// Init containers that never end: native sidecars.
+    sidecars: &'a [(&'a str, &'a str, u16)],
 }
 
 fn pod_object(shape: &Shape<'_>, labels: &Value, owner: &Value) -> Value {
     let truth = if shape.ready { "True" } else { "False" };
     let started = rfc3339(shape.started);
-    let containers: Vec<Value> = shape
-        .containers
-        .iter()
-        .map(|(name, image, port)| {
-            json!({"name": name, "image": image, "ports": [{"containerPort": port, "protocol": "TCP"}]})
-        })
-        .collect();
-    let statuses: Vec<Value> = shape
-        .containers
-        .iter()
-        .map(|(name, image, _)| {
+    let specs = |containers: &[(&str, &str, u16)], more: &Value| -> Vec<Value> {
+        let spec = |(name, image, port): &(&str, &str, u16)| {
+            let mut spec = json!({"name": name, "image": image, "ports": [{"containerPort": port, "protocol": "TCP"}]});
+            if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
+                spec.extend(more.clone());
+            }
+            spec
+        };
+        containers.iter().map(spec).collect()
+    };
+    let statuses = |containers: &[(&str, &str, u16)]| -> Vec<Value> {
+        let status = |(name, image, _): &(&str, &str, u16)| {
             json!({"name": name, "image": image, "imageID": image, "ready": shape.ready, "restartCount": 0,
                 "started": true, "containerID": format!("containerd://{}-{name}", shape.uid),
                 "state": {"running": {"startedAt": started}}})
-        })
-        .collect();
+        };
+        containers.iter().map(status).collect()
+    };
+    let mut pod = pod_frame(shape, labels, owner, truth, &started);
+    let parts = [
+        ("spec", "containers", specs(shape.containers, &json!({}))),
+        ("spec", "initContainers", specs(shape.sidecars, &json!({"restartPolicy": "Always"}))),
+        ("status", "containerStatuses", statuses(shape.containers)),
+        ("status", "initContainerStatuses", statuses(shape.sidecars)),
+    ];
+    for (part, field, values) in parts {
+        if let Some(part) = pod.get_mut(part).and_then(Value::as_object_mut).filter(|_| !values.is_empty()) {
+            part.insert(field.to_owned(), Value::Array(values));
+        }
+    }
+    pod
+}
+
+fn pod_frame(shape: &Shape<'_>, labels: &Value, owner: &Value, truth: &str, started: &str) -> Value {
     json!({
         "metadata": {"name": shape.name, "namespace": shape.namespace, "uid": shape.uid, "labels": labels,
             "creationTimestamp": started, "ownerReferences": [owner]},
-        "spec": {"nodeName": shape.node, "serviceAccountName": shape.account, "containers": containers,
-            "restartPolicy": "Always"},
+        "spec": {"nodeName": shape.node, "serviceAccountName": shape.account, "restartPolicy": "Always"},
         "status": {"phase": "Running", "podIP": shape.address, "podIPs": [{"ip": shape.address}],
             "hostIP": format!("10.0.0.{}", shape.node.trim_start_matches("node-")), "startTime": started,
             "conditions": [
                 {"type": "PodScheduled", "status": "True", "lastTransitionTime": started},
                 {"type": "Ready", "status": truth, "lastTransitionTime": started},
-                {"type": "ContainersReady", "status": truth, "lastTransitionTime": started}],
-            "containerStatuses": statuses},
+                {"type": "ContainersReady", "status": truth, "lastTransitionTime": started}]},
     })
 }
+
+type Containers = &'static [(&'static str, &'static str, u16)];
+
+const APP: Containers = &[("app", "registry.example.org/app:1.4.2", PORT)];
+const PROXY: Containers = &[("istio-proxy", "istio/proxyv2:1.31.0", 15090)];
+const APP_AND_PROXY: Containers =
+    &[("app", "registry.example.org/app:1.4.2", PORT), ("istio-proxy", "istio/proxyv2:1.31.0", 15090)];
 
 /// A workload's pod: the application and its proxy.
 pub(super) fn workload_pod(name: &str, pod: &Pod) -> Value {
@@ -244,7 +270,8 @@ pub(super) fn workload_pod(name: &str, pod: &Pod) -> Value {
         address: &pod.address,
         ready: pod.ready,
         started: pod.started_at,
-        containers: &[("app", "registry.example.org/app:1.4.2", PORT), ("istio-proxy", "istio/proxyv2:1.31.0", 15090)],
+        containers: if pod.native_sidecar { APP } else { APP_AND_PROXY },
+        sidecars: if pod.native_sidecar { PROXY } else { &[] },
     };
     pod_object(&shape, &labels, &owner)
 }
@@ -262,6 +289,7 @@ pub(super) fn agent_pod(node: &str, agent: &Agent, ready: bool) -> Value {
         ready,
         started: agent.started_at,
         containers: &[("spire-agent", "ghcr.io/spiffe/spire-agent:1.13.0", 9982)],
+        sidecars: &[],
     };
     pod_object(&shape, &json!({"app": "spire-agent"}), &owner)
 }

@@ -33,6 +33,7 @@ pub(super) struct Counters {
     pub(super) handshake: f64,
     pub(super) connection_error: f64,
     pub(super) fail_verify_error: f64,
+    pub(super) fail_verify_san: f64,
     pub(super) connect_fail: f64,
     pub(super) connections: f64,
     pub(super) requests: f64,
@@ -51,8 +52,12 @@ pub(super) struct Pod {
     /// When its containers are up; it is Ready from then on if its proxy has an SVID.
     pub(super) up_at: Timestamp,
     pub(super) ready: bool,
-    /// What its file and its proxy hold.
+    /// What its file holds.
     pub(super) svid: Option<Svid>,
+    /// What its proxy serves.
+    pub(super) served: Option<Svid>,
+    /// Whether its proxy is an init container.
+    pub(super) native_sidecar: bool,
     /// When SPIRE last issued for it, whether it picked that up or not.
     pub(super) issued_at: Option<Timestamp>,
     pub(super) server: Counters,
@@ -67,12 +72,8 @@ impl Pod {
     /// The moments at which something about this pod changes by itself.
     pub(super) fn moments(&self, inner: &Inner) -> Vec<Timestamp> {
         let renewal = self.issued_at.map(rotation::due_after).filter(|_| rotation::agent_works(inner, &self.node));
-        let expiry = self.svid.as_ref().map(|svid| svid.not_after);
-        [Some(self.up_at), renewal, expiry].into_iter().flatten().collect()
-    }
-
-    pub(super) fn has_valid_svid(&self, at: Timestamp) -> bool {
-        self.svid.as_ref().is_some_and(|svid| svid.not_before <= at && at < svid.not_after)
+        let life = self.served.as_ref().map(|svid| [svid.not_before, svid.not_after]);
+        [Some(self.up_at), renewal].into_iter().flatten().chain(life.into_iter().flatten()).collect()
     }
 }
 
@@ -83,6 +84,8 @@ pub(super) struct Agent {
     pub(super) uid: String,
     pub(super) started_at: Timestamp,
     pub(super) ready_at: Option<Timestamp>,
+    /// Whether its pod is shown as Ready.
+    pub(super) shown_ready: bool,
     pub(super) log: Log,
     /// When it last complained, so that its log stays readable.
     pub(super) complained_at: Timestamp,

@@ -1,12 +1,13 @@
 //! Rotation: agents renew SVIDs at half of their life, and workloads pick them up, or do not.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Fault, Inner,
     authority::SVID_LASTS,
-    pod::{COMPLAINS_EVERY, Pod},
-    spire,
+    pod::COMPLAINS_EVERY,
+    spire::{self, Complaint},
+    topology::{TRUST_DOMAIN, Workload},
 };
 
 /// When an SVID that was issued at `issued` is renewed.
@@ -19,6 +20,7 @@ pub(super) fn agent_works(inner: &Inner, node: &str) -> bool {
     let node = || node.to_owned();
     let up = inner.agents.get(&node()).is_some_and(|agent| agent.ready_at.is_none());
     up && !inner.has(&Fault::ServerDown)
+        && !inner.has(&Fault::ServerPortBlocked)
         && !inner.has(&Fault::AgentFrozen { node: node() })
         && !inner.has(&Fault::AgentStuckButGreen { node: node() })
 }
@@ -28,7 +30,9 @@ pub(super) fn rotate(inner: &mut Inner, now: Timestamp) {
     for node in inner.agents.keys().cloned().collect::<Vec<_>>() {
         let works = agent_works(inner, &node);
         if !works {
-            complain(inner, &node, now);
+            if let Some(complaint) = complaint_of(inner, &node) {
+                complain(inner, &node, complaint, now);
+            }
             continue;
         }
         let due: Vec<_> = inner
@@ -44,47 +48,96 @@ pub(super) fn rotate(inner: &mut Inner, now: Timestamp) {
     }
 }
 
+/// How far the SPIRE server's clock is ahead when it is: more than the half of a life after which SVIDs are renewed, so
+/// that none of them ever begins.
+const CLOCK_AHEAD: SignedDuration = SignedDuration::from_mins(45);
+
 /// Issues for a pod and tells the agent's log; the first SVID of a pod is always picked up.
 pub(super) fn renew(inner: &mut Inner, name: &(String, String), node: &str, now: Timestamp) {
     let Some(pod) = inner.pods.get(name) else { return };
-    let spiffe_id = pod.workload.spiffe_id();
+    let workload = pod.workload;
+    let broken = |fault: fn(String, String) -> Fault| since(inner, fault, workload);
+    if broken(no_entry).is_some() {
+        complain(inner, node, Complaint::NoIdentity, now);
+        return;
+    }
+    let from_istiod = broken(istiod_issued).is_some();
+    let spiffe_id = if broken(wrong_identity).is_some() {
+        format!("spiffe://{TRUST_DOMAIN}/ns/{}/sa/default", workload.namespace)
+    } else {
+        workload.spiffe_id()
+    };
     let first = pod.issued_at.is_none();
-    let keeps_old = !first && keeps_old_svid(inner, pod);
-    let svid = match inner.spire.issue(&spiffe_id, now) {
+    // Only pods that were there when a fault began keep theirs: a new pod starts afresh.
+    let keeps = |fault| !first && broken(fault).is_some_and(|since| pod.started_at <= since);
+    let (keeps_file, keeps_served) = (keeps(keeps_old), keeps(keeps_old) || keeps(proxy_keeps_old));
+    let ahead = if inner.has(&Fault::ServerClockAhead) { CLOCK_AHEAD } else { SignedDuration::ZERO };
+    let issued =
+        if from_istiod { inner.istio.issue(&spiffe_id, now) } else { inner.spire.issue(&spiffe_id, now + ahead) };
+    let svid = match issued {
         Ok(svid) => svid,
         Err(error) => {
-            tracing::error!(%error, "the simulated SPIRE server could not issue");
+            tracing::error!(%error, "the simulated authority could not issue");
             return;
         }
     };
-    if let Some(agent) = inner.agents.get_mut(node) {
+    if let Some(agent) = inner.agents.get_mut(node).filter(|_| !from_istiod) {
         for line in spire::renewal_lines(first, &spiffe_id, svid.not_after, now) {
             agent.log.write(now, line);
         }
     }
-    if let Some(pod) = inner.pods.get_mut(name) {
-        pod.issued_at = Some(now);
-        if !keeps_old {
-            pod.svid = Some(svid);
-        }
+    let Some(pod) = inner.pods.get_mut(name) else { return };
+    pod.issued_at = Some(now);
+    if !keeps_served {
+        pod.served = Some(svid.clone());
+    }
+    if !keeps_file {
+        // istiod gives its certificates to the proxy alone.
+        pod.svid = Some(svid).filter(|_| !from_istiod);
     }
 }
 
-/// Only pods that were there when the fault began keep theirs: a new pod starts afresh.
-fn keeps_old_svid(inner: &Inner, pod: &Pod) -> bool {
-    let (namespace, workload) = (pod.workload.namespace.to_owned(), pod.workload.name.to_owned());
-    let fault = Fault::WorkloadKeepsOldSvid { namespace, workload };
-    inner.faults.get(&fault).is_some_and(|since| pod.started_at <= *since)
+fn keeps_old(namespace: String, workload: String) -> Fault {
+    Fault::WorkloadKeepsOldSvid { namespace, workload }
 }
 
-fn complain(inner: &mut Inner, node: &str, now: Timestamp) {
-    let server_down = inner.has(&Fault::ServerDown);
+fn proxy_keeps_old(namespace: String, workload: String) -> Fault {
+    Fault::ProxyKeepsOldSvid { namespace, workload }
+}
+
+fn wrong_identity(namespace: String, workload: String) -> Fault {
+    Fault::WrongIdentity { namespace, workload }
+}
+
+pub(super) fn istiod_issued(namespace: String, workload: String) -> Fault {
+    Fault::IstiodIssued { namespace, workload }
+}
+
+pub(super) fn no_entry(namespace: String, workload: String) -> Fault {
+    Fault::NoRegistrationEntry { namespace, workload }
+}
+
+/// Since when a workload has a fault, if it has it.
+pub(super) fn since(inner: &Inner, fault: fn(String, String) -> Fault, workload: &Workload) -> Option<Timestamp> {
+    inner.faults.get(&fault(workload.namespace.to_owned(), workload.name.to_owned())).copied()
+}
+
+/// What an agent that cannot renew says; one that is stuck says nothing.
+fn complaint_of(inner: &Inner, node: &str) -> Option<Complaint> {
+    if inner.has(&Fault::ServerDown) {
+        Some(Complaint::ServerRefuses)
+    } else if inner.has(&Fault::ServerPortBlocked) {
+        Some(Complaint::ServerSilent)
+    } else {
+        inner.has(&Fault::AgentFrozen { node: node.to_owned() }).then_some(Complaint::OwnSvid)
+    }
+}
+
+fn complain(inner: &mut Inner, node: &str, complaint: Complaint, now: Timestamp) {
     let Some(agent) = inner.agents.get_mut(node) else { return };
     if now.duration_since(agent.complained_at) < COMPLAINS_EVERY || agent.ready_at.is_some() {
         return;
     }
     agent.complained_at = now;
-    for line in spire::complaint_lines(server_down, now) {
-        agent.log.write(now, line);
-    }
+    agent.log.write(now, spire::complaint_line(complaint, now));
 }

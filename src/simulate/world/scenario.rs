@@ -20,13 +20,51 @@ pub enum Fault {
         /// Which node.
         node: String,
     },
-    /// The SPIRE agent of a node renews nothing any more, and its healthcheck stays green (spire issue 4316).
+    /// The proxies of a workload's pods that live now keep the old SVID, though the file is new. Proxies that start
+    /// later are fine.
+    ProxyKeepsOldSvid {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        workload: String,
+    },
+    /// SPIRE has no registration entry for a workload: it gets no SVID.
+    NoRegistrationEntry {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        workload: String,
+    },
+    /// SPIRE's registration entry of a workload gives it the identity of the namespace's default account.
+    WrongIdentity {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        workload: String,
+    },
+    /// The pods of a workload do not mount SPIRE's socket: istiod issues for them, and nobody else trusts istiod.
+    IstiodIssued {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        workload: String,
+    },
+    /// The SPIRE agent of a node renews nothing any more and says nothing, and its healthcheck stays green (spire issue
+    /// 4316).
     AgentStuckButGreen {
         /// Which node.
         node: String,
     },
     /// The SPIRE server is down: agents cannot sync, nothing is renewed anywhere.
     ServerDown,
+    /// The SPIRE server is well, and no agent reaches its port 8081.
+    ServerPortBlocked,
+    /// The SPIRE server's clock is ahead: what it issues begins in the future.
+    ServerClockAhead,
+    /// Clients stop at TLS 1.2, where a rejected client learns the reason within its handshake.
+    Tls12,
+    /// istio-proxy is an init container that never ends.
+    NativeSidecar,
     /// Nobody calls anybody.
     NoTraffic,
     /// Envoy's `ssl.*` counters are left out, as with Istio's default stats matcher.
@@ -45,7 +83,19 @@ impl fmt::Display for Fault {
             Self::AgentStuckButGreen { node } => {
                 write!(f, "the SPIRE agent of {node} is stuck, with a green healthcheck")
             }
+            Self::ProxyKeepsOldSvid { namespace, workload } => {
+                write!(f, "the proxies of {namespace}/{workload} keep their old SVID")
+            }
+            Self::NoRegistrationEntry { namespace, workload } => {
+                write!(f, "{namespace}/{workload} has no registration entry")
+            }
+            Self::WrongIdentity { namespace, workload } => write!(f, "{namespace}/{workload} has another's identity"),
+            Self::IstiodIssued { namespace, workload } => write!(f, "istiod issues for {namespace}/{workload}"),
             Self::ServerDown => f.write_str("the SPIRE server is down"),
+            Self::ServerPortBlocked => f.write_str("no agent reaches port 8081 of the SPIRE server"),
+            Self::ServerClockAhead => f.write_str("the clock of the SPIRE server is ahead"),
+            Self::Tls12 => f.write_str("clients stop at TLS 1.2"),
+            Self::NativeSidecar => f.write_str("sidecars are native"),
             Self::NoTraffic => f.write_str("nobody calls anybody"),
             Self::StatsHidden => f.write_str("the ssl.* counters are hidden"),
             Self::NoCat => f.write_str("images have no cat"),
@@ -70,16 +120,43 @@ pub enum Scenario {
     ExpiredCertificateAgentFrozen,
     /// The SPIRE server is down and SVIDs have run out everywhere.
     SpireServer,
+    /// As the expired certificate, with clients that stop at TLS 1.2.
+    ExpiredCertificateTls12,
+    /// As the expired certificate, with native sidecars.
+    ExpiredCertificateNativeSidecar,
+    /// The file is new, and the proxy serves the old SVID.
+    ProxyKeepsOldSvid,
+    /// The agent of frontend's node hangs without a word.
+    AgentStuckButGreen,
+    /// No agent reaches the SPIRE server, which is well.
+    ServerPortBlocked,
+    /// Nobody registered frontend.
+    NoRegistrationEntry,
+    /// frontend has another identity than clients expect.
+    WrongIdentity,
+    /// istiod issued frontend's certificate.
+    IstiodIssued,
+    /// SVIDs begin in the future.
+    ClockSkew,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 14] = [
         Self::Healthy,
         Self::ExpiredCertificate,
         Self::SpireAgent,
         Self::ExpiredCertificateAgentFrozen,
         Self::SpireServer,
+        Self::ExpiredCertificateTls12,
+        Self::ExpiredCertificateNativeSidecar,
+        Self::ProxyKeepsOldSvid,
+        Self::AgentStuckButGreen,
+        Self::ServerPortBlocked,
+        Self::NoRegistrationEntry,
+        Self::WrongIdentity,
+        Self::IstiodIssued,
+        Self::ClockSkew,
     ];
 
     /// The name on the command line.
@@ -90,6 +167,15 @@ impl Scenario {
             Self::SpireAgent => "spire-agent",
             Self::ExpiredCertificateAgentFrozen => "expired-certificate-agent-frozen",
             Self::SpireServer => "spire-server",
+            Self::ExpiredCertificateTls12 => "expired-certificate-tls12",
+            Self::ExpiredCertificateNativeSidecar => "expired-certificate-native-sidecar",
+            Self::ProxyKeepsOldSvid => "proxy-keeps-old-svid",
+            Self::AgentStuckButGreen => "agent-stuck-but-green",
+            Self::ServerPortBlocked => "server-port-blocked",
+            Self::NoRegistrationEntry => "no-registration-entry",
+            Self::WrongIdentity => "wrong-identity",
+            Self::IstiodIssued => "istiod-issued",
+            Self::ClockSkew => "clock-skew",
         }
     }
 
@@ -101,18 +187,42 @@ impl Scenario {
             Self::SpireAgent => "the SPIRE agent of frontend's node is frozen and its SVIDs have run out",
             Self::ExpiredCertificateAgentFrozen => "both at once: a restarted pod would get no SVID",
             Self::SpireServer => "the SPIRE server is down and SVIDs have run out everywhere",
+            Self::ExpiredCertificateTls12 => "expired-certificate, with clients that stop at TLS 1.2",
+            Self::ExpiredCertificateNativeSidecar => "expired-certificate, with istio-proxy as an init container",
+            Self::ProxyKeepsOldSvid => "frontend's file is new, and its proxy serves an SVID that ended",
+            Self::AgentStuckButGreen => "the agent of frontend's node hangs silently; its healthcheck is green",
+            Self::ServerPortBlocked => "no agent reaches port 8081 of a healthy SPIRE server",
+            Self::NoRegistrationEntry => "SPIRE has no registration entry for frontend: it gets no SVID",
+            Self::WrongIdentity => "frontend's SVID has another SPIFFE ID than its callers expect",
+            Self::IstiodIssued => "istiod issued frontend's certificate, and the others trust SPIRE only",
+            Self::ClockSkew => "the SPIRE server's clock is 45 minutes ahead: SVIDs begin in the future",
         }
     }
 
     pub(super) fn faults(self) -> BTreeSet<Fault> {
-        let keeps = Fault::WorkloadKeepsOldSvid { namespace: "web".to_owned(), workload: "frontend".to_owned() };
-        let frozen = Fault::AgentFrozen { node: "node-2".to_owned() };
+        let (namespace, workload) = ("web".to_owned(), "frontend".to_owned());
+        let node = "node-2".to_owned();
         match self {
             Self::Healthy => BTreeSet::new(),
-            Self::ExpiredCertificate => BTreeSet::from([keeps]),
-            Self::SpireAgent => BTreeSet::from([frozen]),
-            Self::ExpiredCertificateAgentFrozen => BTreeSet::from([keeps, frozen]),
+            Self::ExpiredCertificate => BTreeSet::from([Fault::WorkloadKeepsOldSvid { namespace, workload }]),
+            Self::SpireAgent => BTreeSet::from([Fault::AgentFrozen { node }]),
+            Self::ExpiredCertificateAgentFrozen => {
+                BTreeSet::from([Fault::WorkloadKeepsOldSvid { namespace, workload }, Fault::AgentFrozen { node }])
+            }
             Self::SpireServer => BTreeSet::from([Fault::ServerDown]),
+            Self::ExpiredCertificateTls12 => {
+                BTreeSet::from([Fault::WorkloadKeepsOldSvid { namespace, workload }, Fault::Tls12])
+            }
+            Self::ExpiredCertificateNativeSidecar => {
+                BTreeSet::from([Fault::WorkloadKeepsOldSvid { namespace, workload }, Fault::NativeSidecar])
+            }
+            Self::ProxyKeepsOldSvid => BTreeSet::from([Fault::ProxyKeepsOldSvid { namespace, workload }]),
+            Self::AgentStuckButGreen => BTreeSet::from([Fault::AgentStuckButGreen { node }]),
+            Self::ServerPortBlocked => BTreeSet::from([Fault::ServerPortBlocked]),
+            Self::NoRegistrationEntry => BTreeSet::from([Fault::NoRegistrationEntry { namespace, workload }]),
+            Self::WrongIdentity => BTreeSet::from([Fault::WrongIdentity { namespace, workload }]),
+            Self::IstiodIssued => BTreeSet::from([Fault::IstiodIssued { namespace, workload }]),
+            Self::ClockSkew => BTreeSet::from([Fault::ServerClockAhead]),
         }
     }
 }

@@ -31,16 +31,40 @@ pub(super) fn renewal_lines(first: bool, spiffe_id: &str, not_after: Timestamp, 
     vec![line(at, "info", verb, &fields)]
 }
 
-/// What an agent logs that cannot renew.
-pub(super) fn complaint_lines(server_down: bool, at: Timestamp) -> Vec<String> {
-    if server_down {
-        let error = "error=\"rpc error: code = Unavailable desc = connection error: desc = \\\"transport: Error while \
-                     dialing: dial tcp 10.96.3.7:8081: connect: connection refused\\\"\" subsystem_name=manager";
-        return vec![line(at, "error", "Synchronize failed", error)];
+/// What keeps an agent from its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Complaint {
+    /// Its own SVID is over.
+    OwnSvid,
+    /// The server's port refuses it.
+    ServerRefuses,
+    /// The server's port does not answer.
+    ServerSilent,
+    /// No registration entry fits a workload.
+    NoIdentity,
+}
+
+/// What an agent logs about that.
+pub(super) fn complaint_line(complaint: Complaint, at: Timestamp) -> String {
+    let dialing = |why: &str| {
+        let error = format!(
+            "error=\"rpc error: code = Unavailable desc = connection error: desc = \\\"transport: Error while dialing: dial \
+             tcp 10.96.3.7:8081: {why}\\\"\" subsystem_name=manager"
+        );
+        line(at, "error", "Synchronize failed", &error)
+    };
+    match complaint {
+        Complaint::ServerRefuses => dialing("connect: connection refused"),
+        Complaint::ServerSilent => dialing("i/o timeout"),
+        Complaint::OwnSvid => {
+            let error = "error=\"current SVID has already expired and rotate agent SVID failed: context deadline \
+                         exceeded\" subsystem_name=manager";
+            line(at, "error", "Could not rotate agent SVID", error)
+        }
+        Complaint::NoIdentity => {
+            line(at, "error", "No identity issued", "pid=4711 registered=false subsystem_name=endpoints")
+        }
     }
-    let error = "error=\"current SVID has already expired and rotate agent SVID failed: context deadline exceeded\" \
-                 subsystem_name=manager";
-    vec![line(at, "error", "Could not rotate agent SVID", error)]
 }
 
 fn ran(exit_code: i32, stdout: &str, stderr: &str) -> Ran {

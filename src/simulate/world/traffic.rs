@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::{
     Fault, Inner,
+    authority::Svid,
     pod::{Counters, Pod},
-    topology::{EDGES, Edge, PORT, workload},
+    topology::{EDGES, Edge, PORT, TRUST_DOMAIN, workload},
 };
 
 /// One connection carries so many calls while all is well; a failed one carries none.
@@ -20,14 +21,23 @@ const LOGGED_EVERY: f64 = 20.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Answered,
-    /// The server rejects the client's certificate, after the client's handshake has ended.
-    ClientRejected,
+    /// The server rejects the client's certificate: under TLS 1.3 after the client's handshake has ended.
+    ClientRejected(Rejection),
     /// The client rejects the server's certificate.
-    ServerRejected,
+    ServerRejected(Rejection),
     /// The client's proxy has no SVID at all.
     NoSecret,
     /// Nobody is there to be called.
     Refused,
+}
+
+/// Why a certificate is rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rejection {
+    Expired,
+    NotYetValid,
+    UnknownAuthority,
+    Identity,
 }
 
 /// Lets calls flow from the settled time to `until`.
@@ -68,20 +78,35 @@ fn flow_edge(inner: &mut Inner, edge: Edge, middle: Timestamp, until: Timestamp,
 
 fn ending(inner: &Inner, client: &(String, String), server: &(String, String), at: Timestamp) -> End {
     let (Some(client), Some(server)) = (inner.pods.get(client), inner.pods.get(server)) else { return End::Refused };
-    if client.svid.is_none() {
-        End::NoSecret
-    } else if server.svid.is_none() {
-        End::Refused
-    } else if !server.has_valid_svid(at) {
-        End::ServerRejected
-    } else if !client.has_valid_svid(at) {
-        End::ClientRejected
+    let (Some(shown), Some(answered)) = (&client.served, &server.served) else {
+        return if client.served.is_none() { End::NoSecret } else { End::Refused };
+    };
+    // The client looks first, and it alone knows whom it means to call.
+    let expected = server.workload.spiffe_id();
+    if let Some(why) = rejection(answered, shown, Some(&expected), at) {
+        End::ServerRejected(why)
+    } else if let Some(why) = rejection(shown, answered, None, at) {
+        End::ClientRejected(why)
     } else {
         End::Answered
     }
 }
 
+/// Why the holder of `own` rejects a certificate, in the order in which BoringSSL and Envoy look.
+fn rejection(presented: &Svid, own: &Svid, expected: Option<&str>, at: Timestamp) -> Option<Rejection> {
+    if presented.from_istiod != own.from_istiod {
+        Some(Rejection::UnknownAuthority)
+    } else if at < presented.not_before {
+        Some(Rejection::NotYetValid)
+    } else if at >= presented.not_after {
+        Some(Rejection::Expired)
+    } else {
+        expected.filter(|expected| presented.spiffe_id != *expected).map(|_| Rejection::Identity)
+    }
+}
+
 fn record_client(inner: &mut Inner, key: &(String, String), cluster: &str, end: End, calls: f64, until: Timestamp) {
+    let tls12 = inner.has(&Fault::Tls12);
     let Some(pod) = inner.pods.get_mut(key) else { return };
     let counters = pod.clients.entry(cluster.to_owned()).or_default();
     counters.requests += calls;
@@ -91,14 +116,22 @@ fn record_client(inner: &mut Inner, key: &(String, String), cluster: &str, end: 
             counters.connections += calls / CALLS_PER_CONNECTION;
             counters.answered += calls;
         }
-        End::ClientRejected => {
+        End::ClientRejected(_) if tls12 => {
+            counters.connection_error += calls;
+            fails_to_connect(counters, calls);
+        }
+        End::ClientRejected(_) => {
             counters.handshake += calls;
             counters.connection_error += calls;
             counters.connections += calls;
             counters.failed += calls;
         }
-        End::ServerRejected => {
-            counters.fail_verify_error += calls;
+        End::ServerRejected(why) => {
+            let counter = match why {
+                Rejection::Identity => &mut counters.fail_verify_san,
+                _ => &mut counters.fail_verify_error,
+            };
+            *counter += calls;
             fails_to_connect(counters, calls);
         }
         End::NoSecret | End::Refused => fails_to_connect(counters, calls),
@@ -107,7 +140,7 @@ fn record_client(inner: &mut Inner, key: &(String, String), cluster: &str, end: 
     *unlogged += calls;
     if *unlogged >= LOGGED_EVERY || (end != End::Answered && *unlogged >= 1.0) {
         *unlogged = 0.0;
-        let line = access_line(cluster, end, &pod.address, until);
+        let line = access_line(cluster, end, tls12, &pod.address, until);
         pod.proxy_log.write(until, line);
     }
 }
@@ -125,36 +158,67 @@ fn record_server(inner: &mut Inner, key: &(String, String), end: End, calls: f64
             pod.server.handshake += calls / CALLS_PER_CONNECTION;
             pod.server.answered += calls;
         }
-        End::ClientRejected => pod.server.fail_verify_error += calls,
-        End::ServerRejected => pod.server.connection_error += calls,
+        End::ClientRejected(_) => pod.server.fail_verify_error += calls,
+        End::ServerRejected(_) => pod.server.connection_error += calls,
         End::NoSecret | End::Refused => {}
     }
 }
 
 /// A line of a sidecar's access log, in Istio's default text format.
-fn access_line(cluster: &str, end: End, address: &str, at: Timestamp) -> String {
+fn access_line(cluster: &str, end: End, tls12: bool, address: &str, at: Timestamp) -> String {
     let host = cluster.rsplit('|').next().unwrap_or(cluster);
-    let (status, flags, detail, failure, local) = match end {
-        End::Answered => ("200", "-", "via_upstream".to_owned(), "-".to_owned(), address),
-        End::ClientRejected => ("503", "UC", reset("connection_termination"), "-".to_owned(), address),
-        End::ServerRejected => {
-            let reason = "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:\
-                          verify_cert_failed:_X509_verify_cert:_certificate_verification_error_at_depth_0:_\
-                          certificate_has_expired:TLS_error_end";
-            ("503", "UF", reset(&format!("remote_connection_failure|{reason}")), reason.to_owned(), "-")
-        }
-        End::NoSecret => {
-            let reason = "TLS_error:_Secret_is_not_supplied_by_SDS";
-            ("503", "UF", reset(&format!("remote_connection_failure|{reason}")), reason.to_owned(), "-")
-        }
-        End::Refused => {
-            let reason = "delayed_connect_error:_Connection_refused";
-            ("503", "UF", reset(&format!("remote_connection_failure|{reason}")), reason.to_owned(), "-")
-        }
+    let failed = match end {
+        End::Answered => None,
+        // Under TLS 1.3 the client is told nothing.
+        End::ClientRejected(_) if !tls12 => Some(("UC", reset("connection_termination"), "-".to_owned(), address)),
+        End::ClientRejected(why) => Some(failed_to_connect(alert(why).to_owned())),
+        End::ServerRejected(why) => Some(failed_to_connect(verify_failed(why, cluster))),
+        End::NoSecret => Some(failed_to_connect("TLS_error:_Secret_is_not_supplied_by_SDS".to_owned())),
+        End::Refused => Some(failed_to_connect("delayed_connect_error:_Connection_refused".to_owned())),
     };
+    let status = if failed.is_some() { "503" } else { "200" };
+    let (flags, detail, failure, local) =
+        failed.unwrap_or_else(|| ("-", "via_upstream".to_owned(), "-".to_owned(), address));
     format!(
         "[{at:.3}] \"GET /v1/call HTTP/1.1\" {status} {flags} {detail} - \"{failure}\" 0 95 2 - \"-\" \"client/1.0\" \
          \"-\" \"{host}:{PORT}\" \"10.96.0.10:{PORT}\" {cluster} {local} 10.96.0.10:{PORT} {address}:48046 - default"
+    )
+}
+
+fn failed_to_connect(reason: String) -> (&'static str, String, String, &'static str) {
+    ("UF", reset(&format!("remote_connection_failure|{reason}")), reason, "-")
+}
+
+/// The alert with which a TLS 1.2 server rejects a client.
+fn alert(why: Rejection) -> &'static str {
+    match why {
+        Rejection::Expired => {
+            "TLS_error:|268436501:SSL_routines:OPENSSL_internal:SSLV3_ALERT_CERTIFICATE_EXPIRED:TLS_error_end"
+        }
+        Rejection::UnknownAuthority => {
+            "TLS_error:|268436504:SSL_routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA:TLS_error_end"
+        }
+        Rejection::NotYetValid | Rejection::Identity => {
+            "TLS_error:|268436502:SSL_routines:OPENSSL_internal:SSLV3_ALERT_CERTIFICATE_UNKNOWN:TLS_error_end"
+        }
+    }
+}
+
+/// What a client's Envoy says of a server that it rejects.
+fn verify_failed(why: Rejection, cluster: &str) -> String {
+    let at_depth = |what: &str| format!("X509_verify_cert:_certificate_verification_error_at_depth_0:_{what}");
+    let reason = match why {
+        Rejection::Expired => at_depth("certificate_has_expired"),
+        Rejection::NotYetValid => at_depth("certificate_is_not_yet_valid"),
+        Rejection::UnknownAuthority => at_depth("unable_to_get_local_issuer_certificate"),
+        Rejection::Identity => {
+            let namespace = cluster.split('.').nth(1).unwrap_or_default();
+            format!("SAN_matcher,_certificate_SANs_are_[spiffe://{TRUST_DOMAIN}/ns/{namespace}/sa/default]")
+        }
+    };
+    format!(
+        "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_{reason}:\
+         TLS_error_end"
     )
 }
 

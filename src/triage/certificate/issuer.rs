@@ -85,10 +85,8 @@ pub(super) fn check_authority(issuer: &X509Certificate<'_>, now: Timestamp, belo
                 fits = constraints.path_len_constraint.is_none_or(|most| below <= most);
             }
             ParsedExtension::KeyUsage(usage) => may_sign = usage.key_cert_sign(),
-            ParsedExtension::SubjectAlternativeName(names) => {
-                if names.general_names.iter().any(is_workload_name) {
-                    return Err(PathError::AuthorityWithPath(name));
-                }
+            ParsedExtension::SubjectAlternativeName(names) if names.general_names.iter().any(is_workload_name) => {
+                return Err(PathError::AuthorityWithPath(name));
             }
             _ => {}
         }

@@ -183,7 +183,7 @@ mod tests {
         let (guests, own) = (certificate("kubernetes://shop-cert", &shop), certificate("default", &svid));
         assert!(same(&read(&[guests.clone(), own.clone()]).chain, &svid));
         assert!(same(&read(&[own, guests.clone()]).chain, &svid));
-        assert!(read(&[guests.clone()]).chain.is_empty(), "it has no identity, and is not given another's");
+        assert!(read(std::slice::from_ref(&guests)).chain.is_empty(), "it has no identity, and is not given another's");
         let named = certificate("spiffe://prod.example.org/ns/web/sa/gateway", &svid);
         assert!(same(&read(&[certificate("file-cert:/etc/shop", &shop), guests, named]).chain, &svid));
         assert!(same(&read(&[certificate("file-cert:/etc/own", &shop)]).chain, &shop), "better than nothing");

@@ -31,8 +31,8 @@ fn nested_spire_leads_over_its_intermediates_in_any_order() {
     let second = under(&first, authority_params("nested-2"));
     let leaf = frontend_under(&second);
     let (one, two) = (first.der.clone(), second.der.clone());
-    assert_eq!(verify_path(&leaf, &[two.clone(), one.clone()], &[root.der.clone()], now()), Ok(()));
-    assert_eq!(verify_path(&leaf, &[one.clone(), two], &[root.der.clone()], now()), Ok(()));
+    assert_eq!(verify_path(&leaf, &[two.clone(), one.clone()], std::slice::from_ref(&root.der), now()), Ok(()));
+    assert_eq!(verify_path(&leaf, &[one.clone(), two], std::slice::from_ref(&root.der), now()), Ok(()));
     let error = verify_path(&leaf, &[one], &[root.der], now()).unwrap_err();
     assert!(matches!(&error, PathError::NoIssuer { issuer, .. } if issuer.contains("nested-2")), "{error}");
 }
@@ -73,7 +73,7 @@ fn a_heap_of_one_name_is_given_up_and_said_but_key_identifiers_lead_through_it()
 #[test]
 fn the_root_of_another_key_did_not_sign_and_the_message_says_so() {
     let (ours, theirs) = (root(authority_params("SPIFFE")), root(authority_params("SPIFFE")));
-    let error = verify_path(&frontend_under(&ours), &[], &[theirs.der.clone()], now()).unwrap_err();
+    let error = verify_path(&frontend_under(&ours), &[], std::slice::from_ref(&theirs.der), now()).unwrap_err();
     assert!(matches!(error, PathError::WrongKey { .. }) && !error.is_open());
     assert_eq!(verify_path(&frontend_under(&ours), &[], &[theirs.der, ours.der], now()), Ok(()), "one is enough");
     assert_eq!(verify_path(b"garbage", &[], &[], now()), Err(PathError::Unreadable));
@@ -111,12 +111,12 @@ fn the_path_length_counts_intermediates_without_the_leaf() {
         root(params)
     };
     let (none, one) = (limited(0), limited(1));
-    assert_eq!(verify_path(&frontend_under(&none), &[], &[none.der.clone()], now()), Ok(()));
+    assert_eq!(verify_path(&frontend_under(&none), &[], std::slice::from_ref(&none.der), now()), Ok(()));
     let nested = under(&none, authority_params("nested"));
-    let refused = verify_path(&frontend_under(&nested), &[nested.der.clone()], &[none.der], now());
+    let refused = verify_path(&frontend_under(&nested), std::slice::from_ref(&nested.der), &[none.der], now());
     assert!(matches!(refused, Err(PathError::PathLength(_))), "{refused:?}");
     let nested = under(&one, authority_params("nested"));
-    assert_eq!(verify_path(&frontend_under(&nested), &[nested.der.clone()], &[one.der], now()), Ok(()));
+    assert_eq!(verify_path(&frontend_under(&nested), std::slice::from_ref(&nested.der), &[one.der], now()), Ok(()));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn an_intermediate_that_ended_is_named_with_a_minute_of_skew() {
         let mut params = authority_params("nested");
         params.not_after = date(now() - SignedDuration::from_secs(seconds));
         let nested = under(&root, params);
-        verify_path(&frontend_under(&nested), &[nested.der.clone()], &[root.der.clone()], now())
+        verify_path(&frontend_under(&nested), std::slice::from_ref(&nested.der), std::slice::from_ref(&root.der), now())
     };
     assert_eq!(ended(60), Ok(()));
     let error = ended(61).unwrap_err();

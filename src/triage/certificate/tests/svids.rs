@@ -104,9 +104,9 @@ fn a_minute_of_skew_is_tolerated_at_both_ends_and_said() {
     assert!(matches!(living(61, 3600).life(now()), Life::NotYet { .. }));
     assert_eq!(living(61, 3600).skew_remark(now()), None);
     let exact = living(-3600, 0);
-    assert!(matches!(exact.life(now()), Life::Left { share, .. } if share == 0.0), "overdue, and not yet over");
+    assert!(matches!(exact.life(now()), Life::Left { share, .. } if share <= 0.0), "overdue, and not yet over");
     assert_eq!(exact.skew_remark(now()), None, "its last moment belongs to it");
-    assert!(matches!(living(-3600, -60).life(now()), Life::Left { share, .. } if share == 0.0));
+    assert!(matches!(living(-3600, -60).life(now()), Life::Left { share, .. } if share <= 0.0));
     assert!(living(-3600, -60).skew_remark(now()).unwrap().contains("60 s ago"));
     assert!(matches!(living(-3600, -61).life(now()), Life::Over { .. }));
 }
