@@ -61,7 +61,7 @@ fn people_and_places_are_known_by_id_and_a_name_or_an_email_is_refused_with_wher
     for wrong in ["jane", "@jane", "jane@example.org", "Jane Doe", "u0jane", "S0GROUP", "<@U0JANE>", "U", ""] {
         let mut config = example(folder.path());
         config.people.approvers.users = vec![wrong.to_owned()];
-        let problems = config.settle().err().map(|error| error.to_string()).unwrap_or_else(|| panic!("{wrong:?}"));
+        let problems = config.settle().err().unwrap_or_else(|| panic!("{wrong:?}")).to_string();
         assert!(problems.contains("people.approvers.users") && problems.contains("Copy member ID"), "{problems}");
     }
     let mut config = example(folder.path());

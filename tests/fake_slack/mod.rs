@@ -1,7 +1,7 @@
 //! A Slack workspace for tests: keeps messages, checks what it is sent as Slack would, and can be in trouble.
 //!
 //! It knows nothing of the bot; unit tests and conversation tests share it (`#[path]`).
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 #![allow(
     missing_docs,
     unreachable_pub,

@@ -111,14 +111,13 @@ fn writes(rest: &str, platform: Platform) -> Result<Said, Misunderstood> {
 }
 
 fn with_words(verb: Verb, words: &[&str], place: &Place<'_>) -> Result<Said, Misunderstood> {
-    let (incident, words) = match words.split_first().and_then(|(first, rest)| Some((incident(first)?, rest))) {
-        Some(named) => named,
-        None => {
-            if let Some(error) = incident_comes_first(verb, words) {
-                return Err(error);
-            }
-            (left_out(verb, place)?, words)
-        }
+    let named = words.split_first().and_then(|(first, rest)| Some((incident(first)?, rest)));
+    let (incident, words) = if let Some(named) = named {
+        named
+    } else if let Some(error) = incident_comes_first(verb, words) {
+        return Err(error);
+    } else {
+        (left_out(verb, place)?, words)
     };
     let act = match (verb, words) {
         (Verb::Status, []) => return Ok(Said::Status(incident)),

@@ -157,10 +157,10 @@ impl Desk {
         let by = actor.id.clone();
         let (told, ()) = tokio::join!(self.answer(asked, actor), marking);
         let settling = async {
-            if let Some(blocks) = self.decided(press.as_ref(), label, message, &by, told.done).await {
-                if may_press || blocks != message.blocks {
-                    self.edit(asked, message, &blocks).await;
-                }
+            if let Some(blocks) = self.decided(press.as_ref(), label, message, &by, told.done).await
+                && (may_press || blocks != message.blocks)
+            {
+                self.edit(asked, message, &blocks).await;
             }
         };
         tokio::join!(settling, self.whisper(asked, &told.message));

@@ -233,12 +233,11 @@ impl Socket {
                 }
             }
             // A kind that we did not ask for is nobody's mistake.
-            Some(Err(Unreadable::OtherKind)) => {}
+            Some(Err(Unreadable::OtherKind)) | None => {}
             Some(Err(error)) => {
                 tracing::warn!(%error, "a message of Slack's was not understood");
                 self.desk.count_refusal("unreadable");
             }
-            None => {}
         }
         Heard::Envelope(acknowledgement.to_string())
     }

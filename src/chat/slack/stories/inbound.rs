@@ -246,7 +246,7 @@ async fn buttons_do_not_stay_clickable_while_a_press_is_being_decided() {
     night.presses("U0SEC", "Approve").await;
     let post = night.slack.messages()[1].clone();
     assert!(post.earlier.last().unwrap().contains("~ <@U0SEC> pressed Approve"), "{:?}", post.earlier);
-    assert!(!post.earlier.last().unwrap().contains("["), "no button is left: {:?}", post.earlier);
+    assert!(!post.earlier.last().unwrap().contains('['), "no button is left: {:?}", post.earlier);
 }
 
 #[tokio::test]

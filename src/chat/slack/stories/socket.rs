@@ -90,7 +90,7 @@ async fn a_refresh_opens_the_next_connection_before_the_old_one_closes() {
 
 #[tokio::test]
 async fn a_slack_that_greets_and_dismisses_is_not_called_in_a_loop() {
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let patience = Patience { silence: hour, waits: vec![Duration::from_millis(1), hour] };
     let line = Line::patient(Night::of(night::opened()).await, patience).await;
     let dismissed = json!({ "type": "disconnect", "reason": "refresh_requested" });
@@ -146,7 +146,7 @@ async fn no_token_stands_in_what_is_logged_or_said() {
         night.slack.trouble("chat.postMessage", trouble);
         let task = night.task("card", Work::DrawCard { to: super::channel() });
         if let Err(error) = night.out.perform(task).await {
-            logged += &format!("{error} {error:?}");
+            logged = format!("{logged} {error} {error:?}");
         }
     }
     assert!(logged.contains("check the bot's token"), "{logged}");
