@@ -52,8 +52,8 @@ const POINTS: [(&str, CrashPoint); 4] = [
     ("recorded", CrashPoint::Recorded),
 ];
 const KINDS: [&str; 10] = ["triage", "plan", "step", "poll", "sample", "card", "post", "mention", "timer", "pager"];
-/// How fast the clock of a night runs.
-const RATE: i32 = 20;
+/// How fast the clock of a night runs. Claims last 40 s of it, and no call may take longer in real time.
+const RATE: i32 = 5;
 
 fn kind(work: &Work) -> &'static str {
     match work {
@@ -218,12 +218,12 @@ fn policy() -> Policy {
             levels: vec![Level {
                 number: LevelNumber(1),
                 team: "Platform On-Call".to_owned(),
-                window: SignedDuration::from_hours(1),
+                window: SignedDuration::from_mins(10),
                 mentions: vec![Mention::User("U0LEVEL1".to_owned())],
                 pager: Some(PagerName("on-call".to_owned())),
             }],
             repeat_every: SignedDuration::from_hours(1),
-            // A timer of the ladder falls into the night: the reminder, after 36 s of its clock.
+            // A timer of the ladder falls into the night: the reminder, after 6 s of its clock.
             reminder_percent: 99,
         },
         approval: Rule { needed: 1, expires_after: SignedDuration::from_hours(1) },
@@ -330,7 +330,7 @@ impl Case {
 async fn all_is_said(engine: &Engine, clock: &SpedClock) {
     engine.settled().await.unwrap();
     while let Some(due) = engine.next_due().await.unwrap() {
-        if due > clock.now() + SignedDuration::from_mins(20) {
+        if due > clock.now() + SignedDuration::from_mins(4) {
             return;
         }
         clock.sleep_until(due).await;
