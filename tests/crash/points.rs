@@ -409,7 +409,7 @@ impl Night {
         };
         if point != "none" {
             assert!(!runs(&case).await.success(), "{label}: the child was not killed");
-            case.point = "none".to_owned();
+            "none".clone_into(&mut case.point);
         }
         assert!(runs(&case).await.success(), "{label}: the night was not played to its end");
         let journal = Journal::open(&folder.path().join("journal.sqlite")).await.unwrap();
