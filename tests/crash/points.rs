@@ -444,6 +444,11 @@ impl Night {
         assert_eq!(self.evictions("asked to evict "), asked, "{label}: {:?}", self.calls);
     }
 
+    fn there_is_one_card(&self) {
+        let cards = self.slack.messages().iter().filter(|message| message.is_card()).count();
+        assert_eq!(cards, 1, "{}:\n{}", self.label, self.slack.transcript());
+    }
+
     fn no_post_is_lost_or_doubled(&self, quiet: &Self) {
         let label = &self.label;
         assert_eq!(self.posts(), quiet.posts(), "{label}: the posts of a night that nobody killed");
@@ -482,6 +487,7 @@ async fn a_kill_at_every_point_loses_no_incident_page_or_post_and_repeats_no_fix
     assert!(quiet.posts().iter().any(|post| post.contains("is mentioned")), "{:?}", quiet.posts());
     for night in nights.iter().chain([&quiet]) {
         night.the_fix_ran_once();
+        night.there_is_one_card();
         night.no_post_is_lost_or_doubled(&quiet);
         night.no_page_is_lost_and_one_is_doubled_only_between_the_answer_and_our_commit();
     }
