@@ -13,13 +13,14 @@ use mtls_medic::{
 use crate::{fake_slack::Trouble, night::Night};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn acknowledged_by_a_button_is_seen_by_whoever_types_a_command() {
+async fn acknowledged_by_a_button_is_seen_by_whoever_types_a_command_and_no_button_stays() {
     let night = Night::calm(Scenario::ExpiredCertificate).await;
     night.alertmanager_fires().await;
     night.channel_shows("expired certificate").await;
     night.presses("U0ONCALL", "Acknowledge").await;
     night.is_told("U0ONCALL", "Nobody else is called").await;
     night.channel_shows("has it").await;
+    night.slack.until("no button to acknowledge", |slack| slack.with_button("Acknowledge").is_none()).await;
     night.is_refused("U0SEC", "ack", "has acknowledged it already").await;
     night.ends().await;
 }

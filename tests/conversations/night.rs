@@ -81,7 +81,13 @@ impl Night {
         Self::with(scenario, Arc::new(SpedClock::new(Timestamp::now(), RATE)), policy).await
     }
 
-    /// A calm night whose questions expire after two minutes.
+    /// A night whose fixes are watched for so long that they are still running while people talk.
+    pub async fn thorough(scenario: Scenario) -> Self {
+        let policy = Policy { verification_window: SignedDuration::from_hours(1), ..policy() };
+        Self::with(scenario, Arc::new(SpedClock::new(Timestamp::now(), RATE)), policy).await
+    }
+
+    /// A night whose questions expire after two minutes.
     pub async fn impatient(scenario: Scenario) -> Self {
         let policy = Policy { approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(2) }, ..policy() };
         Self::with(scenario, Arc::new(SpedClock::new(Timestamp::now(), RATE)), policy).await
@@ -189,6 +195,7 @@ impl Night {
                 event,
                 Event::CardPosted { .. }
                     | Event::LevelCalled { .. }
+                    | Event::VerificationBegan { .. }
                     | Event::Reminded { .. }
                     | Event::StepStarted { .. }
                     | Event::StepDone { .. }

@@ -12,7 +12,10 @@ async fn diagnosed() -> Night {
 }
 
 async fn asking() -> Night {
-    let night = diagnosed().await;
+    asking_in(diagnosed().await).await
+}
+
+async fn asking_in(night: Night) -> Night {
     night.says("U0ONCALL", "fix restart-pod").await;
     night.slack.until("the question", |slack| slack.with_button("Approve").is_some()).await;
     night
@@ -83,7 +86,10 @@ async fn a_plan_is_not_approved_by_who_asked_nor_by_another_hash_nor_withdrawn_b
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fix_that_runs_is_neither_withdrawn_nor_asked_for_again_and_a_replayed_press_approves_once() {
-    let night = asking().await;
+    let night = Night::thorough(Scenario::ExpiredCertificate).await;
+    night.alertmanager_fires().await;
+    night.channel_shows("expired certificate").await;
+    let night = asking_in(night).await;
     let press = night.presses("U0SEC", "Approve").await;
     night.is_told("U0SEC", "Approved: restart-pod runs now").await;
     let told = night.slack.whispers("U0SEC").len();

@@ -9,11 +9,11 @@ async fn a_night_in_which_serve_is_killed_six_times_is_one_incident_with_one_car
 
     let bot = outside.starts().await;
     outside.alertmanager_sends("firing-one-service.json").await;
-    bot.is_killed(); // after the 2xx
+    bot.killed(); // after the 2xx
 
     let bot = outside.starts().await;
     outside.slack.until("the card", |slack| slack.messages().iter().any(crate::fake_slack::Message::is_card)).await;
-    bot.is_killed(); // after the card
+    bot.killed(); // after the card
 
     let bot = outside.starts().await;
     outside.channel_shows("expired certificate").await;
@@ -22,21 +22,21 @@ async fn a_night_in_which_serve_is_killed_six_times_is_one_incident_with_one_car
     outside.channel_shows("Approval wanted").await;
     outside.slack.until("the button", |slack| slack.with_button("Approve").is_some()).await;
     let old_button = outside.slack.pressed("U0SEC", "Approve");
-    bot.is_killed(); // while the plan waits
+    bot.killed(); // while the plan waits
 
     let bot = outside.starts().await;
     outside.presses(&old_button).await;
     outside.channel_shows("starts, approved by").await;
-    bot.is_killed(); // after the approval
+    bot.killed(); // after the approval
 
     let bot = outside.starts().await;
     outside.evicted_one_of(&sick).await;
-    bot.is_killed(); // after the mesh has seen the eviction
+    bot.killed(); // after the mesh has seen the eviction
 
     let bot = outside.starts().await;
     let replaced = |slack: &crate::fake_slack::FakeSlack| slack.transcript().matches("was replaced by").count();
     outside.slack.until("every pod is replaced", |slack| replaced(slack) == sick.len()).await;
-    bot.is_killed(); // while it verifies
+    bot.killed(); // while it verifies
 
     let bot = outside.starts().await;
     outside.channel_shows("worked").await;
@@ -55,7 +55,7 @@ async fn a_night_in_which_serve_is_killed_six_times_is_one_incident_with_one_car
     pages.dedup();
     assert_eq!(pages.len(), 1, "L1 was paged once: {pages:?}");
     assert!(outside.slack.transcript().contains("is mentioned"));
-    bot.is_killed();
+    bot.killed();
     outside.mesh.stop().await;
 }
 
@@ -70,7 +70,7 @@ async fn serve_that_is_killed_at_the_approval_runs_the_fix_once_whether_the_answ
     outside.slack.until("the button", |slack| slack.with_button("Approve").is_some()).await;
     let button = outside.slack.pressed("U0SEC", "Approve");
     outside.presses(&button).await;
-    bot.is_killed(); // Slack is answered before the work, so this press may be lost
+    bot.killed(); // Slack is answered before the work, so this press may be lost
 
     let bot = outside.starts().await;
     outside.presses(&button).await; // the same press, sent again
@@ -78,7 +78,7 @@ async fn serve_that_is_killed_at_the_approval_runs_the_fix_once_whether_the_answ
     assert!(outside.alive().is_disjoint(&sick));
     assert_eq!(outside.ever_lived(), 2 * sick.len());
     assert_eq!(outside.slack.transcript().matches("starts, approved by").count(), 1);
-    bot.is_killed();
+    bot.killed();
     outside.mesh.stop().await;
 }
 
@@ -88,7 +88,7 @@ async fn serve_stops_within_ten_seconds_of_sigterm_and_loses_nothing() {
     let sick = outside.alive();
     let bot = outside.starts().await;
     outside.alertmanager_sends("firing-one-service.json").await;
-    assert_eq!(bot.is_asked_to_stop().await.code(), Some(0), "while it diagnoses");
+    assert_eq!(bot.asked_to_stop().await.code(), Some(0), "while it diagnoses");
 
     let bot = outside.starts().await;
     outside.channel_shows("expired certificate").await;
@@ -97,12 +97,12 @@ async fn serve_stops_within_ten_seconds_of_sigterm_and_loses_nothing() {
     outside.channel_shows("Approval wanted").await;
     outside.says("U0SEC", "approve").await;
     outside.evicted_one_of(&sick).await;
-    assert_eq!(bot.is_asked_to_stop().await.code(), Some(0), "in the middle of a fix");
+    assert_eq!(bot.asked_to_stop().await.code(), Some(0), "in the middle of a fix");
 
     let bot = outside.starts().await;
     outside.channel_shows("worked").await;
     assert_eq!(outside.ever_lived(), 2 * sick.len());
     assert_eq!((outside.incidents().await.len(), outside.cards(), outside.pager.keys().len()), (1, 1, 1));
-    assert_eq!(bot.is_asked_to_stop().await.code(), Some(0), "with nothing to do");
+    assert_eq!(bot.asked_to_stop().await.code(), Some(0), "with nothing to do");
     outside.mesh.stop().await;
 }

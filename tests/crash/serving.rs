@@ -207,20 +207,23 @@ impl Outside {
 impl Drop for Outside {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("what serve logged:\n{}", std::fs::read_to_string(self.path("log")).unwrap_or_default());
+            #[expect(clippy::print_stdout, reason = "shown with the failure")]
+            {
+                println!("what serve logged:\n{}", std::fs::read_to_string(self.path("log")).unwrap_or_default());
+            }
         }
     }
 }
 
 impl Bot {
     /// SIGKILL: nothing is finished, nothing is written.
-    pub fn is_killed(mut self) {
+    pub fn killed(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
 
     /// SIGTERM, and how it ended within the time that Kubernetes was told to give it.
-    pub async fn is_asked_to_stop(mut self) -> ExitStatus {
+    pub async fn asked_to_stop(mut self) -> ExitStatus {
         Process::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
         let ended = async {
             loop {
