@@ -11,6 +11,7 @@ mod dispatch;
 mod finish;
 mod health;
 mod inbox;
+mod late;
 mod perform;
 mod progress;
 mod storm;
@@ -24,3 +25,6 @@ pub use perform::{Done, Perform, PerformError, SubmitError, Task};
 pub use progress::{Looked, Progress};
 
 pub use crate::incident::{Delivery, MessageRef};
+
+#[cfg(test)]
+mod tests;

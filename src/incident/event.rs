@@ -316,6 +316,13 @@ pub enum Event {
         /// By a pager, not only by a mention.
         by_pager: bool,
     },
+    /// Something that the bot owes is late; it goes on trying.
+    OverdueNoticed {
+        /// What.
+        what: String,
+        /// Since when it is wanted.
+        since: Timestamp,
+    },
     /// Something could not be done, for good.
     CouldNot {
         /// What.
@@ -370,6 +377,7 @@ impl Event {
             Self::WritesSwitched { .. } => "writes_switched",
             Self::CardPosted { .. } => "card_posted",
             Self::LevelCalled { .. } => "level_called",
+            Self::OverdueNoticed { .. } => "overdue_noticed",
             Self::CouldNot { .. } => "could_not",
         }
     }

@@ -26,8 +26,6 @@ const CARD: &str = "card";
 /// A post waits for its root message; so many attempts later it goes into the channel by itself, since details that
 /// never arrive help nobody.
 const WAIT_FOR_ROOT: u32 = 5;
-/// How long such a wait is.
-const ROOT_SOON: SignedDuration = SignedDuration::from_secs(1);
 /// Slack's answers for a user group that somebody deleted or switched off: nobody is behind it.
 const GONE: [&str; 2] = ["no_such_subteam", "subteam_not_found"];
 /// How far before the opening our own posts are looked for: Slack's clock and ours may differ.
@@ -84,7 +82,8 @@ impl SlackOut {
     async fn post(&self, task: &Task, to: &Destination, notice: &Notice) -> Result<Done, PerformError> {
         if task.root.is_none() && task.attempt < WAIT_FOR_ROOT {
             let reason = format!("the card of {} is not in the channel yet", task.incident.id);
-            return Err(PerformError::Again { reason, after: Some(ROOT_SOON) });
+            // No time to come again is named, so that the attempts count.
+            return Err(PerformError::Again { reason, after: None });
         }
         let mut post = wording::notice(notice, &task.incident);
         if !task.writes_enabled {
