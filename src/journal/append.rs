@@ -106,6 +106,10 @@ impl Append {
         if let Some((name, incident, fix)) = &self.lock {
             take_lock(db, name, *incident, *fix).await?;
         }
+        // Before the changes: the card that they ask for inherits it from the late one that it replaces.
+        for row in &self.noticed {
+            sqlx::query("UPDATE effects SET noticed = 1 WHERE id = ?").bind(row).execute(&mut *db).await?;
+        }
         for change in &self.changes {
             write_change(db, change).await?;
         }
@@ -137,9 +141,6 @@ impl Append {
                 .bind(i64::from(*fix))
                 .execute(&mut *db)
                 .await?;
-        }
-        for row in &self.noticed {
-            sqlx::query("UPDATE effects SET noticed = 1 WHERE id = ?").bind(row).execute(&mut *db).await?;
         }
         for (incident, effects) in &self.redraws {
             write_effects(db, i64::from(incident.0), effects).await?;
