@@ -9,13 +9,13 @@ use crate::{
     clock::Clock,
     cluster::{ClusterAdapter, Reach},
     engine::{Engine, Inbox, Perform},
-    http::{Metrics, health_router},
+    http::{Metrics, Readiness, health_router},
     incident::{Policy, Room},
     journal::{Journal, JournalError},
 };
 
-/// How long effects may finish when the bot stops.
-const STOPS_WITHIN: Duration = Duration::from_secs(10);
+/// How long effects may finish when the bot stops; what hangs is then handed back, all of it within ten seconds.
+pub(super) const STOPS_WITHIN: Duration = Duration::from_secs(8);
 
 /// What a bot is made of.
 pub(super) struct Parts {
@@ -36,6 +36,7 @@ pub(super) struct Bot {
     pub(super) engine: Arc<Engine>,
     pub(super) inbox: Inbox,
     pub(super) routes: Router,
+    pub(super) readiness: Readiness,
 }
 
 impl Bot {
@@ -50,16 +51,16 @@ impl Bot {
             builder = builder.performer(room, face);
         }
         let engine = Arc::new(builder.build().await?);
-        let metrics = parts.metrics;
+        let (metrics, readiness) = (parts.metrics, Readiness::default());
         let intake = Intake {
             inbox: engine.inbox(),
             mapping: parts.mapping,
             authentication: parts.authentication,
             metrics: metrics.clone(),
         };
-        let routes = alertmanager::router(intake).merge(health_router(engine.clone(), metrics));
+        let routes = alertmanager::router(intake).merge(health_router(engine.clone(), metrics, readiness.clone()));
         engine.start();
-        Ok(Self { inbox: engine.inbox(), engine, routes })
+        Ok(Self { inbox: engine.inbox(), engine, routes, readiness })
     }
 
     /// Stops it: what is under way finishes or is handed back.

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    bot::{Bot, Parts},
+    bot::{Bot, Parts, STOPS_WITHIN},
     slack::SlackParts,
 };
 use crate::{
@@ -115,9 +115,16 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     let listing = listing(bot.inbox.clone(), settled.authentication);
     let mut routes = bot.routes.clone().merge(listing);
-    let mut hearing = None;
+    let (mut hearing, mut desk) = (None, None);
     if let Some(slack) = slack {
-        let (more, socket) = slack.listen(bot.inbox.clone(), clock);
+        let (more, socket, at) = slack.listen(bot.inbox.clone(), clock);
+        desk = Some(at);
+        if let Some(socket) = socket.clone() {
+            bot.readiness.require(
+                "Slack's socket is not open, so nobody can acknowledge in chat: check the app-level token and the way out",
+                move || socket.is_open(),
+            );
+        }
         routes = routes.merge(more);
         hearing = socket.map(|socket| tokio::spawn(socket.run(stop.clone())));
     }
@@ -129,11 +136,21 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     super::until_stopped().await;
     tracing::info!("stopping: what is under way finishes or is handed back");
     stop.cancel();
-    drop(serving.await);
-    if let Some(hearing) = hearing {
-        drop(hearing.await);
+    // All at once, so that the whole stop fits into what an orchestrator gives before it kills.
+    let intake = async {
+        drop(serving.await);
+        if let Some(hearing) = hearing {
+            drop(hearing.await);
+        }
+        // What Slack was told is taken is finished.
+        if let Some(desk) = desk {
+            desk.quiet().await;
+        }
+    };
+    let (taken, ()) = tokio::join!(tokio::time::timeout(STOPS_WITHIN, intake), bot.stop());
+    if taken.is_err() {
+        tracing::warn!("some requests did not finish in time; whoever asked sees no answer and asks again");
     }
-    bot.stop().await;
     Ok(())
 }
 

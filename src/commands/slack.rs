@@ -90,11 +90,14 @@ impl SlackParts {
     }
 
     /// What requests come in by: routes in HTTP mode, a socket in Socket Mode.
-    pub(super) fn listen(self, inbox: Inbox, clock: Arc<dyn Clock>) -> (Router, Option<Arc<Socket>>) {
+    pub(super) fn listen(self, inbox: Inbox, clock: Arc<dyn Clock>) -> (Router, Option<Arc<Socket>>, Arc<Desk>) {
         let desk = Desk::new(Arc::new(inbox), self.client, self.directory, self.home, clock.clone());
         match self.way {
-            Way::Socket(client) => (Router::new(), Some(Socket::new(*client, desk, Patience::default()))),
-            Way::Http(secret) => (router(desk, secret, clock), None),
+            Way::Socket(client) => {
+                let socket = Socket::new(*client, desk.clone(), Patience::default());
+                (Router::new(), Some(socket), desk)
+            }
+            Way::Http(secret) => (router(desk.clone(), secret, clock), None, desk),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Puts an engine together, starts it and stops it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     clock::Clock,
     incident::{IncidentId, Policy, Room},
-    journal::{Journal, JournalError},
+    journal::{Claim, Journal, JournalError},
 };
 
 /// How many changes a face that shows incidents live may be behind before it reads them all again.
@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) storm: Storm,
     pub(super) crasher: Option<Crasher>,
     pub(super) triages: Running,
+    /// What is being performed: row and attempt.
+    held: Mutex<BTreeSet<(i64, u32)>>,
     policy: RwLock<Policy>,
     /// Whether the kill switch of the journal lets fixes run.
     writes_on: AtomicBool,
@@ -58,6 +60,16 @@ impl Shared {
     /// Puts the kill switch in force as it was stored.
     pub(super) fn put_switch(&self, on: bool) {
         self.writes_on.store(on, Ordering::SeqCst);
+    }
+
+    /// This is being performed from now on.
+    pub(super) fn hold(&self, claim: &Claim) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert((claim.row, claim.attempt));
+    }
+
+    /// It has ended.
+    pub(super) fn release(&self, claim: &Claim) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&(claim.row, claim.attempt));
     }
 
     /// The works that an append stores, if a test wants to know when they are stored and not yet claimed.
@@ -125,10 +137,16 @@ impl EngineBuilder {
             storm,
             crasher: self.crasher,
             triages: Running::default(),
+            held: Mutex::default(),
             policy: RwLock::new(self.policy),
             writes_on: AtomicBool::new(switch.is_none_or(|switch| switch.on)),
         });
-        Ok(Engine { shared, stop: CancellationToken::new(), tasks: TaskTracker::new() })
+        Ok(Engine {
+            shared,
+            stop: CancellationToken::new(),
+            abandon: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })
     }
 }
 
@@ -136,6 +154,7 @@ impl EngineBuilder {
 pub struct Engine {
     shared: Arc<Shared>,
     stop: CancellationToken,
+    abandon: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -154,7 +173,7 @@ impl Engine {
     /// Starts to dispatch effects.
     pub fn start(&self) {
         for task in dispatch::Queue::each(&self.shared) {
-            self.tasks.spawn(task.run(self.stop.clone()));
+            self.tasks.spawn(task.run(self.stop.clone(), self.abandon.clone()));
         }
         for endless in [Background::Storm, Background::Health] {
             let (shared, stop) = (self.shared.clone(), self.stop.clone());
@@ -172,7 +191,14 @@ impl Engine {
     pub async fn stop(&self, within: Duration) {
         self.stop.cancel();
         if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
-            tracing::warn!("some effects did not finish in time; they are done again after the next start");
+            self.abandon.cancel();
+            self.tasks.wait().await;
+            let held = std::mem::take(&mut *self.shared.held.lock().unwrap_or_else(PoisonError::into_inner));
+            let count = held.len();
+            tracing::warn!(count, "some effects did not finish in time and are handed back");
+            if let Err(error) = self.shared.journal.hand_back(held.into_iter().collect()).await {
+                tracing::error!(%error, "they could not be handed back; the next start takes them");
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use tracing::Instrument;
 use super::{CrashPoint, Done, Perform, PerformError, Task, build::Shared, finish, progress};
 use crate::{
     incident::{self, Face, Outcome, Work, still_wanted},
-    journal::{Claim, JournalError},
+    journal::{Claim, JournalError, Wanted},
 };
 
 /// No effect takes longer than this; long waits are short polls that schedule the next one.
@@ -25,6 +25,7 @@ pub(super) struct Queue {
     shared: Arc<Shared>,
     room: incident::Room,
     most_at_once: u32,
+    for_pages: u32,
 }
 
 /// How many effects of a room run at once: diagnostics are bounded for the API server's sake, writes go one by one, and
@@ -37,6 +38,11 @@ fn limit(room: incident::Room) -> u32 {
     }
 }
 
+/// How many of those are kept for calls of people: cards that hang must not hold up a page.
+fn kept_for_pages(room: incident::Room) -> u32 {
+    u32::from(matches!(room, incident::Room::Chat(_)))
+}
+
 impl Queue {
     pub(super) fn each(shared: &Arc<Shared>) -> impl Iterator<Item = Self> {
         use incident::Room as Of;
@@ -45,26 +51,36 @@ impl Queue {
             .into_iter()
             .chain(faces)
             .filter(|room| *room == Of::Engine || shared.performers.contains_key(room))
-            .map(|room| Self { shared: shared.clone(), room, most_at_once: limit(room) })
+            .map(|room| Self {
+                shared: shared.clone(),
+                room,
+                most_at_once: limit(room),
+                for_pages: kept_for_pages(room),
+            })
             .collect::<Vec<_>>()
             .into_iter()
     }
 
     /// Dispatches until it is stopped; then what runs finishes.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(self, stop: CancellationToken, abandon: CancellationToken) {
         let slots = Arc::new(Semaphore::new(usize::try_from(self.most_at_once).unwrap_or(1)));
         let mut running = JoinSet::new();
         let mut changes = self.shared.journal.changes();
         while !stop.is_cancelled() {
             changes.borrow_and_update();
             let free = u32::try_from(slots.available_permits()).unwrap_or(0);
-            let claimed = if free > 0 { self.claim(free).await } else { Vec::new() };
+            let looked_at = self.shared.clock.now();
+            let claimed = if free > 0 { self.claim(looked_at, free).await } else { Some(Vec::new()) };
+            // Could not be asked: once more.
+            let Some(claimed) = claimed else { continue };
             let found = !claimed.is_empty();
             for claim in claimed {
                 let Ok(slot) = slots.clone().acquire_owned().await else { return };
                 let shared = self.shared.clone();
+                shared.hold(&claim);
                 running.spawn(async move {
-                    one(&shared, claim).await;
+                    one(&shared, &claim).await;
+                    shared.release(&claim);
                     drop(slot);
                 });
             }
@@ -73,40 +89,42 @@ impl Queue {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.until_due(slots.available_permits() > 0) => {}
+                () = self.until_due(looked_at, slots.available_permits() > 0) => {}
                 _ = changes.changed() => {}
                 Some(_) = running.join_next() => {}
             }
         }
-        while running.join_next().await.is_some() {}
+        loop {
+            tokio::select! {
+                ended = running.join_next() => if ended.is_none() { break },
+                () = abandon.cancelled() => {
+                    running.shutdown().await;
+                    break;
+                }
+            }
+        }
     }
 
-    async fn claim(&self, most: u32) -> Vec<Claim> {
-        let now = self.shared.clock.now();
-        match self.shared.journal.claim(self.room, now, now + CLAIM_LASTS, most).await {
-            Ok(claims) => claims,
+    async fn claim(&self, now: Timestamp, free: u32) -> Option<Vec<Claim>> {
+        let wanted = Wanted { most: free, for_pages: self.for_pages };
+        match self.shared.journal.claim(self.room, now, now + CLAIM_LASTS, wanted).await {
+            Ok(claims) => Some(claims),
             Err(error) => {
                 tracing::error!(room = self.room.name(), %error, "due effects could not be claimed");
                 tokio::time::sleep(AFTER_TROUBLE).await;
-                Vec::new()
+                None
             }
         }
     }
 
-    /// Waits until something of this room is due; for ever when nothing is, since a change wakes the room.
-    async fn until_due(&self, has_slot: bool) {
+    /// Waits until something of this room becomes due after it was looked at, or a claim runs out; for ever when nothing
+    /// will, since a change wakes the room. What was due and not claimed waits for the end of something, which wakes too.
+    async fn until_due(&self, looked_at: Timestamp, has_slot: bool) {
         if !has_slot {
             return std::future::pending().await;
         }
-        match self.shared.journal.next_due_of(self.room).await {
-            Ok(Some(due)) => {
-                let now = self.shared.clock.now();
-                if due <= now {
-                    // Due and not claimable: another edit of the same message is under way; its end is a change.
-                    return std::future::pending().await;
-                }
-                self.shared.clock.sleep_until(due).await;
-            }
+        match self.shared.journal.next_due_of(self.room, looked_at).await {
+            Ok(Some(due)) => self.shared.clock.sleep_until(due).await,
             Ok(None) => std::future::pending().await,
             Err(error) => {
                 tracing::error!(%error, "the journal could not be read");
@@ -117,16 +135,16 @@ impl Queue {
 }
 
 /// Performs one claimed effect and stores what it came to.
-async fn one(shared: &Shared, claim: Claim) {
+async fn one(shared: &Shared, claim: &Claim) {
     let span = tracing::info_span!("effect", incident = %claim.incident, key = %claim.key, attempt = claim.attempt);
     async {
         crash(shared, CrashPoint::Claimed, &claim.work);
-        let result = perform(shared, &claim).await;
+        let result = perform(shared, claim).await;
         crash(shared, CrashPoint::ActedNotRecorded, &claim.work);
         if let Err(error) = &result {
             tracing::warn!(%error, "an effect was not performed");
         }
-        finish::finish(shared, &claim, result).await;
+        finish::finish(shared, claim, result).await;
         crash(shared, CrashPoint::Recorded, &claim.work);
     }
     .instrument(span)
@@ -146,7 +164,7 @@ fn unreadable(error: &JournalError) -> PerformError {
 async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
     let stored = shared.journal.incident(claim.incident).await.map_err(|error| unreadable(&error))?;
     let Some(stored) = stored else { return Ok(Outcome::NoLongerWanted.into()) };
-    let now = shared.clock.now();
+    let now = shared.clock.now().max(claim.due);
     if !still_wanted(&stored.incident, &claim.work, now) {
         return Ok(Outcome::NoLongerWanted.into());
     }

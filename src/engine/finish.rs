@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::{Done, PerformError, backoff, build::Shared};
 use crate::{
-    incident::{Incident, Outcome, Work, settle},
+    incident::{Incident, IncidentId, Outcome, Work, settle},
     journal::{Append, AppendError, Claim, Finish},
 };
 
@@ -45,7 +45,7 @@ pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, 
             }
         };
         let watched = shared.watched(&append);
-        match shared.journal.append(append).await {
+        match shared.journal.append_outcome(append).await {
             Ok(()) => {
                 shared.unclaimed(&watched);
                 return shared.announce([&claim.incident]);
@@ -74,23 +74,25 @@ fn decide_ending(shared: &Shared, claim: &Claim, result: Result<Done, PerformErr
 }
 
 fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDuration>, untouched: bool) -> Ending {
-    // A call stays due for ever, also where it is a post.
-    let may_try_again = claim.work.never_dies() || claim.attempt < attempts_most(&claim.work);
+    // What is put off until a time of the other side's choosing is not refused: it never dies of that. A call stays due
+    // for ever, also where it is a post.
+    let counts = after.is_none();
+    let may_try_again = !counts || claim.work.never_dies() || claim.attempt < attempts_most(&claim.work);
     if !may_try_again {
         return Ending::Dead { reason, untouched };
     }
     let own = backoff::wait(claim.attempt, backoff::chance());
-    let wait = after.map_or(own, |asked| asked.max(own));
+    let wait = after.unwrap_or(own);
     let now = shared.clock.now();
-    let late = claim.attempt >= DELAYED_AFTER || now.duration_since(claim.due) >= DELAYED_FOR;
+    let late = claim.attempt >= DELAYED_AFTER || now.duration_since(claim.wanted) >= DELAYED_FOR;
     let delayed = late && matches!(claim.work, Work::Mention { .. });
-    Ending::Again { finish: Finish::Again { due: now + wait, error: reason }, delayed }
+    Ending::Again { finish: Finish::Again { due: now + wait, error: reason, counts }, delayed }
 }
 
 async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Append, crate::journal::JournalError> {
     let (outcome, finish) = match ending {
         Ending::Again { finish, delayed: false } => {
-            return Ok(Append { finish: Some((claim.row, finish.clone())), ..Append::default() });
+            return Ok(Append { finish: Some((claim.row, claim.attempt, finish.clone())), ..Append::default() });
         }
         Ending::Again { finish, delayed: true } => {
             (Outcome::Delayed { work: Box::new(claim.work.clone()) }, finish.clone())
@@ -101,13 +103,14 @@ async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Ap
             Finish::Dead { error: reason.clone() },
         ),
     };
-    let mut append = Append { finish: Some((claim.row, finish)), ..Append::default() };
+    let mut append = Append { finish: Some((claim.row, claim.attempt, finish)), ..Append::default() };
+    // A timer that was due when it was claimed stays due when the clock is set back meanwhile.
+    let now = shared.clock.now().max(claim.due);
     if let Ending::Fact(done) = ending {
         append.delivery = done.delivery.clone().map(|delivery| (claim.incident, delivery));
-        append.evidence = done.evidence.clone().map(|body| (claim.incident, crate::journal::digest(&body), body));
+        append.evidence = done.evidence.clone().map(|body| (claim.incident, crate::journal::digest(&body), body, now));
     }
     let Some(stored) = shared.journal.incident(claim.incident).await? else { return Ok(append) };
-    let now = shared.clock.now();
     if !matches!(ending, Ending::Again { .. }) {
         append.unlock = lock_of(&stored.incident, &claim.work);
     }
@@ -118,10 +121,11 @@ async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Ap
     Ok(append)
 }
 
-fn lock_of(incident: &Incident, work: &Work) -> Option<String> {
-    let Work::RunStep { step, .. } = work else { return None };
+fn lock_of(incident: &Incident, work: &Work) -> Option<(String, IncidentId, u32)> {
+    let Work::RunStep { fix, step, .. } = work else { return None };
     let plan = incident.fix.as_ref()?.plan.as_ref()?;
-    plan.operations.get(usize::try_from(*step).ok()?).map(crate::remediation::Operation::lock)
+    let operation = plan.operations.get(usize::try_from(*step).ok()?)?;
+    Some((operation.lock(), incident.id, *fix))
 }
 
 /// Takes the lock on the object that a step changes, across incidents.

@@ -12,6 +12,7 @@ mod dispatch;
 mod finish;
 mod health;
 mod inbox;
+mod late;
 mod perform;
 mod progress;
 mod storm;
@@ -25,3 +26,6 @@ pub use perform::{Done, Perform, PerformError, SubmitError, Task};
 pub use progress::{Looked, Progress};
 
 pub use crate::incident::{Delivery, MessageRef};
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Metrics;
+use super::{Metrics, Readiness};
 use crate::engine::Engine;
 
 /// How many connections are served at once; more wait in the kernel's queue.
@@ -68,18 +68,23 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToke
 struct Health {
     engine: Arc<Engine>,
     metrics: Metrics,
+    readiness: Readiness,
 }
 
 /// `/healthz`, `/readyz` and `/metrics`.
-pub fn health_router(engine: Arc<Engine>, metrics: Metrics) -> Router {
+pub fn health_router(engine: Arc<Engine>, metrics: Metrics, readiness: Readiness) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
-        .with_state(Arc::new(Health { engine, metrics }))
+        .with_state(Arc::new(Health { engine, metrics, readiness }))
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
+    let missing = health.readiness.missing();
+    if !missing.is_empty() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join("; ")));
+    }
     match health.engine.health().await {
         Ok(state) => match state.overdue_since {
             None => (StatusCode::OK, "ready\n".to_owned()),
@@ -97,6 +102,11 @@ async fn exposition(State(health): State<Arc<Health>>) -> String {
         for (room, due) in &state.due {
             health.metrics.set("effects_due", &[("room", room)], u64::try_from(*due).unwrap_or(0));
         }
+        health.metrics.set(
+            "ready",
+            &[],
+            u64::from(state.overdue_since.is_none() && health.readiness.missing().is_empty()),
+        );
         health.metrics.set("engine_overdue", &[], u64::from(state.overdue_since.is_some()));
     }
     health.metrics.render()

@@ -53,9 +53,14 @@ pub fn apply(incident: &mut Incident, event: &Event, at: Timestamp) {
     if let Some(text) = super::history::line(event) {
         keep_newest(&mut incident.history, Line { at, text }, HISTORY_MOST);
     }
-    if let Event::CouldNot { what, reason } = event {
-        keep_newest(&mut incident.troubles, Line { at, text: format!("{what}: {reason}") }, TROUBLES_MOST);
-    }
+    let trouble = match event {
+        Event::CouldNot { what, reason } => format!("{what}: {reason}"),
+        Event::OverdueNoticed { what, since } => {
+            format!("{what} is late since {since:.0}: do not wait for it, do it by hand; the bot goes on trying")
+        }
+        _ => return,
+    };
+    keep_newest(&mut incident.troubles, Line { at, text: trouble }, TROUBLES_MOST);
 }
 
 fn keep_newest(lines: &mut Vec<Line>, line: Line, most: usize) {

@@ -244,6 +244,7 @@ fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
         Event::WritesSwitched { on, by, reason } => {
             Notice::WritesSwitched { on: *on, by: by.clone(), reason: reason.clone() }
         }
+        Event::OverdueNoticed { what, since } => Notice::Overdue { what: what.clone(), since: *since },
         Event::NoteAdded { by, text } => Notice::Note { by: by.clone(), text: text.clone() },
         _ => return None,
     })

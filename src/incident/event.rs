@@ -357,6 +357,13 @@ pub enum Event {
         #[serde(default)]
         page: Option<(PagerName, String)>,
     },
+    /// Something that the bot owes is late; it goes on trying.
+    OverdueNoticed {
+        /// What.
+        what: String,
+        /// Since when it is wanted.
+        since: Timestamp,
+    },
     /// Something could not be done, for good.
     CouldNot {
         /// What.
@@ -414,6 +421,7 @@ impl Event {
             Self::WritesSwitched { .. } => "writes_switched",
             Self::CardPosted { .. } => "card_posted",
             Self::LevelCalled { .. } => "level_called",
+            Self::OverdueNoticed { .. } => "overdue_noticed",
             Self::CouldNot { .. } => "could_not",
         }
     }

@@ -137,6 +137,13 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// Something that the bot owes is late; it goes on trying.
+    Overdue {
+        /// What.
+        what: String,
+        /// Since when it is wanted.
+        since: Timestamp,
+    },
     /// More incidents open than people can carry: this one stands for all.
     Storm {
         /// How many so far.

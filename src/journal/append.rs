@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, SqliteConnection};
 
-use super::{AppendError, RECORD_VERSION, chain, switch::write_switch, to_micros};
+use super::{AppendError, RECORD_VERSION, chain, slots, switch::write_switch, to_micros};
 use crate::incident::{Delivery, Event, EvidenceDigest, Incident, IncidentId, Life, NewEffect, WriteSwitch};
 
 /// Events of one incident, with what they made of it and what they ask for.
@@ -38,6 +38,8 @@ pub enum Finish {
         due: Timestamp,
         /// What went wrong.
         error: String,
+        /// Whether the attempt counts: one that the other side put off with a time to come again does not.
+        counts: bool,
     },
 }
 
@@ -60,18 +62,20 @@ pub struct Append {
     pub seen: Vec<(IncidentId, Timestamp)>,
     /// Groups in which incidents were seen.
     pub groups: Vec<(String, IncidentId)>,
-    /// A claimed effect, by its row, that ends with this.
-    pub finish: Option<(i64, Finish)>,
+    /// A claimed effect, by its row and attempt, that ends with this.
+    pub finish: Option<(i64, u32, Finish)>,
     /// A message that was posted or edited.
     pub delivery: Option<(IncidentId, Delivery)>,
     /// Evidence, stored before the event that names it.
-    pub evidence: Option<(IncidentId, EvidenceDigest, Vec<u8>)>,
+    pub evidence: Option<(IncidentId, EvidenceDigest, Vec<u8>, Timestamp)>,
     /// The answer to a request.
     pub answer: Option<(String, StoredAnswer, Timestamp)>,
     /// A lock that a step takes: its name, the incident and the fix.
     pub lock: Option<(String, IncidentId, u32)>,
-    /// A lock that is given back.
-    pub unlock: Option<String>,
+    /// A lock that is given back by its holder: its name, the incident and the fix.
+    pub unlock: Option<(String, IncidentId, u32)>,
+    /// Rows of late effects of which people are told by this.
+    pub noticed: Vec<i64>,
     /// Cards that are drawn again although nothing has happened.
     pub redraws: Vec<(IncidentId, Vec<NewEffect>)>,
     /// A move of the kill switch.
@@ -96,11 +100,15 @@ impl Append {
     }
 
     async fn write_rows(&self, db: &mut SqliteConnection) -> Result<(), AppendError> {
-        if let Some((incident, digest, body)) = &self.evidence {
-            write_evidence(db, *incident, digest, body).await?;
+        if let Some((incident, digest, body, at)) = &self.evidence {
+            write_evidence(db, *incident, digest, body, *at).await?;
         }
         if let Some((name, incident, fix)) = &self.lock {
             take_lock(db, name, *incident, *fix).await?;
+        }
+        // Before the changes: the card that they ask for inherits it from the late one that it replaces.
+        for row in &self.noticed {
+            sqlx::query("UPDATE effects SET noticed = 1 WHERE id = ?").bind(row).execute(&mut *db).await?;
         }
         for change in &self.changes {
             write_change(db, change).await?;
@@ -119,14 +127,20 @@ impl Append {
                 .execute(&mut *db)
                 .await?;
         }
-        if let Some((row, finish)) = &self.finish {
-            write_finish(db, *row, finish).await?;
+        if let Some((row, attempt, finish)) = &self.finish {
+            write_finish(db, *row, *attempt, finish).await?;
         }
         if let Some((incident, delivery)) = &self.delivery {
             write_delivery(db, *incident, delivery).await?;
         }
-        if let Some(name) = &self.unlock {
-            sqlx::query("DELETE FROM locks WHERE name = ?").bind(name).execute(&mut *db).await?;
+        if let Some((name, incident, fix)) = &self.unlock {
+            // Whoever only waited for it frees nothing.
+            sqlx::query("DELETE FROM locks WHERE name = ? AND incident = ? AND fix = ?")
+                .bind(name)
+                .bind(i64::from(incident.0))
+                .bind(i64::from(*fix))
+                .execute(&mut *db)
+                .await?;
         }
         for (incident, effects) in &self.redraws {
             write_effects(db, i64::from(incident.0), effects).await?;
@@ -150,7 +164,7 @@ fn version(version: u64) -> i64 {
     i64::try_from(version).unwrap_or(i64::MAX)
 }
 
-async fn write_change(db: &mut SqliteConnection, change: &Change) -> Result<(), AppendError> {
+pub(super) async fn write_change(db: &mut SqliteConnection, change: &Change) -> Result<(), AppendError> {
     let incident = &change.after;
     let id = i64::from(incident.id.0);
     let life = match incident.life {
@@ -222,16 +236,19 @@ async fn write_events(db: &mut SqliteConnection, change: &Change, id: i64) -> Re
 async fn write_effects(db: &mut SqliteConnection, id: i64, effects: &[NewEffect]) -> Result<(), AppendError> {
     for effect in effects {
         if let Some(slot) = &effect.slot {
-            // The newest state wins: an older edit of the same message that has not begun is not needed any more.
-            sqlx::query("DELETE FROM effects WHERE incident = ? AND slot = ? AND state = 'due'")
-                .bind(id)
-                .bind(slot)
-                .execute(&mut *db)
-                .await?;
+            // The newest state wins: an older edit that has not begun is merged into this one, and gives way also where
+            // it has the same key.
+            sqlx::query(
+                "UPDATE effects SET key = key || '/before-' || id WHERE incident = ? AND slot = ? AND state = 'due'",
+            )
+            .bind(id)
+            .bind(slot)
+            .execute(&mut *db)
+            .await?;
         }
         sqlx::query(
-            "INSERT INTO effects (incident, key, slot, room, priority, due, state, version, work) \
-             VALUES (?, ?, ?, ?, ?, ?, 'due', ?, ?)",
+            "INSERT INTO effects (incident, key, slot, room, priority, due, wanted_at, state, version, work) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 'due', ?7, ?8)",
         )
         .bind(id)
         .bind(&effect.key)
@@ -244,27 +261,36 @@ async fn write_effects(db: &mut SqliteConnection, id: i64, effects: &[NewEffect]
         .execute(&mut *db)
         .await?;
     }
+    if effects.iter().any(|effect| effect.slot.is_some()) {
+        slots::merge(db, Some(id)).await?;
+    }
     Ok(())
 }
 
-async fn write_finish(db: &mut SqliteConnection, row: i64, finish: &Finish) -> Result<(), AppendError> {
-    let (state, due, error) = match finish {
-        Finish::Done => ("done", None, None),
-        Finish::Dead { error } => ("dead", None, Some(error)),
-        Finish::Again { due, error } => ("due", Some(to_micros(*due)), Some(error)),
+async fn write_finish(db: &mut SqliteConnection, row: i64, attempt: u32, finish: &Finish) -> Result<(), AppendError> {
+    let (state, due, error, counts) = match finish {
+        Finish::Done => ("done", None, None, true),
+        Finish::Dead { error } => ("dead", None, Some(error), true),
+        Finish::Again { due, error, counts } => ("due", Some(to_micros(*due)), Some(error), *counts),
     };
-    let updated = sqlx::query(
-        "UPDATE effects SET state = ?, due = coalesce(?, due), last_error = ?, claimed_until = NULL \
-         WHERE id = ? AND state = 'claimed'",
+    let incident: Option<i64> = sqlx::query_scalar(
+        "UPDATE effects SET state = ?, due = coalesce(?, due), last_error = ?, claimed_until = NULL, \
+             attempts = attempts - ? WHERE id = ? AND state = 'claimed' AND attempts = ? RETURNING incident",
     )
     .bind(state)
     .bind(due)
     .bind(error)
+    .bind(i64::from(!counts))
     .bind(row)
-    .execute(&mut *db)
+    .bind(i64::from(attempt))
+    .fetch_optional(&mut *db)
     .await?;
     // The claim ran out and somebody else has it, or has finished it: what we found out is theirs to find.
-    if updated.rows_affected() == 1 { Ok(()) } else { Err(AppendError::Locked("the effect".to_owned())) }
+    let Some(incident) = incident else { return Err(AppendError::Locked("the effect".to_owned())) };
+    if state == "due" {
+        slots::merge(db, Some(incident)).await?;
+    }
+    Ok(())
 }
 
 async fn write_delivery(db: &mut SqliteConnection, id: IncidentId, delivery: &Delivery) -> Result<(), AppendError> {
@@ -288,13 +314,15 @@ async fn write_evidence(
     id: IncidentId,
     digest: &EvidenceDigest,
     body: &[u8],
+    at: Timestamp,
 ) -> Result<(), AppendError> {
     if body.len() > super::EVIDENCE_MOST {
         return Err(AppendError::NotStored(format!("evidence of {} bytes is larger than is kept", body.len())));
     }
-    sqlx::query("INSERT OR IGNORE INTO evidence (digest, incident, at, body) VALUES (?, ?, 0, ?)")
+    sqlx::query("INSERT OR IGNORE INTO evidence (digest, incident, at, body) VALUES (?, ?, ?, ?)")
         .bind(&digest.0)
         .bind(i64::from(id.0))
+        .bind(to_micros(at))
         .bind(body)
         .execute(db)
         .await?;

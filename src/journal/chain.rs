@@ -4,6 +4,7 @@
 use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 
+use super::Journal;
 use crate::incident::IncidentId;
 
 /// One stored event, as the chain sees it.
@@ -72,4 +73,24 @@ pub fn verify_chain(incident: IncidentId, links: &[Link]) -> Verified {
         previous = hash;
     }
     Verified::Holds { events: links.len(), head: hex::encode(previous) }
+}
+
+impl Journal {
+    /// Writes the heads of these incidents' chains into the log, where whoever changes the journal cannot reach them.
+    pub async fn anchor(&self, incidents: &[IncidentId]) {
+        for incident in incidents {
+            let head: Result<Option<(i64, Vec<u8>)>, sqlx::Error> =
+                sqlx::query_as("SELECT seq, hash FROM events WHERE incident = ? ORDER BY seq DESC LIMIT 1")
+                    .bind(i64::from(incident.0))
+                    .fetch_optional(&self.readers)
+                    .await;
+            match head {
+                Ok(Some((events, hash))) => {
+                    tracing::info!(%incident, events, head = hex::encode(hash), "the head of the journal's chain");
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%incident, %error, "the head of the chain could not be read"),
+            }
+        }
+    }
 }

@@ -6,8 +6,14 @@ use jiff::Timestamp;
 use sqlx::{Row, SqliteConnection};
 use tokio::sync::oneshot;
 
-use super::{AppendError, Journal, JournalError, RECORD_VERSION, from_micros, to_micros, writer::Job};
-use crate::incident::{IncidentId, Room, Work};
+use super::{
+    AppendError, Change, Journal, JournalError, RECORD_VERSION, append::write_change, from_micros, slots, to_micros,
+    writer::Job,
+};
+use crate::incident::{Event, Incident, IncidentId, Room, Work, apply, redraw};
+
+/// How long after an incident's last event what was done for it is kept. A night is looked at again within a quarter.
+const DONE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(90 * 24);
 
 /// A claimed effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +26,8 @@ pub struct Claim {
     pub key: String,
     /// When it was due.
     pub due: Timestamp,
+    /// Since when it is wanted, whatever its attempts came to.
+    pub wanted: Timestamp,
     /// Which attempt this is, from 1.
     pub attempt: u32,
     /// What to do.
@@ -32,7 +40,22 @@ pub(super) struct ClaimRequest {
     room: Room,
     now: Timestamp,
     until: Timestamp,
-    most: u32,
+    wanted: Wanted,
+}
+
+/// How many effects a room can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// At most so many.
+    pub most: u32,
+    /// So many of them are for calls of people only, so that nothing else ever holds one up.
+    pub for_pages: u32,
+}
+
+impl From<u32> for Wanted {
+    fn from(most: u32) -> Self {
+        Self { most, for_pages: 0 }
+    }
 }
 
 /// What waits, by room.
@@ -40,34 +63,34 @@ pub(super) struct ClaimRequest {
 pub struct Backlog {
     /// How many effects are due, by room.
     pub due: BTreeMap<String, i64>,
-    /// The earliest due time among those that are overdue at the moment that was asked about.
-    pub oldest_due: Option<Timestamp>,
+    /// Since when the oldest of those that should have been done by now is wanted, whatever its attempts came to.
+    pub oldest_wanted: Option<Timestamp>,
 }
 
-pub(super) async fn claim(db: &mut SqliteConnection, request: &ClaimRequest) -> Result<Vec<Claim>, sqlx::Error> {
+/// Claims; and whether others should look, since something became due or was set aside.
+pub(super) async fn claim(
+    db: &mut SqliteConnection,
+    request: &ClaimRequest,
+) -> Result<(Vec<Claim>, bool), AppendError> {
     // A claim that ran out belongs to a performer that hangs or is gone: it is due again.
-    sqlx::query(
+    let expired = sqlx::query(
         "UPDATE effects SET state = 'due', claimed_until = NULL \
-         WHERE state = 'claimed' AND room = ? AND claimed_until < ?",
+         WHERE state = 'claimed' AND room = ? AND claimed_until <= ?",
     )
     .bind(request.room.name())
     .bind(to_micros(request.now))
     .execute(&mut *db)
     .await?;
-    let rows = sqlx::query(
-        "UPDATE effects SET state = 'claimed', claimed_until = ?, attempts = attempts + 1 \
-         WHERE id IN (SELECT id FROM effects AS e WHERE state = 'due' AND room = ? AND due <= ? \
-             AND (slot IS NULL OR NOT EXISTS (SELECT 1 FROM effects AS other WHERE other.incident = e.incident \
-                  AND other.slot = e.slot AND other.state = 'claimed')) \
-             ORDER BY priority, due, id LIMIT ?) \
-         RETURNING id, incident, key, due, attempts, version, work",
-    )
-    .bind(to_micros(request.until))
-    .bind(request.room.name())
-    .bind(to_micros(request.now))
-    .bind(i64::from(request.most))
-    .fetch_all(&mut *db)
-    .await?;
+    let mut has_news = expired.rows_affected() > 0;
+    if has_news {
+        slots::merge(db, None).await?;
+    }
+    let Wanted { most, for_pages } = request.wanted;
+    let mut rows = claim_rows(db, request, i64::from(most), PAGES).await?;
+    let rest = i64::from(most.saturating_sub(for_pages)) - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    if rest > 0 {
+        rows.extend(claim_rows(db, request, rest, OTHERS).await?);
+    }
     let mut claims = Vec::with_capacity(rows.len());
     for row in rows {
         let id: i64 = row.try_get("id")?;
@@ -77,16 +100,68 @@ pub(super) async fn claim(db: &mut SqliteConnection, request: &ClaimRequest) -> 
             Ok(work) if version <= RECORD_VERSION => claims.push(read_claim(&row, id, work)?),
             other => {
                 let error = other.err().map_or_else(|| format!("effect version {version}"), |error| error.to_string());
-                tracing::error!(effect = id, %error, "an effect in the journal cannot be read and is set aside");
-                sqlx::query("UPDATE effects SET state = 'dead', last_error = ? WHERE id = ?")
-                    .bind(error)
-                    .bind(id)
-                    .execute(&mut *db)
-                    .await?;
+                set_aside(db, &row, &error, request.now).await?;
+                has_news = true;
             }
         }
     }
-    Ok(claims)
+    Ok((claims, has_news))
+}
+
+/// The ranks of calls of people.
+const PAGES: (i64, i64) = (0, 0);
+/// The ranks of all else.
+const OTHERS: (i64, i64) = (1, i64::MAX);
+
+async fn claim_rows(
+    db: &mut SqliteConnection,
+    request: &ClaimRequest,
+    most: i64,
+    ranks: (i64, i64),
+) -> Result<Vec<sqlx::sqlite::SqliteRow>, sqlx::Error> {
+    sqlx::query(
+        "UPDATE effects SET state = 'claimed', claimed_until = ?, attempts = attempts + 1 \
+         WHERE id IN (SELECT id FROM effects AS e WHERE state = 'due' AND room = ? AND due <= ? \
+             AND priority BETWEEN ? AND ? AND (slot IS NULL OR NOT EXISTS (SELECT 1 FROM effects AS other WHERE other.incident = e.incident \
+                  AND other.slot = e.slot AND (other.state = 'claimed' OR (other.state = 'due' AND other.id > e.id)))) \
+             ORDER BY priority, due, id LIMIT ?) \
+         RETURNING id, incident, key, due, wanted_at, attempts, version, work",
+    )
+    .bind(to_micros(request.until))
+    .bind(request.room.name())
+    .bind(to_micros(request.now))
+    .bind(ranks.0)
+    .bind(ranks.1)
+    .bind(most)
+    .fetch_all(&mut *db)
+    .await
+}
+
+/// Sets an effect aside that cannot be read, and says so on its incident: nothing is lost silently.
+async fn set_aside(
+    db: &mut SqliteConnection,
+    row: &sqlx::sqlite::SqliteRow,
+    error: &str,
+    now: Timestamp,
+) -> Result<(), AppendError> {
+    let (id, incident, key): (i64, i64, String) = (row.try_get("id")?, row.try_get("incident")?, row.try_get("key")?);
+    tracing::error!(effect = id, key, %error, "an effect in the journal cannot be read and is set aside");
+    sqlx::query("UPDATE effects SET state = 'dead', last_error = ?, claimed_until = NULL WHERE id = ?")
+        .bind(error)
+        .bind(id)
+        .execute(&mut *db)
+        .await?;
+    let state: Option<String> =
+        sqlx::query_scalar("SELECT state FROM incidents WHERE id = ?").bind(incident).fetch_optional(&mut *db).await?;
+    let Some(Ok(mut after)) = state.map(|state| serde_json::from_str::<Incident>(&state)) else { return Ok(()) };
+    let read_version = after.version;
+    let event = Event::CouldNot {
+        what: format!("a stored task ({key}) could not be read: do it by hand"),
+        reason: error.to_owned(),
+    };
+    apply(&mut after, &event, now);
+    let effects = redraw(&after, now, &format!("set-aside-{id}"));
+    write_change(db, &Change { read_version, after, events: vec![event], effects, at: now }).await
 }
 
 fn read_claim(row: &sqlx::sqlite::SqliteRow, id: i64, work: Work) -> Result<Claim, sqlx::Error> {
@@ -95,24 +170,39 @@ fn read_claim(row: &sqlx::sqlite::SqliteRow, id: i64, work: Work) -> Result<Clai
         incident: IncidentId(u32::try_from(row.try_get::<i64, _>("incident")?).unwrap_or(0)),
         key: row.try_get("key")?,
         due: from_micros(row.try_get("due")?),
+        wanted: from_micros(row.try_get("wanted_at")?),
         attempt: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
         work,
     })
 }
 
-pub(super) async fn hand_back(db: &mut SqliteConnection, rows: &[i64]) -> Result<(), sqlx::Error> {
-    for row in rows {
+pub(super) async fn hand_back(db: &mut SqliteConnection, rows: &[(i64, u32)]) -> Result<(), sqlx::Error> {
+    for (row, attempt) in rows {
         // The attempt did not happen as far as anybody knows; it counts all the same, so that posts are looked for.
-        sqlx::query("UPDATE effects SET state = 'due', claimed_until = NULL WHERE id = ? AND state = 'claimed'")
+        sqlx::query("UPDATE effects SET state = 'due', claimed_until = NULL WHERE id = ? AND state = 'claimed' AND attempts = ?")
             .bind(row)
+            .bind(i64::from(*attempt))
             .execute(&mut *db)
             .await?;
     }
-    Ok(())
+    slots::merge(db, None).await
 }
 
 pub(super) async fn forget(db: &mut SqliteConnection, before: Timestamp) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM requests WHERE at < ?").bind(to_micros(before)).execute(db).await?;
+    sqlx::query("DELETE FROM requests WHERE at < ?").bind(to_micros(before)).execute(&mut *db).await?;
+    Ok(())
+}
+
+/// Forgets what was done for incidents that closed long ago. Their events and evidence stay.
+pub(super) async fn forget_done(db: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
+    let before = now.saturating_sub(DONE_KEPT).unwrap_or(Timestamp::MIN);
+    sqlx::query(
+        "DELETE FROM effects WHERE state IN ('done', 'dead') AND incident IN (SELECT id FROM incidents \
+             WHERE life = 'closed' AND (SELECT max(at) FROM events WHERE events.incident = incidents.id) < ?)",
+    )
+    .bind(to_micros(before))
+    .execute(db)
+    .await?;
     Ok(())
 }
 
@@ -123,14 +213,15 @@ impl Journal {
         room: Room,
         now: Timestamp,
         until: Timestamp,
-        most: u32,
+        wanted: impl Into<Wanted>,
     ) -> Result<Vec<Claim>, AppendError> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Job::Claim(ClaimRequest { room, now, until, most }, reply), answer).await
+        let wanted = wanted.into();
+        self.ask(Job::Claim(ClaimRequest { room, now, until, wanted }, reply), answer).await
     }
 
-    /// Gives claimed effects back, to be claimed again.
-    pub async fn hand_back(&self, rows: Vec<i64>) -> Result<(), AppendError> {
+    /// Gives claimed effects (row and attempt) back, to be claimed again.
+    pub async fn hand_back(&self, rows: Vec<(i64, u32)>) -> Result<(), AppendError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Job::HandBack(rows, reply), answer).await
     }
@@ -141,6 +232,12 @@ impl Journal {
         self.ask(Job::Forget(before, reply), answer).await
     }
 
+    /// Forgets what was done for incidents that closed long before `now`.
+    pub async fn forget_done(&self, now: Timestamp) -> Result<(), AppendError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::ForgetDone(now, reply), answer).await
+    }
+
     /// The earliest time at which an effect of any room is due.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, JournalError> {
         let due: Option<i64> =
@@ -148,12 +245,16 @@ impl Journal {
         Ok(due.map(from_micros))
     }
 
-    /// The earliest time at which an effect of this room is due.
-    pub async fn next_due_of(&self, room: Room) -> Result<Option<Timestamp>, JournalError> {
-        let due: Option<i64> = sqlx::query_scalar("SELECT min(due) FROM effects WHERE state = 'due' AND room = ?")
-            .bind(room.name())
-            .fetch_one(&self.readers)
-            .await?;
+    /// The earliest time after `now` at which this room has something to do: an effect is due, or a claim runs out.
+    pub async fn next_due_of(&self, room: Room, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
+        let due: Option<i64> = sqlx::query_scalar(
+            "SELECT min(at) FROM (SELECT min(due) AS at FROM effects WHERE state = 'due' AND room = ?1 AND due > ?2 \
+             UNION ALL SELECT min(claimed_until) FROM effects WHERE state = 'claimed' AND room = ?1)",
+        )
+        .bind(room.name())
+        .bind(to_micros(now))
+        .fetch_one(&self.readers)
+        .await?;
         Ok(due.map(from_micros))
     }
 
@@ -167,15 +268,16 @@ impl Journal {
         Ok(count)
     }
 
-    /// What is due at `now`, by room.
+    /// What is wanted at `now` and not done, by room: also what failed and is tried again later.
     pub async fn backlog(&self, now: Timestamp) -> Result<Backlog, JournalError> {
         let rows: Vec<(String, i64, i64)> = sqlx::query_as(
-            "SELECT room, count(*), min(due) FROM effects WHERE state IN ('due', 'claimed') AND due <= ? GROUP BY room",
+            "SELECT room, count(*), min(wanted_at) FROM effects WHERE state IN ('due', 'claimed') AND wanted_at <= ? \
+             GROUP BY room",
         )
         .bind(to_micros(now))
         .fetch_all(&self.readers)
         .await?;
-        let oldest_due = rows.iter().map(|(_, _, due)| *due).min().map(from_micros);
-        Ok(Backlog { due: rows.into_iter().map(|(room, count, _)| (room, count)).collect(), oldest_due })
+        let oldest_wanted = rows.iter().map(|(_, _, wanted)| *wanted).min().map(from_micros);
+        Ok(Backlog { due: rows.into_iter().map(|(room, count, _)| (room, count)).collect(), oldest_wanted })
     }
 }

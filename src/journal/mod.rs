@@ -9,15 +9,18 @@ mod chain;
 mod effects;
 mod error;
 mod open;
+mod overdue;
 mod read;
+mod slots;
 mod switch;
 mod writer;
 
 pub use append::{Append, Change, Finish, StoredAnswer};
 pub use chain::{Link, Verified, verify_chain};
-pub use effects::{Backlog, Claim};
+pub use effects::{Backlog, Claim, Wanted};
 pub use error::{AppendError, JournalError};
 pub use open::Journal;
+pub use overdue::Overdue;
 pub use read::{StoredEvent, StoredIncident};
 
 use jiff::Timestamp;

@@ -3,7 +3,10 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU32},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use sqlx::{
 };
 use tokio::sync::{mpsc, watch};
 
-use super::{JournalError, writer};
+use super::{JournalError, RECORD_VERSION, slots, writer};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/migrations");
 
@@ -30,6 +33,7 @@ pub struct Journal {
     pub(super) writer: mpsc::Sender<writer::Job>,
     pub(super) changed: watch::Sender<u64>,
     pub(super) newest_id: Arc<AtomicU32>,
+    pub(super) transactions: Arc<AtomicU64>,
     _lock: Arc<File>,
 }
 
@@ -56,20 +60,36 @@ impl Journal {
         sqlx::query("UPDATE effects SET state = 'due', claimed_until = NULL WHERE state = 'claimed'")
             .execute(&mut connection)
             .await?;
+        slots::merge(&mut connection, None).await?;
+        refuse_newer(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.read_only(true))
             .await
             .map_err(failed)?;
         let changed = watch::Sender::new(0);
+        let transactions = Arc::new(AtomicU64::new(0));
         Ok(Self {
             readers,
-            writer: writer::start(connection, changed.clone()),
+            writer: writer::start(connection, changed.clone(), transactions.clone()),
             changed,
+            transactions,
             newest_id: Arc::new(AtomicU32::new(u32::try_from(newest).unwrap_or(0))),
             _lock: Arc::new(lock),
         })
     }
+}
+
+/// Refuses a journal whose records this program cannot read, before anything is done by half of what is in it.
+async fn refuse_newer(db: &mut sqlx::SqliteConnection) -> Result<(), JournalError> {
+    for (what, newest) in [("event", "SELECT max(version) FROM events"), ("effect", "SELECT max(version) FROM effects")]
+    {
+        let version: Option<i64> = sqlx::query_scalar(newest).fetch_one(&mut *db).await?;
+        if let Some(version) = version.filter(|version| *version > RECORD_VERSION) {
+            return Err(JournalError::RecordVersion { what, version, known: RECORD_VERSION });
+        }
+    }
+    Ok(())
 }
 
 /// Takes the lock file beside the journal; it is given back when the process ends, however it ends.

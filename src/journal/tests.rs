@@ -132,9 +132,11 @@ async fn a_due_effect_is_claimed_once_and_a_claim_that_ran_out_is_due_again() {
     let later = until + SignedDuration::from_secs(1);
     let again = journal.claim(Room::Engine, later, later, 10).await.unwrap();
     assert_eq!(again[0].attempt, 2, "the attempt counts, so that posts are looked for");
-    let late = Append { finish: Some((claims[0].row, Finish::Done)), ..Append::default() };
-    assert_eq!(journal.append(late.clone()).await, Ok(()), "the row is claimed, by whoever");
-    assert!(journal.append(late).await.is_err(), "an effect ends once");
+    let late = Append { finish: Some((claims[0].row, claims[0].attempt, Finish::Done)), ..Append::default() };
+    assert!(journal.append(late).await.is_err(), "whose claim ran out ends nothing: somebody else has it");
+    let ends = Append { finish: Some((again[0].row, again[0].attempt, Finish::Done)), ..Append::default() };
+    assert_eq!(journal.append(ends.clone()).await, Ok(()));
+    assert!(journal.append(ends).await.is_err(), "an effect ends once");
 }
 
 #[tokio::test]
@@ -151,9 +153,50 @@ async fn of_the_edits_of_one_message_only_the_newest_is_kept_and_none_overtakes(
     journal.append(one(next)).await.unwrap();
     let waits = journal.claim(Room::Engine, now, now + SignedDuration::from_secs(40), 10).await.unwrap();
     assert!(waits.is_empty(), "the edit before is under way");
-    journal.append(Append { finish: Some((claims[0].row, Finish::Done)), ..Append::default() }).await.unwrap();
+    journal
+        .append(Append { finish: Some((claims[0].row, claims[0].attempt, Finish::Done)), ..Append::default() })
+        .await
+        .unwrap();
     let goes = journal.claim(Room::Engine, now, now + SignedDuration::from_secs(40), 10).await.unwrap();
     assert_eq!(goes[0].key, "v3");
+}
+
+#[tokio::test]
+async fn a_card_whose_answer_was_lost_is_looked_for_however_many_newer_states_replace_it() {
+    let (_folder, journal) = fresh().await;
+    let mut first = change(1, "a");
+    first.effects = vec![effect("v1", Some("card"))];
+    journal.append(one(first)).await.unwrap();
+    let now = Timestamp::from_second(10).unwrap();
+    let until = now + SignedDuration::from_secs(40);
+    let claims = journal.claim(Room::Engine, now, until, 10).await.unwrap();
+    for version in ["v2", "v3"] {
+        let mut next = noted(&journal.incident(IncidentId(1)).await.unwrap().unwrap().incident);
+        next.effects = vec![effect(version, Some("card"))];
+        journal.append(one(next)).await.unwrap();
+    }
+    let asked_to_wait = now + SignedDuration::from_secs(30);
+    let lost = Finish::Again { due: asked_to_wait, error: "no answer".to_owned(), counts: true };
+    let finish = Some((claims[0].row, claims[0].attempt, lost));
+    journal.append(Append { finish, ..Append::default() }).await.unwrap();
+    assert!(journal.claim(Room::Engine, now, until, 10).await.unwrap().is_empty(), "the wait holds for the newer one");
+    let again = journal.claim(Room::Engine, asked_to_wait, until, 10).await.unwrap();
+    assert_eq!(again.iter().map(|claim| (claim.key.as_str(), claim.attempt)).collect::<Vec<_>>(), [("v3", 2)]);
+}
+
+#[tokio::test]
+async fn work_that_cannot_be_read_is_said_aloud_on_its_incident() {
+    let (folder, journal) = fresh().await;
+    let mut with_effect = change(1, "a");
+    with_effect.effects = vec![effect("e", None)];
+    journal.append(one(with_effect)).await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("j.sqlite"));
+    let mut other = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query("UPDATE effects SET work = '{}'").execute(&mut other).await.unwrap();
+    let now = Timestamp::from_second(10).unwrap();
+    assert!(journal.claim(Room::Engine, now, now, 10).await.unwrap().is_empty());
+    let events = journal.events(IncidentId(1)).await.unwrap();
+    assert!(matches!(&events.last().unwrap().event, Event::CouldNot { what, .. } if what.contains("(e)")));
 }
 
 #[tokio::test]
@@ -163,7 +206,10 @@ async fn two_incidents_cannot_hold_one_object() {
     journal.append(lock(1)).await.unwrap();
     journal.append(lock(1)).await.unwrap();
     assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))));
-    journal.append(Append { unlock: Some("pod/1".to_owned()), ..Append::default() }).await.unwrap();
+    let unlock = |incident| Append { unlock: Some(("pod/1".to_owned(), IncidentId(incident), 1)), ..Append::default() };
+    journal.append(unlock(2)).await.unwrap();
+    assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))), "whoever waits frees nothing");
+    journal.append(unlock(1)).await.unwrap();
     journal.append(lock(2)).await.unwrap();
 }
 

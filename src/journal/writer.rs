@@ -1,5 +1,13 @@
 //! The one writer: gathers what waits into one durable transaction.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -10,25 +18,43 @@ const WAITING_MOST: usize = 4096;
 /// How many appends share one transaction: enough that the fsync is no limit, few enough that nobody waits long.
 const BATCH_MOST: usize = 256;
 
+/// How long what an effect came to waits for a place in the queue: it has happened and must not be repeated, and the
+/// claim outlives this.
+const OUTCOME_WAITS: Duration = Duration::from_secs(8);
+
 /// What the writer is asked.
 pub(super) enum Job {
     Append(Box<Append>, oneshot::Sender<Result<(), AppendError>>),
     Claim(ClaimRequest, oneshot::Sender<Result<Vec<effects::Claim>, AppendError>>),
-    HandBack(Vec<i64>, oneshot::Sender<Result<(), AppendError>>),
+    HandBack(Vec<(i64, u32)>, oneshot::Sender<Result<(), AppendError>>),
     Forget(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
+    ForgetDone(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
 }
 
-pub(super) fn start(connection: SqliteConnection, changed: watch::Sender<u64>) -> mpsc::Sender<Job> {
+pub(super) fn start(
+    connection: SqliteConnection,
+    changed: watch::Sender<u64>,
+    transactions: Arc<AtomicU64>,
+) -> mpsc::Sender<Job> {
     let (sender, receiver) = mpsc::channel(WAITING_MOST);
-    tokio::spawn(run(connection, receiver, changed));
+    tokio::spawn(run(connection, receiver, changed, transactions));
     sender
 }
 
-async fn run(mut connection: SqliteConnection, mut jobs: mpsc::Receiver<Job>, changed: watch::Sender<u64>) {
+async fn run(
+    mut connection: SqliteConnection,
+    mut jobs: mpsc::Receiver<Job>,
+    changed: watch::Sender<u64>,
+    transactions: Arc<AtomicU64>,
+) {
     let mut batch = Vec::with_capacity(BATCH_MOST);
     while jobs.recv_many(&mut batch, BATCH_MOST).await > 0 {
-        write_batch(&mut connection, std::mem::take(&mut batch)).await;
-        changed.send_modify(|count| *count = count.wrapping_add(1));
+        let has_news = write_batch(&mut connection, std::mem::take(&mut batch)).await;
+        transactions.fetch_add(1, Ordering::Relaxed);
+        // A claim that found nothing is no news: else the rooms would wake each other for ever.
+        if has_news {
+            changed.send_modify(|count| *count = count.wrapping_add(1));
+        }
     }
     // Every handle is gone: close in order, so that the WAL is folded into the file.
     if let Err(error) = connection.close().await {
@@ -39,14 +65,21 @@ async fn run(mut connection: SqliteConnection, mut jobs: mpsc::Receiver<Job>, ch
 /// An answer that is given once the batch is on disk.
 type Reply = Box<dyn FnOnce(Result<(), AppendError>) + Send>;
 
-async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) {
+/// Writes a batch; whether something is there that others wait for.
+async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) -> bool {
     let mut transaction = match connection.begin_with("BEGIN IMMEDIATE").await {
         Ok(transaction) => transaction,
-        Err(error) => return refuse(batch, &AppendError::NotStored(error.to_string())),
+        Err(error) => {
+            refuse(batch, &AppendError::NotStored(error.to_string()));
+            return false;
+        }
     };
     let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
+    let mut has_news = false;
     for job in batch {
-        replies.push(write_one(&mut transaction, job).await);
+        let (reply, news) = write_one(&mut transaction, job).await;
+        has_news |= news;
+        replies.push(reply);
     }
     let committed = transaction.commit().await.map_err(|error| {
         tracing::error!(%error, "the journal could not be written");
@@ -55,14 +88,26 @@ async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) {
     for reply in replies {
         reply(committed.clone());
     }
+    has_news
 }
 
-async fn write_one(db: &mut SqliteConnection, job: Job) -> Reply {
+async fn write_one(db: &mut SqliteConnection, job: Job) -> (Reply, bool) {
     match job {
-        Job::Append(append, reply) => answer(append.write(db).await, reply),
-        Job::Claim(request, reply) => answer(effects::claim(db, &request).await.map_err(AppendError::from), reply),
-        Job::HandBack(rows, reply) => answer(effects::hand_back(db, &rows).await.map_err(AppendError::from), reply),
-        Job::Forget(before, reply) => answer(effects::forget(db, before).await.map_err(AppendError::from), reply),
+        Job::Append(append, reply) => (answer(append.write(db).await, reply), true),
+        Job::Claim(request, reply) => {
+            let claimed = effects::claim(db, &request).await;
+            let has_news = claimed.as_ref().is_ok_and(|(_, news)| *news);
+            (answer(claimed.map(|(claims, _)| claims), reply), has_news)
+        }
+        Job::HandBack(rows, reply) => {
+            (answer(effects::hand_back(db, &rows).await.map_err(AppendError::from), reply), true)
+        }
+        Job::ForgetDone(now, reply) => {
+            (answer(effects::forget_done(db, now).await.map_err(AppendError::from), reply), false)
+        }
+        Job::Forget(before, reply) => {
+            (answer(effects::forget(db, before).await.map_err(AppendError::from), reply), false)
+        }
     }
 }
 
@@ -77,7 +122,7 @@ fn refuse(batch: Vec<Job>, error: &AppendError) {
     tracing::error!(%error, "the journal could not be written");
     for job in batch {
         match job {
-            Job::Append(_, reply) | Job::HandBack(_, reply) | Job::Forget(_, reply) => {
+            Job::Append(_, reply) | Job::HandBack(_, reply) | Job::Forget(_, reply) | Job::ForgetDone(_, reply) => {
                 drop(reply.send(Err(error.clone())));
             }
             Job::Claim(_, reply) => drop(reply.send(Err(error.clone()))),
@@ -85,11 +130,39 @@ fn refuse(batch: Vec<Job>, error: &AppendError) {
     }
 }
 
+/// The incidents that close by this.
+fn closing(append: &Append) -> Vec<crate::incident::IncidentId> {
+    let closes = |change: &&super::Change| {
+        change.events.iter().any(|event| matches!(event, crate::incident::Event::Closed { .. }))
+    };
+    append.changes.iter().filter(closes).map(|change| change.after.id).collect()
+}
+
 impl Journal {
     /// Appends; returns once it is on disk.
     pub async fn append(&self, append: Append) -> Result<(), AppendError> {
+        let closing = closing(&append);
         let (reply, answer) = oneshot::channel();
-        self.ask(Job::Append(Box::new(append), reply), answer).await
+        self.ask(Job::Append(Box::new(append), reply), answer).await?;
+        self.anchor(&closing).await;
+        Ok(())
+    }
+
+    /// Appends what an effect came to: waits for a place while many others append, since being sent away would repeat
+    /// what was done already.
+    pub async fn append_outcome(&self, append: Append) -> Result<(), AppendError> {
+        let (reply, answer) = oneshot::channel();
+        let closing = closing(&append);
+        let job = Job::Append(Box::new(append), reply);
+        self.writer.send_timeout(job, OUTCOME_WAITS).await.map_err(|_| AppendError::Busy)?;
+        answer.await.unwrap_or_else(|_| Err(AppendError::NotStored("the journal is closed".to_owned())))?;
+        self.anchor(&closing).await;
+        Ok(())
+    }
+
+    /// How many transactions were written since the start, for metrics.
+    pub fn transactions(&self) -> u64 {
+        self.transactions.load(Ordering::Relaxed)
     }
 
     pub(super) async fn ask<T>(
@@ -101,7 +174,7 @@ impl Journal {
         answer.await.unwrap_or_else(|_| Err(AppendError::NotStored("the journal is closed".to_owned())))
     }
 
-    /// A counter that moves after every transaction, for those who wait for something new.
+    /// A counter that moves after every transaction that brought something, for those who wait for something new.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }

@@ -139,6 +139,15 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
             command("resolve", id, ""),
         ]]),
         Notice::WritesSwitched { on, by, reason } => writes_switched(*on, by, reason),
+        Notice::Overdue { what, since } => Post::saying(vec![vec![
+            strong(format!("The bot is late: {what}")),
+            text(" has been owed since "),
+            time(*since),
+            text(
+                ". Do not wait for it: call or look yourself if it matters now. The bot goes on trying; its log and \
+                 /readyz say what is in the way.",
+            ),
+        ]]),
         Notice::CouldNot { what, reason } => {
             Post::saying(vec![vec![strong(format!("The bot could not {what}: ")), text(reason.clone())]])
         }

@@ -1,0 +1,135 @@
+//! Stories of the engine, with a chat that does as it is told, on a clock that stands still.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+
+use super::{Done, Engine, Perform, PerformError, Task, late::Late};
+use crate::{
+    approval::Rule,
+    clock::VirtualClock,
+    escalation,
+    incident::{Destination, Event, Face, IncidentId, IncidentKey, NewEffect, Policy, Room, Work, begin},
+    journal::{Append, Change, Journal},
+};
+
+const CHAT: Room = Room::Chat(Face::Slack);
+
+/// A chat that hangs, or is down.
+struct Chat {
+    hangs: bool,
+    asked: Notify,
+}
+
+#[async_trait]
+impl Perform for Chat {
+    async fn perform(&self, _task: Task) -> Result<Done, PerformError> {
+        self.asked.notify_one();
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        Err(PerformError::Again { reason: "it answered 503".to_owned(), after: None })
+    }
+}
+
+struct Night {
+    _folder: tempfile::TempDir,
+    journal: Journal,
+    clock: Arc<VirtualClock>,
+    chat: Arc<Chat>,
+    engine: Engine,
+}
+
+fn policy() -> Policy {
+    Policy {
+        escalation: escalation::Policy {
+            levels: Vec::new(),
+            repeat_every: SignedDuration::from_hours(1),
+            reminder_percent: 33,
+            fallback_pager: None,
+        },
+        approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
+        channels: Vec::new(),
+        hold: SignedDuration::from_mins(5),
+        flap: SignedDuration::from_mins(30),
+        stale_after: SignedDuration::from_hours(8),
+        storm_per_minute: 10,
+        verification_window: SignedDuration::from_mins(2),
+        replacement_within: SignedDuration::from_mins(5),
+        writes_enabled: true,
+    }
+}
+
+/// A night in which the card of one incident is owed.
+async fn night(hangs: bool) -> Night {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let at = Timestamp::UNIX_EPOCH;
+    let clock = Arc::new(VirtualClock::starting_at(at));
+    let chat = Arc::new(Chat { hangs, asked: Notify::new() });
+    let to = Destination { face: Face::Slack, channel: "C0".to_owned() };
+    let opened = Event::Opened {
+        id: IncidentId(1),
+        key: IncidentKey("k".to_owned()),
+        alert: "a".to_owned(),
+        cluster: "c".to_owned(),
+        target: None,
+        policy: Box::new(policy().escalation),
+        channels: vec![to.clone()],
+        quiet: false,
+    };
+    let slot = Some("card:Slack:C0".to_owned());
+    let card = NewEffect { key: "card-1".to_owned(), slot, due: at, work: Work::DrawCard { to } };
+    let after = begin(&opened, at).unwrap();
+    let change = Change { read_version: 0, after, events: vec![opened], effects: vec![card], at };
+    journal.append(Append { changes: vec![change], ..Append::default() }).await.unwrap();
+    let builder = Engine::builder(journal.clone(), clock.clone(), "c", policy());
+    let engine = builder.performer(CHAT, chat.clone()).build().await.unwrap();
+    Night { _folder: folder, journal, clock, chat, engine }
+}
+
+#[tokio::test]
+async fn an_engine_with_nothing_to_do_writes_nothing() {
+    let night = night(false).await;
+    night.engine.start();
+    night.engine.settled().await.unwrap();
+    let before = night.journal.transactions();
+    for _ in 0..300 {
+        night.journal.unfinished(Timestamp::UNIX_EPOCH).await.unwrap();
+    }
+    let written = night.journal.transactions() - before;
+    assert!(written < 20, "{written} transactions while nothing happened");
+}
+
+#[tokio::test]
+async fn a_card_that_fails_for_a_minute_is_said_to_be_late_once_and_fails_the_health() {
+    let night = night(false).await;
+    night.engine.start();
+    night.engine.settled().await.unwrap();
+    night.clock.set(Timestamp::from_second(70).unwrap());
+    night.engine.settled().await.unwrap();
+    let health = night.engine.health().await.unwrap();
+    assert_eq!(health.overdue_since, Some(Timestamp::UNIX_EPOCH), "a failing attempt does not hide that it is late");
+    let (inbox, mut late) = (night.engine.inbox(), Late::default());
+    for seconds in [70, 71, 200, 400] {
+        night.clock.set(Timestamp::from_second(seconds).unwrap());
+        late.tell(&inbox.0).await.unwrap();
+        night.engine.settled().await.unwrap();
+    }
+    let events = night.journal.events(IncidentId(1)).await.unwrap();
+    let told = events.iter().filter(|stored| matches!(stored.event, Event::OverdueNoticed { .. })).count();
+    assert_eq!(told, 1);
+}
+
+#[tokio::test]
+async fn what_hangs_when_the_bot_stops_is_at_once_there_for_the_next_one() {
+    let night = night(true).await;
+    night.engine.start();
+    night.chat.asked.notified().await;
+    night.engine.stop(Duration::ZERO).await;
+    let now = Timestamp::UNIX_EPOCH;
+    let claims = night.journal.claim(CHAT, now, now + SignedDuration::from_secs(40), 10).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| claim.attempt).collect::<Vec<_>>(), [2], "it counts: its post is looked for");
+}

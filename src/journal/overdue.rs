@@ -1,0 +1,49 @@
+//! What is late, by the time at which it was first wanted.
+
+use jiff::Timestamp;
+
+use super::{Journal, JournalError, from_micros, to_micros};
+use crate::incident::{IncidentId, Work};
+
+/// The most late effects that are read at once; the rest is read at the next look.
+const READ_MOST: i64 = 500;
+
+/// A late effect of an incident whose people were not told yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    /// Its row.
+    pub row: i64,
+    /// Whose.
+    pub incident: IncidentId,
+    /// Since when it is wanted.
+    pub since: Timestamp,
+    /// What should have been done.
+    pub work: Work,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+impl Journal {
+    /// The effects that were wanted before `before` and are not done, of incidents whose people were not told of any
+    /// that still is late; by incident, most urgent first.
+    pub async fn overdue(&self, before: Timestamp) -> Result<Vec<Overdue>, JournalError> {
+        let rows: Vec<(i64, i64, i64, String, Option<String>)> = sqlx::query_as(
+            "SELECT id, incident, wanted_at, work, last_error FROM effects AS e \
+             WHERE state IN ('due', 'claimed') AND wanted_at < ?1 \
+                 AND NOT EXISTS (SELECT 1 FROM effects AS told WHERE told.incident = e.incident AND told.noticed <> 0 \
+                     AND told.state IN ('due', 'claimed') AND told.wanted_at < ?1) \
+             ORDER BY incident, priority, wanted_at LIMIT ?2",
+        )
+        .bind(to_micros(before))
+        .bind(READ_MOST)
+        .fetch_all(&self.readers)
+        .await?;
+        let read = |(row, incident, since, work, last_error): (i64, i64, i64, String, Option<String>)| {
+            // What cannot be read is set aside, aloud, when it is claimed.
+            let work = serde_json::from_str(&work).ok()?;
+            let incident = IncidentId(u32::try_from(incident).ok()?);
+            Some(Overdue { row, incident, since: from_micros(since), work, last_error })
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+}
