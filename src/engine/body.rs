@@ -1,6 +1,6 @@
 //! One webhook body on its way to one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -25,7 +25,7 @@ pub(super) struct Draft<'a> {
     policy: Policy,
     /// The newest incident of each key, changed in place.
     changes: BTreeMap<IncidentKey, Change>,
-    unknown: BTreeMap<IncidentKey, ()>,
+    unknown: BTreeSet<IncidentKey>,
     seen: Vec<(IncidentId, Timestamp)>,
     groups: Vec<(String, IncidentId)>,
     /// How many alerts an incident could not keep apart.
@@ -41,7 +41,7 @@ impl<'a> Draft<'a> {
             now,
             policy: shared.policy(),
             changes: BTreeMap::new(),
-            unknown: BTreeMap::new(),
+            unknown: BTreeSet::new(),
             seen: Vec::new(),
             groups: Vec::new(),
             too_many: BTreeMap::new(),
@@ -60,12 +60,16 @@ impl<'a> Draft<'a> {
 
     /// Reads the newest incident of a key, once a body.
     async fn load(&mut self, key: &IncidentKey) -> Result<(), SubmitError> {
-        if self.changes.contains_key(key) || self.unknown.contains_key(key) {
+        if self.changes.contains_key(key) || self.unknown.contains(key) {
             return Ok(());
         }
         match self.shared.journal.newest_of(key).await.map_err(not_stored)? {
-            Some(stored) => drop(self.changes.insert(key.clone(), unchanged(stored.incident, self.now))),
-            None => drop(self.unknown.insert(key.clone(), ())),
+            Some(stored) => {
+                self.changes.insert(key.clone(), unchanged(stored.incident, self.now));
+            }
+            None => {
+                self.unknown.insert(key.clone());
+            }
         }
         Ok(())
     }

@@ -200,28 +200,28 @@ fn called(incident: &mut Incident, level: LevelNumber, by_pager: bool, page: Opt
         (Life::Open, _) => PageState::Ringing,
         (Life::Clearing { .. } | Life::Closed { .. }, _) => PageState::Resolved,
     };
-    let pages = &mut incident.calls.pages;
-    pages.retain(|page| page.state != PageState::Resolved && page.key != *key);
-    pages.push(Page { pager: pager.clone(), level, key: key.clone(), state, version });
-    let surplus = pages.len().saturating_sub(PAGES_MOST);
-    pages.drain(..surplus);
+    let known = &mut incident.calls.pages;
+    known.retain(|page| page.state != PageState::Resolved && page.key != *key);
+    known.push(Page { pager: pager.clone(), level, key: key.clone(), state, version });
+    let surplus = known.len().saturating_sub(PAGES_MOST);
+    known.drain(..surplus);
 }
 
 /// The window goes on: whoever was not reached yet is called again, since a call that fell into the pause was dropped.
 fn ask_again(incident: &mut Incident) {
     let Some(running) = incident.ladder.rung().copied() else { return };
-    let wanted = |level: LevelNumber| match running {
+    let is_called = |level: LevelNumber| match running {
         Rung::Waiting { level: at, .. } => level <= at,
         Rung::AllPaged { .. } => true,
         Rung::Acknowledged { .. } => false,
     };
-    let mut asked = std::mem::take(&mut incident.calls.asked);
-    for one in &mut asked {
+    let mut all = std::mem::take(&mut incident.calls.asked);
+    for one in &mut all {
         // The same instant: nothing was dropped, and the call is still there.
-        if one.rung != running && wanted(one.level) && Ways::left(incident, one).any() {
+        if one.rung != running && is_called(one.level) && Ways::left(incident, one).any() {
             one.rung = running;
             one.version = incident.version;
         }
     }
-    incident.calls.asked = asked;
+    incident.calls.asked = all;
 }

@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AlertSighting, Destination, EvidenceDigest, Fingerprint, FixEnd, IncidentId, IncidentKey, Round};
+use super::{
+    AlertSighting, Destination, EvidenceDigest, Fingerprint, FixEnd, IncidentId, IncidentKey, Round,
+    reason::CloseReason, reason::Follows,
+};
 use crate::{
     approval::Question,
     escalation::{self, LevelNumber, PagerName, Rung},
@@ -13,33 +16,6 @@ use crate::{
     remediation::{Plan, PlanId, Sample},
     triage::{FixName, Verdict},
 };
-
-/// Why an incident closed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CloseReason {
-    /// Every alert stayed resolved for the hold time.
-    AlertsResolved,
-    /// A person closed it.
-    Person(PersonId),
-}
-
-/// What the bot does after a level could not be called.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Follows {
-    /// The next level that can be reached is called.
-    #[default]
-    NextLevel,
-    /// It was the last level: all are called.
-    AllLevels,
-    /// It is called by another way all the same.
-    OtherWay,
-    /// No level can be called at all: they are tried again after a while.
-    NobodyLeft,
-    /// Nothing: another window is running already.
-    Nothing,
-}
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

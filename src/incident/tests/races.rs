@@ -97,12 +97,8 @@ fn every_ordered_pair_a_microsecond_before_the_question_expires_and_then_the_exp
                 drop(happens(&mut night, one));
             }
             check(&night, first, second);
-            let approves_in_time = match (first, second) {
-                (Meets::Approve, _) => true,
-                (Meets::Resolve | Meets::Expire, Meets::Approve) => false,
-                (_, Meets::Approve) => true,
-                _ => false,
-            };
+            let before_it = matches!(first, Meets::Acknowledge | Meets::Approve);
+            let approves_in_time = first == Meets::Approve || (second == Meets::Approve && before_it);
             let approved = night.events.iter().any(|event| matches!(event, Event::FixApproved { .. }));
             assert_eq!(approved, approves_in_time, "{first:?} then {second:?}");
         }
