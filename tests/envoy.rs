@@ -231,7 +231,8 @@ fn counters(client: &ProxyStats, server: Option<&TlsCounters>) -> Counters {
         client_failures: sum(TlsCounters::failures),
         requests_answered: client.requests_answered,
         requests_failed: client.requests_failed,
-        new_log_errors: None,
+        new_log_errors: Some(0),
+        access_lines: Some(6),
     }
 }
 
@@ -245,7 +246,7 @@ fn proof_of(from: Counters, to: Counters) -> Proof {
         uptime_seconds: u64::try_from(1000 + seconds).ok(),
         at: jiff::Timestamp::from_second(1_800_000_000 + seconds).unwrap(),
         counters,
-        svid_not_after: None,
+        svid_not_after: Some(jiff::Timestamp::from_second(1_800_003_600).unwrap()),
     };
     verify(&[], &[sample(0, from)], &[sample(120, to)]).proof
 }
@@ -260,7 +261,8 @@ fn zero(counters: &Counters) -> Counters {
         client_failures: none(counters.client_failures),
         requests_answered: none(counters.requests_answered),
         requests_failed: none(counters.requests_failed),
-        new_log_errors: None,
+        new_log_errors: Some(0),
+        access_lines: Some(6),
     }
 }
 
@@ -271,7 +273,7 @@ fn no_fault_is_ever_called_a_fix_that_worked() {
         let server = read(fault.folder, "server-stats.txt").map(|text| read_stats(&text).server);
         let nobody = ProxyStats::default();
         // A pod as a client, as a server, as both, and with Istio's default stats matcher, which hides `ssl.*`.
-        let hidden = ProxyStats { clients: Default::default(), ..client.clone() };
+        let hidden = ProxyStats { clients: std::collections::BTreeMap::default(), ..client.clone() };
         let views = [
             Some(counters(&client, None)),
             server.as_ref().map(|server| counters(&nobody, Some(server))),

@@ -1,5 +1,5 @@
 //! What each night of the simulated mesh shows: counters, logs, readiness and files follow from what is broken.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 use std::sync::Arc;
 
