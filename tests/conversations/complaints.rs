@@ -26,7 +26,7 @@ async fn acknowledged_by_a_button_is_seen_by_whoever_types_a_command_and_no_butt
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_whose_healthcheck_is_green_and_that_is_useless_is_the_diagnosis_all_the_same() {
+async fn an_agent_whose_healthcheck_is_green_and_that_is_useless_is_not_believed_and_no_restart_leans_on_it() {
     let clock = Arc::new(VirtualClock::starting_at(Timestamp::now()));
     let night = Night::standing_still(Scenario::Healthy, clock.clone()).await;
     night.simulation.world.inject(Fault::AgentStuckButGreen { node: "node-2".to_owned() });
@@ -34,8 +34,11 @@ async fn an_agent_whose_healthcheck_is_green_and_that_is_useless_is_the_diagnosi
     night.alertmanager_fires().await;
     night.engine.settled().await.unwrap();
     let verdict = night.incident().await.verdict.unwrap();
-    assert_eq!(verdict.scenario, mtls_medic::triage::Scenario::SpireAgent, "{verdict:#?}");
-    night.is_refused("U0ONCALL", "fix restart-pod", "a restarted pod would get no SVID").await;
+    // Its log is silent, and so might be that of an agent that works: the SVIDs are over, and why is not known.
+    assert_eq!(verdict.confidence, mtls_medic::triage::Confidence::Low, "{verdict:#?}");
+    assert!(verdict.fixes.is_empty(), "{verdict:#?}");
+    assert!(verdict.reasons.iter().all(|why| why.contains("whether the SPIRE agent of its node works is not known")));
+    night.is_refused("U0ONCALL", "fix restart-pod", "a restarted pod might get no SVID").await;
     night.ends().await;
 }
 
@@ -83,16 +86,16 @@ async fn with_the_counters_hidden_a_fix_is_never_worked_by_default() {
 async fn slack_that_says_429_all_night_loses_nothing_and_the_card_comes_before_its_thread() {
     let night = Night::calm(Scenario::ExpiredCertificate).await;
     for _ in 0..3 {
-        night.slack.trouble("chat.postMessage", Trouble::RateLimited(20));
-        night.slack.trouble("chat.update", Trouble::RateLimited(20));
+        night.slack.trouble("chat.postMessage", Trouble::RateLimited(1));
+        night.slack.trouble("chat.update", Trouble::RateLimited(1));
     }
     night.alertmanager_fires().await;
     night.channel_shows("is mentioned").await;
     night.channel_shows("expired certificate").await;
-    night.slack.trouble("chat.postMessage", Trouble::RateLimited(20));
+    night.slack.trouble("chat.postMessage", Trouble::RateLimited(1));
     night.says("U0ONCALL", "fix restart-pod").await;
     night.channel_shows("Approval wanted").await;
-    night.slack.trouble("chat.postMessage", Trouble::RateLimited(20));
+    night.slack.trouble("chat.postMessage", Trouble::RateLimited(1));
     night.says("U0SEC", "approve").await;
     night.channel_shows("worked").await;
     let messages = night.slack.messages();

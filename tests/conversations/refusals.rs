@@ -41,7 +41,9 @@ async fn before_a_fix_there_is_nothing_to_approve_withdraw_or_verify() {
     night.is_refused("U0ONCALL", "withdraw", "No fix is waiting for approval in INC-1").await;
     night.is_refused("U0ONCALL", "verify", "nothing to verify").await;
     night.is_refused("U0ONCALL", "ack INC-99", "There is no INC-99").await;
-    night.is_refused("U0ONCALL", "fix restart-spire-agent", "is refused here: the agent is not at fault").await;
+    night
+        .is_refused("U0ONCALL", "fix restart-spire-agent", "is refused here: the agent was not seen to be at fault")
+        .await;
     night.is_refused("U0ONCALL", "fix restart-everything", "There is no fix `restart-everything`").await;
     night.is_refused("U0ONCALL", "target web", "needs a namespace and a workload").await;
     night.is_refused("U0ONCALL", "target Web frontend", "/mtls target").await;
