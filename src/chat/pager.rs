@@ -30,14 +30,14 @@ pub enum Pager {
     /// A webhook that takes our own JSON.
     Generic {
         /// Its address.
-        url: String,
+        url: SecretString,
         /// A bearer token, if it wants one.
         token: Option<SecretString>,
     },
     /// PagerDuty, or whatever speaks its Events API v2.
     PagerDuty {
         /// [`PAGERDUTY_EVENTS`], or another base for tests and the EU service.
-        url: String,
+        url: SecretString,
         /// The integration's routing key.
         routing_key: SecretString,
     },
@@ -46,8 +46,9 @@ pub enum Pager {
 impl fmt::Debug for Pager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Generic { url, .. } => write!(f, "Generic({url})"),
-            Self::PagerDuty { url, .. } => write!(f, "PagerDuty({url})"),
+            // An address is often itself the secret.
+            Self::Generic { .. } => f.write_str("Generic"),
+            Self::PagerDuty { .. } => f.write_str("PagerDuty"),
         }
     }
 }
@@ -108,7 +109,7 @@ impl Pagers {
             Pager::PagerDuty { url, .. } => (url, None),
         };
         let body = body(pager).to_string().into_bytes();
-        let sent = self.http.post(url, "application/json", authorization.as_deref(), body);
+        let sent = self.http.post(url.expose_secret(), "application/json", authorization.as_deref(), body);
         sent.await.map_err(|error| failed(name, &error))?;
         Ok(())
     }

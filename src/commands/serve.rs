@@ -10,7 +10,6 @@ use axum::{
     routing::get,
 };
 use clap::Args;
-use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -161,7 +160,6 @@ fn pagers(config: &Config) -> Result<Pagers, ServeError> {
         let field = format!("pagers.{name}.key");
         let key = pager.key.as_ref().map(|key| key.read(&field)).transpose();
         let url = pager.url.as_ref().map(|url| url.read(&format!("pagers.{name}.url"))).transpose();
-        let url = url.map(|url| url.map(|url| url.expose_secret().to_owned()));
         let made = match (pager.kind, key, url) {
             (_, Err(problem), _) | (_, _, Err(problem)) => Err(problem),
             (PagerKind::Generic, Ok(token), Ok(Some(url))) => Ok(Pager::Generic { url, token }),
@@ -169,7 +167,7 @@ fn pagers(config: &Config) -> Result<Pagers, ServeError> {
                 Err(format!("pagers.{name}.url: a generic pager needs an address"))
             }
             (PagerKind::Pagerduty, Ok(Some(routing_key)), Ok(url)) => {
-                Ok(Pager::PagerDuty { url: url.unwrap_or_else(|| PAGERDUTY_EVENTS.to_owned()), routing_key })
+                Ok(Pager::PagerDuty { url: url.unwrap_or_else(|| PAGERDUTY_EVENTS.into()), routing_key })
             }
             (PagerKind::Pagerduty, Ok(None), _) => Err(format!("{field}: PagerDuty needs a routing key")),
         };

@@ -304,7 +304,7 @@ impl Case {
         let roster = Roster { commanders: Vec::new(), approvers: vec![Mention::User("U0SEC".to_owned())] };
         let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
         let slack = Arc::new(SlackOut::new(client, directory, Look::default()));
-        let pager = Pager::Generic { url: self.pager.clone(), token: None };
+        let pager = Pager::Generic { url: self.pager.clone().into(), token: None };
         let by_name = BTreeMap::from([(PagerName("on-call".to_owned()), pager)]);
         let pagers = Arc::new(Pagers::new(Outgoing::new(connector().unwrap()), by_name));
         let one_at_a_time = Mutex::default();

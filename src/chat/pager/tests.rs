@@ -37,8 +37,8 @@ async fn pagers() -> (Pagers, Arc<Seen>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/page", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let generic = Pager::Generic { url: url.clone(), token: Some("t0ken".to_owned().into()) };
-    let duty = Pager::PagerDuty { url, routing_key: "R0UTING".to_owned().into() };
+    let generic = Pager::Generic { url: url.clone().into(), token: Some("t0ken".to_owned().into()) };
+    let duty = Pager::PagerDuty { url: url.into(), routing_key: "R0UTING".to_owned().into() };
     let by_name = [(PagerName("night".to_owned()), generic), (PagerName("duty".to_owned()), duty)];
     (Pagers::new(Outgoing::new(connector().unwrap()), by_name.into()), seen)
 }
@@ -96,9 +96,11 @@ async fn a_level_that_is_called_again_is_rung_again_and_an_answer_ends_the_page(
 }
 
 #[test]
-fn a_pager_never_shows_its_keys() {
-    let pager = Pager::PagerDuty { url: PAGERDUTY_EVENTS.to_owned(), routing_key: "s3cret".to_owned().into() };
+fn a_pager_never_shows_its_keys_or_addresses() {
+    let pager = Pager::PagerDuty { url: PAGERDUTY_EVENTS.into(), routing_key: "s3cret".to_owned().into() };
     assert!(!format!("{pager:?}").contains("s3cret"));
+    let pager = Pager::Generic { url: "https://pager.example.com/s3cret".into(), token: None };
+    assert!(!format!("{pager:?}").contains("s3cret"), "an address may be a secret too");
 }
 
 #[tokio::test]
