@@ -1,5 +1,7 @@
 //! Stories of the engine, with a chat that does as it is told, on a clock that stands still.
 
+mod lessons;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -1,0 +1,140 @@
+//! What people complained of in other tools' trackers, told of this engine.
+
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+
+use super::*;
+use crate::{
+    engine::Inbox,
+    escalation::{Level, LevelNumber},
+    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, Outcome},
+    mesh::{Namespace, TargetRef},
+    people::Mention,
+};
+
+/// A chat that shows everything at once, but for the edits of cards while they hang, and remembers whom it called.
+#[derive(Default)]
+struct Workspace {
+    cards_hang: bool,
+    hanging: Mutex<usize>,
+    called: Mutex<Vec<LevelNumber>>,
+    more: Notify,
+}
+
+impl Workspace {
+    fn called(&self) -> Vec<LevelNumber> {
+        self.called.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Perform for Workspace {
+    async fn perform(&self, task: Task) -> Result<Done, PerformError> {
+        let outcome = match &task.work {
+            Work::Mention { to, level, .. } => {
+                self.called.lock().unwrap().push(*level);
+                self.more.notify_one();
+                Outcome::Mentioned { level: *level, to: to.clone() }
+            }
+            Work::DrawCard { .. } if self.cards_hang => {
+                *self.hanging.lock().unwrap() += 1;
+                self.more.notify_one();
+                std::future::pending().await
+            }
+            Work::DrawCard { to } | Work::Post { to, .. } => Outcome::Shown { to: to.clone(), first_card: false },
+            _ => Outcome::NoLongerWanted,
+        };
+        Ok(outcome.into())
+    }
+}
+
+fn with_two_levels() -> Policy {
+    let level = |number: u8, minutes: i64| Level {
+        number: LevelNumber(number),
+        team: format!("team {number}"),
+        window: SignedDuration::from_mins(minutes),
+        mentions: vec![Mention::User(format!("U{number}"))],
+        pager: None,
+    };
+    let escalation = escalation::Policy { levels: vec![level(1, 15), level(2, 30)], ..policy().escalation };
+    let to = Destination { face: Face::Slack, channel: "C0".to_owned() };
+    Policy { escalation, channels: vec![to], ..policy() }
+}
+
+async fn bot(folder: &std::path::Path, clock: &Arc<VirtualClock>, workspace: &Arc<Workspace>) -> Engine {
+    let journal = Journal::open(&folder.join("j.sqlite")).await.unwrap();
+    let builder = Engine::builder(journal, clock.clone(), "c", with_two_levels());
+    let builder = builder.performer(CHAT, workspace.clone()).performer(Room::Cluster, workspace.clone());
+    let engine = builder.build().await.unwrap();
+    engine.start();
+    engine
+}
+
+async fn alert(inbox: &Inbox, service: &str, status: AlertStatus, starts_at: Timestamp) {
+    let namespace = Namespace::parse("web").unwrap();
+    let sighting = AlertSighting {
+        key: IncidentKey(format!("c/a/web/{service}")),
+        fingerprint: Fingerprint(format!("f-{service}")),
+        name: "MTLSHandshakeFailureRateHigh".to_owned(),
+        status,
+        starts_at,
+        cluster: "c".to_owned(),
+        target: Some(TargetRef::parse(namespace, &format!("svc/{service}")).unwrap()),
+        pod: None,
+        labels: std::collections::BTreeMap::new(),
+        summary: None,
+    };
+    let group_key = format!("g-{service}");
+    inbox.deliver(&AlertDelivery { group_key, status, alerts: vec![sighting], truncated: 0 }).await.unwrap();
+}
+
+/// oncall 1206: a paused escalation never went on after a restart.
+#[tokio::test]
+async fn an_escalation_that_stood_still_while_the_alert_was_away_goes_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = Timestamp::UNIX_EPOCH;
+    let clock = Arc::new(VirtualClock::starting_at(start));
+    let workspace = Arc::new(Workspace::default());
+    let engine = bot(folder.path(), &clock, &workspace).await;
+    alert(&engine.inbox(), "frontend", AlertStatus::Firing, start).await;
+    engine.settled().await.unwrap();
+    clock.set(start + SignedDuration::from_mins(5));
+    alert(&engine.inbox(), "frontend", AlertStatus::Resolved, start).await;
+    engine.settled().await.unwrap();
+    engine.stop(Duration::from_secs(5)).await;
+    drop(engine);
+
+    let engine = bot(folder.path(), &clock, &workspace).await;
+    clock.set(start + SignedDuration::from_mins(8));
+    alert(&engine.inbox(), "frontend", AlertStatus::Firing, start + SignedDuration::from_mins(8)).await;
+    engine.settled().await.unwrap();
+    assert_eq!(workspace.called(), [LevelNumber(1)], "ten minutes of the first window are left");
+    clock.set(start + SignedDuration::from_mins(8 + 9));
+    engine.settled().await.unwrap();
+    assert_eq!(workspace.called(), [LevelNumber(1)]);
+    clock.set(start + SignedDuration::from_mins(8 + 10));
+    engine.settled().await.unwrap();
+    assert_eq!(workspace.called(), [LevelNumber(1), LevelNumber(2)]);
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+/// oncall 4087: what a platform is slow to take delays everybody.
+#[tokio::test]
+async fn cards_that_hang_hold_up_no_call_of_a_person() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = Timestamp::UNIX_EPOCH;
+    let clock = Arc::new(VirtualClock::starting_at(start));
+    let workspace = Arc::new(Workspace { cards_hang: true, ..Workspace::default() });
+    let engine = bot(folder.path(), &clock, &workspace).await;
+    for service in ["a", "b", "d", "e", "f"] {
+        alert(&engine.inbox(), service, AlertStatus::Firing, start).await;
+    }
+    while workspace.called().len() < 5 {
+        workspace.more.notified().await;
+    }
+    let hanging = *workspace.hanging.lock().unwrap();
+    assert!(hanging <= 3, "{hanging} cards hang, and one way is kept for calls");
+    engine.stop(Duration::ZERO).await;
+}
