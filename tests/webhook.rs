@@ -5,10 +5,8 @@
 use std::sync::Arc;
 
 use axum::{Router, body::Body, http::Request};
-use jiff::SignedDuration;
 use mtls_medic::{
     alertmanager::{Authentication, Credential, Intake, Mapping, router},
-    approval::Rule,
     clock::SystemClock,
     engine::{Engine, Inbox},
     escalation,
@@ -21,24 +19,7 @@ use tower::ServiceExt;
 async fn bot() -> (Router, Inbox, Metrics, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-    let hour = SignedDuration::from_hours(1);
-    let policy = Policy {
-        escalation: escalation::Policy {
-            levels: Vec::new(),
-            repeat_every: hour,
-            reminder_percent: 33,
-            fallback_pager: None,
-        },
-        approval: Rule { needed: 1, expires_after: hour },
-        channels: Vec::new(),
-        hold: hour,
-        flap: hour,
-        stale_after: hour,
-        storm_per_minute: 10,
-        verification_window: hour,
-        replacement_within: hour,
-        writes_enabled: false,
-    };
+    let policy = Policy::usual(escalation::Policy::of(Vec::new()), Vec::new());
     let engine = Engine::builder(journal, Arc::new(SystemClock), "c", policy).build().await.unwrap();
     let metrics = Metrics::default();
     let credentials =

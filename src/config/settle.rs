@@ -133,28 +133,30 @@ impl Config {
     }
 
     fn policy(&self, levels: Vec<Level>) -> Policy {
-        let or = |given: Option<Span>, minutes: i64| given.map_or(SignedDuration::from_mins(minutes), |span| span.0);
         let channels =
             self.slack.iter().map(|slack| Destination { face: Face::Slack, channel: slack.channel.clone() }).collect();
+        let usual = Policy::usual(escalation::Policy::of(levels), channels);
+        let or = |given: Option<Span>, usual: SignedDuration| given.map_or(usual, |span| span.0);
+        let ladder = usual.escalation;
         Policy {
             escalation: escalation::Policy {
-                levels,
-                repeat_every: or(self.escalation.repeat, 60),
-                reminder_percent: self.escalation.reminder_percent.unwrap_or(33).min(99),
+                repeat_every: or(self.escalation.repeat, ladder.repeat_every),
+                reminder_percent: self.escalation.reminder_percent.unwrap_or(ladder.reminder_percent).min(99),
                 fallback_pager: self.people.fallback_pager.clone().map(PagerName),
+                ..ladder
             },
             approval: Rule {
-                needed: self.approval.needed.unwrap_or(1).max(1),
-                expires_after: or(self.approval.expires_after, 15),
+                needed: self.approval.needed.unwrap_or(usual.approval.needed).max(1),
+                expires_after: or(self.approval.expires_after, usual.approval.expires_after),
             },
-            channels,
-            hold: or(self.escalation.hold, 5),
-            flap: or(self.escalation.flap, 30),
-            stale_after: or(self.escalation.stale_after, 480),
-            storm_per_minute: self.escalation.storm_per_minute.unwrap_or(10).max(1),
-            verification_window: or(self.approval.verification_window, 2),
-            replacement_within: or(self.approval.replacement_within, 5),
+            hold: or(self.escalation.hold, usual.hold),
+            flap: or(self.escalation.flap, usual.flap),
+            stale_after: or(self.escalation.stale_after, usual.stale_after),
+            storm_per_minute: self.escalation.storm_per_minute.unwrap_or(usual.storm_per_minute).max(1),
+            verification_window: or(self.approval.verification_window, usual.verification_window),
+            replacement_within: or(self.approval.replacement_within, usual.replacement_within),
             writes_enabled: self.writes,
+            channels: usual.channels,
         }
     }
 }

@@ -64,6 +64,25 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// A ladder of these levels, with the times that hold where the configuration names none: all are called again every
+    /// hour, and a third of a window ahead of its end there is a reminder.
+    pub fn of(levels: Vec<Level>) -> Self {
+        Self { levels, repeat_every: SignedDuration::from_hours(1), reminder_percent: 33, fallback_pager: None }
+    }
+
+    /// The runbook's ladder ("Escalation"), with whom each of its three levels mentions.
+    pub fn runbook(mentions: [Mention; 3]) -> Self {
+        let levels = [("Platform On-Call", 15), ("Platform Security", 30), ("Infrastructure", 60)];
+        let level = |((number, (team, minutes)), mention): ((u8, (&str, i64)), Mention)| Level {
+            number: LevelNumber(number),
+            team: team.to_owned(),
+            window: SignedDuration::from_mins(minutes),
+            mentions: vec![mention],
+            pager: None,
+        };
+        Self::of((1..).zip(levels).zip(mentions).map(level).collect())
+    }
+
     /// The level of that number.
     pub fn level(&self, number: LevelNumber) -> Option<&Level> {
         self.levels.iter().find(|level| level.number == number)

@@ -18,8 +18,9 @@ use crate::{
 };
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Event {
     /// It began.
     Opened {
@@ -352,53 +353,6 @@ pub enum Event {
 impl Event {
     /// The name in the journal, the same as in its JSON.
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Opened { .. } => "opened",
-            Self::LeftStorm => "left_storm",
-            Self::JoinedStorm => "joined_storm",
-            Self::FellBack { .. } => "fell_back",
-            Self::StormGrew { .. } => "storm_grew",
-            Self::AlertFired { .. } => "alert_fired",
-            Self::AlertResolved { .. } => "alert_resolved",
-            Self::AlertsCutOff { .. } => "alerts_cut_off",
-            Self::WentStale { .. } => "went_stale",
-            Self::StillRepeated => "still_repeated",
-            Self::ClearingBegan { .. } => "clearing_began",
-            Self::ClearingEnded => "clearing_ended",
-            Self::Closed { .. } => "closed",
-            Self::Reopened => "reopened",
-            Self::TargetSet { .. } => "target_set",
-            Self::RungBegan { .. } => "rung_began",
-            Self::WindowBreached { .. } => "window_breached",
-            Self::WindowMet { .. } => "window_met",
-            Self::Reminded { .. } => "reminded",
-            Self::LevelUnreachable { .. } => "level_unreachable",
-            Self::NoticedLate { .. } => "noticed_late",
-            Self::Acknowledged { .. } => "acknowledged",
-            Self::WorkSeen { .. } => "work_seen",
-            Self::HandedTo { .. } => "handed_to",
-            Self::TriageStarted { .. } => "triage_started",
-            Self::TriageFinished { .. } => "triage_finished",
-            Self::TriageFailed { .. } => "triage_failed",
-            Self::FixProposed { .. } => "fix_proposed",
-            Self::PlanDrawn { .. } => "plan_drawn",
-            Self::VoteCounted { .. } => "vote_counted",
-            Self::FixApproved { .. } => "fix_approved",
-            Self::PlanMoved { .. } => "plan_moved",
-            Self::Sampled { .. } => "sampled",
-            Self::StepStarted { .. } => "step_started",
-            Self::StepDone { .. } => "step_done",
-            Self::ReplacementAwaited { .. } => "replacement_awaited",
-            Self::ReplacementReady { .. } => "replacement_ready",
-            Self::VerificationBegan { .. } => "verification_began",
-            Self::VerificationAsked { .. } => "verification_asked",
-            Self::FixEnded { .. } => "fix_ended",
-            Self::NoteAdded { .. } => "note_added",
-            Self::WritesSwitched { .. } => "writes_switched",
-            Self::CardPosted { .. } => "card_posted",
-            Self::LevelCalled { .. } => "level_called",
-            Self::OverdueNoticed { .. } => "overdue_noticed",
-            Self::CouldNot { .. } => "could_not",
-        }
+        self.into()
     }
 }

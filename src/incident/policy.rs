@@ -29,3 +29,24 @@ pub struct Policy {
     /// Whether fixes may run at all (invariant 10).
     pub writes_enabled: bool,
 }
+
+impl Policy {
+    /// What holds where the configuration names nothing else: one approval within a quarter of an hour, an incident that
+    /// closes after five quiet minutes, and no fix at all.
+    pub fn usual(escalation: escalation::Policy, channels: Vec<Destination>) -> Self {
+        let minutes = SignedDuration::from_mins;
+        Self {
+            escalation,
+            approval: approval::Rule { needed: 1, expires_after: minutes(15) },
+            channels,
+            hold: minutes(5),
+            flap: minutes(30),
+            // Twice Alertmanager's default repeat_interval.
+            stale_after: SignedDuration::from_hours(8),
+            storm_per_minute: 10,
+            verification_window: minutes(2),
+            replacement_within: minutes(5),
+            writes_enabled: false,
+        }
+    }
+}

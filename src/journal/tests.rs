@@ -13,12 +13,7 @@ fn opened(id: u32, key: &str) -> Event {
         alert: "a".to_owned(),
         cluster: "c".to_owned(),
         target: None,
-        policy: Box::new(escalation::Policy {
-            levels: Vec::new(),
-            repeat_every: SignedDuration::from_hours(1),
-            reminder_percent: 33,
-            fallback_pager: None,
-        }),
+        policy: Box::new(escalation::Policy::of(Vec::new())),
         channels: Vec::new(),
         quiet: false,
     }

@@ -19,7 +19,6 @@ use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
     alertmanager::{Authentication, Credential, Intake, Mapping, router},
-    approval::Rule,
     chat::slack::{Client, Directory, Look, Roster, SlackOut},
     clock::SystemClock,
     cluster::{Settings, connect_to, gather},
@@ -52,23 +51,8 @@ fn policy(storm_per_minute: u32, room: Room, to: &str) -> Policy {
         mentions: vec![mtls_medic::people::Mention::Group("S1".to_owned())],
         pager: None,
     };
-    Policy {
-        escalation: escalation::Policy {
-            levels: vec![level],
-            repeat_every: SignedDuration::from_hours(1),
-            reminder_percent: 33,
-            fallback_pager: None,
-        },
-        approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
-        channels: vec![Destination { face, channel: to.to_owned() }],
-        hold: SignedDuration::from_mins(5),
-        flap: SignedDuration::from_mins(30),
-        stale_after: SignedDuration::from_hours(8),
-        storm_per_minute,
-        verification_window: SignedDuration::from_mins(2),
-        replacement_within: SignedDuration::from_mins(5),
-        writes_enabled: false,
-    }
+    let channel = Destination { face, channel: to.to_owned() };
+    Policy { storm_per_minute, ..Policy::usual(escalation::Policy::of(vec![level]), vec![channel]) }
 }
 
 /// A face that shows nothing.

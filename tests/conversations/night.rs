@@ -11,7 +11,7 @@ use mtls_medic::{
     clock::{Clock, SpedClock, VirtualClock},
     cluster::{ClusterAdapter, Settings, connect_to},
     engine::{Engine, Inbox},
-    escalation::{self, Level, LevelNumber},
+    escalation::{self},
     incident::{Destination, Event, Face, Incident, Policy, Room},
     journal::Journal,
     people::Mention,
@@ -20,7 +20,7 @@ use mtls_medic::{
 
 use serde_json::Value;
 
-use crate::fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, SIGNING_SECRET, Signer, TEAM};
+use crate::fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, Message, SIGNING_SECRET, Signer, TEAM};
 
 /// How fast the clock runs: a hold time of five minutes in as many seconds.
 const RATE: f64 = 60.0;
@@ -36,33 +36,12 @@ pub struct Night {
 }
 
 fn policy() -> Policy {
-    let level = |number: u8, team: &str, minutes: i64| Level {
-        number: LevelNumber(number),
-        team: team.to_owned(),
-        window: SignedDuration::from_mins(minutes),
-        mentions: vec![Mention::User(format!("U0LEVEL{number}"))],
-        pager: None,
-    };
+    let users = ["U0LEVEL1", "U0LEVEL2", "U0LEVEL3"].map(|user| Mention::User(user.to_owned()));
+    let channel = Destination { face: Face::Slack, channel: CHANNEL.to_owned() };
     Policy {
-        escalation: escalation::Policy {
-            levels: vec![
-                level(1, "Platform On-Call", 15),
-                level(2, "Platform Security", 30),
-                level(3, "Infrastructure", 60),
-            ],
-            repeat_every: SignedDuration::from_hours(1),
-            reminder_percent: 33,
-            fallback_pager: None,
-        },
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(30) },
-        channels: vec![Destination { face: Face::Slack, channel: CHANNEL.to_owned() }],
-        hold: SignedDuration::from_mins(5),
-        flap: SignedDuration::from_mins(30),
-        stale_after: SignedDuration::from_hours(8),
-        storm_per_minute: 10,
-        verification_window: SignedDuration::from_mins(2),
-        replacement_within: SignedDuration::from_mins(5),
         writes_enabled: true,
+        ..Policy::usual(escalation::Policy::runbook(users), vec![channel])
     }
 }
 
@@ -223,6 +202,12 @@ impl Night {
 
     pub async fn channel_shows(&self, words: &str) {
         self.slack.until(words, |slack| slack.transcript().contains(words)).await;
+    }
+
+    /// Waits for a message of its own, not for words on the card, which are there sooner when Slack holds a post up.
+    pub async fn is_posted(&self, words: &str) {
+        let is_posted = |message: &Message| !message.is_card() && message.seen().contains(words);
+        self.slack.until(words, |slack| slack.messages().iter().any(is_posted)).await;
     }
 
     /// What the card has ever shown, one version after the other.

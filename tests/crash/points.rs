@@ -7,15 +7,12 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command as Process, Stdio},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
-use async_trait::async_trait;
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
@@ -26,21 +23,20 @@ use mtls_medic::{
         slack::{Client, Directory, Look, Roster, SlackOut},
     },
     clock::{Clock, SpedClock},
-    engine::{CrashPoint, Done, Engine, Perform, PerformError, Task},
+    engine::{CrashPoint, Engine},
     escalation::{self, Level, LevelNumber, PagerName},
     incident::{
         Act, AlertDelivery, AlertSighting, AlertStatus, Command, Destination, Face, Fingerprint, FixPhase, Incident,
-        IncidentKey, Outcome, Policy, Room, Triage, Work,
+        IncidentKey, Policy, Room, Triage, Work,
     },
     journal::{Journal, Verified, verify_chain},
-    mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{Actor, Mention, PersonId, Platform, Role},
-    remediation::{Counters, Operation, Plan, PlannedPod, Sample},
-    triage::{Confidence, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
+    triage::FixName,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cluster::{Cluster, target},
     fake_pager::FakePager,
     fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, TEAM},
 };
@@ -71,172 +67,22 @@ fn kind(work: &Work) -> &'static str {
     }
 }
 
-/// The cluster: it survives the bot, and logs every call. Chat and pagers are the real adapters, against a workspace and
-/// a pager that live in the parent.
-struct Cluster {
-    folder: PathBuf,
-    clock: Arc<SpedClock>,
-    one_at_a_time: Mutex<()>,
-}
-
-impl Cluster {
-    fn calls(folder: &Path) -> Vec<String> {
-        let text = fs::read_to_string(folder.join("calls")).unwrap_or_default();
-        text.lines().map(ToOwned::to_owned).collect()
-    }
-
-    fn log(&self, call: &str) {
-        let mut file = fs::File::options().create(true).append(true).open(self.folder.join("calls")).unwrap();
-        writeln!(file, "{call}").unwrap();
-    }
-
-    /// The pod that lives now: each eviction brings the next one up, so a plan that ran twice would evict two.
-    fn living(&self) -> String {
-        let evicted = Self::calls(&self.folder).iter().filter(|call| call.starts_with("evicted ")).count();
-        format!("frontend-{}", evicted + 1)
-    }
-
-    /// The UID is the only thing that it looks at, as the API server does; a life that is over is done.
-    fn evict(&self, uid: &PodUid) {
-        let _one = self.one_at_a_time.lock().unwrap();
-        self.log(&format!("asked to evict {}", uid.as_str()));
-        if uid.as_str() == format!("uid-{}", self.living()) {
-            self.log(&format!("evicted {}", uid.as_str()));
-        }
-    }
-}
-
-fn target() -> TargetRef {
-    TargetRef::parse(Namespace::parse("web").unwrap(), "svc/frontend").unwrap()
-}
-
-fn pod(name: &str) -> PodRef {
-    PodRef { namespace: Namespace::parse("web").unwrap(), name: ObjectName::parse(name).unwrap() }
-}
-
-fn uid(name: &str) -> PodUid {
-    PodUid::parse(&format!("uid-{name}")).unwrap()
-}
-
-fn verdict(at: Timestamp) -> Verdict {
-    Verdict {
-        schema: VERDICT_SCHEMA.to_owned(),
-        target: target(),
-        at,
-        scenario: Scenario::ExpiredCertificate,
-        confidence: Confidence::High,
-        on: On { side: Side::Client, pods: vec![pod("frontend-1")], lives: Vec::new(), nodes: Vec::new() },
-        reasons: vec!["the SVID ended".to_owned()],
-        ruled_out: Vec::new(),
-        consequences: Vec::new(),
-        checks: Vec::new(),
-        not_checked: Vec::new(),
-        fixes: vec![FixName::RestartPod],
-        never: Vec::new(),
-        call_at_once: None,
-    }
-}
-
-fn plan(living: &str, at: Timestamp) -> Plan {
-    let planned = PlannedPod {
-        pod: pod(living),
-        uid: uid(living),
-        node: None,
-        controller: "ReplicaSet/frontend".to_owned(),
-        workload: "Deployment/frontend".to_owned(),
-        because: "expired".to_owned(),
-    };
-    Plan {
-        fix: FixName::RestartPod,
-        target: target(),
-        drawn_at: at,
-        operations: vec![Operation::EvictPod(planned)],
-        ready: (1, 1),
-        budgets: Vec::new(),
-        warnings: Vec::new(),
-        undo: "nothing".to_owned(),
-        kubectl: Vec::new(),
-        lives: Vec::new(),
-    }
-}
-
-#[async_trait]
-impl Perform for Cluster {
-    async fn perform(&self, task: Task) -> Result<Done, PerformError> {
-        let now = self.clock.now();
-        Ok(match &task.work {
-            Work::Triage { run } => {
-                Outcome::TriageFinished { run: *run, verdict: Box::new(verdict(now)), evidence: None }.into()
-            }
-            Work::DrawPlan { fix } => {
-                Outcome::PlanDrawn { fix: *fix, plan: Box::new(plan(&self.living(), now)) }.into()
-            }
-            Work::RunStep { plan, step, .. } => {
-                let approved = task.incident.fix.as_ref().and_then(|fix| fix.plan.as_ref()).unwrap();
-                self.evict(&approved.pods().next().unwrap().uid);
-                Outcome::StepDone { plan: plan.clone(), step: *step }.into()
-            }
-            Work::PollReplacement { plan, step, .. } => Outcome::ReplacementReady {
-                plan: plan.clone(),
-                step: *step,
-                pod: pod(&self.living()),
-                uid: uid(&self.living()),
-                not_after: now + SignedDuration::from_hours(1),
-            }
-            .into(),
-            Work::Sample { fix, round } => {
-                let samples = vec![sample(&self.living(), now)];
-                Outcome::Sampled { fix: *fix, round: *round, samples, unreadable: Vec::new() }.into()
-            }
-            other => return Err(PerformError::Never { reason: format!("{other:?} is not the cluster's") }),
-        })
-    }
-}
-
-fn sample(living: &str, at: Timestamp) -> Sample {
-    let calls = u64::try_from(at.as_millisecond()).unwrap();
-    let counters = Counters {
-        server_handshakes: Some(calls),
-        server_failures: Some(0),
-        requests_answered: Some(calls),
-        requests_failed: Some(0),
-        new_log_errors: Some(0),
-        ..Counters::default()
-    };
-    Sample {
-        pod: pod(living),
-        uid: uid(living),
-        uptime_seconds: Some(1),
-        at,
-        counters,
-        svid_not_after: Some(at + SignedDuration::from_hours(1)),
-    }
-}
-
 fn policy() -> Policy {
+    let level = Level {
+        number: LevelNumber(1),
+        team: "Platform On-Call".to_owned(),
+        window: SignedDuration::from_mins(10),
+        mentions: vec![Mention::User("U0LEVEL1".to_owned())],
+        pager: Some(PagerName("on-call".to_owned())),
+    };
+    // A timer of the ladder falls into the night: the reminder, after 6 s of its clock.
+    let ladder = escalation::Policy { reminder_percent: 99, ..escalation::Policy::of(vec![level]) };
+    let channel = Destination { face: Face::Slack, channel: CHANNEL.to_owned() };
     Policy {
-        escalation: escalation::Policy {
-            levels: vec![Level {
-                number: LevelNumber(1),
-                team: "Platform On-Call".to_owned(),
-                window: SignedDuration::from_mins(10),
-                mentions: vec![Mention::User("U0LEVEL1".to_owned())],
-                pager: Some(PagerName("on-call".to_owned())),
-            }],
-            repeat_every: SignedDuration::from_hours(1),
-            fallback_pager: None,
-            // A timer of the ladder falls into the night: the reminder, after 6 s of its clock.
-            reminder_percent: 99,
-        },
         approval: Rule { needed: 1, expires_after: SignedDuration::from_hours(1) },
-        channels: vec![Destination { face: Face::Slack, channel: CHANNEL.to_owned() }],
-        hold: SignedDuration::from_mins(5),
-        flap: SignedDuration::from_mins(30),
-        stale_after: SignedDuration::from_hours(8),
-        storm_per_minute: 10,
         verification_window: SignedDuration::from_secs(10),
-        replacement_within: SignedDuration::from_mins(5),
         writes_enabled: true,
+        ..Policy::usual(ladder, vec![channel])
     }
 }
 
@@ -307,8 +153,7 @@ impl Case {
         let pager = Pager::Generic { url: self.pager.clone().into(), token: None };
         let by_name = BTreeMap::from([(PagerName("on-call".to_owned()), pager)]);
         let pagers = Arc::new(Pagers::new(Outgoing::new(connector().unwrap()), by_name));
-        let one_at_a_time = Mutex::default();
-        let cluster = Arc::new(Cluster { folder: self.folder.clone(), clock: clock.clone(), one_at_a_time });
+        let cluster = Arc::new(Cluster::of(&self.folder, clock.clone()));
         let mut builder = Engine::builder(journal, clock, "prod", policy())
             .performer(Room::Cluster, cluster.clone())
             .performer(Room::Execute, cluster)

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     approval::Rule,
-    escalation::{self, Level, LevelNumber},
+    escalation::{self},
     incident::{Act, Command, Destination, IncidentId, Policy},
     people::{Actor, Mention, PersonId, Platform, Role},
 };
@@ -46,32 +46,11 @@ impl Persona {
 
 /// The runbook's levels, and times that fit the demo.
 pub(super) fn policy(channel: Destination) -> Policy {
-    let level = |number: u8, team: &str, mention: &str, minutes: i64| Level {
-        number: LevelNumber(number),
-        team: team.to_owned(),
-        window: SignedDuration::from_mins(minutes),
-        mentions: vec![Mention::Group(mention.to_owned())],
-        pager: None,
-    };
+    let groups = ["platform-on-call", "platform-security", "infrastructure"];
+    let ladder = escalation::Policy::runbook(groups.map(|group| Mention::Group(group.to_owned())));
     Policy {
-        escalation: escalation::Policy {
-            levels: vec![
-                level(1, "Platform On-Call", "platform-on-call", 15),
-                level(2, "Platform Security", "platform-security", 30),
-                level(3, "Infrastructure", "infrastructure", 60),
-            ],
-            repeat_every: SignedDuration::from_hours(1),
-            reminder_percent: 33,
-            fallback_pager: None,
-        },
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(30) },
-        channels: vec![channel],
-        hold: SignedDuration::from_mins(5),
-        flap: SignedDuration::from_mins(30),
-        stale_after: SignedDuration::from_hours(8),
-        storm_per_minute: 10,
-        verification_window: SignedDuration::from_mins(2),
-        replacement_within: SignedDuration::from_mins(5),
         writes_enabled: true,
+        ..Policy::usual(ladder, vec![channel])
     }
 }

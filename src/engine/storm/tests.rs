@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    approval::Rule,
     clock::VirtualClock,
     engine::{Engine, Inbox},
     escalation,
@@ -57,24 +56,7 @@ fn an_event_storm_of_160_alerts_in_one_body_calls_about_ten_and_a_minute_later_a
 }
 
 fn policy() -> Policy {
-    let (minute, hour) = (SignedDuration::from_mins(1), SignedDuration::from_hours(1));
-    Policy {
-        escalation: escalation::Policy {
-            levels: Vec::new(),
-            repeat_every: hour,
-            reminder_percent: 33,
-            fallback_pager: None,
-        },
-        approval: Rule { needed: 1, expires_after: hour },
-        channels: Vec::new(),
-        hold: 5 * minute,
-        flap: 30 * minute,
-        stale_after: 8 * hour,
-        storm_per_minute: 10,
-        verification_window: minute,
-        replacement_within: minute,
-        writes_enabled: false,
-    }
+    Policy::usual(escalation::Policy::of(Vec::new()), Vec::new())
 }
 
 async fn bot() -> (Engine, Arc<VirtualClock>, tempfile::TempDir) {

@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 
 use super::{Done, Engine, Perform, PerformError, Task, late::Late};
 use crate::{
-    approval::Rule,
     clock::VirtualClock,
     escalation,
     incident::{Destination, Event, Face, IncidentId, IncidentKey, NewEffect, Policy, Room, Work, begin},
@@ -45,23 +44,7 @@ struct Night {
 }
 
 fn policy() -> Policy {
-    Policy {
-        escalation: escalation::Policy {
-            levels: Vec::new(),
-            repeat_every: SignedDuration::from_hours(1),
-            reminder_percent: 33,
-            fallback_pager: None,
-        },
-        approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
-        channels: Vec::new(),
-        hold: SignedDuration::from_mins(5),
-        flap: SignedDuration::from_mins(30),
-        stale_after: SignedDuration::from_hours(8),
-        storm_per_minute: 10,
-        verification_window: SignedDuration::from_mins(2),
-        replacement_within: SignedDuration::from_mins(5),
-        writes_enabled: true,
-    }
+    Policy { writes_enabled: true, ..Policy::usual(escalation::Policy::of(Vec::new()), Vec::new()) }
 }
 
 /// A night in which the card of one incident is owed.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     approval::Rule,
-    escalation::{self, Level, LevelNumber, Rung},
+    escalation::{self, LevelNumber, Rung},
     incident::{
         Act, AlertSighting, AlertStatus, Answer, Command, Destination, Event, Face, Fingerprint, Incident, IncidentId,
         IncidentKey, NewEffect, Outcome, Policy, Refusal, Seen, Sighted, Timer, Work, apply, begin, decide, effects,
@@ -25,33 +25,12 @@ pub(super) fn three_in_the_morning() -> Timestamp {
 }
 
 pub(super) fn policy() -> Policy {
-    let level = |number: u8, team: &str, minutes: i64| Level {
-        number: LevelNumber(number),
-        team: team.to_owned(),
-        window: SignedDuration::from_mins(minutes),
-        mentions: vec![Mention::Group(format!("S{number}"))],
-        pager: None,
-    };
+    let ladder = escalation::Policy::runbook(["S1", "S2", "S3"].map(|group| Mention::Group(group.to_owned())));
+    let channel = Destination { face: Face::Slack, channel: "C0INCIDENTS".to_owned() };
     Policy {
-        escalation: escalation::Policy {
-            levels: vec![
-                level(1, "Platform On-Call", 15),
-                level(2, "Platform Security", 30),
-                level(3, "Infrastructure", 60),
-            ],
-            repeat_every: SignedDuration::from_hours(1),
-            reminder_percent: 33,
-            fallback_pager: None,
-        },
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
-        channels: vec![Destination { face: Face::Slack, channel: "C0INCIDENTS".to_owned() }],
-        hold: SignedDuration::from_mins(5),
-        flap: SignedDuration::from_mins(30),
-        stale_after: SignedDuration::from_hours(8),
-        storm_per_minute: 10,
-        verification_window: SignedDuration::from_mins(2),
-        replacement_within: SignedDuration::from_mins(5),
         writes_enabled: true,
+        ..Policy::usual(ladder, vec![channel])
     }
 }
 
