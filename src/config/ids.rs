@@ -12,33 +12,28 @@ struct Kind {
     found: &'static str,
 }
 
-const USER: Kind = Kind {
-    begins: &['U', 'W'],
-    what: "a user's id (U…)",
-    found: "open the person's profile in Slack, then ⋮, \"Copy member ID\"",
-};
-const GROUP: Kind = Kind {
-    begins: &['S'],
-    what: "a user group's id (S…)",
-    found: "open the group under \"People & user groups\" in Slack, then ⋮, \"Copy group ID\"",
-};
-const CHANNEL: Kind = Kind {
-    begins: &['C', 'G'],
-    what: "a channel's id (C…)",
-    found: "it stands at the end of \"View channel details\" in Slack",
-};
-const TEAM: Kind = Kind {
-    begins: &['T'],
-    what: "a workspace's id (T…)",
-    found: "it stands in the address of Slack in a browser: app.slack.com/client/T…",
-};
-const ENTERPRISE: Kind = Kind {
-    begins: &['E'],
-    what: "an organisation's id (E…)",
-    found: "it stands in the address of Slack's organisation settings",
-};
+const USER: Kind =
+    Kind::of(&['U', 'W'], "a user's id (U…)", "open the person's profile in Slack, then ⋮, \"Copy member ID\"");
+const GROUP: Kind = Kind::of(
+    &['S'],
+    "a user group's id (S…)",
+    "open the group under \"People & user groups\" in Slack, then ⋮, \"Copy group ID\"",
+);
+const CHANNEL: Kind =
+    Kind::of(&['C', 'G'], "a channel's id (C…)", "it stands at the end of \"View channel details\" in Slack");
+const TEAM: Kind = Kind::of(
+    &['T'],
+    "a workspace's id (T…)",
+    "it stands in the address of Slack in a browser: app.slack.com/client/T…",
+);
+const ENTERPRISE: Kind =
+    Kind::of(&['E'], "an organisation's id (E…)", "it stands in the address of Slack's organisation settings");
 
 impl Kind {
+    const fn of(begins: &'static [char], what: &'static str, found: &'static str) -> Self {
+        Self { begins, what, found }
+    }
+
     fn check(&self, field: &str, id: &str, problems: &mut Vec<String>) {
         let plain = id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
         if !(plain && LENGTH.contains(&id.len()) && id.starts_with(self.begins)) {

@@ -9,10 +9,12 @@ mod instant;
 mod night;
 mod refusals;
 
+use std::time::Duration;
+
 use mtls_medic::{
     incident::{FixEnd, Life},
     remediation::Proof,
-    simulate::world::Scenario,
+    simulate::{api::Fault, world::Scenario},
 };
 
 use night::Night;
@@ -20,6 +22,8 @@ use night::Night;
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_certificate_is_found_fixed_by_two_people_and_closed() {
     let night = Night::of(Scenario::ExpiredCertificate).await;
+    // Slow enough that the card can say how far the diagnostics are.
+    night.simulation.options.inject("*", "pods/exec", Fault::delay(Duration::from_secs(2)));
 
     night.alertmanager_fires().await;
     night.channel_shows("is mentioned").await;

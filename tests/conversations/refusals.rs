@@ -1,8 +1,11 @@
 //! Every refusal that a person can get: in private, with the next step, and nothing has changed.
 
-use mtls_medic::{incident::Event, simulate::world::Scenario};
+use mtls_medic::{
+    incident::Event,
+    simulate::{store::Kind, world::Scenario},
+};
 
-use crate::night::Night;
+use crate::{fake_slack::FakeSlack, night::Night};
 
 async fn diagnosed() -> Night {
     let night = Night::calm(Scenario::ExpiredCertificate).await;
@@ -103,6 +106,30 @@ async fn a_fix_that_runs_is_neither_withdrawn_nor_asked_for_again_and_a_replayed
     night.is_refused("U0ONCALL", "verify", "is under way already").await;
     let approvals = night.events().await.iter().filter(|event| matches!(event, Event::FixApproved { .. })).count();
     assert_eq!(approvals, 1);
+    night.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_approved_is_not_run_on_a_cluster_that_has_moved_and_is_asked_again() {
+    let night = asking().await;
+    let plan = night.incident().await.fix.unwrap().plan.unwrap();
+    let pod = plan.pods().next().unwrap().pod.clone();
+    // Somebody with kubectl is faster than the approval.
+    let store = night.simulation.world.store();
+    store.remove(Kind::Pod, Some(pod.namespace.as_str()), pod.name.as_str()).unwrap();
+    let old = night.presses("U0SEC", "Approve").await;
+    night.channel_shows("the cluster is no longer what was approved").await;
+    let questions = |slack: &FakeSlack| slack.transcript().matches("Approval wanted").count();
+    night.slack.until("a second question", |slack| questions(slack) == 2).await;
+    assert!(!night.events().await.iter().any(|event| matches!(event, Event::StepDone { .. })));
+    // What was approved is no answer to the new question.
+    let told = night.slack.whispers("U0SEC").len();
+    night.is_sent(&old).await;
+    night.is_told_next("U0SEC", told, "Approved").await;
+    night.is_refused("U0SEC", &format!("approve {}", plan.id().short()), "not the one that waits now").await;
+    night.is_refused("U0SEC", "approve", "The plan was drawn again since it was first shown").await;
+    night.presses("U0SEC", "Approve").await;
+    night.channel_shows("worked").await;
     night.ends().await;
 }
 
