@@ -111,9 +111,11 @@ func (i *image) mountRoot(root, hosts string) error {
 	if err := makeOpenFolder(filepath.Join(root, "tmp")); err != nil {
 		return err
 	}
-	// The runbook's paths, which are those of SPIRE's images.
-	if err := os.Symlink("../../usr/local/bin", filepath.Join(root, "opt/spire/bin")); err != nil {
-		return err
+	// The runbook's paths, which are those of SPIRE's images; and where tokens are. No link may lead out of the root.
+	for path, target := range map[string]string{"opt/spire/bin": "../../usr/local/bin", "var/run": "../run"} {
+		if err := os.Symlink(target, filepath.Join(root, path)); err != nil {
+			return err
+		}
 	}
 	if err := i.mountMachine(root); err != nil {
 		return err

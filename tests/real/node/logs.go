@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"time"
 
 	core "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	internalapi "k8s.io/cri-api/pkg/apis"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/cri-client/pkg/logs"
@@ -21,42 +21,57 @@ func (k *kubelet) serveLogs(w http.ResponseWriter, r *http.Request) {
 	if p == nil {
 		return
 	}
-	wanted := &core.PodLogOptions{}
-	if err := scheme.ParameterCodec.DecodeParameters(r.URL.Query(), core.SchemeGroupVersion, wanted); err != nil {
+	options, err := readOptions(r.URL.Query())
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	path, id, err := c.logOf(wanted.Previous)
+	path, id, err := c.logOf(r.URL.Query().Get("previous") == "true")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	out := flusher{w}
 	var stdout, stderr io.Writer = out, out
-	if wanted.Stream != nil && *wanted.Stream == core.LogStreamStdout {
+	switch r.URL.Query().Get("stream") {
+	case core.LogStreamStdout:
 		stderr = nil
-	}
-	if wanted.Stream != nil && *wanted.Stream == core.LogStreamStderr {
+	case core.LogStreamStderr:
 		stdout = nil
 	}
-	w.Header().Set("Transfer-Encoding", "chunked")
-	err = logs.ReadLogs(r.Context(), path, id, readOptions(wanted), &runningContainers{container: c}, stdout, stderr)
+	err = logs.ReadLogs(r.Context(), path, id, options, &runningContainers{container: c}, stdout, stderr)
 	if err != nil && r.Context().Err() == nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}
 }
 
-// readOptions says which lines are wanted.
-func readOptions(wanted *core.PodLogOptions) *logs.LogOptions {
-	options := &logs.LogOptions{TailLines: wanted.TailLines, LimitBytes: wanted.LimitBytes, Follow: wanted.Follow,
-		Timestamp: wanted.Timestamps}
-	if wanted.SinceSeconds != nil {
-		options.Since = time.Now().Add(-time.Duration(*wanted.SinceSeconds) * time.Second)
+// readOptions says which lines are wanted: PodLogOptions as the API server writes them in a query.
+func readOptions(query url.Values) (*logs.LogOptions, error) {
+	options := &logs.LogOptions{Follow: query.Get("follow") == "true", Timestamp: query.Get("timestamps") == "true"}
+	for name, target := range map[string]**int64{"tailLines": &options.TailLines, "limitBytes": &options.LimitBytes} {
+		if query.Has(name) {
+			number, err := strconv.ParseInt(query.Get(name), 10, 64)
+			if err != nil {
+				return nil, err
+			}
+			*target = &number
+		}
 	}
-	if wanted.SinceTime != nil && wanted.SinceTime.After(options.Since) {
-		options.Since = wanted.SinceTime.Time
+	if query.Has("sinceSeconds") {
+		seconds, err := strconv.ParseInt(query.Get("sinceSeconds"), 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		options.Since = time.Now().Add(-time.Duration(seconds) * time.Second)
 	}
-	return options
+	if query.Has("sinceTime") {
+		since, err := time.Parse(time.RFC3339, query.Get("sinceTime"))
+		if err != nil {
+			return nil, err
+		}
+		options.Since = since
+	}
+	return options, nil
 }
 
 // logOf gives the log of the current or of the previous run.
