@@ -162,8 +162,7 @@ func (c *container) prepare(ctx context.Context) (*program, *logFile, error) {
 	if err := removeFolder(what.root); err != nil {
 		return nil, nil, err
 	}
-	hosts := fmt.Sprintf("127.0.0.1 localhost\n%s %s\n", c.pod.address, c.pod.name)
-	err = c.pod.kubelet.image.mountRoot(what.root, hosts)
+	err = c.pod.kubelet.image.mountRoot(what.root, c.hosts())
 	if err == nil {
 		err = c.pod.mountVolumes(what.root, c.spec.VolumeMounts)
 	}
@@ -178,6 +177,15 @@ func (c *container) prepare(ctx context.Context) (*program, *logFile, error) {
 	}
 	log, err := createLog(c.logPath(c.attempt))
 	return what, log, err
+}
+
+// hosts are the names that a process can look up: there is no name server.
+func (c *container) hosts() string {
+	lines := fmt.Sprintf("127.0.0.1 localhost\n%s %s\n", c.pod.address, c.pod.name)
+	for _, alias := range c.pod.object().Spec.HostAliases {
+		lines += alias.IP + " " + strings.Join(alias.Hostnames, " ") + "\n"
+	}
+	return lines
 }
 
 func (c *container) command() []string {
