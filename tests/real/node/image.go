@@ -37,7 +37,7 @@ var copiedFiles = []string{"/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
 // buildImage empties the root folder of a node and gathers the programs of its containers.
-func buildImage(root, programs string, tools []string) (*image, error) {
+func buildImage(root string, programs, tools []string) (*image, error) {
 	if err := removeFolder(root); err != nil {
 		return nil, err
 	}
@@ -56,15 +56,8 @@ func buildImage(root, programs string, tools []string) (*image, error) {
 			return nil, err
 		}
 	}
-	if programs == "" {
-		return i, nil
-	}
-	entries, err := os.ReadDir(programs)
-	if err != nil {
-		return nil, err
-	}
-	for _, entry := range entries {
-		if err := placeProgram(filepath.Join(programs, entry.Name()), filepath.Join(i.programs, entry.Name())); err != nil {
+	for _, program := range programs {
+		if err := placeProgram(program, filepath.Join(i.programs, filepath.Base(program))); err != nil {
 			return nil, err
 		}
 	}

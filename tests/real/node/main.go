@@ -5,6 +5,8 @@
 // takes its place: a folder for each pod UID, a root directory for each container (chroot, private mounts: /run/spire/svid
 // in a pod is no path of this machine), an own loopback address for each pod, and a closed list of programs.
 //
+// SIGUSR1 cuts every exec and port-forward that is under way, for tests of that.
+//
 // It needs root, for mounts and users, and asks the API server for nothing that a kubelet may not have (the Node
 // authorizer and NodeRestriction can be on).
 package main
@@ -25,6 +27,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"k8s.io/client-go/kubernetes"
@@ -55,7 +58,7 @@ func parseOptions() (options, error) {
 	flag.StringVar(&o.key, "key", "", "its key")
 	flag.StringVar(&o.clientAuthority, "client-ca", "", "who signs the API server's client certificate, PEM")
 	flag.StringVar(&o.root, "root", "", "folder for pods, images and this node's host paths; emptied at the start")
-	flag.StringVar(&o.programs, "programs", "", "folder whose programs every container has in /usr/local/bin")
+	flag.StringVar(&o.programs, "programs", "", "paths, with commas, of programs that every container has in /usr/local/bin")
 	flag.StringVar(&o.tools, "tools", defaultTools, "programs of this machine that every container has in /usr/bin")
 	flag.StringVar(&o.zone, "zone", "", "label topology.kubernetes.io/zone")
 	flag.TextVar(&o.pods, "pods", o.pods, "loopback network from which each pod gets an address; one network a node")
@@ -99,7 +102,7 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	image, err := buildImage(o.root, o.programs, strings.Split(o.tools, ","))
+	image, err := buildImage(o.root, list(o.programs), list(o.tools))
 	if err != nil {
 		return fmt.Errorf("building the image of all containers: %w", err)
 	}
@@ -115,6 +118,10 @@ func run(o options) error {
 	fmt.Printf("node %s is ready: https://%s, pods in %s\n", o.name, net.JoinHostPort(o.address, fmt.Sprint(o.port)), o.root)
 	kubelet.runPods(ctx)
 	return nil
+}
+
+func list(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
 }
 
 // enterNamespace starts this program again in a mount namespace of its own: its mounts end with its last process, and no
@@ -155,6 +162,7 @@ func (k *kubelet) serve(ctx context.Context) error {
 			ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients},
 		// SPDY and WebSocket are upgrades of HTTP/1.1.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+		ConnState:    cutStreamsOn(ctx, syscall.SIGUSR1),
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(k.options.address, fmt.Sprint(k.options.port)))
 	if err != nil {
@@ -167,6 +175,32 @@ func (k *kubelet) serve(ctx context.Context) error {
 	}()
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	return nil
+}
+
+// cutStreamsOn makes a fault on demand: at the signal, every exec and port-forward that is under way loses its connection.
+func cutStreamsOn(ctx context.Context, cut os.Signal) func(net.Conn, http.ConnState) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, cut)
+	var streams sync.Map // every connection that was upgraded; a closed one is closed again without harm
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+				streams.Range(func(connection, _ any) bool {
+					_ = connection.(net.Conn).Close()
+					streams.Delete(connection)
+					return true
+				})
+			}
+		}
+	}()
+	return func(connection net.Conn, state http.ConnState) {
+		if state == http.StateHijacked {
+			streams.Store(connection, true)
+		}
+	}
 }
 
 // apiServerEnvironment is what every container is told of the API server.

@@ -130,9 +130,8 @@ func (k *kubelet) servePortForward(w http.ResponseWriter, r *http.Request) {
 
 type forwarder struct{ pod *pod }
 
-// PortForward connects a stream with a port of the pod, until one side is done.
+// PortForward connects a stream with a port of the pod, until the pod's side is done; the library closes the stream.
 func (f forwarder) PortForward(ctx context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
-	defer stream.Close()
 	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(f.pod.address.String(), strconv.Itoa(int(port))))
 	if err != nil {
 		return fmt.Errorf("failed to connect to port %d of pod %s, uid %s: %w", port, f.pod.name, f.pod.uid, err)
