@@ -6,6 +6,8 @@ mod cluster;
 mod fake_pager;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
+mod mesh;
 mod points;
 mod serve;
+#[path = "../serving/mod.rs"]
 mod serving;

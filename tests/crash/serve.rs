@@ -1,11 +1,11 @@
 //! The real `serve`, killed at the moments that people see, and started again on the same journal.
 
-use crate::serving::Outside;
+use crate::mesh::Mesh;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_night_in_which_serve_is_killed_six_times_is_one_incident_with_one_card_and_every_pod_evicted_once() {
-    let outside = Outside::new().await;
-    let sick = outside.alive();
+    let (mesh, outside) = Mesh::and_outside().await;
+    let sick = mesh.alive();
 
     let bot = outside.starts().await;
     outside.alertmanager_sends("firing-one-service.json").await;
@@ -30,7 +30,7 @@ async fn a_night_in_which_serve_is_killed_six_times_is_one_incident_with_one_car
     bot.killed(); // after the approval
 
     let bot = outside.starts().await;
-    outside.evicted_one_of(&sick).await;
+    mesh.evicted_one_of(&sick).await;
     bot.killed(); // after the mesh has seen the eviction
 
     let bot = outside.starts().await;
@@ -40,8 +40,8 @@ async fn a_night_in_which_serve_is_killed_six_times_is_one_incident_with_one_car
 
     let bot = outside.starts().await;
     outside.channel_shows("worked").await;
-    assert!(outside.alive().is_disjoint(&sick), "every pod of the plan was replaced");
-    assert_eq!(outside.ever_lived(), 2 * sick.len(), "and none of the new ones was evicted");
+    assert!(mesh.alive().is_disjoint(&sick), "every pod of the plan was replaced");
+    assert_eq!(mesh.ever_lived(), 2 * sick.len(), "and none of the new ones was evicted");
     outside.alertmanager_sends("resolved-one-service.json").await;
     outside.channel_shows("Closed").await;
 
@@ -56,13 +56,13 @@ async fn a_night_in_which_serve_is_killed_six_times_is_one_incident_with_one_car
     assert_eq!(pages.len(), 1, "L1 was paged once: {pages:?}");
     assert!(outside.slack.transcript().contains("is mentioned"));
     bot.killed();
-    outside.mesh.stop().await;
+    mesh.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_that_is_killed_at_the_approval_runs_the_fix_once_whether_the_answer_was_stored_or_not() {
-    let outside = Outside::new().await;
-    let sick = outside.alive();
+    let (mesh, outside) = Mesh::and_outside().await;
+    let sick = mesh.alive();
     let bot = outside.starts().await;
     outside.alertmanager_sends("firing-one-service.json").await;
     outside.channel_shows("expired certificate").await;
@@ -75,17 +75,17 @@ async fn serve_that_is_killed_at_the_approval_runs_the_fix_once_whether_the_answ
     let bot = outside.starts().await;
     outside.presses(&button).await; // the same press, sent again
     outside.channel_shows("worked").await;
-    assert!(outside.alive().is_disjoint(&sick));
-    assert_eq!(outside.ever_lived(), 2 * sick.len());
+    assert!(mesh.alive().is_disjoint(&sick));
+    assert_eq!(mesh.ever_lived(), 2 * sick.len());
     assert_eq!(outside.slack.transcript().matches("starts, approved by").count(), 1);
     bot.killed();
-    outside.mesh.stop().await;
+    mesh.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_stops_within_ten_seconds_of_sigterm_and_loses_nothing() {
-    let outside = Outside::new().await;
-    let sick = outside.alive();
+    let (mesh, outside) = Mesh::and_outside().await;
+    let sick = mesh.alive();
     let bot = outside.starts().await;
     outside.alertmanager_sends("firing-one-service.json").await;
     assert_eq!(bot.asked_to_stop().await.code(), Some(0), "while it diagnoses");
@@ -96,13 +96,13 @@ async fn serve_stops_within_ten_seconds_of_sigterm_and_loses_nothing() {
     outside.says("U0ONCALL", "fix restart-pod").await;
     outside.channel_shows("Approval wanted").await;
     outside.says("U0SEC", "approve").await;
-    outside.evicted_one_of(&sick).await;
+    mesh.evicted_one_of(&sick).await;
     assert_eq!(bot.asked_to_stop().await.code(), Some(0), "in the middle of a fix");
 
     let bot = outside.starts().await;
     outside.channel_shows("worked").await;
-    assert_eq!(outside.ever_lived(), 2 * sick.len());
+    assert_eq!(mesh.ever_lived(), 2 * sick.len());
     assert_eq!((outside.incidents().await.len(), outside.cards(), outside.pager.keys().len()), (1, 1, 1));
     assert_eq!(bot.asked_to_stop().await.code(), Some(0), "with nothing to do");
-    outside.mesh.stop().await;
+    mesh.ends().await;
 }

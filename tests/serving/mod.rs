@@ -1,10 +1,9 @@
-//! The real `serve` as a child process, with a simulated mesh, a workspace and a pager around it that outlive it.
+//! The real `serve` as a child process, with a workspace and a pager around it that outlive it. What its cluster is, the
+//! test says.
 
 use std::{
-    collections::BTreeSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command as Process, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -12,10 +11,6 @@ use axum::{body::Body, http::Request};
 use http_body_util::BodyExt;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use jiff::Timestamp;
-use mtls_medic::{
-    clock::SystemClock,
-    simulate::{Simulation, store::Kind, world::Scenario},
-};
 use serde_json::{Value, json};
 
 use crate::{
@@ -31,9 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Outside {
     pub slack: FakeSlack,
     pub pager: FakePager,
-    pub mesh: Simulation,
-    /// Every life of a frontend pod that there ever was.
-    ever_lived: Arc<Mutex<BTreeSet<String>>>,
     folder: tempfile::TempDir,
     port: u16,
 }
@@ -42,21 +34,19 @@ pub struct Outside {
 pub struct Bot(Child);
 
 impl Outside {
-    pub async fn new() -> Self {
-        let mesh =
-            Simulation::start(Arc::new(SystemClock), Scenario::ExpiredCertificate, "127.0.0.1:0".parse().unwrap());
-        let mesh = mesh.await.unwrap();
+    /// The bot reaches its cluster by this kubeconfig; `more` are keys of its configuration, in place of the usual ones.
+    pub async fn with(kubeconfig: &Path, more: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        mesh.write_kubeconfig(&folder.path().join("kubeconfig")).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (slack, pager) = (FakeSlack::open().await, FakePager::open().await);
-        let outside = Self { slack, pager, mesh, ever_lived: Arc::default(), folder, port };
-        outside.watch_the_pods();
+        let outside = Self { slack, pager, folder, port };
         for (name, secret) in [("token", TOKEN), ("bot", BOT_TOKEN), ("signing", SIGNING_SECRET)] {
             std::fs::write(outside.path(name), secret).unwrap();
         }
+        let mut config = outside.config(kubeconfig);
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         // JSON is YAML too.
-        std::fs::write(outside.path("config.yaml"), outside.config().to_string()).unwrap();
+        std::fs::write(outside.path("config.yaml"), config.to_string()).unwrap();
         outside
     }
 
@@ -64,14 +54,14 @@ impl Outside {
         self.folder.path().join(name)
     }
 
-    fn config(&self) -> Value {
+    fn config(&self, kubeconfig: &Path) -> Value {
         let file = |name: &str| json!({ "file": self.path(name) });
         json!({
             "listen": format!("127.0.0.1:{}", self.port),
             "journal": self.path("journal.sqlite"),
             "cluster": "prod-eu-1",
             "alertmanager": { "bearer_tokens": [file("token")] },
-            "kubernetes": { "kubeconfig": self.path("kubeconfig") },
+            "kubernetes": { "kubeconfig": kubeconfig },
             "slack": {
                 "mode": "http", "bot_token": file("bot"), "signing_secret": file("signing"),
                 "team": TEAM, "channel": CHANNEL, "api": self.slack.api(),
@@ -89,38 +79,6 @@ impl Outside {
             "approval": { "verification_window": "3s" },
             "writes": true,
         })
-    }
-
-    /// The lives of frontend's pods now.
-    pub fn alive(&self) -> BTreeSet<String> {
-        lives(&self.mesh)
-    }
-
-    pub fn ever_lived(&self) -> usize {
-        self.ever_lived.lock().unwrap().len()
-    }
-
-    fn watch_the_pods(&self) {
-        let (store, ever) = (self.mesh.world.store(), self.ever_lived.clone());
-        let mut changes = store.changes();
-        ever.lock().unwrap().extend(self.alive());
-        tokio::spawn(async move {
-            while changes.changed().await.is_ok() {
-                let pods = store.list(Kind::Pod, Some("web"));
-                ever.lock().unwrap().extend(pods.iter().filter(|pod| is_frontend(pod)).map(uid));
-            }
-        });
-    }
-
-    /// Waits until one of these lives is over, or is ending.
-    pub async fn evicted_one_of(&self, before: &BTreeSet<String>) {
-        let mut changes = self.mesh.world.store().changes();
-        let evicted = async {
-            while before.is_subset(&self.alive()) {
-                changes.changed().await.unwrap();
-            }
-        };
-        tokio::time::timeout(PATIENCE, evicted).await.expect("no pod was evicted");
     }
 
     /// Starts the bot on the same journal, and waits until it answers.
@@ -242,18 +200,4 @@ impl Drop for Bot {
         drop(self.0.kill());
         drop(self.0.wait());
     }
-}
-
-fn lives(mesh: &Simulation) -> BTreeSet<String> {
-    let pods = mesh.world.store().list(Kind::Pod, Some("web"));
-    let stays = |pod: &&Value| is_frontend(pod) && pod["metadata"]["deletionTimestamp"].is_null();
-    pods.iter().filter(stays).map(uid).collect()
-}
-
-fn is_frontend(pod: &Value) -> bool {
-    pod["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("frontend-"))
-}
-
-fn uid(pod: &Value) -> String {
-    pod["metadata"]["uid"].as_str().unwrap().to_owned()
 }
