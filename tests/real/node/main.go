@@ -26,18 +26,22 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 
+	"golang.org/x/sys/unix"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 )
 
-// inNamespace tells the second start of this program that its mounts are its own already.
-const inNamespace = "REAL_NODE_IN_NAMESPACE"
+const (
+	inNamespace = "REAL_NODE_IN_NAMESPACE" // tells the second start of this program that it is the second
+	cutSignal   = syscall.SIGUSR1
+)
 
 // options are the command line.
 type options struct {
@@ -91,7 +95,10 @@ func main() {
 
 func run(o options) error {
 	if os.Getenv(inNamespace) == "" {
-		return enterNamespace()
+		return supervise()
+	}
+	if err := settle(); err != nil {
+		return err
 	}
 	configuration, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
 	if err != nil {
@@ -124,22 +131,39 @@ func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
 }
 
-// enterNamespace starts this program again in a mount namespace of its own: its mounts end with its last process, and no
-// other process of the machine sees them.
-func enterNamespace() error {
+// supervise starts this program again in namespaces of its own and hands signals on. No other process of the machine sees
+// its mounts, and the kernel ends all of its processes with it: nothing outlives a node, however that ends.
+func supervise() error {
 	if os.Geteuid() != 0 {
 		return errors.New("the node needs root: it mounts, and runs containers as their users")
 	}
-	unshare, err := exec.LookPath("unshare")
-	if err != nil {
-		return fmt.Errorf("util-linux is missing: %w", err)
-	}
-	self, err := os.Executable()
-	if err != nil {
+	inner := exec.Command("/proc/self/exe", os.Args[1:]...)
+	inner.Env = append(os.Environ(), inNamespace+"=1")
+	inner.Stdout, inner.Stderr = os.Stdout, os.Stderr
+	inner.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // the one that the kernel takes for the parent
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, cutSignal)
+	if err := inner.Start(); err != nil {
 		return err
 	}
-	arguments := append([]string{"unshare", "--mount", "--propagation", "private", self}, os.Args[1:]...)
-	return syscall.Exec(unshare, arguments, append(os.Environ(), inNamespace+"=1"))
+	go func() {
+		for received := range signals {
+			_ = inner.Process.Signal(received)
+		}
+	}()
+	return inner.Wait()
+}
+
+// settle makes this process at home in its namespaces: mounts stay in here, and /proc shows the processes of this node.
+func settle() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("keeping mounts private: %w", err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return fmt.Errorf("mounting /proc: %w", err)
+	}
+	return nil
 }
 
 // serve answers the API server, and nobody else: a client certificate of its authority is asked for.
@@ -162,7 +186,7 @@ func (k *kubelet) serve(ctx context.Context) error {
 			ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients},
 		// SPDY and WebSocket are upgrades of HTTP/1.1.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
-		ConnState:    cutStreamsOn(ctx, syscall.SIGUSR1),
+		ConnState:    cutStreamsOn(ctx, cutSignal),
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(k.options.address, fmt.Sprint(k.options.port)))
 	if err != nil {

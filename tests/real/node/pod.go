@@ -26,7 +26,7 @@ const (
 //
 // Its address is a loopback address of its own: what its processes listen at (they are told with `status.podIP` in a
 // variable), and where port-forward goes. An EndpointSlice may not hold a loopback address, so the status that others see has
-// its twin in 198.18.0.0/15, the network for tests, where nothing is: 127.18.1.7 is shown as 198.18.1.7.
+// its twin in 198.18.0.0/16, a network for tests, where nothing is: 127.18.1.7 is shown as 198.18.1.7.
 type pod struct {
 	kubelet         *kubelet
 	uid             types.UID

@@ -113,8 +113,13 @@ func (p *process) wait() {
 		p.failure, p.code = err, 1
 	}
 	// What it left behind in its group ends with it, as in a container whose first process ends.
-	_ = syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL)
+	group := -p.command.Process.Pid
+	_ = syscall.Kill(group, syscall.SIGKILL)
 	close(p.done)
+	// They are children of this process now, since it is the first of its namespace.
+	for err = nil; err == nil || err == syscall.EINTR; {
+		_, err = syscall.Wait4(group, nil, 0, nil)
+	}
 }
 
 // kill ends the process and all of its group.
