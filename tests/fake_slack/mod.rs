@@ -120,6 +120,8 @@ pub struct FakeSlack {
     state: Arc<Mutex<State>>,
     changed: watch::Sender<u64>,
     origin: String,
+    /// How long a thing may take that is waited for.
+    pub patience: Duration,
 }
 
 impl FakeSlack {
@@ -127,7 +129,7 @@ impl FakeSlack {
     pub async fn open() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let slack = Self { state: Arc::default(), changed: watch::Sender::new(0), origin };
+        let slack = Self { state: Arc::default(), changed: watch::Sender::new(0), origin, patience: Duration::from_secs(20) };
         let router: Router = api::router(slack.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         slack
@@ -203,7 +205,7 @@ impl FakeSlack {
                 changes.changed().await.unwrap();
             }
         };
-        if tokio::time::timeout(Duration::from_secs(20), waiting).await.is_err() {
+        if tokio::time::timeout(self.patience, waiting).await.is_err() {
             panic!("{what} never happened; the channel:\n{}\nwhispers: {:?}", self.transcript(), self.lock().whispers);
         }
     }

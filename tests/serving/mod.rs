@@ -2,6 +2,7 @@
 //! test says.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::{Child, Command as Process, ExitStatus, Stdio},
     time::Duration,
@@ -18,7 +19,7 @@ use crate::{
     fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, SIGNING_SECRET, Signer, TEAM},
 };
 
-const TOKEN: &str = "alertmanager-token";
+pub const TOKEN: &str = "alertmanager-token";
 /// How long a process may take to come up, and a thing to happen that is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -125,12 +126,31 @@ impl Outside {
         self.get("/incidents").await.unwrap().as_array().unwrap().clone()
     }
 
+    /// Where Alertmanager sends its webhooks to.
+    pub fn webhook(&self) -> String {
+        self.at("/webhooks/alertmanager")
+    }
+
     /// Alertmanager sends a group, and is answered 200.
     pub async fn alertmanager_sends(&self, file: &str) {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/alertmanager").join(file);
-        let request =
-            Request::post(self.at("/webhooks/alertmanager")).header("authorization", format!("Bearer {TOKEN}"));
+        let request = Request::post(self.webhook()).header("authorization", format!("Bearer {TOKEN}"));
         let answer = self.send(request.body(Body::from(std::fs::read(path).unwrap())).unwrap()).await;
+        assert_eq!(answer.map(|(status, _)| status), Some(200));
+    }
+
+    /// Alertmanager says of one alert that it fires, or is resolved.
+    pub async fn alertmanager_says(&self, status: &str, labels: &BTreeMap<&str, String>) {
+        let alert = json!({
+            "status": status, "labels": labels, "annotations": {}, "startsAt": "2026-01-01T00:00:00Z",
+            "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", "fingerprint": labels["service"],
+        });
+        let body = json!({
+            "version": "4", "groupKey": "g", "status": status, "receiver": "mtls-medic", "groupLabels": labels,
+            "commonLabels": labels, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0, "alerts": [alert],
+        });
+        let request = Request::post(self.webhook()).header("authorization", format!("Bearer {TOKEN}"));
+        let answer = self.send(request.body(Body::from(body.to_string())).unwrap()).await;
         assert_eq!(answer.map(|(status, _)| status), Some(200));
     }
 
