@@ -1,14 +1,14 @@
 //! Which roots a chain is verified against: those of the leaf's own trust domain only. A root of one domain never
 //! vouches for another (domain notes, section 2).
 
-use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::{
     Evidence, Gathered, PemFile, PodEvidence,
-    certificate::ders,
+    certificate::{ders, trust_domains},
     copies::{IdentityCopy, Place},
 };
-use crate::mesh::{SpiffeId, TrustDomain};
+use crate::mesh::TrustDomain;
 
 /// What was found to verify against.
 #[derive(Debug, PartialEq)]
@@ -65,11 +65,7 @@ pub(super) fn may_vouch(root: &[u8], domain: &TrustDomain) -> bool {
 }
 
 /// The trust domain that a root names in its SPIFFE ID, if it has one.
-fn domain_of(root: &[u8]) -> Option<TrustDomain> {
+pub(super) fn domain_of(root: &[u8]) -> Option<TrustDomain> {
     let (_, certificate) = X509Certificate::from_der(root).ok()?;
-    let names = certificate.subject_alternative_name().ok().flatten()?;
-    names.value.general_names.iter().find_map(|name| match name {
-        GeneralName::URI(uri) => SpiffeId::parse(uri).ok().map(|id| id.trust_domain().clone()),
-        _ => None,
-    })
+    trust_domains(&certificate).into_iter().next()
 }

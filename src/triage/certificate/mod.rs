@@ -13,6 +13,7 @@ mod warning;
 mod tests;
 
 pub use bundle::{BundleEnd, bundle_end};
+pub(in crate::triage) use issuer::trust_domains;
 pub use path::{PathError, verify_path};
 pub(in crate::triage) use pem::is_workload;
 pub use pem::{leaf_first, pem_remarks, read_pem};
