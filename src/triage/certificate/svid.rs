@@ -111,6 +111,11 @@ impl Svid {
         })
     }
 
+    /// When SPIRE should have renewed it: in the middle of its life.
+    pub fn renewal_due(&self) -> Timestamp {
+        self.not_before + self.not_after.duration_since(self.not_before) / 2
+    }
+
     /// Where in its life it is.
     pub fn life(&self, now: Timestamp) -> Life {
         if self.not_before.duration_since(now) > CLOCK_SKEW {
