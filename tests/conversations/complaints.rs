@@ -36,7 +36,11 @@ async fn an_agent_whose_healthcheck_is_green_and_that_is_useless_is_not_believed
     night.engine.settled().await.unwrap();
     let verdict = night.incident().await.verdict.unwrap();
     // Its log was read back past the issue of the SVIDs that are over, and shows no renewal for anybody since.
-    assert_eq!((verdict.scenario, verdict.confidence), (triage::Scenario::SpireAgent, Confidence::Medium), "{verdict:#?}");
+    assert_eq!(
+        (verdict.scenario, verdict.confidence),
+        (triage::Scenario::SpireAgent, Confidence::Medium),
+        "{verdict:#?}"
+    );
     assert_eq!(verdict.fixes, [FixName::RestartSpireAgent], "{verdict:#?}");
     let silent = |why: &String| why.contains("node-2 is silent: its healthcheck is green, which proves little");
     assert!(verdict.reasons.iter().any(silent), "{:?}", verdict.reasons);
