@@ -110,8 +110,7 @@ fn without_proof(agent: &AgentEvidence, log: &LogExcerpt, expected: &Expected) -
     let (whose, since) = (&due.spiffe_id, due.since);
     let nothing = format!("{green}its log shows no renewal since {since:.0}, when that of {whose} was due");
     let undated = entries(log).iter().any(|entry| entry.sign == Sign::Renewal && entry.at.is_none());
-    let refused =
-        entries(log).iter().any(|entry| entry.sign == Sign::NoIdentity && entry.at.is_none_or(|at| at >= since));
+    let has_said = |sign| entries(log).iter().any(|entry| entry.sign == sign && entry.at.is_none_or(|at| at >= since));
     let why = match log.reaches {
         _ if log.cut || undated => "not all of its lines could be read or dated".to_owned(),
         None => "how far back the log reaches is not known".to_owned(),
@@ -119,7 +118,10 @@ fn without_proof(agent: &AgentEvidence, log: &LogExcerpt, expected: &Expected) -
         Some(_) if expected.newest.is_some_and(|newest| newest >= since) => {
             "another SVID of the node was issued since".to_owned()
         }
-        Some(_) if refused => "it refuses an identity to a workload: there may be no registration entry".to_owned(),
+        Some(_) if has_said(Sign::NoIdentity) => {
+            "it refuses an identity to a workload: there may be no registration entry".to_owned()
+        }
+        Some(_) if has_said(Sign::CannotReach) => "it says once that the SPIRE server could not be reached".to_owned(),
         Some(_) if over.is_none() => "no SVID of the node is over yet".to_owned(),
         Some(reaches) => {
             let entry = format!("if only {whose} is on that node, see whether its registration entry is still there");

@@ -39,7 +39,7 @@ impl Scene<'_> {
             let in_the_file = found.stuck == Some(Stuck::Proxy);
             match self.agent_of(pod.node.as_ref()) {
                 Some(AgentState::Broken(_) | AgentState::Silent(_) | AgentState::CannotReachServer(_)) => {
-                    by.broken.push(seen)
+                    by.broken.push(seen);
                 }
                 Some(AgentState::Works(_)) => by.works.push(seen),
                 _ if in_the_file => by.works.push(seen),

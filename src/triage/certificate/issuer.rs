@@ -39,7 +39,8 @@ fn refused(error: &X509Error, issuer: &X509Certificate<'_>, certificate: &X509Ce
     let subject = shown(certificate.subject());
     let unsupported = |algorithm: String| PathError::UnsupportedAlgorithm { subject: subject.clone(), algorithm };
     let is_unsupported = matches!(error, X509Error::SignatureUnsupportedAlgorithm);
-    if is_unsupported && !(is_ecdsa(certificate) && !has_ec_key(issuer)) {
+    let of_another_kind = is_ecdsa(certificate) && !has_ec_key(issuer);
+    if is_unsupported && !of_another_kind {
         return unsupported(algorithm_of(issuer, certificate));
     }
     match issuer.public_key().parsed() {

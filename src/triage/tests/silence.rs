@@ -3,7 +3,10 @@
 //! The SVID is of an hour and ended ten minutes ago, so that its renewal was due forty minutes ago.
 
 use super::{FRONTEND, Night, never, renewal, said};
-use crate::triage::{CheckResult, Confidence, Consequence, FixName, Gathered, Scenario};
+use crate::{
+    mesh::NodeName,
+    triage::{CheckResult, Confidence, Consequence, FixName, Gathered, Scenario},
+};
 
 const GATEWAY: &str = "spiffe://prod.example.org/ns/web/sa/gateway";
 
@@ -25,6 +28,7 @@ fn silence_is_the_agents_fault_only_where_the_log_is_long_enough_to_hold_a_renew
         (vec![], 40, true, "is silent"),
         (vec![], 39, false, "the log was read back to 2026-11-24T02:21:00Z only"),
         (vec![said(10, "Successfully rotated agent SVID")], 20, false, "the log was read back to"),
+        (vec![said(10, super::DIAL)], 65, false, "the SPIRE server could not be reached"),
         (vec![refused], 65, false, "there may be no registration entry"),
     ] {
         let mut night = expired();
@@ -48,7 +52,7 @@ fn a_silent_agent_is_named_with_its_node_and_what_follows_from_it() {
     let verdict = night.verdict();
     assert_eq!(verdict.fixes, [FixName::RestartSpireAgent]);
     assert_eq!(verdict.consequences, [Consequence::ExpiredCertificate]);
-    assert_eq!(verdict.on.nodes.iter().map(|node| node.as_str()).collect::<Vec<_>>(), ["node-1"]);
+    assert_eq!(verdict.on.nodes.iter().map(NodeName::as_str).collect::<Vec<_>>(), ["node-1"]);
     let row = verdict.checks.iter().find(|row| row.id == "2.2-spire-agent").unwrap();
     assert!(row.result == CheckResult::Fail && row.remedy.as_ref().unwrap().contains("restart the SPIRE agent"));
 }
