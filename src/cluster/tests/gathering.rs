@@ -8,7 +8,7 @@ use crate::{
     cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about},
     mesh::PodRef,
     simulate::{Simulation, api::Fault, store::Kind, world},
-    triage::{AgentEvidence, Evidence, Gathered, Missing, Scenario, diagnose},
+    triage::{AgentEvidence, Evidence, FixName, Gathered, Missing, Scenario, diagnose},
 };
 
 const SHORT: Duration = Duration::from_millis(400);
@@ -274,4 +274,28 @@ async fn why_an_agent_died_stands_in_the_log_of_its_life_before() {
 async fn what_an_agent_did_well_before_its_restart_does_not_vouch_for_it_now() {
     let good = "level=info msg=\"Renewing X509-SVID\"";
     assert_eq!(agent_lines(vec!["level=info msg=starting"], vec![good]).await, Vec::<String>::new());
+}
+
+/// Gathered and judged as a person would, without knowing what is broken.
+#[tokio::test]
+async fn each_night_of_the_simulated_mesh_is_told_from_the_others() {
+    use world::Scenario as World;
+    for (broken, scenario, fixes) in [
+        (World::Healthy, Scenario::NoFaultFound, vec![]),
+        (World::ExpiredCertificate, Scenario::ExpiredCertificate, vec![FixName::RestartPod]),
+        (World::ProxyKeepsOldSvid, Scenario::ExpiredCertificate, vec![FixName::RestartPod]),
+        (World::SpireAgent, Scenario::SpireAgent, vec![FixName::RestartSpireAgent]),
+        (World::AgentStuckButGreen, Scenario::SpireAgent, vec![FixName::RestartSpireAgent]),
+        (World::SpireServer, Scenario::SpireServer, vec![]),
+        (World::ServerPortBlocked, Scenario::Network, vec![]),
+        // These proxies said why hours ago, once; what is read of their logs now is silent.
+        (World::NoRegistrationEntry, Scenario::Inconclusive, vec![]),
+        (World::WrongIdentity, Scenario::IdentityMismatch, vec![]),
+        (World::ClockSkew, Scenario::ClockSkew, vec![]),
+    ] {
+        let (_simulation, reach) = night(broken, Settings::default()).await;
+        let verdict = diagnose(&look(&reach, &[]).await);
+        let seen = (verdict.scenario, verdict.fixes.clone());
+        assert_eq!(seen, (scenario, fixes), "{}: {:#?}", broken.name(), verdict.reasons);
+    }
 }
