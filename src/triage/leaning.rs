@@ -1,6 +1,6 @@
 //! What the proxies' logs lean to: which cause a sign speaks for, and how many signs of late it takes to name one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
@@ -81,6 +81,19 @@ impl Scene<'_> {
     /// Whether a sign speaks for `scenario` at all, be it one and old: then it is not ruled out.
     pub(super) fn is_hinted(&self, scenario: Scenario) -> bool {
         self.reasons(scenario).next().is_some()
+    }
+
+    /// The signs that speak for a cause and are too few, or too old, to name it.
+    pub(super) fn too_few(&self) -> Vec<String> {
+        let signs = self.pods.iter().flat_map(|(_, found)| &found.signs).map(|sign| sign.reason);
+        let few = signs.filter(|reason| leans_to(*reason).is_some() && self.several(*reason).is_none());
+        let minutes = RECENT.as_mins();
+        let sentence = |reason: TlsReason| {
+            let (words, times) = (reason.words(), self.times(reason));
+            let ask = format!("fewer than {SEVERAL} of them in the last {minutes} min: look again whether it goes on");
+            format!("{words}, in {times} line(s) of the proxies' logs, {ask}")
+        };
+        few.collect::<BTreeSet<_>>().into_iter().map(sentence).collect()
     }
 
     fn reasons(&self, scenario: Scenario) -> impl Iterator<Item = TlsReason> {

@@ -42,6 +42,7 @@ impl Scene<'_> {
             let maybe = "the peer's clock is wrong, or it was renewed a moment ago";
             open.push(format!("{}, and the copy that was read is in date: {maybe}", words(TlsReason::OwnExpired)));
         }
+        open.extend(self.too_few());
         open.extend(self.open_about_pods());
         open.extend(self.open_about_spire());
         open.extend(self.incidents_in_waiting());

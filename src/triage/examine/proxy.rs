@@ -51,8 +51,8 @@ fn in_words(signs: &[SignCount]) -> String {
         let times = of_it().map(|sign| sign.count).fold(0, u64::saturating_add);
         let (first, last) = (of_it().filter_map(|sign| sign.first).min(), of_it().filter_map(|sign| sign.last).max());
         let when = first.zip(last).map_or_else(String::new, |(first, last)| {
-            let while_ = last.duration_since(first) > SignedDuration::ZERO;
-            if while_ { format!(" from {first:.0} to {last:.0}") } else { format!(" at {last:.0}") }
+            let lasted = last.duration_since(first) > SignedDuration::ZERO;
+            if lasted { format!(" from {first:.0} to {last:.0}") } else { format!(" at {last:.0}") }
         });
         format!("{} ({times} line(s){when})", reason.words())
     });

@@ -64,6 +64,8 @@ fn one_line_or_old_lines_name_no_cause_and_leave_it_open() {
             assert_eq!(verdict.scenario != Scenario::Inconclusive, named, "{name}, {line}: {:?}", verdict.reasons);
             assert!(named || verdict.reasons.iter().any(|why| why.contains("3.3-proxy-log")), "{:?}", verdict.reasons);
             assert!(named || verdict.call_at_once.is_none(), "{name}");
+            let asks = verdict.reasons.iter().any(|why| why.contains("look again whether it goes on"));
+            assert_eq!(asks, !named, "{name}, {line}: {:?}", verdict.reasons);
         }
     }
 }
