@@ -103,6 +103,32 @@ pub(super) struct Entry<'a> {
     pub(super) line: &'a str,
 }
 
+/// A line as it is quoted.
+pub(super) fn shortened(line: &str) -> String {
+    const MOST: usize = 160;
+    let mut short: String = line.chars().take(MOST).collect();
+    if line.chars().count() > MOST {
+        short.push('…');
+    }
+    short
+}
+
+/// Whether a line is about this SPIFFE ID, and not about a longer one that begins like it.
+pub(super) fn names(line: &str, spiffe_id: &str) -> bool {
+    line.contains(&format!("{spiffe_id}\""))
+}
+
+/// From when on a log was read: its first line that bears a time. A log that a kubelet has rotated away begins later than
+/// was asked for, so that only a line proves how far back it reaches.
+pub fn log_reaches(text: &str) -> Option<Timestamp> {
+    text.lines().find_map(time_of)
+}
+
+/// Whether a log shows that an SVID was renewed or issued at that time or later; a line without a time may be one.
+pub fn renewed_since(log: &LogExcerpt, since: Timestamp) -> bool {
+    entries(log).iter().any(|entry| entry.sign == Sign::Renewal && entry.at.is_none_or(|at| at >= since))
+}
+
 /// The lines that say something, oldest first.
 pub(super) fn entries(log: &LogExcerpt) -> Vec<Entry<'_>> {
     let entry = |line: &'_ str| sign_of(line).map(|sign| (sign, time_of(line)));

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     Gathered, PodEvidence,
-    certificate::{Life, OVERDUE_SHARE, Svid, SvidError, ders},
+    certificate::{Life, OVERDUE_SHARE, Svid, SvidError, ders, leaf_first},
     envoy::{TlsReason, reason_of},
 };
 
@@ -30,7 +30,8 @@ pub(super) struct IdentityCopy<'a> {
 
 impl<'a> IdentityCopy<'a> {
     fn of(place: Place, certificates: &[String], source: &'a str, at: Timestamp) -> Option<Self> {
-        let chain = ders(certificates);
+        // Evidence of older builds keeps a file in its own order.
+        let chain = leaf_first(ders(certificates));
         let leaf = Svid::read(chain.first()?);
         Some(Self { place, chain, leaf, source, at })
     }

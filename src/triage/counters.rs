@@ -14,7 +14,7 @@ pub(super) struct Counted {
     pub(super) id: &'static str,
     pub(super) result: CheckResult,
     pub(super) summary: String,
-    pub(super) remedy: Option<String>,
+    pub(super) remedy: Option<&'static str>,
 }
 
 /// The rows of the counters of one pod, the server's side first.
@@ -43,7 +43,7 @@ fn client_side(stats: &ProxyStats) -> TlsCounters {
 fn judged(id: &'static str, side: &str, counters: &TlsCounters) -> Counted {
     let Some(failures) = counters.failures() else {
         let summary = format!("the TLS counters {side} are absent, which is not zero");
-        return Counted { id, result: CheckResult::Inconclusive, summary, remedy: Some(INCLUDE.to_owned()) };
+        return Counted { id, result: CheckResult::Inconclusive, summary, remedy: Some(INCLUDE) };
     };
     let handshakes = counters.handshake.unwrap_or(0);
     let attempts = handshakes.saturating_add(failures);

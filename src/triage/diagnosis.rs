@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use super::{
     AgentEvidence, CallAtOnce, Check, Confidence, Consequence, Evidence, FixName, Never, NotChecked, On, PodEvidence,
     RuledOut, Scenario, Side, VERDICT_SCHEMA, Verdict,
-    envoy::TlsReason,
+    agent::{Due, Expected, Judged, judge},
+    bundles::spire_bundle_check,
     examine::{Examined, Holding, Issuer, Stuck, examine},
     ruled_out,
-    spire::{AgentState, Due, Judged, agent_check, judge, server_check, servers_unseen},
+    spire::{AgentState, agent_check, server_check, servers_unseen},
 };
 use crate::mesh::{NodeName, PodRef};
 
@@ -63,7 +64,7 @@ pub fn diagnose(evidence: &Evidence) -> Verdict {
     let now = evidence.gathered_at;
     let pods: Vec<SeenPod<'_>> = evidence.pods.iter().map(|pod| (pod, examine(pod, evidence, now))).collect();
     let matching = evidence.agent_pods.or_else(|| agents_elsewhere(evidence));
-    let judged = |agent| (agent, judge(agent, &due_on(&agent.node, &pods), matching));
+    let judged = |agent| (agent, judge(agent, &expected_on(&agent.node, &pods), matching));
     let agents = evidence.agents.iter().map(judged).collect();
     let scene = Scene { evidence, pods, agents };
     let conclusion = scene.conclude(now);
@@ -93,17 +94,21 @@ fn agents_elsewhere(evidence: &Evidence) -> Option<u32> {
     u32::try_from(evidence.agents.iter().filter(|agent| agent.pod.is_some()).count()).ok()
 }
 
-/// What the agent of a node should have renewed. Where the file holds the new SVID, the agent did its part.
-fn due_on(node: &NodeName, pods: &[SeenPod<'_>]) -> Vec<Due> {
-    let due = |(pod, found): &SeenPod<'_>| {
-        let stale = found.holding.is_over() || found.holding.is_overdue();
-        let Holding::Svid { svid, .. } = &found.holding else { return None };
-        let its_own = pod.node.as_ref() == Some(node) && found.issuer != Issuer::Istiod;
-        let half = svid.not_after.duration_since(svid.not_before) / 2;
-        (stale && its_own && found.stuck != Some(Stuck::Proxy))
-            .then(|| Due { spiffe_id: svid.spiffe_id.to_string(), since: svid.not_before + half })
-    };
-    pods.iter().filter_map(due).collect()
+/// What the agent of a node should have renewed, and the newest that it issued. Where the file holds the new SVID, the
+/// agent did its part.
+fn expected_on(node: &NodeName, pods: &[SeenPod<'_>]) -> Expected {
+    let mut expected = Expected::default();
+    let its_own = |(pod, found): &&SeenPod<'_>| pod.node.as_ref() == Some(node) && found.issuer != Issuer::Istiod;
+    for (_, found) in pods.iter().filter(its_own) {
+        let Holding::Svid { svid, .. } = &found.holding else { continue };
+        let over = found.holding.is_over();
+        if (over || found.holding.is_overdue()) && found.stuck != Some(Stuck::Proxy) {
+            let since = svid.renewal_due();
+            expected.due.push(Due { spiffe_id: svid.spiffe_id.to_string(), since, over });
+        }
+        expected.newest = expected.newest.max(Some(svid.not_before));
+    }
+    expected
 }
 
 impl Scene<'_> {
@@ -112,7 +117,8 @@ impl Scene<'_> {
         let servers = self.evidence.servers.iter().map(|server| server_check(server, self.renews()));
         let unseen = self.evidence.servers_missing.as_ref().map(|reason| servers_unseen(reason, now));
         let agents = self.agents.iter().map(|(agent, judged)| agent_check(agent, judged));
-        pods.chain(servers).chain(unseen).chain(agents).collect()
+        let bundle = spire_bundle_check(self.evidence);
+        pods.chain(servers).chain(unseen).chain(agents).chain(bundle).collect()
     }
 
     fn not_checked(&self) -> Vec<NotChecked> {
@@ -146,11 +152,6 @@ impl Scene<'_> {
         self.agents.iter().find(|(agent, _)| Some(&agent.node) == node).map(|(_, judged)| &judged.state)
     }
 
-    /// How often the proxies logged a reason, all together.
-    pub(super) fn times(&self, reason: TlsReason) -> usize {
-        self.pods.iter().map(|(_, found)| found.times(reason)).fold(0, usize::saturating_add)
-    }
-
     /// Whether SPIRE can have anything to do with it: not where istiod issued every certificate.
     pub(super) fn spire_matters(&self) -> bool {
         self.pods.is_empty() || self.pods.iter().any(|(_, found)| found.issuer != Issuer::Istiod)
@@ -171,6 +172,7 @@ impl Scene<'_> {
             .or_else(|| self.server_unhealthy())
             .or_else(|| self.cannot_reach_server())
             .or_else(|| self.not_yet_valid())
+            .or_else(|| self.not_registered(now))
             .or_else(|| self.expired(now))
             .or_else(|| self.no_identity())
             .or_else(|| self.wrong_identity())
@@ -192,6 +194,7 @@ impl Scene<'_> {
     pub(super) fn agent_reasons(&self) -> Vec<String> {
         let reason = |(agent, judged): &(&AgentEvidence, Judged)| match &judged.state {
             AgentState::Broken(why) => Some(format!("the SPIRE agent of {} is broken: {why}", agent.node)),
+            AgentState::Silent(why) => Some(format!("the SPIRE agent of {} is silent: {why}", agent.node)),
             AgentState::CannotReachServer(why) => {
                 Some(format!("the SPIRE agent of {} cannot reach the SPIRE server: {why}", agent.node))
             }

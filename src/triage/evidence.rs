@@ -177,6 +177,9 @@ pub struct LogExcerpt {
     pub lines: Vec<String>,
     /// Whether more lines were there than are kept.
     pub cut: bool,
+    /// From when on all lines were looked at, where one of them shows it: an agent's silence since then is a sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reaches: Option<Timestamp>,
 }
 
 /// How a healthcheck ended.

@@ -9,7 +9,7 @@ use super::{
 impl Scene<'_> {
     /// Rule 3: the SPIRE server is unhealthy, and agents or certificates show it.
     pub(super) fn server_unhealthy(&self) -> Option<Conclusion> {
-        let suffers = |state: &AgentState| matches!(state, AgentState::Broken(_) | AgentState::CannotReachServer(_));
+        let suffers = |state: &AgentState| state.is_faulty() || matches!(state, AgentState::CannotReachServer(_));
         let agents_suffer = self.agents.iter().any(|(_, judged)| suffers(&judged.state));
         if !self.spire_matters() || (!agents_suffer && !self.has_stale()) {
             return None;

@@ -1,6 +1,8 @@
 //! Typed evidence, examiners, diagnosis. Pure: the time of a verdict is the time of its evidence.
 
+mod agent;
 mod agent_log;
+mod bundles;
 pub mod certificate;
 mod copies;
 mod counters;
@@ -11,9 +13,11 @@ mod examine;
 mod fix;
 mod identity;
 mod issuance;
+mod leaning;
 mod nothing_found;
 mod peer;
 mod redact;
+mod registration;
 mod roots;
 mod ruled_out;
 pub mod spire;

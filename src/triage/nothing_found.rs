@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     CheckResult, Confidence, Gathered, Missing, Scenario,
+    bundles::spire_bundle_check,
     diagnosis::{Conclusion, Scene},
     envoy::TlsReason,
     examine::{Chain, Holding, Stuck, words},
@@ -41,9 +42,12 @@ impl Scene<'_> {
             let maybe = "the peer's clock is wrong, or it was renewed a moment ago";
             open.push(format!("{}, and the copy that was read is in date: {maybe}", words(TlsReason::OwnExpired)));
         }
+        open.extend(self.too_few());
         open.extend(self.open_about_pods());
         open.extend(self.open_about_spire());
-        let named = |id: &str| ["1.1-svid-dates", "1.2-chain", "1.5-served-is-on-disk"].contains(&id);
+        open.extend(self.incidents_in_waiting());
+        let said = ["1.1-svid-dates", "1.2-chain", "1.5-served-is-on-disk", "1.6-bundle-end"];
+        let named = |id: &str| said.contains(&id);
         let rows = self.pods.iter().flat_map(|(_, found)| &found.checks);
         for row in rows.filter(|row| row.result == CheckResult::Fail && !named(&row.id)) {
             open.push(format!("{} of {} failed, and no cause explains it: {}", row.id, row.subject, row.summary));
@@ -51,6 +55,14 @@ impl Scene<'_> {
         let grants = if open.is_empty() { BTreeSet::new() } else { self.grants() };
         open.extend(grants.iter().map(|grant| format!("not allowed, and so not seen: grant {grant}")));
         open
+    }
+
+    /// Bundles whose last root ends, or has ended, without a successor: nothing fails yet by that alone.
+    fn incidents_in_waiting(&self) -> Vec<String> {
+        let rows =
+            self.pods.iter().flat_map(|(_, found)| found.checks.clone()).chain(spire_bundle_check(self.evidence));
+        let late = rows.filter(|row| row.id == "1.6-bundle-end" && row.result == CheckResult::Fail);
+        late.map(|row| format!("an incident in waiting at {} ({}): {}", row.subject, row.source, row.summary)).collect()
     }
 
     /// The rights that would have shown more.
@@ -84,7 +96,9 @@ impl Scene<'_> {
                     open.push(format!("what the proxy of {} serves could not be seen: only its file was", pod.pod));
                 }
                 Holding::Svid { .. } if found.chain == Chain::Unseen => {
-                    open.push(format!("the chain of {} could not be verified: no root was read", pod.pod));
+                    let why = found.checks.iter().find(|row| row.id == "1.2-chain").map(|row| row.summary.as_str());
+                    let why = why.unwrap_or("no root was read");
+                    open.push(format!("the chain of {} could not be verified: {why}", pod.pod));
                 }
                 _ => {}
             }
@@ -115,7 +129,7 @@ impl Scene<'_> {
                     let remedy = judged.remedy.iter().fold(String::new(), |_, remedy| format!("; {remedy}"));
                     open.push(format!("the SPIRE agent of {} could not be judged: {why}{remedy}", agent.node));
                 }
-                AgentState::Broken(why) | AgentState::CannotReachServer(why) => {
+                AgentState::Broken(why) | AgentState::Silent(why) | AgentState::CannotReachServer(why) => {
                     let yet = "though no SVID shows it yet";
                     open.push(format!("the SPIRE agent of {} does not work, {yet}: {why}", agent.node));
                 }

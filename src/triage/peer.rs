@@ -4,11 +4,10 @@ use super::{
     CallAtOnce, Confidence, FixName, Scenario, Side,
     diagnosis::{Conclusion, Scene},
     envoy::TlsReason,
-    identity::REPEATED,
 };
 
 /// So many refused calls speak of the network: fewer are a rollout of the peer.
-const UNREACHABLE_LEAST: usize = 3;
+const UNREACHABLE_LEAST: u64 = 3;
 
 impl Scene<'_> {
     /// What the proxies' logs say about the peer.
@@ -19,29 +18,19 @@ impl Scene<'_> {
             .or_else(|| self.unreachable())
     }
 
-    fn by_lines(&self, reason: TlsReason) -> Confidence {
-        if self.times(reason) >= REPEATED { Confidence::Medium } else { Confidence::Low }
-    }
-
     fn peer_not_yet_valid(&self) -> Option<Conclusion> {
-        let times = self.times(TlsReason::PeerNotYetValid);
-        if times == 0 {
-            return None;
-        }
+        let times = self.several(TlsReason::PeerNotYetValid)?;
         let reasons =
             vec![format!("a peer's certificate has not begun, in {times} line(s) of the log: a clock is wrong")];
         let mut conclusion = Conclusion::of(Scenario::ClockSkew, reasons);
         conclusion.side = Side::Peer;
-        conclusion.confidence = self.by_lines(TlsReason::PeerNotYetValid);
-        conclusion.call_at_once = (times >= REPEATED).then_some(CallAtOnce::L3);
+        conclusion.confidence = Confidence::Medium;
+        conclusion.call_at_once = Some(CallAtOnce::L3);
         Some(conclusion.never(&[FixName::RestartPod], "a restart sets no clock"))
     }
 
     fn peer_expired(&self) -> Option<Conclusion> {
-        let times = self.times(TlsReason::PeerExpired);
-        if times == 0 {
-            return None;
-        }
+        let times = self.several(TlsReason::PeerExpired)?;
         let own = if self.dates_are_fine() {
             "the certificates of this service are in date"
         } else {
@@ -53,7 +42,7 @@ impl Scene<'_> {
         ];
         let mut conclusion = Conclusion::of(Scenario::ExpiredCertificate, reasons);
         conclusion.side = Side::Peer;
-        conclusion.confidence = self.by_lines(TlsReason::PeerExpired);
+        conclusion.confidence = Confidence::Medium;
         Some(conclusion.never(
             &[FixName::RestartPod, FixName::EnforceStrictMtls],
             "the fault is on the peer's side: a restart here cures nothing",
@@ -61,17 +50,14 @@ impl Scene<'_> {
     }
 
     fn peer_plaintext(&self) -> Option<Conclusion> {
-        let times = self.times(TlsReason::PeerSpeaksPlaintext);
-        if times == 0 {
-            return None;
-        }
+        let times = self.several(TlsReason::PeerSpeaksPlaintext)?;
         let reasons = vec![
             format!("we speak TLS to a peer that speaks plaintext, in {times} line(s) of the log"),
             "compare the modes of both sides (runbook step 3): this version does not compute them".to_owned(),
         ];
         let mut conclusion = Conclusion::of(Scenario::IstioConfiguration, reasons);
         conclusion.side = Side::Peer;
-        conclusion.confidence = self.by_lines(TlsReason::PeerSpeaksPlaintext);
+        conclusion.confidence = Confidence::Medium;
         Some(conclusion.never(
             &[FixName::RestartPod, FixName::RestartSpireAgent],
             "the modes of the two sides disagree: no certificate is at fault",
@@ -79,10 +65,7 @@ impl Scene<'_> {
     }
 
     fn unreachable(&self) -> Option<Conclusion> {
-        let times = self.times(TlsReason::Unreachable);
-        if times < UNREACHABLE_LEAST {
-            return None;
-        }
+        let times = self.several(TlsReason::Unreachable).filter(|times| *times >= UNREACHABLE_LEAST)?;
         let reasons = vec![format!("{times} connections were refused or closed without a TLS reason")];
         let mut conclusion = Conclusion::of(Scenario::Network, reasons);
         conclusion.confidence = Confidence::Medium;

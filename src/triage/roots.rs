@@ -1,14 +1,14 @@
 //! Which roots a chain is verified against: those of the leaf's own trust domain only. A root of one domain never
 //! vouches for another (domain notes, section 2).
 
-use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::{
     Evidence, Gathered, PemFile, PodEvidence,
-    certificate::ders,
+    certificate::{ders, trust_domains},
     copies::{IdentityCopy, Place},
 };
-use crate::mesh::{SpiffeId, TrustDomain};
+use crate::mesh::TrustDomain;
 
 /// What was found to verify against.
 #[derive(Debug, PartialEq)]
@@ -46,17 +46,23 @@ pub(super) fn roots_for<'a>(
         }
         others.extend(foreign.iter().filter_map(|root| domain_of(root)).map(|domain| domain.to_string()));
     }
+    // A validator's bundle has a name even where its roots have none.
+    let named = pod.served.value().into_iter().flat_map(|served| served.roots.keys());
+    others.extend(named.filter(|name| !name.is_empty() && *name != domain.as_str()).cloned());
     others.sort();
     others.dedup();
     if others.is_empty() { Roots::Unseen } else { Roots::OnlyOf(others.join(", ")) }
 }
 
-/// The proxy's roots for a domain; those under no name are Istio's, which keeps one list.
+/// The proxy's roots for a domain; where it has none, those of others say at least that there is a bundle, and whose.
 fn served_roots(pod: &PodEvidence, domain: &TrustDomain) -> Vec<Vec<u8>> {
     let Some(served) = pod.served.value() else { return Vec::new() };
-    let of = |name: &str| served.roots.get(name).map(|roots| ders(roots)).filter(|roots| !roots.is_empty());
-    let every = || served.roots.values().flat_map(|roots| ders(roots)).filter(|root| domain_of(root).is_some());
-    of(domain.as_str()).or_else(|| of("")).unwrap_or_else(|| every().collect())
+    let own = ders(served.roots_of(domain));
+    if !own.is_empty() {
+        return own;
+    }
+    let every = served.roots.values().flat_map(|roots| ders(roots));
+    every.filter(|root| domain_of(root).is_some_and(|named| named != *domain)).collect()
 }
 
 /// Whether a root may vouch for a domain: it names that one, or none.
@@ -65,11 +71,7 @@ pub(super) fn may_vouch(root: &[u8], domain: &TrustDomain) -> bool {
 }
 
 /// The trust domain that a root names in its SPIFFE ID, if it has one.
-fn domain_of(root: &[u8]) -> Option<TrustDomain> {
+pub(super) fn domain_of(root: &[u8]) -> Option<TrustDomain> {
     let (_, certificate) = X509Certificate::from_der(root).ok()?;
-    let names = certificate.subject_alternative_name().ok().flatten()?;
-    names.value.general_names.iter().find_map(|name| match name {
-        GeneralName::URI(uri) => SpiffeId::parse(uri).ok().map(|id| id.trust_domain().clone()),
-        _ => None,
-    })
+    trust_domains(&certificate).into_iter().next()
 }

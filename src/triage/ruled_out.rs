@@ -4,7 +4,6 @@ use super::{
     RuledOut, Scenario,
     certificate::Life,
     diagnosis::{Conclusion, Scene, not},
-    envoy::TlsReason,
     examine::{Chain, Holding},
     spire::{AgentState, server_health},
 };
@@ -20,7 +19,7 @@ pub(super) fn ruled_out(scene: &Scene<'_>, conclusion: &Conclusion) -> Vec<Ruled
 impl Scene<'_> {
     fn evidence_against(&self, scenario: Scenario, conclusion: &Conclusion) -> RuledOut {
         match scenario {
-            Scenario::ExpiredCertificate if self.times(TlsReason::PeerExpired) > 0 => {
+            Scenario::ExpiredCertificate if self.is_hinted(Scenario::ExpiredCertificate) => {
                 not(scenario, false, "the proxies' logs say that a peer's certificate is over")
             }
             Scenario::ExpiredCertificate if self.dates_are_fine() => {
@@ -66,8 +65,7 @@ impl Scene<'_> {
     }
 
     fn against_network(&self) -> RuledOut {
-        let refused = self.times(TlsReason::Unreachable);
-        let (certain, because) = if refused > 0 {
+        let (certain, because) = if self.is_hinted(Scenario::Network) {
             (false, "some calls were refused without a TLS reason")
         } else if self.renews() {
             (true, "an agent reaches the SPIRE server: it renews")
@@ -79,10 +77,9 @@ impl Scene<'_> {
 
     fn against_bundles(&self) -> RuledOut {
         let verified = !self.pods.is_empty() && self.pods.iter().all(|(_, found)| found.chain == Chain::Verified);
-        let distrust =
-            self.times(TlsReason::PeerUnknownAuthority) > 0 || self.times(TlsReason::OwnUnknownAuthority) > 0;
+        let distrust = self.is_hinted(Scenario::TrustBundleMismatch);
         let (certain, because) = match (verified, distrust) {
-            (_, true) => (false, "the proxies' logs say that one side does not trust the other's authority"),
+            (_, true) => (false, "the proxies' logs say that one side lacks the other's root"),
             (true, false) => (true, "the chains lead to the bundle"),
             (false, false) => (false, "not every chain could be verified"),
         };
@@ -95,11 +92,11 @@ impl Scene<'_> {
                 .pods
                 .iter()
                 .all(|(_, found)| matches!(found.holding, Holding::Svid { .. }) && found.expected_instead.is_none());
-        let fine = fine && self.times(TlsReason::PeerIdentity) == 0;
-        let (certain, because) = if fine {
-            (true, "the SPIFFE IDs are the expected ones")
-        } else {
-            (false, "not every SPIFFE ID could be read")
+        let hinted = self.is_hinted(Scenario::IdentityMismatch);
+        let (certain, because) = match (fine, hinted) {
+            (_, true) => (false, "the proxies' logs speak of an identity that is missing or another one"),
+            (true, false) => (true, "the SPIFFE IDs are the expected ones"),
+            (false, false) => (false, "not every SPIFFE ID could be read"),
         };
         not(Scenario::IdentityMismatch, certain, because)
     }

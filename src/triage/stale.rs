@@ -38,7 +38,9 @@ impl Scene<'_> {
             let (pod, found) = seen;
             let in_the_file = found.stuck == Some(Stuck::Proxy);
             match self.agent_of(pod.node.as_ref()) {
-                Some(AgentState::Broken(_) | AgentState::CannotReachServer(_)) => by.broken.push(seen),
+                Some(AgentState::Broken(_) | AgentState::Silent(_) | AgentState::CannotReachServer(_)) => {
+                    by.broken.push(seen);
+                }
                 Some(AgentState::Works(_)) => by.works.push(seen),
                 _ if in_the_file => by.works.push(seen),
                 Some(AgentState::Unknown(why)) => by.unknown.push((seen, why.clone())),
@@ -102,7 +104,9 @@ impl Scene<'_> {
         let mut reasons = self.agent_reasons();
         reasons.extend(by.broken.iter().map(|seen| stale_sentence(seen, now)));
         let mut conclusion = Conclusion::of(Scenario::SpireAgent, reasons);
-        conclusion.confidence = most;
+        // An agent that says nothing may have nothing to say: its entries are gone.
+        let silent = |(pod, _): &&SeenPod<'_>| matches!(self.agent_of(pod.node.as_ref()), Some(AgentState::Silent(_)));
+        conclusion.confidence = if by.broken.iter().all(silent) { most.min(Confidence::Medium) } else { most };
         conclusion.nodes = by.broken.iter().filter_map(|(pod, _)| pod.node.clone()).collect();
         conclusion.nodes.sort();
         conclusion.nodes.dedup();
@@ -187,7 +191,7 @@ fn unknown_sentence(seen: &SeenPod<'_>, why: &str, now: Timestamp) -> String {
     format!("{}; whether the SPIRE agent of its node works is not known: {why}", stale_sentence(seen, now))
 }
 
-fn stale_sentence((pod, found): &SeenPod<'_>, now: Timestamp) -> String {
+pub(super) fn stale_sentence((pod, found): &SeenPod<'_>, now: Timestamp) -> String {
     match &found.holding {
         Holding::Svid { life: Life::Over { since }, source, .. } => {
             let minutes = now.duration_since(*since).as_mins();

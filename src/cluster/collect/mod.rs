@@ -1,5 +1,6 @@
 //! Gathers the evidence of a triage: all checks at once, each with its own limit, and one limit over all.
 
+mod look_back;
 mod mounted;
 mod pod;
 mod spire;
@@ -7,7 +8,7 @@ mod spire;
 #[cfg(test)]
 pub(super) use mounted::mounted_at;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -15,14 +16,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use tokio::time::{Instant, timeout_at};
 
+use self::look_back::LookBack;
 use super::{ClusterError, Reach, choose::choose, resolve};
 use crate::{
     clock::Clock,
     mesh::{PodRef, TargetRef},
-    triage::{
-        EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PemFile, PodEvidence,
-        certificate::{Svid, ders, read_pem},
-    },
+    triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PemFile, certificate::read_pem},
 };
 
 /// Told each time a check has ended: how many of how many.
@@ -121,8 +120,10 @@ pub async fn gather_about(
         gathering.config_map(&spire_namespace, "spire-bundle", ["bundle.crt", "bundle.pem"]),
         gathering.config_map(namespace, "istio-ca-root-cert", ["root-cert.pem", "ca.crt"]),
     );
-    let longer = Some(renewed_within(&pods)).filter(|longer| *longer > reach.settings.agent_log_since);
-    let agents = agents.into_iter().map(|agent| spire::look_further_back(&gathering, agent, longer));
+    let agents = agents.into_iter().map(|agent| {
+        let back = LookBack::of(&agent.evidence.node, &pods, clock.now());
+        spire::look_further_back(&gathering, agent, back)
+    });
     let agents = join_all(agents).await;
     let (agent_pods, server_controllers) = around;
     let evidence = Evidence {
@@ -143,22 +144,6 @@ pub async fn gather_about(
     // Whatever was quoted from outside is cleared here, before anything is stored, saved or shown.
     Ok(evidence.redacted())
 }
-
-/// The stretch within which SPIRE has renewed the SVIDs of these pods, if it works: it does so with 45 to 55 % of their
-/// life left, and needs some time to notice.
-fn renewed_within(pods: &[PodEvidence]) -> Duration {
-    let chain = |pod: &PodEvidence| -> Vec<String> {
-        let file = pod.svid_file.value().map(|file| file.certificates.clone());
-        let served = pod.served.value().map(|served| served.chain.clone());
-        [file, served].into_iter().flatten().flatten().collect()
-    };
-    let svids = pods.iter().filter_map(|pod| Svid::read(ders(&chain(pod)).first()?).ok());
-    let lives = svids.filter_map(|svid| Duration::try_from(svid.not_after.duration_since(svid.not_before)).ok());
-    lives.max().map_or(Duration::ZERO, |longest| longest.mul_f64(RENEWED_WITHIN))
-}
-
-/// Of an SVID's life.
-const RENEWED_WITHIN: f64 = 0.6;
 
 /// A gap that needs no call to be known.
 pub(super) fn gap<T>(gathering: &Gathering, source: &str, why: &str) -> Gathered<T> {

@@ -110,7 +110,7 @@ async fn proxy_log(gathering: &Gathering, found: &FoundPod) -> Gathered<LogExcer
     let call = async {
         let text = gathering.reach.log(&found.pod, Some(PROXY), LOG_SINCE).await?;
         let (lines, cut) = tls_lines(&text, LINES_KEPT);
-        Ok(LogExcerpt { lines, cut })
+        Ok(LogExcerpt { lines, cut, reaches: None })
     };
     gathering.check(source.to_owned(), call).await
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::{Api, api::ListParams};
 
-use super::{Gathering, gap};
+use super::{Gathering, gap, look_back::LookBack};
 use crate::{
     cluster::{ClusterError, FoundPod, Reach, exec::Tool, resolve::list_pods},
     mesh::{NodeName, PodRef},
     triage::{
         AgentEvidence, Gathered, Healthcheck, LogExcerpt, Missing, ServerEvidence,
-        spire::{AgentState, agent_state, read_healthcheck, telling_lines},
+        spire::{AgentState, agent_state, log_reaches, read_healthcheck, renewed_since, telling_lines},
     },
 };
 
@@ -58,12 +58,14 @@ pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName) -> Agen
     Agent { evidence, found: Some(found) }
 }
 
-/// The same agent with a log that reaches further back, where the first look showed no sign of work: SVIDs that live
-/// longer are renewed less often.
-pub(super) async fn look_further_back(gathering: &Gathering, agent: Agent, since: Option<Duration>) -> AgentEvidence {
+/// The same agent with a log that reaches further back, where the first look shows no renewal since the pods of its node
+/// were due for one: SVIDs that live longer are renewed less often, and silence is a sign only where the log is long
+/// enough to hold a renewal.
+pub(super) async fn look_further_back(gathering: &Gathering, agent: Agent, back: Option<LookBack>) -> AgentEvidence {
     let mut evidence = agent.evidence;
-    let is_silent = evidence.log.value().is_some_and(|log| log.lines.is_empty());
-    if let (Some(found), Some(since), true) = (agent.found, since, is_silent) {
+    let (Some(found), Some(back), Some(log)) = (agent.found, back, evidence.log.value()) else { return evidence };
+    let since = back.since(gathering.clock.now());
+    if since > gathering.reach.settings.agent_log_since && !renewed_since(log, back.due) {
         let again = agent_log(gathering, &evidence.node, &found, since).await;
         // Silence that was seen is more than a longer look that came to nothing.
         if again.value().is_some() {
@@ -126,29 +128,27 @@ async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod, sin
             if found.restarts > 0 { reach.previous_log(pod, container, since).await.ok() } else { None }
         };
         let (before, now) = futures::join!(before, reach.log(pod, container, since));
-        let before = before.map(|text| telling(&text)).unwrap_or_default();
+        let before = before.map(|text| telling_lines(&text)).unwrap_or_default();
         let before = if speaks_against(gathering, node, found, &before) { before } else { Vec::new() };
+        // Of the life of today alone: what lies between two lives is silence of neither.
+        let reaches = now.as_ref().ok().and_then(|text| log_reaches(text));
         let now = match now {
-            Ok(text) => telling(&text),
+            Ok(text) => telling_lines(&text),
             // A container that waits to be started again has no log yet, and why it waits stands in the one before.
             Err(error) if before.is_empty() => return Err(error),
             Err(_) => Vec::new(),
         };
         let all = [before, now].concat();
         let skipped = all.len().saturating_sub(LINES_KEPT);
-        Ok(LogExcerpt { lines: all.into_iter().skip(skipped).collect(), cut: skipped > 0 })
+        Ok(LogExcerpt { lines: all.into_iter().skip(skipped).collect(), cut: skipped > 0, reaches })
     };
     gathering.check("log of spire-agent".to_owned(), call).await
-}
-
-fn telling(text: &str) -> Vec<String> {
-    telling_lines(text)
 }
 
 /// Whether a life that has ended ended with a fault. What it did well proves nothing about the life of today, so such
 /// lines are left out.
 fn speaks_against(gathering: &Gathering, node: &NodeName, found: &FoundPod, lines: &[String]) -> bool {
-    let excerpt = LogExcerpt { lines: lines.to_vec(), cut: false };
+    let excerpt = LogExcerpt { lines: lines.to_vec(), ..LogExcerpt::default() };
     let source = "log of spire-agent (before its last restart)".to_owned();
     let life = AgentEvidence {
         node: node.clone(),
@@ -158,7 +158,8 @@ fn speaks_against(gathering: &Gathering, node: &NodeName, found: &FoundPod, line
         healthcheck: gap(gathering, "spire-agent healthcheck", "that container has ended"),
         log: Gathered::Seen { value: excerpt, source, at: gathering.clock.now() },
     };
-    matches!(agent_state(&life), AgentState::Broken(_) | AgentState::CannotReachServer(_))
+    let state = agent_state(&life);
+    state.is_faulty() || matches!(state, AgentState::CannotReachServer(_))
 }
 
 /// What lies around: how many pods the agents' selector matches at all, and the controllers of a server without pods. A

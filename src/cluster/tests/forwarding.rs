@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tokio::{io::AsyncReadExt, net::TcpListener};
@@ -6,6 +6,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 
 use super::{Machines, Mesh, impatient, pod, pod_ref, svid_of_a_healthy_pod, target};
 use crate::{
+    clock::SystemClock,
     cluster::{ClusterError, connect_to, resolve},
     simulate::{api::Fault, store::Kind},
 };
@@ -70,7 +71,7 @@ async fn a_refused_port_says_so_in_the_kubelets_words_when_there_is_no_other_way
 
 #[tokio::test]
 async fn what_the_proxy_serves_decides_and_not_the_file_beside_it() {
-    let svid = svid_of_a_healthy_pod().await;
+    let svid = svid_of_a_healthy_pod(Arc::new(SystemClock)).await;
     let mesh = Mesh::with(Machines {
         commands: [(("app", "cat"), (0, svid))].into(),
         ports: [((15000, "/config_dump?resource=dynamic_active_secrets"), (200, r#"{"configs": []}"#))].into(),

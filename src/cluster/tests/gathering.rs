@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::{Machines, Mesh, impatient, pod_ref, target};
 use crate::{
-    clock::SystemClock,
+    clock::{SystemClock, VirtualClock},
     cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about},
     mesh::PodRef,
     simulate::{Simulation, api::Fault, store::Kind, world},
-    triage::{AgentEvidence, Evidence, Gathered, Missing, Scenario, diagnose},
+    triage::{AgentEvidence, Evidence, FixName, Gathered, Missing, Scenario, diagnose},
 };
 
 const SHORT: Duration = Duration::from_millis(400);
@@ -178,21 +178,39 @@ async fn an_agent_whose_command_cannot_run_is_asked_over_http() {
     assert!(matches!(missing(&nowhere), Some(Missing::ToolMissing { .. })), "the first reason is kept: {nowhere:?}");
 }
 
-/// SVIDs of the simulated mesh live an hour, so they are renewed within 36 minutes: five do not show it.
+/// It is three: the pods hold SVIDs of an hour that were issued at 02:20, so that their renewal was due at 02:50.
 #[tokio::test]
-async fn a_log_that_shows_nothing_is_read_as_far_back_as_the_life_of_the_svids_asks_for() {
-    let svid = super::svid_of_a_healthy_pod().await;
-    let renewed = "level=info msg=\"Renewing X509-SVID\"";
-    let lines = async |commands| {
-        let mesh = Mesh::with(Machines { log: vec![renewed], commands, ..Machines::default() }).await;
+async fn a_log_without_a_renewal_since_one_was_due_is_read_back_past_the_issue() {
+    let issued = VirtualClock::starting_at("2026-11-24T02:20:00Z".parse().unwrap());
+    let svid = super::svid_of_a_healthy_pod(Arc::new(issued)).await;
+    let log = async |log: &[&'static str], commands| {
+        let mesh = Mesh::with(Machines { log: log.to_vec(), commands, ..Machines::default() }).await;
         let settings = Settings { agent_log_since: Duration::from_mins(5), ..Settings::default() };
         apply_agent(&mesh);
         let reach = connect_to(&mesh.url, settings).unwrap();
         let agents = gather(&reach, &target("svc/frontend"), mesh.clock.clone(), Arc::new(|_: &str| {})).await.unwrap();
-        agents.agents[0].log.value().unwrap().lines.clone()
+        agents.agents[0].log.value().unwrap().clone()
     };
-    assert_eq!(lines([(("app", "cat"), (0, svid))].into()).await, [renewed], "ten minutes ago");
-    assert_eq!(lines([].into()).await, Vec::<String>::new(), "how long SVIDs live was not seen");
+    let began = "time=\"2026-11-24T02:16:00Z\" level=info msg=\"Starting agent\"";
+    let long_ago = "time=\"2026-11-24T01:00:00Z\" level=info msg=\"Renewing X509-SVID\"";
+    let created = "time=\"2026-11-24T02:20:01Z\" level=info msg=\"Creating X509-SVID\"";
+    let cut_off = "time=\"2026-11-24T02:58:00Z\" level=error msg=\"Synchronize failed\"";
+    let renewed = "time=\"2026-11-24T02:57:00Z\" level=info msg=\"Renewing X509-SVID\"";
+    let at = |text: &str| Some(text.parse::<jiff::Timestamp>().unwrap());
+    for (lines, seen, reaches, why) in [
+        (vec![long_ago, began, created], vec![created], at("2026-11-24T02:16:00Z"), "it was empty, and now it is not"),
+        (
+            vec![began, created, cut_off],
+            vec![created, cut_off],
+            at("2026-11-24T02:16:00Z"),
+            "not empty, and no renewal",
+        ),
+        (vec![began, created, renewed], vec![renewed], at("2026-11-24T02:57:00Z"), "five minutes show it"),
+    ] {
+        let log = log(&lines, [(("app", "cat"), (0, svid))].into()).await;
+        assert_eq!((log.lines, log.reaches), (seen.iter().map(ToString::to_string).collect(), reaches), "{why}");
+    }
+    assert!(log(&[created], [].into()).await.lines.is_empty(), "what the pods hold was not seen");
 }
 
 /// A workload that mounts its bundle from a ConfigMap, in an image without `cat`.
@@ -256,4 +274,28 @@ async fn why_an_agent_died_stands_in_the_log_of_its_life_before() {
 async fn what_an_agent_did_well_before_its_restart_does_not_vouch_for_it_now() {
     let good = "level=info msg=\"Renewing X509-SVID\"";
     assert_eq!(agent_lines(vec!["level=info msg=starting"], vec![good]).await, Vec::<String>::new());
+}
+
+/// Gathered and judged as a person would, without knowing what is broken.
+#[tokio::test]
+async fn each_night_of_the_simulated_mesh_is_told_from_the_others() {
+    use world::Scenario as World;
+    for (broken, scenario, fixes) in [
+        (World::Healthy, Scenario::NoFaultFound, vec![]),
+        (World::ExpiredCertificate, Scenario::ExpiredCertificate, vec![FixName::RestartPod]),
+        (World::ProxyKeepsOldSvid, Scenario::ExpiredCertificate, vec![FixName::RestartPod]),
+        (World::SpireAgent, Scenario::SpireAgent, vec![FixName::RestartSpireAgent]),
+        (World::AgentStuckButGreen, Scenario::SpireAgent, vec![FixName::RestartSpireAgent]),
+        (World::SpireServer, Scenario::SpireServer, vec![]),
+        (World::ServerPortBlocked, Scenario::Network, vec![]),
+        // These proxies said why hours ago, once; what is read of their logs now is silent.
+        (World::NoRegistrationEntry, Scenario::Inconclusive, vec![]),
+        (World::WrongIdentity, Scenario::IdentityMismatch, vec![]),
+        (World::ClockSkew, Scenario::ClockSkew, vec![]),
+    ] {
+        let (_simulation, reach) = night(broken, Settings::default()).await;
+        let verdict = diagnose(&look(&reach, &[]).await);
+        let seen = (verdict.scenario, verdict.fixes.clone());
+        assert_eq!(seen, (scenario, fixes), "{}: {:#?}", broken.name(), verdict.reasons);
+    }
 }

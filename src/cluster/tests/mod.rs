@@ -17,7 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Limits, Reach, Settings, connect_to, exec::Tool, resolve};
 use crate::{
-    clock::{SystemClock, VirtualClock},
+    clock::{Clock, VirtualClock},
     incident::{Fix, FixPhase},
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
@@ -160,8 +160,10 @@ impl Kubelet for Machines {
             return Err(Unreachable::NotRunning("spire-agent".to_owned()));
         }
         let lines = if previous { &self.log_before_the_restart } else { &self.log };
-        let at = three_in_the_morning() - SignedDuration::from_mins(10);
-        Ok(lines.iter().map(|text| LogLine { at, text: (*text).to_owned() }).collect())
+        // A line that bears its time was written then.
+        let ten_ago = three_in_the_morning() - SignedDuration::from_mins(10);
+        let at = |text: &str| text.strip_prefix("time=\"")?.split('"').next()?.parse().ok();
+        Ok(lines.iter().map(|text| LogLine { at: at(text).unwrap_or(ten_ago), text: (*text).to_owned() }).collect())
     }
 
     fn http(&self, _: &PodRef, port: u16, _: &str, path: &str) -> Result<HttpAnswer, Unreachable> {
@@ -172,10 +174,11 @@ impl Kubelet for Machines {
     }
 }
 
-/// The certificate file of a pod of the simulated mesh in which all is well: a chain that lives an hour.
-async fn svid_of_a_healthy_pod() -> &'static str {
+/// The certificate file of a pod of the simulated mesh in which all is well: a chain that lives an hour, from `clock`'s
+/// now on.
+async fn svid_of_a_healthy_pod(clock: Arc<dyn Clock>) -> &'static str {
     let listen = "127.0.0.1:0".parse().unwrap();
-    let simulation = Simulation::start(Arc::new(SystemClock), Scenario::Healthy, listen).await.unwrap();
+    let simulation = Simulation::start(clock, Scenario::Healthy, listen).await.unwrap();
     let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
     let donor = resolve(&reach, &target("svc/frontend")).await.unwrap().pods[0].pod.clone();
     let file = Tool::Cat(Settings::default().svid_path);

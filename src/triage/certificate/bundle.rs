@@ -7,8 +7,9 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::{shown, svid::moment};
 
-/// SPIRE signs with the next authority when a sixth of the life of the old one is left, at most 7 days (spire
-/// pkg/server/ca/manager, activationThreshold), and publishes it long before: a bundle that has none by then is late.
+/// SPIRE signs with the next authority when a sixth of the life of the old one is left, at most 7 days, and prepares it
+/// when half is left, at most 30 days (spire pkg/server/ca/manager, `keyActivationThreshold`, `preparationThreshold`): a
+/// bundle that has none by then is late.
 const LATE_SHARE: i32 = 6;
 const LATE_MOST: SignedDuration = SignedDuration::from_hours(7 * 24);
 

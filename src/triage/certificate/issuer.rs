@@ -7,14 +7,15 @@ use x509_parser::{
     extensions::{GeneralName, ParsedExtension},
     oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, asn1_rs::Oid},
     public_key::PublicKey,
+    signature_algorithm::RsaSsaPssParams,
 };
 
 use super::{
     path::PathError,
     shown,
-    svid::{CLOCK_SKEW, check_extensions, moment},
+    svid::{CLOCK_SKEW, check_extensions, moment, spiffe_id_of},
 };
-use crate::mesh::SpiffeId;
+use crate::mesh::{SpiffeId, TrustDomain};
 
 /// Whether the key of `issuer` signed `certificate`.
 pub(super) fn check_signature(
@@ -22,21 +23,49 @@ pub(super) fn check_signature(
     certificate: &X509Certificate<'_>,
 ) -> Result<(), PathError> {
     let subject = || shown(certificate.subject());
-    let wrong_key = || PathError::WrongKey { subject: subject(), issuer: shown(issuer.subject()) };
-    let unsupported = |algorithm: String| PathError::UnsupportedAlgorithm { subject: subject(), algorithm };
-    match certificate.verify_signature(Some(issuer.public_key())) {
-        Ok(()) => Ok(()),
-        Err(X509Error::SignatureUnsupportedAlgorithm) if is_ecdsa(certificate) && !has_ec_key(issuer) => {
-            Err(wrong_key())
+    let weak = weak_algorithm(certificate);
+    match (certificate.verify_signature(Some(issuer.public_key())), weak) {
+        // Whoever made it: the verifier would take RSA with SHA-1, and knows nothing of the others.
+        (Ok(()) | Err(X509Error::SignatureUnsupportedAlgorithm), Some(algorithm)) => {
+            Err(PathError::WeakAlgorithm { subject: subject(), algorithm: algorithm.to_owned() })
         }
-        Err(X509Error::SignatureUnsupportedAlgorithm) => Err(unsupported(algorithm_of(issuer, certificate))),
-        Err(_) => match issuer.public_key().parsed() {
-            // The verifier refuses short keys without saying so.
-            Ok(PublicKey::RSA(key)) if key.key_size() < RSA_LEAST => {
-                Err(unsupported(format!("RSA with {} bits", key.key_size())))
-            }
-            _ => Err(wrong_key()),
-        },
+        (Ok(()), None) => Ok(()),
+        (Err(error), _) => Err(refused(&error, issuer, certificate)),
+    }
+}
+
+/// Why a signature was not taken.
+fn refused(error: &X509Error, issuer: &X509Certificate<'_>, certificate: &X509Certificate<'_>) -> PathError {
+    let subject = shown(certificate.subject());
+    let unsupported = |algorithm: String| PathError::UnsupportedAlgorithm { subject: subject.clone(), algorithm };
+    let is_unsupported = matches!(error, X509Error::SignatureUnsupportedAlgorithm);
+    let of_another_kind = is_ecdsa(certificate) && !has_ec_key(issuer);
+    if is_unsupported && !of_another_kind {
+        return unsupported(algorithm_of(issuer, certificate));
+    }
+    match issuer.public_key().parsed() {
+        // The verifier refuses short keys without saying so.
+        Ok(PublicKey::RSA(key)) if !is_unsupported && key.key_size() < RSA_LEAST => {
+            unsupported(format!("RSA with {} bits", key.key_size()))
+        }
+        _ => PathError::WrongKey { subject, issuer: shown(issuer.subject()) },
+    }
+}
+
+/// The algorithm, if its digest can be forged. Go's `crypto/x509`, and so SPIRE, refuses SHA-1 since Go 1.18, but for the
+/// signature of a root on itself, which nobody checks here either.
+fn weak_algorithm(certificate: &X509Certificate<'_>) -> Option<&'static str> {
+    let signature = &certificate.signature_algorithm;
+    let of_pss = || {
+        let params = RsaSsaPssParams::try_from(signature.parameters.as_ref()?).ok()?;
+        (params.hash_algorithm_oid().to_id_string() == "1.3.14.3.2.26").then_some("RSA-PSS with SHA-1")
+    };
+    match signature.algorithm.to_id_string().as_str() {
+        "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" => Some("RSA with SHA-1"),
+        "1.2.840.113549.1.1.4" => Some("RSA with MD5"),
+        "1.2.840.10045.4.1" => Some("ECDSA with SHA-1"),
+        "1.2.840.113549.1.1.10" => of_pss(),
+        _ => None,
     }
 }
 
@@ -110,4 +139,26 @@ pub(super) fn check_authority(issuer: &X509Certificate<'_>, now: Timestamp, belo
 fn is_workload_name(name: &GeneralName<'_>) -> bool {
     let GeneralName::URI(uri) = name else { return false };
     uri.starts_with("spiffe://") && !SpiffeId::parse(uri).is_ok_and(|id| id.is_trust_domain())
+}
+
+/// Whether `issuer` is of the leaf's trust domain, or of none. X509-SVID 3.2 says that it should be, and lets authorities
+/// of different domains sign each other; who does so is asked by nobody here, so that none of a partner's signs for us.
+pub(super) fn check_trust_domain(issuer: &X509Certificate<'_>, leaf: &X509Certificate<'_>) -> Result<(), PathError> {
+    let Ok(ours) = spiffe_id_of(leaf) else { return Ok(()) };
+    let ours = ours.trust_domain();
+    let others = trust_domains(issuer).into_iter().find(|theirs| theirs != ours);
+    others.map_or(Ok(()), |theirs| {
+        let (theirs, ours) = (theirs.to_string(), ours.to_string());
+        Err(PathError::OtherTrustDomain { name: shown(issuer.subject()), theirs, ours })
+    })
+}
+
+/// The trust domains that a certificate names in its SPIFFE IDs.
+pub(in crate::triage) fn trust_domains(certificate: &X509Certificate<'_>) -> Vec<TrustDomain> {
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let ids = names.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
+        GeneralName::URI(uri) => SpiffeId::parse(uri).ok(),
+        _ => None,
+    });
+    ids.map(|id| id.trust_domain().clone()).collect()
 }

@@ -13,9 +13,10 @@ mod warning;
 mod tests;
 
 pub use bundle::{BundleEnd, bundle_end};
+pub(in crate::triage) use issuer::trust_domains;
 pub use path::{PathError, verify_path};
 pub(in crate::triage) use pem::is_workload;
-pub use pem::{leaf_first, pem_remarks, read_pem};
+pub use pem::{PemRemark, leaf_first, pem_remarks, read_pem};
 pub use search::SIGNATURES_MOST;
 pub use svid::{CLOCK_SKEW, Life, OVERDUE_SHARE, Svid, SvidError, moment};
 pub use warning::Warning;

@@ -38,6 +38,24 @@ pub enum PathError {
         /// Which algorithm.
         algorithm: String,
     },
+    /// The signature is of a kind that nobody should take any more.
+    #[error("\"{subject}\" is signed with {algorithm}, which can be forged: SPIRE and other Go programs refuse it")]
+    WeakAlgorithm {
+        /// Whose signature.
+        subject: String,
+        /// Which algorithm.
+        algorithm: String,
+    },
+    /// The issuer is of another trust domain than the leaf.
+    #[error("\"{name}\" signed it, but is of the trust domain {theirs}, and vouches for nobody of {ours}")]
+    OtherTrustDomain {
+        /// The issuer.
+        name: String,
+        /// Its trust domain.
+        theirs: String,
+        /// That of the leaf.
+        ours: String,
+    },
     /// The issuer has ended or not begun.
     #[error("the signing certificate \"{0}\" is not valid now (60 s of clock skew allowed)")]
     IssuerNotValid(String),
@@ -90,7 +108,9 @@ impl PathError {
             Self::WrongKey { .. } => 1,
             Self::TooLong => 2,
             Self::UnsupportedAlgorithm { .. } => 3,
-            Self::IssuerNotValid(_)
+            Self::WeakAlgorithm { .. }
+            | Self::OtherTrustDomain { .. }
+            | Self::IssuerNotValid(_)
             | Self::NotAnAuthority(_)
             | Self::NoCertSign(_)
             | Self::PathLength(_)

@@ -3,6 +3,8 @@
 //! The blocks are found by their marks alone (RFC 7468 in its lax form), so that a broken block, whatever it is, hides
 //! nothing behind it: the next block starts at the next `-----BEGIN`.
 
+use std::fmt;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
@@ -59,23 +61,44 @@ pub fn leaf_first(mut certificates: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     certificates
 }
 
-/// What a person should know about a file, a sentence each: keys that lie beside certificates, blocks that are broken,
-/// and that not all of it was read.
-pub fn pem_remarks(file: &PemFile) -> Vec<String> {
-    let mut remarks = Vec::new();
-    if file.keys_dropped > 0 {
-        remarks.push(format!(
-            "it holds {} private key block(s) as well, dropped unread: keep keys in a file of their own",
-            file.keys_dropped
-        ));
+/// What a person should know about a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PemRemark {
+    /// So many private keys lie beside the certificates.
+    Keys(u32),
+    /// So many blocks are broken or no certificates.
+    OtherBlocks(u32),
+    /// Not all of it was read.
+    Cut,
+}
+
+impl PemRemark {
+    /// What to do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Keys(_) => "keep the key in a file of its own",
+            Self::OtherBlocks(_) => "see which block it is: a certificate that is broken is trusted by nobody",
+            Self::Cut => "see what fills the file: a chain or a bundle has a handful of certificates",
+        }
     }
-    if file.other_blocks > 0 {
-        remarks.push(format!("{} block(s) of it are broken or are no certificates", file.other_blocks));
+}
+
+impl fmt::Display for PemRemark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keys(count) => write!(f, "it holds {count} private key block(s) as well, dropped unread"),
+            Self::OtherBlocks(count) => write!(f, "{count} block(s) of it are broken or are no certificates"),
+            Self::Cut => write!(f, "only its first {BLOCKS_MOST} blocks or {} KiB were read", FILE_MOST / 1024),
+        }
     }
-    if file.cut {
-        remarks.push(format!("only its first {BLOCKS_MOST} blocks or {} KiB were read", FILE_MOST / 1024));
-    }
-    remarks
+}
+
+/// The remarks about a file: keys that lie beside certificates, blocks that are broken, and that not all of it was read.
+pub fn pem_remarks(file: &PemFile) -> Vec<PemRemark> {
+    let keys = (file.keys_dropped > 0).then_some(PemRemark::Keys(file.keys_dropped));
+    let others = (file.other_blocks > 0).then_some(PemRemark::OtherBlocks(file.other_blocks));
+    let cut = file.cut.then_some(PemRemark::Cut);
+    [keys, others, cut].into_iter().flatten().collect()
 }
 
 /// Whether a certificate is that of a workload: no authority, and with a SPIFFE ID.

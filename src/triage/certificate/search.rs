@@ -9,7 +9,7 @@ use x509_parser::{certificate::X509Certificate, extensions::ParsedExtension};
 
 use super::{
     constraints::check_names,
-    issuer::{check_authority, check_signature},
+    issuer::{check_authority, check_signature, check_trust_domain},
     path::PathError,
     shown,
 };
@@ -92,7 +92,9 @@ impl<'a> Search<'a> {
         }
         self.checked = self.checked.saturating_add(1);
         let below = way.iter().skip(1).filter(|one| one.subject() != one.issuer()).count();
+        let leaf = way.first().copied().unwrap_or(top);
         let judged = check_signature(issuer, top)
+            .and_then(|()| check_trust_domain(issuer, leaf))
             .and_then(|()| check_authority(issuer, self.now, below))
             .and_then(|()| check_names(issuer, way));
         match judged {

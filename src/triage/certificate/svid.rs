@@ -13,7 +13,8 @@ use crate::mesh::{SpiffeId, SpiffeIdError};
 
 /// Clocks may differ by this much: tolerated before the beginning and after the end of a certificate.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
-/// SPIRE renews with 45 to 55 % of the lifetime left (spire pkg/common/rotationutil); below this it missed its turn.
+/// SPIRE renews with 45 to 55 % of the lifetime left, where no availability target is set (spire pkg/common/rotationutil,
+/// `calculateJitteredHalfLife`); below this it missed its turn.
 pub const OVERDUE_SHARE: f64 = 0.40;
 
 /// Why a certificate is no X.509-SVID.
@@ -38,7 +39,7 @@ pub enum SvidError {
     #[error("its key usage allows to sign certificates or CRLs, and that of a leaf must not (X509-SVID 4.3)")]
     KeyUsage,
     /// An extended key usage that lacks one of the two; `anyExtendedKeyUsage` stands for neither, and BoringSSL, which
-    /// Envoy uses, refuses it as well.
+    /// Envoy uses, refuses it as well (crypto/x509/v3_purp.cc, `check_purpose_ssl_client` and `…_server`).
     #[error("its extended key usage lacks server or client authentication (X509-SVID 4.4)")]
     ExtendedKeyUsage,
     /// An extension that every validator has to refuse (RFC 5280, 4.2).
@@ -108,6 +109,11 @@ impl Svid {
             not_after: moment(validity.not_after),
             warnings: warnings(&certificate),
         })
+    }
+
+    /// When SPIRE should have renewed it: in the middle of its life.
+    pub fn renewal_due(&self) -> Timestamp {
+        self.not_before + self.not_after.duration_since(self.not_before) / 2
     }
 
     /// Where in its life it is.

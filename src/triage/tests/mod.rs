@@ -2,8 +2,11 @@
 
 mod agents;
 mod copies;
+mod leanings;
+mod remarks;
 mod rows;
 mod signs;
+mod silence;
 
 use std::collections::BTreeMap;
 
@@ -48,10 +51,15 @@ fn date(at: Timestamp) -> OffsetDateTime {
 
 impl Authority {
     pub(super) fn of(domain: &str) -> Self {
+        Self::lasting(domain, 6000)
+    }
+
+    /// One whose root began ten hours ago and ends in so many minutes.
+    pub(super) fn lasting(domain: &str, left: i64) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name.push(rcgen::DnType::OrganizationName, domain);
-        (params.not_before, params.not_after) = (date(ago(600)), date(ago(-6000)));
+        (params.not_before, params.not_after) = (date(ago(600)), date(ago(-left)));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.subject_alt_names = vec![SanType::URI(format!("spiffe://{domain}").as_str().try_into().unwrap())];
@@ -61,6 +69,10 @@ impl Authority {
 
     /// An SVID of an hour with so many minutes left.
     pub(super) fn leaf(&self, id: &str, left: i64) -> String {
+        self.leaf_with(id, left, |_| {})
+    }
+
+    pub(super) fn leaf_with(&self, id: &str, left: i64, change: impl FnOnce(&mut CertificateParams)) -> String {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         (params.not_before, params.not_after) = (date(ago(60 - left)), date(ago(-left)));
@@ -68,6 +80,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.subject_alt_names = vec![SanType::URI(id.try_into().unwrap())];
+        change(&mut params);
         STANDARD.encode(params.signed_by(&key, &self.signer).unwrap().der())
     }
 }
@@ -108,7 +121,12 @@ pub(super) struct Night {
 impl Night {
     /// One pod in order, its agent, and a server.
     pub(super) fn healthy() -> Self {
-        let (spire, istiod) = (Authority::of("prod.example.org"), Authority::of("cluster.local"));
+        Self::under(Authority::of("prod.example.org"))
+    }
+
+    /// The same under a SPIRE of one's own.
+    pub(super) fn under(spire: Authority) -> Self {
+        let istiod = Authority::of("cluster.local");
         let server = ServerEvidence {
             pod: PodRef { namespace: "spire".parse().unwrap(), name: "spire-server-0".parse().unwrap() },
             ready: true,
@@ -199,11 +217,18 @@ impl Night {
     }
 
     pub(super) fn proxy_says(&mut self, at: usize, line: &str, times: usize) {
-        self.pod(at).proxy_log = seen(LogExcerpt { lines: vec![line.to_owned(); times], cut: false }, "log");
+        self.pod(at).proxy_log =
+            seen(LogExcerpt { lines: vec![line.to_owned(); times], ..LogExcerpt::default() }, "log");
     }
 
     pub(super) fn agent_says(&mut self, at: usize, lines: &[String]) {
-        self.agent(at).log = seen(LogExcerpt { lines: lines.to_vec(), cut: false }, "log of spire-agent");
+        self.agent(at).log = seen(LogExcerpt { lines: lines.to_vec(), ..LogExcerpt::default() }, "log of spire-agent");
+    }
+
+    /// The same, with the log known to be whole from so many minutes ago on.
+    pub(super) fn agent_said_since(&mut self, at: usize, minutes_ago: i64, lines: &[String]) {
+        let log = LogExcerpt { lines: lines.to_vec(), reaches: Some(ago(minutes_ago)), ..LogExcerpt::default() };
+        self.agent(at).log = seen(log, "log of spire-agent");
     }
 
     pub(super) fn agent_healthcheck(&mut self, at: usize, healthy: bool) {

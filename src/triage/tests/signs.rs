@@ -42,19 +42,20 @@ fn an_empty_dump_or_one_old_line_about_sds_decides_nothing() {
 }
 
 #[test]
-fn lines_of_the_log_are_no_clean_bill_and_page_only_when_they_repeat() {
+fn lines_of_the_log_are_no_clean_bill_and_name_a_cause_only_when_they_repeat() {
     let not_yet = "503 UF \"TLS_error:CERTIFICATE_VERIFY_FAILED:_certificate_is_not_yet_valid\" outbound|1||x";
     let plaintext = "503 UF \"TLS_error:WRONG_VERSION_NUMBER\" outbound|1||x";
     let own = "503 UF \"TLS_error:SSLV3_ALERT_CERTIFICATE_EXPIRED\" outbound|1||x";
     let inbound = "503 UF \"delayed_connect_error:_Connection_refused\" inbound|8080||";
     for (line, times, scenario, call) in [
         (not_yet, 3, Scenario::ClockSkew, Some(CallAtOnce::L3)),
-        (not_yet, 1, Scenario::ClockSkew, None),
+        (not_yet, 1, Scenario::Inconclusive, None),
         (plaintext, 3, Scenario::IstioConfiguration, None),
         (own, 3, Scenario::Inconclusive, None),
-        (SAN, 1, Scenario::IdentityMismatch, None),
+        (SAN, 1, Scenario::Inconclusive, None),
         (SAN, 2, Scenario::IdentityMismatch, Some(CallAtOnce::L2)),
-        (EXPIRED_PEER, 1, Scenario::ExpiredCertificate, None),
+        (EXPIRED_PEER, 1, Scenario::Inconclusive, None),
+        (EXPIRED_PEER, 2, Scenario::ExpiredCertificate, None),
         (REFUSED, 1, Scenario::Inconclusive, None),
         (REFUSED, 3, Scenario::Network, Some(CallAtOnce::L3)),
         (inbound, 9, Scenario::NoFaultFound, None),

@@ -193,6 +193,40 @@ fn every_algorithm_is_verified_or_said_to_be_unsupported() {
 }
 
 #[test]
+fn a_signature_that_can_be_forged_is_refused_and_is_no_open_question() {
+    for (kind, algorithm) in [("rsa-sha1", "RSA with SHA-1"), ("ecdsa-sha1", "ECDSA with SHA-1")] {
+        let (leaf, root) = (fixture(&format!("{kind}-leaf")), fixture(&format!("{kind}-root")));
+        let error = verify_path(&leaf, &[], &[root], now()).unwrap_err();
+        assert!(matches!(error, PathError::WeakAlgorithm { .. }) && !error.is_open(), "{error}");
+        assert!(error.to_string().contains(algorithm) && error.to_string().contains("can be forged"), "{error}");
+    }
+}
+
+#[test]
+fn an_authority_of_another_trust_domain_vouches_for_nobody_of_ours() {
+    let partner = |name: &str| {
+        let mut params = authority_params(name);
+        params.subject_alt_names = vec![uri("spiffe://partner.example.org")];
+        params
+    };
+    let theirs = root(partner("SPIFFE"));
+    let refused = verify_path(&frontend_under(&theirs), &[], &[theirs.der], now()).unwrap_err();
+    assert!(matches!(&refused, PathError::OtherTrustDomain { theirs, .. } if theirs == "partner.example.org"));
+    assert!(!refused.is_open() && refused.to_string().contains("vouches for nobody of prod.example.org"), "{refused}");
+    // One between the leaf and a root of ours, whoever signed it, and one further up.
+    let ours = root(authority_params("root"));
+    let between = under(&ours, partner("partner"));
+    let below = under(&between, authority_params("nested"));
+    for (leaf, chain) in [
+        (frontend_under(&between), vec![between.der.clone()]),
+        (frontend_under(&below), vec![below.der.clone(), between.der.clone()]),
+    ] {
+        let refused = verify_path(&leaf, &chain, std::slice::from_ref(&ours.der), now());
+        assert!(matches!(refused, Err(PathError::OtherTrustDomain { .. })), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_subject_that_is_huge_or_steers_terminals_is_shown_tame() {
     let mut params = authority_params("\u{1b}[2J\u{1b}[31mowned");
     params.distinguished_name.push(DnType::OrganizationName, "x".repeat(20_000));

@@ -1,0 +1,86 @@
+//! Step 1.6: a root that ends before its successor is there is an incident in waiting (domain notes, section 2).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{
+    Check, CheckResult, Evidence, PemFile, ServedSecrets,
+    certificate::{bundle_end, ders},
+    roots::domain_of,
+};
+
+/// The roots by the trust domain that they speak for; under an empty name those of none.
+pub(super) type ByDomain = BTreeMap<String, Vec<Vec<u8>>>;
+
+/// What a bundle's end says.
+pub(super) struct EndRow {
+    pub(super) result: CheckResult,
+    pub(super) summary: String,
+    pub(super) remedy: Option<&'static str>,
+}
+
+const REMEDY: &str = "see why SPIRE has not published the next authority: `spire-server bundle show`, `X509 CA prepared` in \
+                      the server's log, and who copies the bundle to here";
+
+/// The roots of a file. One without a SPIFFE ID speaks for every domain, and so may be the successor in each.
+pub(super) fn in_file(file: &PemFile) -> ByDomain {
+    grouped(ders(&file.certificates))
+}
+
+fn grouped(roots: Vec<Vec<u8>>) -> ByDomain {
+    let (named, plain): (Vec<_>, Vec<_>) = roots.into_iter().partition(|root| domain_of(root).is_some());
+    let mut by_domain = ByDomain::new();
+    for root in named {
+        let domain = domain_of(&root).map(|domain| domain.to_string()).unwrap_or_default();
+        by_domain.entry(domain).or_insert_with(|| plain.clone()).push(root);
+    }
+    if by_domain.is_empty() && !plain.is_empty() {
+        by_domain.insert(String::new(), plain);
+    }
+    by_domain
+}
+
+/// What a proxy trusts: by domain with SPIFFE's validator, one list without.
+pub(super) fn served(served: &ServedSecrets) -> ByDomain {
+    let named = served.roots.iter().filter(|(domain, _)| !domain.is_empty());
+    let mut by_domain: ByDomain = named.map(|(domain, roots)| (domain.clone(), ders(roots))).collect();
+    if by_domain.is_empty() {
+        by_domain = grouped(served.roots.get("").map(|roots| ders(roots)).unwrap_or_default());
+    }
+    by_domain
+}
+
+/// The row of one bundle; none where there is no root, which is another finding.
+pub(super) fn ends(by_domain: &ByDomain, now: Timestamp) -> Option<EndRow> {
+    if by_domain.values().all(Vec::is_empty) {
+        return None;
+    }
+    let of = |domain: &str| if domain.is_empty() { String::new() } else { format!("{domain}: ") };
+    let late: Vec<String> = by_domain
+        .iter()
+        .filter_map(|(domain, roots)| bundle_end(roots, now).map(|end| format!("{}{end}", of(domain))))
+        .collect();
+    let row = if late.is_empty() {
+        let summary = "no root ends before its successor is there".to_owned();
+        EndRow { result: CheckResult::Pass, summary, remedy: None }
+    } else {
+        EndRow { result: CheckResult::Fail, summary: late.join("; "), remedy: Some(REMEDY) }
+    };
+    Some(row)
+}
+
+/// The row of SPIRE's own bundle.
+pub(super) fn spire_bundle_check(evidence: &Evidence) -> Option<Check> {
+    let bundle = &evidence.spire_bundle;
+    let row = ends(&in_file(bundle.value()?), evidence.gathered_at)?;
+    Some(Check {
+        id: "1.6-bundle-end".to_owned(),
+        subject: "SPIRE's bundle".to_owned(),
+        result: row.result,
+        summary: row.summary,
+        source: bundle.source().to_owned(),
+        observed_at: bundle.at(),
+        remedy: row.remedy.map(str::to_owned),
+    })
+}

@@ -1,0 +1,102 @@
+//! Steps 1.2, 1.4 and 1.6: where the chain leads, who issued it, and whether the roots end before their successor is there.
+
+use super::{Chain, Issuer, Rows};
+use crate::{
+    mesh::SpiffeId,
+    triage::{
+        CheckResult, Gathered, PemFile,
+        bundles::{ends, in_file, served},
+        certificate::{ders, verify_path},
+        copies::IdentityCopy,
+        roots::{Roots, may_vouch, roots_for},
+    },
+};
+
+impl<'a> Rows<'a> {
+    /// Step 1.2.
+    pub(super) fn chain(&mut self, decides: Option<&IdentityCopy<'a>>) -> Chain {
+        let seen = self.seen(decides);
+        let (result, summary, chain) = match decides.map(|copy| (copy, &copy.leaf)) {
+            None => (CheckResult::Inconclusive, "there is no certificate to verify".to_owned(), Chain::Unseen),
+            Some((_, Err(_))) => (CheckResult::Inconclusive, "it is no X.509-SVID".to_owned(), Chain::Unseen),
+            Some((copy, Ok(svid))) => self.verified(copy, &svid.spiffe_id),
+        };
+        self.add("1.2-chain", result, summary, seen, None);
+        chain
+    }
+
+    fn verified(&self, copy: &IdentityCopy<'_>, id: &SpiffeId) -> (CheckResult, String, Chain) {
+        let domain = id.trust_domain();
+        match roots_for(copy, domain, self.pod, self.evidence) {
+            Roots::Unseen => {
+                let summary = format!("no root of {domain} could be read to verify against");
+                (CheckResult::Inconclusive, summary, Chain::Unseen)
+            }
+            Roots::OnlyOf(others) => {
+                let summary = format!(
+                    "its leaf is of the trust domain {domain}, and only roots of {others} are there: a federation \
+                     that is missing, or a wrong identity"
+                );
+                (CheckResult::Fail, summary.clone(), Chain::Foreign(summary))
+            }
+            Roots::Own(roots, source) => {
+                let (leaf, rest) = copy.chain.split_first().map_or((&[][..], &[][..]), |(leaf, rest)| (leaf, rest));
+                match verify_path(leaf, rest, &roots, self.now) {
+                    Ok(()) => (CheckResult::Pass, format!("leads to the bundle of {source}"), Chain::Verified),
+                    Err(error) if error.is_open() => {
+                        let summary = format!("whether it leads to the bundle of {source} stays open: {error}");
+                        (CheckResult::Inconclusive, summary, Chain::Unseen)
+                    }
+                    Err(error) => {
+                        let summary = format!("does not lead to the bundle of {source}: {error}");
+                        (CheckResult::Fail, summary.clone(), Chain::Broken(summary))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Who issued what decides (domain notes, section 4: the first question under Istio).
+    pub(super) fn issuer(&mut self, decides: Option<&IdentityCopy<'a>>) -> Issuer {
+        let seen = self.seen(decides);
+        let (issuer, result, summary) = match decides {
+            None => (Issuer::Unknown, CheckResult::Inconclusive, "there is no certificate to ask about"),
+            Some(copy) => match self.issuer_of(copy) {
+                Issuer::Spire => (Issuer::Spire, CheckResult::Pass, "SPIRE issued it"),
+                Issuer::Istiod => (Issuer::Istiod, CheckResult::Pass, "istiod issued it: nothing in SPIRE can cure it"),
+                Issuer::Unknown => {
+                    (Issuer::Unknown, CheckResult::Inconclusive, "neither SPIRE's bundle nor istiod's root leads to it")
+                }
+            },
+        };
+        self.add("1.4-issuer", result, summary.to_owned(), seen, None);
+        issuer
+    }
+
+    pub(super) fn issuer_of(&self, copy: &IdentityCopy<'_>) -> Issuer {
+        let domain = copy.leaf.as_ref().ok().map(|svid| svid.spiffe_id.trust_domain().clone());
+        let leads_to = |roots: &Gathered<PemFile>| {
+            let mut roots = roots.value().map(|file| ders(&file.certificates)).unwrap_or_default();
+            roots.retain(|root| domain.as_ref().is_none_or(|domain| may_vouch(root, domain)));
+            copy.chain.split_first().is_some_and(|(leaf, rest)| verify_path(leaf, rest, &roots, self.now).is_ok())
+        };
+        if leads_to(&self.evidence.spire_bundle) {
+            Issuer::Spire
+        } else if leads_to(&self.evidence.istio_root) {
+            Issuer::Istiod
+        } else {
+            Issuer::Unknown
+        }
+    }
+
+    /// Step 1.6: the bundle file, and what the proxy trusts.
+    pub(super) fn bundle_ends(&mut self) {
+        let (pod, now) = (self.pod, self.now);
+        let file = (pod.bundle_file.value().map(in_file), (pod.bundle_file.source(), pod.bundle_file.at()));
+        let proxy = (pod.served.value().map(served), (pod.served.source(), pod.served.at()));
+        for (roots, seen) in [file, proxy] {
+            let Some(row) = roots.and_then(|roots| ends(&roots, now)) else { continue };
+            self.add("1.6-bundle-end", row.result, row.summary, seen, row.remedy);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Runbook step 1: what each pod holds and presents. Turns the evidence of a pod into check rows and one state.
+
+mod chain;
+mod dates;
+mod difference;
+mod files;
+mod identity;
+mod proxy;
+
+use jiff::Timestamp;
+
+use super::{
+    Check, CheckResult, Evidence, PodEvidence,
+    copies::{IdentityCopy, deciding, holding},
+    envoy::{SignCount, TlsReason},
+};
+
+pub use super::copies::Holding;
+
+/// Who issued the certificate that decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Issuer {
+    /// SPIRE.
+    Spire,
+    /// istiod: nothing in SPIRE can cure it.
+    Istiod,
+    /// Neither, or it could not be seen.
+    Unknown,
+}
+
+/// Whether a chain leads to a root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chain {
+    /// It does.
+    Verified,
+    /// It does not.
+    Broken(String),
+    /// The leaf is of a trust domain that the roots do not speak for: federation, or a wrong identity.
+    Foreign(String),
+    /// There was nothing to verify, nothing to verify against, or it could not be judged here.
+    Unseen,
+}
+
+/// Which copy did not follow the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stuck {
+    /// The file holds a newer SVID in date, and the proxy serves one that is not.
+    Proxy,
+    /// The proxy serves a newer SVID in date, and the file holds one that is not.
+    File,
+}
+
+/// What the examination of a pod found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examined {
+    /// What it holds, by the copy that decides.
+    pub holding: Holding,
+    /// Where its chain leads.
+    pub chain: Chain,
+    /// The identity that it should have, if it has another.
+    pub expected_instead: Option<String>,
+    /// Who issued it.
+    pub issuer: Issuer,
+    /// The hop that is stuck, if the copies show one.
+    pub stuck: Option<Stuck>,
+    /// Whether the copy that decides is the one that peers see.
+    pub decided_by_what_peers_see: bool,
+    /// What the proxy logged, how often and when.
+    pub signs: Vec<SignCount>,
+    /// When its log was read.
+    pub log_read_at: Timestamp,
+    /// The rows.
+    pub checks: Vec<Check>,
+}
+
+/// Examines one pod.
+pub fn examine(pod: &PodEvidence, evidence: &Evidence, now: Timestamp) -> Examined {
+    let mut rows = Rows { pod, evidence, now, checks: Vec::new() };
+    rows.files();
+    let (file, served) = (IdentityCopy::on_disk(pod), IdentityCopy::served(pod));
+    let decides = deciding(file.as_ref(), served.as_ref());
+    let holding = holding(pod, decides, now);
+    rows.dates(&holding, decides);
+    rows.other_dates(file.as_ref(), served.as_ref(), decides);
+    rows.remarks(file.as_ref(), served.as_ref());
+    let chain = rows.chain(decides);
+    let expected_instead = rows.identity(&holding, decides);
+    let issuer = rows.issuer(decides);
+    let stuck = rows.difference(file.as_ref(), served.as_ref());
+    rows.bundle_ends();
+    let signs = rows.proxy_log();
+    rows.counters();
+    let decided_by_what_peers_see = !pod.sidecar || served.is_some();
+    Examined {
+        holding,
+        chain,
+        expected_instead,
+        issuer,
+        stuck,
+        decided_by_what_peers_see,
+        signs,
+        log_read_at: pod.proxy_log.at(),
+        checks: rows.checks,
+    }
+}
+
+struct Rows<'a> {
+    pod: &'a PodEvidence,
+    evidence: &'a Evidence,
+    now: Timestamp,
+    checks: Vec<Check>,
+}
+
+/// Where a row looked, and when.
+type Seen<'a> = (&'a str, Timestamp);
+
+impl<'a> Rows<'a> {
+    fn add(&mut self, id: &str, result: CheckResult, summary: String, seen: Seen<'_>, remedy: Option<&str>) {
+        let subject = self.pod.pod.to_string();
+        let (id, source, remedy) = (id.to_owned(), seen.0.to_owned(), remedy.map(str::to_owned));
+        self.checks.push(Check { id, subject, result, summary, source, observed_at: seen.1, remedy });
+    }
+
+    fn seen(&self, copy: Option<&IdentityCopy<'a>>) -> Seen<'a> {
+        let fallback = if self.pod.sidecar {
+            (self.pod.served.source(), self.pod.served.at())
+        } else {
+            (self.pod.svid_file.source(), self.pod.svid_file.at())
+        };
+        copy.map_or(fallback, |copy| (copy.source, copy.at))
+    }
+}
+
+/// A reason in words.
+pub fn words(reason: TlsReason) -> &'static str {
+    reason.words()
+}

@@ -1,0 +1,60 @@
+//! Steps 3.3 and 4: what the proxy logs and counts.
+
+use jiff::SignedDuration;
+
+use super::Rows;
+use crate::triage::{
+    CheckResult,
+    copies::missing,
+    counters::counted,
+    envoy::{SignCount, TlsReason, count_signs},
+};
+
+impl Rows<'_> {
+    /// Step 3.3.
+    pub(super) fn proxy_log(&mut self) -> Vec<SignCount> {
+        let seen = (self.pod.proxy_log.source(), self.pod.proxy_log.at());
+        let Some(log) = self.pod.proxy_log.value() else {
+            let summary = missing(&self.pod.proxy_log).unwrap_or_default();
+            self.add("3.3-proxy-log", CheckResult::Inconclusive, summary, seen, None);
+            return Vec::new();
+        };
+        let signs = count_signs(log.lines.iter().map(String::as_str));
+        let (result, summary) = if signs.is_empty() {
+            // Istio writes no access log by default, so silence proves nothing.
+            (CheckResult::Inconclusive, "no TLS error in the proxy's log (which is silent by default)".to_owned())
+        } else {
+            // An application that does not answer its own proxy is no matter of mTLS: worth saying, and no failed check.
+            let about_tls = signs.iter().any(|sign| sign.reason != TlsReason::OwnApplication);
+            (if about_tls { CheckResult::Fail } else { CheckResult::Inconclusive }, in_words(&signs))
+        };
+        self.add("3.3-proxy-log", result, summary, seen, None);
+        signs
+    }
+
+    /// Step 4.
+    pub(super) fn counters(&mut self) {
+        let seen = (self.pod.stats.source(), self.pod.stats.at());
+        for row in counted(self.pod) {
+            self.add(row.id, row.result, row.summary, seen, row.remedy);
+        }
+    }
+}
+
+/// Each reason with how often it was logged, and between when.
+fn in_words(signs: &[SignCount]) -> String {
+    let mut reasons: Vec<TlsReason> = signs.iter().map(|sign| sign.reason).collect();
+    reasons.sort();
+    reasons.dedup();
+    let said = reasons.iter().map(|reason| {
+        let of_it = || signs.iter().filter(|sign| sign.reason == *reason);
+        let times = of_it().map(|sign| sign.count).fold(0, u64::saturating_add);
+        let (first, last) = (of_it().filter_map(|sign| sign.first).min(), of_it().filter_map(|sign| sign.last).max());
+        let when = first.zip(last).map_or_else(String::new, |(first, last)| {
+            let lasted = last.duration_since(first) > SignedDuration::ZERO;
+            if lasted { format!(" from {first:.0} to {last:.0}") } else { format!(" at {last:.0}") }
+        });
+        format!("{} ({times} line(s){when})", reason.words())
+    });
+    said.collect::<Vec<_>>().join("; ")
+}
