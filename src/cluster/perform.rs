@@ -8,7 +8,7 @@ use futures::future::join_all;
 use super::{
     ClusterError, Progress, Reach,
     collect::gather_about,
-    execute::{Evicted, approved},
+    execute::{Evicted, NotWritten, approved},
     replacement::Replacement,
     resolve::{FoundPod, resolve},
     sample::{began_after, without_figures},
@@ -105,14 +105,10 @@ impl ClusterAdapter {
         match self.reach.evict(planned, task.attempt).await {
             Ok(Evicted::Done) => Ok(Outcome::StepDone { plan, step }),
             Ok(Evicted::Moved(what)) => Ok(Outcome::PlanMoved { plan, step, what }),
-            // Refused before anything was written: unlike after any other error, it is known that nothing was done.
-            Err(blocked @ ClusterError::EvictionBlocked { .. }) => {
-                Err(PerformError::Waiting { reason: blocked.to_string(), after: None })
-            }
-            Err(error @ (ClusterError::Forbidden { .. } | ClusterError::Configuration(_))) => {
-                Ok(Outcome::StepFailed { plan, step, reason: error.to_string() })
-            }
-            Err(error) => Err(again(&error)),
+            Err(not_written) => match not_evicted(not_written) {
+                Ok(reason) => Ok(Outcome::StepFailed { plan, step, reason }),
+                Err(error) => Err(error),
+            },
         }
     }
 
@@ -176,6 +172,20 @@ impl ClusterAdapter {
         let others = found.into_iter().filter(stays).take(WITNESSES_MOST).map(|pod| (pod.pod, pod.uid));
         let others = others.collect();
         (planned, others)
+    }
+}
+
+/// What an eviction that did not come about means for its step: `Ok` is why it never will, `Err` that it is tried again.
+/// Only what certainly wrote nothing ends as "not done"; after all else the pod is looked at first (invariant 8).
+fn not_evicted(not_written: NotWritten) -> Result<String, PerformError> {
+    let NotWritten { error, untouched, after } = not_written;
+    let reason = error.to_string();
+    let for_good =
+        matches!(error, ClusterError::Forbidden { .. } | ClusterError::Refused { .. } | ClusterError::Configuration(_));
+    match (untouched, for_good) {
+        (true, true) => Ok(format!("{reason}; nothing was written")),
+        (true, false) => Err(PerformError::Waiting { reason, after }),
+        (false, _) => Err(PerformError::Again { reason, after }),
     }
 }
 
