@@ -217,6 +217,11 @@ impl Reach {
         Ok(Self { client, settings: Arc::new(settings), calls })
     }
 
+    /// The same way with a bound of its own, so that what is asked by it never waits for what is asked by the other.
+    pub(super) fn with_calls_of_its_own(&self, most: usize) -> Self {
+        Self { calls: Arc::new(Semaphore::new(most)), ..self.clone() }
+    }
+
     /// Runs one call within the check's limit and the bound on concurrent calls.
     pub(super) async fn bounded<T, E: From<ClusterError>>(
         &self,

@@ -24,14 +24,21 @@ use crate::{
 
 /// The adapter for the rooms Cluster and Execute.
 pub struct ClusterAdapter {
+    /// For diagnostics, which ask as much at once as they may.
     reach: Reach,
+    /// For fixes.
+    fixing: Reach,
     clock: Arc<dyn Clock>,
 }
+
+/// How many calls of the API server fixes make at once, beside those of diagnostics: a step, and the samples of a plan.
+const FIXING_CALLS_MOST: usize = 8;
 
 impl ClusterAdapter {
     /// An adapter over one cluster.
     pub fn new(reach: Reach, clock: Arc<dyn Clock>) -> Self {
-        Self { reach, clock }
+        let fixing = reach.with_calls_of_its_own(FIXING_CALLS_MOST);
+        Self { reach, fixing, clock }
     }
 
     async fn triage(
@@ -63,14 +70,14 @@ impl ClusterAdapter {
         let Some(verdict) = &incident.verdict else {
             return Ok(Outcome::PlanRefused { fix, reasons: vec!["there is no verdict".to_owned()] });
         };
-        let found = match self.reach.restart_facts(target).await {
+        let found = match self.fixing.restart_facts(target).await {
             Ok(found) => found,
             Err(error @ ClusterError::Forbidden { .. }) => {
                 return Ok(Outcome::PlanRefused { fix, reasons: vec![error.to_string()] });
             }
             Err(error) => return Err(again(&error)),
         };
-        let protected = self.reach.protected();
+        let protected = self.fixing.protected();
         let now = self.clock.now();
         let facts = restart_pod::RestartFacts {
             target,
@@ -102,7 +109,7 @@ impl ClusterAdapter {
             Err(reason) => return Ok(Outcome::StepFailed { plan, step, reason }),
         };
         let Operation::EvictPod(planned) = operation;
-        match self.reach.evict(planned, task.attempt).await {
+        match self.fixing.evict(planned, task.attempt).await {
             Ok(Evicted::Done) => Ok(Outcome::StepDone { plan, step }),
             Ok(Evicted::Moved(what)) => Ok(Outcome::PlanMoved { plan, step, what }),
             Err(not_written) => match not_evicted(not_written) {
@@ -116,7 +123,7 @@ impl ClusterAdapter {
         let planned = fix.plan.as_ref().and_then(|plan| plan.pods().nth(usize::try_from(step).ok()?));
         let Some(planned) = planned else { return Ok(Outcome::NoLongerWanted) };
         let plan = plan.clone();
-        match self.reach.replacement(target, fix, planned, self.clock.now()).await {
+        match self.fixing.replacement(target, fix, planned, self.clock.now()).await {
             Ok(Replacement::Ready(found, not_after)) => {
                 Ok(Outcome::ReplacementReady { plan, step, pod: found.pod, uid: found.uid, not_after })
             }
@@ -132,7 +139,7 @@ impl ClusterAdapter {
         let (judged, others) = self.to_sample(fix, target, round).await;
         let read = |pods: Vec<(PodRef, PodUid)>| {
             join_all(pods.into_iter().map(|(pod, uid)| async move {
-                let sample = self.reach.sample(&pod, &uid, since, now).await;
+                let sample = self.fixing.sample(&pod, &uid, since, now).await;
                 (pod, uid, sample)
             }))
         };
@@ -167,7 +174,7 @@ impl ClusterAdapter {
             return (fix.replacements.clone(), others.collect());
         }
         // Without them *worse* cannot be told; the fix does not wait for that.
-        let found = resolve(&self.reach, target).await.unwrap_or_default().pods;
+        let found = resolve(&self.fixing, target).await.unwrap_or_default().pods;
         let stays = |pod: &FoundPod| pod.ready && pod.sidecar && !planned.iter().any(|(_, uid)| *uid == pod.uid);
         let others = found.into_iter().filter(stays).take(WITNESSES_MOST).map(|pod| (pod.pod, pod.uid));
         let others = others.collect();

@@ -27,6 +27,11 @@ use crate::{
 /// How many changes a face that shows incidents live may be behind before it reads them all again.
 const CHANGES_KEPT: usize = 1024;
 
+/// How long what hangs may take to let go when the engine stops.
+const ABANDONED_WITHIN: Duration = Duration::from_secs(1);
+/// How long the journal may take to have it back.
+const HANDED_BACK_WITHIN: Duration = Duration::from_secs(1);
+
 /// What all parts of a running engine share.
 pub(super) struct Shared {
     pub(super) journal: Journal,
@@ -70,6 +75,11 @@ impl Shared {
     /// It has ended.
     pub(super) fn release(&self, claim: &Claim) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&(claim.row, claim.attempt));
+    }
+
+    /// The rows of what is being performed.
+    pub(super) fn running(&self) -> Vec<i64> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(row, _)| *row).collect()
     }
 
     /// The works that an append stores, if a test wants to know when they are stored and not yet claimed.
@@ -187,17 +197,23 @@ impl Engine {
         self.tasks.close();
     }
 
-    /// Stops: claims nothing more, lets what is being performed finish within `within`, and hands the rest back.
+    /// Stops: claims nothing more, lets what is being performed finish within `within`, and hands the rest back. Whatever
+    /// hangs, a thread or the disk too, it takes no longer than `within` and two seconds.
     pub async fn stop(&self, within: Duration) {
         self.stop.cancel();
         if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
             self.abandon.cancel();
-            self.tasks.wait().await;
+            if tokio::time::timeout(ABANDONED_WITHIN, self.tasks.wait()).await.is_err() {
+                tracing::error!("something holds its thread and cannot be ended; it ends with the process");
+            }
             let held = std::mem::take(&mut *self.shared.held.lock().unwrap_or_else(PoisonError::into_inner));
             let count = held.len();
             tracing::warn!(count, "some effects did not finish in time and are handed back");
-            if let Err(error) = self.shared.journal.hand_back(held.into_iter().collect()).await {
-                tracing::error!(%error, "they could not be handed back; the next start takes them");
+            let handed_back = self.shared.journal.hand_back(held.into_iter().collect());
+            match tokio::time::timeout(HANDED_BACK_WITHIN, handed_back).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "they could not be handed back; the next start takes them"),
+                Err(_) => tracing::error!("the journal does not answer; the next start takes them"),
             }
         }
     }

@@ -13,6 +13,7 @@ mod finish;
 mod health;
 mod inbox;
 mod late;
+mod limits;
 mod perform;
 mod progress;
 mod storm;
