@@ -52,13 +52,16 @@ impl Queue {
         let slots = Arc::new(Semaphore::new(usize::try_from(self.limits.most).unwrap_or(1)));
         let mut running = JoinSet::new();
         let mut changes = self.shared.journal.changes();
+        let mut asked = self.shared.pulse.enter(self.room);
         while !stop.is_cancelled() {
             changes.borrow_and_update();
+            let question = *asked.borrow_and_update();
             let free = u32::try_from(slots.available_permits()).unwrap_or(0);
             let looked_at = self.shared.clock.now();
             let claimed = if free > 0 { self.claim(looked_at, free).await } else { Some(Vec::new()) };
             // Could not be asked: once more.
             let Some(claimed) = claimed else { continue };
+            self.shared.pulse.turn(self.room, question);
             let found = !claimed.is_empty();
             for claim in claimed {
                 let Ok(slot) = slots.clone().acquire_owned().await else { return };
@@ -77,6 +80,7 @@ impl Queue {
                 () = stop.cancelled() => {}
                 () = self.until_due(looked_at, slots.available_permits() > 0) => {}
                 _ = changes.changed() => {}
+                _ = asked.changed() => {}
                 Some(_) = running.join_next() => {}
             }
         }

@@ -44,10 +44,10 @@ pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, 
                 return;
             }
         };
-        let watched = shared.watched(&append);
+        let news = shared.news_of(&append);
         match shared.journal.append_outcome(append).await {
             Ok(()) => {
-                shared.unclaimed(&watched);
+                shared.stored(&news);
                 return shared.announce([&claim.incident]);
             }
             Err(AppendError::Conflict) => {}

@@ -195,7 +195,7 @@ pub(super) async fn forget(db: &mut SqliteConnection, before: Timestamp) -> Resu
     Ok(())
 }
 
-/// Forgets what was done for incidents that closed long ago. Their events and evidence stay.
+/// Forgets what was done for incidents that closed long ago. Their events stay.
 pub(super) async fn forget_done(db: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     let before = now.saturating_sub(DONE_KEPT).unwrap_or(Timestamp::MIN);
     sqlx::query(

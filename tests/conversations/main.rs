@@ -6,6 +6,7 @@ mod api_server;
 mod complaints;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
+mod figures;
 mod instant;
 mod night;
 mod refusals;
