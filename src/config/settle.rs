@@ -36,7 +36,7 @@ const KEPT_AT_LEAST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The heart beats no faster: watchers outside limit their callers.
 const BEATS_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 /// And no faster than this when nothing is said.
-const BEATS_EVERY: Duration = Duration::from_secs(60);
+const BEATS_EVERY: Duration = Duration::from_mins(1);
 
 impl Config {
     /// Checks everything; reads the secrets of the webhook.

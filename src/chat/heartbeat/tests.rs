@@ -62,7 +62,7 @@ async fn night() -> Night {
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let metrics = Metrics::default();
     let http = Outgoing::new(connector().unwrap());
-    let heart = Heartbeat::new(http, url.into(), Duration::from_secs(60), metrics.clone()).unwrap();
+    let heart = Heartbeat::new(http, url.into(), Duration::from_mins(1), metrics.clone()).unwrap();
     Night { _folder: folder, engine, heart, watcher, metrics }
 }
 
@@ -97,7 +97,7 @@ async fn a_watcher_that_refuses_is_a_figure_and_a_line_and_the_address_is_shown_
     assert_eq!(night.heart.beat(&night.engine).await, Beat::Failed);
     assert!(!format!("{:?}", night.heart).contains("s3cret"));
     let http = Outgoing::new(connector().unwrap());
-    let refused = Heartbeat::new(http, "http://example.org/s3cret".into(), Duration::from_secs(60), Metrics::default());
+    let refused = Heartbeat::new(http, "http://example.org/s3cret".into(), Duration::from_mins(1), Metrics::default());
     let why = refused.unwrap_err();
     assert!(why.contains("heartbeat.url") && !why.contains("s3cret"), "{why}");
     night.engine.stop(Duration::from_secs(5)).await;

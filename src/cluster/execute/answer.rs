@@ -10,6 +10,8 @@ use crate::cluster::{ClusterError, Reach};
 
 /// How much of an answer is read: a `Status` is a few hundred bytes, a pod less than this.
 const ANSWER_MOST: usize = 256 * 1024;
+/// How much of it is told, in characters: a proxy may answer with a page.
+const SAID_MOST: usize = 500;
 /// The longest `Retry-After` that is believed: the API server asks for a second or ten, and a fix that was approved is
 /// wanted now.
 const RETRY_AFTER_MOST: i64 = 60;
@@ -38,26 +40,38 @@ impl NotWritten {
     }
 }
 
+/// How the API server answered one write.
+#[derive(Debug)]
+pub(in crate::cluster) enum Written {
+    /// It is done.
+    Done,
+    /// It is refused.
+    Not(Refusal),
+}
+
 /// A refusal of the API server in its own words, and how long it asked us to wait.
 #[derive(Debug)]
 pub(in crate::cluster) struct Refusal {
-    pub(super) status: Status,
+    pub(super) status: Box<Status>,
     pub(super) after: Option<SignedDuration>,
 }
 
 impl Refusal {
     /// What it means for a write on a resource.
     pub(super) fn of_write(self, resource: &'static str, namespace: &str, what: &str) -> NotWritten {
-        let untouched = was_not_begun(self.status.code);
-        let said = self.status.message.clone();
-        let error = match self.status.code {
+        let Status { code, message: said, .. } = *self.status;
+        let what = what.to_owned();
+        let error = match code {
+            401 => ClusterError::NotKnown { what },
             // Admission webhooks and policies refuse with 403 as well; no grant helps against them.
-            403 if said.contains("denied") => ClusterError::Refused { what: what.to_owned(), said },
-            400 | 405 | 413 | 415 | 422 => ClusterError::Refused { what: what.to_owned(), said },
-            429 => ClusterError::Busy { what: what.to_owned() },
-            _ => ClusterError::of(&kube::Error::Api(self.status.boxed()), "create", resource, namespace, what),
+            403 if !said.contains("denied") => {
+                ClusterError::Forbidden { verb: "create", resource, namespace: namespace.to_owned() }
+            }
+            400 | 403 | 405 | 413 | 415 | 422 => ClusterError::Refused { what, said },
+            429 => ClusterError::Busy { what },
+            _ => ClusterError::Failed { what, why: format!("the API server answered {code}: {said}") },
         };
-        NotWritten { error, untouched, after: self.after }
+        NotWritten { error, untouched: was_not_begun(code), after: self.after }
     }
 }
 
@@ -68,12 +82,8 @@ fn was_not_begun(code: u16) -> bool {
 }
 
 impl Reach {
-    /// Sends one write; `Ok(Err(…))` is a refusal. The client's own call drops the headers, and `Retry-After` with them.
-    pub(in crate::cluster) async fn write(
-        &self,
-        request: Request<Vec<u8>>,
-        what: &str,
-    ) -> Result<Result<(), Refusal>, NotWritten> {
+    /// Sends one write. The client's own call drops the headers, and `Retry-After` with them.
+    pub(in crate::cluster) async fn write(&self, request: Request<Vec<u8>>, what: &str) -> Result<Written, NotWritten> {
         let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why };
         let answer = self.client.send(request.map(Body::from)).await.map_err(|error| NotWritten {
             untouched: never_went_out(&error),
@@ -83,15 +93,15 @@ impl Reach {
         let (head, body) = answer.into_parts();
         let read = Limited::new(body, ANSWER_MOST).collect().await;
         if head.status.is_success() {
-            // Done, most likely; the answer broke off, so a look at the object decides.
-            return read.map(|_| Ok(())).map_err(|error| failed(error.to_string()).into());
+            // Where the answer broke off it is done, most likely: a look at the object decides.
+            return read.map(|_| Written::Done).map_err(|error| failed(error.to_string()).into());
         }
         let text = read.map(|read| String::from_utf8_lossy(&read.to_bytes()).trim().to_owned()).unwrap_or_default();
-        let mut status = serde_json::from_str(&text).unwrap_or_else(|_| Status::failure(&text, ""));
+        let mut status: Status = serde_json::from_str(&text).unwrap_or_else(|_| Status::failure(&text, ""));
         // The line of the answer counts, whatever a proxy put into its body.
         status.code = head.status.as_u16();
-        let after = retry_after(&head.headers);
-        Ok(Err(Refusal { status, after }))
+        status.message = status.message.chars().take(SAID_MOST).collect();
+        Ok(Written::Not(Refusal { status: status.boxed(), after: retry_after(&head.headers) }))
     }
 }
 
@@ -129,7 +139,7 @@ mod tests {
     #[test]
     fn only_what_is_refused_before_it_begins_is_certain() {
         let untouched = |code| {
-            let refusal = Refusal { status: Status::failure("no", "").with_code(code), after: None };
+            let refusal = Refusal { status: Status::failure("no", "").with_code(code).boxed(), after: None };
             refusal.of_write("pods/eviction", "web", "eviction of web/a").untouched
         };
         for code in [400, 401, 403, 404, 409, 422, 429] {

@@ -4,7 +4,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use serde_json::json;
 
-use super::{NotWritten, answer::Refusal};
+use super::{
+    NotWritten,
+    answer::{Refusal, Written},
+};
 use crate::{
     cluster::{ClusterError, Reach, resolve::found},
     remediation::PlannedPod,
@@ -114,8 +117,8 @@ impl Reach {
                 NotWritten::untouched(ClusterError::Failed { what: what.clone(), why: error.to_string() })
             })?;
         match self.bounded(&what, self.write(request, &what)).await? {
-            Ok(()) => Ok(Answered::Accepted),
-            Err(refusal) => refused(refusal, rehearsal, namespace, &what),
+            Written::Done => Ok(Answered::Accepted),
+            Written::Not(refusal) => refused(refusal, rehearsal, namespace, &what),
         }
     }
 }
