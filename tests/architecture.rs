@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("report", &["incident", "triage"]),
     ("clock", &[]),
     ("journal", &["incident", "remediation"]),
-    ("engine", &["clock", "incident", "journal", "people", "remediation"]),
+    ("engine", &["clock", "escalation", "incident", "journal", "people", "remediation"]),
     ("http", &["engine"]),
     ("alertmanager", &["engine", "http", "incident", "mesh"]),
     ("cluster", &["clock", "engine", "incident", "journal", "mesh", "remediation", "triage"]),

@@ -7,6 +7,7 @@
 mod ask;
 pub mod card;
 pub mod grammar;
+pub mod heartbeat;
 mod outgoing;
 pub mod page;
 pub mod pager;

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     engine::{Done, Perform, PerformError, Task},
     escalation::{LevelNumber, PagerName, Rung},
+    http::Metrics,
     incident::{CallReason, Incident, Outcome, PageEnd, Work},
 };
 
@@ -59,17 +60,23 @@ pub struct Pagers {
     http: Outgoing,
     by_name: Arc<BTreeMap<PagerName, Pager>>,
     runbook: Option<Arc<str>>,
+    metrics: Metrics,
 }
 
 impl Pagers {
     /// The pagers by name.
     pub fn new(http: Outgoing, by_name: BTreeMap<PagerName, Pager>) -> Self {
-        Self { http, by_name: Arc::new(by_name), runbook: None }
+        Self { http, by_name: Arc::new(by_name), runbook: None, metrics: Metrics::default() }
     }
 
     /// The same, whose pages link to the runbook.
     pub fn with_runbook(self, runbook: Option<&str>) -> Self {
         Self { runbook: runbook.map(Arc::from), ..self }
+    }
+
+    /// The same, which count their calls here.
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 }
 
@@ -80,11 +87,12 @@ impl Perform for Pagers {
             Work::CallPager { pager: name, level, reason, .. } => {
                 let key = page_key(&task.key, &task.incident);
                 let call = Call { key: &key, level: *level, reason, incident: &task.incident, runbook: self.runbook() };
-                self.send(name, &|pager| pager.trigger(&call)).await?;
+                self.send(name, "call", &|pager| pager.trigger(&call)).await?;
+                self.metrics.count("calls_sent_total", &[("way", "pager")], 1);
                 Ok(Outcome::PagerCalled { level: *level, page: Some((name.clone(), key)) }.into())
             }
             Work::EndPage { pager: name, key, how, .. } => {
-                self.send(name, &|pager| pager.end(key, *how, &task.incident)).await?;
+                self.send(name, "end", &|pager| pager.end(key, *how, &task.incident)).await?;
                 Ok(Outcome::PageEnded.into())
             }
             _ => Err(PerformError::Never { reason: "the pagers only call people".to_owned() }),
@@ -97,8 +105,17 @@ impl Pagers {
         self.runbook.as_deref()
     }
 
-    async fn send(&self, name: &PagerName, body: &(dyn Fn(&Pager) -> Value + Sync)) -> Result<(), PerformError> {
+    async fn send(
+        &self,
+        name: &PagerName,
+        act: &'static str,
+        body: &(dyn Fn(&Pager) -> Value + Sync),
+    ) -> Result<(), PerformError> {
+        let count = |result| {
+            self.metrics.count("pager_calls_total", &[("pager", name.0.as_str()), ("act", act), ("result", result)], 1);
+        };
         let Some(pager) = self.by_name.get(name) else {
+            count("not_configured");
             let reason = format!("there is no pager {}: add it to the configuration (pagers)", name.0);
             return Err(PerformError::Again { reason, after: None });
         };
@@ -110,8 +127,9 @@ impl Pagers {
         };
         let body = body(pager).to_string().into_bytes();
         let sent = self.http.post(url.expose_secret(), "application/json", authorization.as_deref(), body);
-        sent.await.map_err(|error| failed(name, &error))?;
-        Ok(())
+        let sent = sent.await;
+        count(sent.as_ref().map_or_else(result_of, |_| "sent"));
+        sent.map(drop).map_err(|error| failed(name, &error))
     }
 }
 
@@ -164,6 +182,16 @@ pub struct Call<'a> {
 /// One name a call: a level that is called again is rung again.
 fn page_key(effect: &str, incident: &Incident) -> String {
     format!("mtls-medic/{}/{}/{effect}", incident.cluster, incident.id).chars().take(DEDUP_KEY_MOST).collect()
+}
+
+/// An error as the label of a metric.
+fn result_of(error: &OutgoingError) -> &'static str {
+    match error {
+        OutgoingError::Status { status: StatusCode::TOO_MANY_REQUESTS, .. } => "rate_limited",
+        OutgoingError::Status { status, .. } if status.is_server_error() => "server_error",
+        OutgoingError::Status { .. } | OutgoingError::Address(_) => "refused",
+        OutgoingError::Unreachable { .. } | OutgoingError::Roots(_) => "unreachable",
+    }
 }
 
 /// A pager that refuses a call for good (400, 401, 404) is set up wrongly, which people can mend: it stays due.

@@ -67,6 +67,20 @@ pub enum ClusterError {
         /// The API server's words.
         said: String,
     },
+    /// The API server has too much to do: nothing was done, for certain.
+    #[error("{what}: the API server has too much to do (429) and asked to come again")]
+    Busy {
+        /// What was tried.
+        what: String,
+    },
+    /// The API server, or a policy or webhook of this cluster, refuses the request itself; no grant helps.
+    #[error("{what} is refused by the cluster: {said}")]
+    Refused {
+        /// What was tried.
+        what: String,
+        /// In the cluster's words.
+        said: String,
+    },
     /// Anything else.
     #[error("{what} failed: {why}")]
     Failed {
@@ -203,12 +217,17 @@ impl Reach {
         Ok(Self { client, settings: Arc::new(settings), calls })
     }
 
+    /// The same way with a bound of its own, so that what is asked by it never waits for what is asked by the other.
+    pub(super) fn with_calls_of_its_own(&self, most: usize) -> Self {
+        Self { calls: Arc::new(Semaphore::new(most)), ..self.clone() }
+    }
+
     /// Runs one call within the check's limit and the bound on concurrent calls.
-    pub(super) async fn bounded<T>(
+    pub(super) async fn bounded<T, E: From<ClusterError>>(
         &self,
         what: &str,
-        call: impl Future<Output = Result<T, ClusterError>>,
-    ) -> Result<T, ClusterError> {
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let limit = self.settings.limits.check;
         let timed_out = || ClusterError::TimedOut { what: what.to_owned(), seconds: limit.as_secs() };
         tokio::time::timeout(limit, async {
@@ -216,7 +235,7 @@ impl Reach {
             call.await
         })
         .await
-        .unwrap_or_else(|_| Err(timed_out()))
+        .unwrap_or_else(|_| Err(timed_out().into()))
     }
 }
 

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use super::{
     ClusterError, Progress, Reach,
     collect::gather_about,
-    execute::{Evicted, approved},
+    execute::{Evicted, NotWritten, approved},
     replacement::Replacement,
     resolve::{FoundPod, resolve},
     sample::{began_after, without_figures},
@@ -24,14 +24,21 @@ use crate::{
 
 /// The adapter for the rooms Cluster and Execute.
 pub struct ClusterAdapter {
+    /// For diagnostics, which ask as much at once as they may.
     reach: Reach,
+    /// For fixes.
+    fixing: Reach,
     clock: Arc<dyn Clock>,
 }
+
+/// How many calls of the API server fixes make at once, beside those of diagnostics: a step, and the samples of a plan.
+const FIXING_CALLS_MOST: usize = 8;
 
 impl ClusterAdapter {
     /// An adapter over one cluster.
     pub fn new(reach: Reach, clock: Arc<dyn Clock>) -> Self {
-        Self { reach, clock }
+        let fixing = reach.with_calls_of_its_own(FIXING_CALLS_MOST);
+        Self { reach, fixing, clock }
     }
 
     async fn triage(
@@ -63,14 +70,14 @@ impl ClusterAdapter {
         let Some(verdict) = &incident.verdict else {
             return Ok(Outcome::PlanRefused { fix, reasons: vec!["there is no verdict".to_owned()] });
         };
-        let found = match self.reach.restart_facts(target).await {
+        let found = match self.fixing.restart_facts(target).await {
             Ok(found) => found,
             Err(error @ ClusterError::Forbidden { .. }) => {
                 return Ok(Outcome::PlanRefused { fix, reasons: vec![error.to_string()] });
             }
             Err(error) => return Err(again(&error)),
         };
-        let protected = self.reach.protected();
+        let protected = self.fixing.protected();
         let now = self.clock.now();
         let facts = restart_pod::RestartFacts {
             target,
@@ -102,17 +109,13 @@ impl ClusterAdapter {
             Err(reason) => return Ok(Outcome::StepFailed { plan, step, reason }),
         };
         let Operation::EvictPod(planned) = operation;
-        match self.reach.evict(planned, task.attempt).await {
+        match self.fixing.evict(planned, task.attempt).await {
             Ok(Evicted::Done) => Ok(Outcome::StepDone { plan, step }),
             Ok(Evicted::Moved(what)) => Ok(Outcome::PlanMoved { plan, step, what }),
-            // Refused before anything was written: unlike after any other error, it is known that nothing was done.
-            Err(blocked @ ClusterError::EvictionBlocked { .. }) => {
-                Err(PerformError::Waiting { reason: blocked.to_string(), after: None })
-            }
-            Err(error @ (ClusterError::Forbidden { .. } | ClusterError::Configuration(_))) => {
-                Ok(Outcome::StepFailed { plan, step, reason: error.to_string() })
-            }
-            Err(error) => Err(again(&error)),
+            Err(not_written) => match not_evicted(not_written) {
+                Ok(reason) => Ok(Outcome::StepFailed { plan, step, reason }),
+                Err(error) => Err(error),
+            },
         }
     }
 
@@ -120,7 +123,7 @@ impl ClusterAdapter {
         let planned = fix.plan.as_ref().and_then(|plan| plan.pods().nth(usize::try_from(step).ok()?));
         let Some(planned) = planned else { return Ok(Outcome::NoLongerWanted) };
         let plan = plan.clone();
-        match self.reach.replacement(target, fix, planned, self.clock.now()).await {
+        match self.fixing.replacement(target, fix, planned, self.clock.now()).await {
             Ok(Replacement::Ready(found, not_after)) => {
                 Ok(Outcome::ReplacementReady { plan, step, pod: found.pod, uid: found.uid, not_after })
             }
@@ -136,7 +139,7 @@ impl ClusterAdapter {
         let (judged, others) = self.to_sample(fix, target, round).await;
         let read = |pods: Vec<(PodRef, PodUid)>| {
             join_all(pods.into_iter().map(|(pod, uid)| async move {
-                let sample = self.reach.sample(&pod, &uid, since, now).await;
+                let sample = self.fixing.sample(&pod, &uid, since, now).await;
                 (pod, uid, sample)
             }))
         };
@@ -171,11 +174,25 @@ impl ClusterAdapter {
             return (fix.replacements.clone(), others.collect());
         }
         // Without them *worse* cannot be told; the fix does not wait for that.
-        let found = resolve(&self.reach, target).await.unwrap_or_default().pods;
+        let found = resolve(&self.fixing, target).await.unwrap_or_default().pods;
         let stays = |pod: &FoundPod| pod.ready && pod.sidecar && !planned.iter().any(|(_, uid)| *uid == pod.uid);
         let others = found.into_iter().filter(stays).take(WITNESSES_MOST).map(|pod| (pod.pod, pod.uid));
         let others = others.collect();
         (planned, others)
+    }
+}
+
+/// What an eviction that did not come about means for its step: `Ok` is why it never will, `Err` that it is tried again.
+/// Only what certainly wrote nothing ends as "not done"; after all else the pod is looked at first (invariant 8).
+fn not_evicted(not_written: NotWritten) -> Result<String, PerformError> {
+    let NotWritten { error, untouched, after } = not_written;
+    let reason = error.to_string();
+    let for_good =
+        matches!(error, ClusterError::Forbidden { .. } | ClusterError::Refused { .. } | ClusterError::Configuration(_));
+    match (untouched, for_good) {
+        (true, true) => Ok(format!("{reason}; nothing was written")),
+        (true, false) => Err(PerformError::Waiting { reason, after }),
+        (false, _) => Err(PerformError::Again { reason, after }),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
+use jiff::SignedDuration;
 
 use crate::{
     alertmanager::{self, Authentication, Intake, Mapping},
@@ -27,6 +28,8 @@ pub(super) struct Parts {
     pub(super) mapping: Mapping,
     pub(super) authentication: Authentication,
     pub(super) faces: Vec<(Room, Arc<dyn Perform>)>,
+    /// How long raw evidence is kept; `None` for the engine's own word.
+    pub(super) keep: Option<SignedDuration>,
     /// Where everything is counted; the faces may count there as well.
     pub(super) metrics: Metrics,
 }
@@ -47,6 +50,9 @@ impl Bot {
         let mut builder = Engine::builder(journal, parts.clock, &parts.cluster, parts.policy)
             .performer(Room::Cluster, cluster.clone())
             .performer(Room::Execute, cluster);
+        if let Some(keep) = parts.keep {
+            builder = builder.keep(keep);
+        }
         for (room, face) in parts.faces {
             builder = builder.performer(room, face);
         }

@@ -1,6 +1,6 @@
 //! `mtls-medic serve`: the bot.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -10,6 +10,7 @@ use axum::{
     routing::get,
 };
 use clap::Args;
+use secrecy::SecretString;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use crate::{
     alertmanager::Authentication,
     chat::{
         Outgoing, OutgoingError, connector,
+        heartbeat::Heartbeat,
         pager::{PAGERDUTY_EVENTS, Pager, Pagers},
     },
     clock::SystemClock,
@@ -84,7 +86,8 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let clock = Arc::new(SystemClock);
     let metrics = http::Metrics::default();
     let slack = SlackParts::of(&config, clock.clone(), &metrics)?;
-    let pagers = pagers(&config)?;
+    let pagers = pagers(&config)?.with_metrics(metrics.clone());
+    let heartbeat = settled.heartbeat.map(|(url, every)| heartbeat(url, every, &metrics)).transpose()?;
     for level in config.calls_nobody() {
         tracing::error!("{level}");
     }
@@ -108,6 +111,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         mapping: settled.mapping,
         authentication: settled.authentication.clone(),
         faces,
+        keep: settled.keep,
         metrics,
     })
     .await?;
@@ -131,6 +135,9 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     tracing::info!(%address, "mtls-medic is on duty");
+    if let Some(heartbeat) = heartbeat {
+        tokio::spawn(heartbeat.run(bot.engine.clone(), stop.clone()));
+    }
     let serving = tokio::spawn(http::serve(listener, routes, stop.clone()));
     super::until_stopped().await;
     tracing::info!("stopping: what is under way finishes or is handed back");
@@ -151,6 +158,11 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         tracing::warn!("some requests did not finish in time; whoever asked sees no answer and asks again");
     }
     Ok(())
+}
+
+fn heartbeat(url: SecretString, every: Duration, metrics: &http::Metrics) -> Result<Heartbeat, ServeError> {
+    let heartbeat = Heartbeat::new(Outgoing::new(connector()?), url, every, metrics.clone());
+    heartbeat.map_err(|problem| ConfigError::Problems(vec![problem]).into())
 }
 
 fn pagers(config: &Config) -> Result<Pagers, ServeError> {

@@ -43,6 +43,21 @@ pub struct Config {
     /// Whether fixes may run. Off until approvers are named (invariant 10).
     #[serde(default)]
     pub writes: bool,
+    /// How long the raw evidence of a closed incident is kept after its last event (default 400d, at least 7d). Events,
+    /// and with them the evidence's digest, stay.
+    pub keep: Option<Span>,
+    /// Who outside is told that the bot lives. Left out: nobody notices when it does not.
+    pub heartbeat: Option<HeartbeatFile>,
+}
+
+/// The heartbeat (dead man's switch).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatFile {
+    /// The address that is called with POST, as `{file: …}` or `{env: …}`: whoever has it can keep the watcher quiet.
+    pub url: Secret,
+    /// How often (default 1m, at least 10s). Let the watcher wait for three of them.
+    pub every: Option<Span>,
 }
 
 /// The webhook.

@@ -14,8 +14,8 @@ use std::{
 };
 
 pub use file::{
-    Alertmanager, Approval, Config, Escalation, Kubernetes, LevelFile, Mesh, Pager, PagerKind, People, Roster, Slack,
-    SlackMode, TriageLimits,
+    Alertmanager, Approval, Config, Escalation, HeartbeatFile, Kubernetes, LevelFile, Mesh, Pager, PagerKind, People,
+    Roster, Slack, SlackMode, TriageLimits,
 };
 pub use mesh::mesh_settings;
 pub use secret::{Address, Secret};

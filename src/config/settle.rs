@@ -1,6 +1,9 @@
 //! What the file means: checked as a whole, with the defaults filled in, and every problem told at once.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
+use secrecy::SecretString;
 
 use super::{Config, ConfigError, duration::Span, file::Roster, ids, mesh::settings};
 use crate::{
@@ -22,7 +25,18 @@ pub struct Settled {
     pub mapping: Mapping,
     /// Where things are in the mesh.
     pub settings: Settings,
+    /// How long raw evidence is kept; `None` for the engine's own word.
+    pub keep: Option<SignedDuration>,
+    /// Where the heart beats and how often.
+    pub heartbeat: Option<(SecretString, Duration)>,
 }
+
+/// Nothing is forgotten while an answer to a request may still be repeated (the engine keeps them as long).
+const KEPT_AT_LEAST: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The heart beats no faster: watchers outside limit their callers.
+const BEATS_AT_MOST_EVERY: Duration = Duration::from_secs(10);
+/// And no faster than this when nothing is said.
+const BEATS_EVERY: Duration = Duration::from_mins(1);
 
 impl Config {
     /// Checks everything; reads the secrets of the webhook.
@@ -33,6 +47,11 @@ impl Config {
         let settings = settings(&self.mesh, &self.triage, &mut problems);
         self.check_people(&mut problems);
         ids::check(self, &mut problems);
+        let keep = self.keep.map(|span| span.0);
+        if keep.is_some_and(|keep| keep < KEPT_AT_LEAST) {
+            problems.push("keep: at least 7d, so that what is asked twice within a week gets one answer".to_owned());
+        }
+        let heartbeat = self.heartbeat(&mut problems);
         if !problems.is_empty() {
             return Err(ConfigError::Problems(problems));
         }
@@ -45,7 +64,22 @@ impl Config {
             pod_label: labels.pod,
             cluster: self.cluster.clone(),
         };
-        Ok(Settled { policy: self.policy(levels), authentication, mapping, settings })
+        Ok(Settled { policy: self.policy(levels), authentication, mapping, settings, keep, heartbeat })
+    }
+
+    fn heartbeat(&self, problems: &mut Vec<String>) -> Option<(SecretString, Duration)> {
+        let file = self.heartbeat.as_ref()?;
+        let every = file.every.map_or(BEATS_EVERY, |span| Duration::try_from(span.0).unwrap_or(BEATS_EVERY));
+        if every < BEATS_AT_MOST_EVERY {
+            problems.push("heartbeat.every: at least 10s".to_owned());
+        }
+        match file.url.read("heartbeat.url") {
+            Ok(url) => Some((url, every)),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        }
     }
 
     /// Which levels can call nobody, since nobody is mentioned without a chat: said aloud at the start.

@@ -1,3 +1,5 @@
+use jiff::SignedDuration;
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../config/example.yaml");
@@ -108,6 +110,28 @@ fn a_secret_that_is_missing_is_named_and_never_shown() {
 }
 
 #[test]
+fn evidence_is_kept_a_week_at_least_and_the_address_of_the_heartbeat_is_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |more: &str| {
+        let mut config = example(folder.path());
+        let other = Config::parse(&EXAMPLE.replace("keep: 400d", more)).unwrap();
+        (config.keep, config.heartbeat) = (other.keep, other.heartbeat);
+        config.settle()
+    };
+    assert_eq!(with("keep: 7d").ok().unwrap().keep, Some(SignedDuration::from_hours(7 * 24)));
+    assert!(with("keep: 6d").err().unwrap().to_string().contains("keep: at least 7d"));
+    std::fs::write(folder.path().join("beat"), "https://watcher.example.org/s3cret\n").unwrap();
+    let beat =
+        |every: &str| with(&format!("heartbeat: {{url: {{file: {}/beat}}, every: {every}}}", folder.path().display()));
+    let (url, every) = beat("30s").ok().unwrap().heartbeat.unwrap();
+    assert_eq!(every.as_secs(), 30);
+    assert!(!format!("{url:?}").contains("s3cret"));
+    assert!(beat("5s").err().unwrap().to_string().contains("heartbeat.every: at least 10s"));
+    let missing = with("heartbeat: {url: {file: /nowhere/beat}}").err().unwrap().to_string();
+    assert!(missing.contains("heartbeat.url"), "{missing}");
+}
+
+#[test]
 fn a_triage_reads_where_things_are_and_needs_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.yaml");
@@ -132,11 +156,11 @@ fn a_triage_reads_where_things_are_and_needs_no_secret() {
 
 #[test]
 fn times_are_read_as_people_write_them() {
-    for (text, minutes) in [("15m", 15), ("1h30m", 90), ("1h 30m", 90), ("90s", 1)] {
+    for (text, minutes) in [("15m", 15), ("1h30m", 90), ("1h 30m", 90), ("90s", 1), ("400d", 576_000)] {
         let span: duration::Span = serde_saphyr::from_str(text).unwrap();
         assert_eq!(span.0.as_mins(), minutes, "{text}");
     }
-    for wrong in ["15", "-5m", "0s", "soon"] {
+    for wrong in ["15", "-5m", "0s", "soon", "0d", "-1d", "d"] {
         assert!(serde_saphyr::from_str::<duration::Span>(wrong).is_err(), "{wrong}");
     }
 }

@@ -16,7 +16,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Crasher, Health, Inbox, Perform, dispatch, health,
     progress::Running,
+    pulse::Pulse,
     storm::{self, Storm},
+    tally::{Ended, Tally, Window, Windows, windows_of},
 };
 use crate::{
     clock::Clock,
@@ -26,6 +28,11 @@ use crate::{
 
 /// How many changes a face that shows incidents live may be behind before it reads them all again.
 const CHANGES_KEPT: usize = 1024;
+
+/// How long what hangs may take to let go when the engine stops.
+const ABANDONED_WITHIN: Duration = Duration::from_secs(1);
+/// How long the journal may take to have it back.
+const HANDED_BACK_WITHIN: Duration = Duration::from_secs(1);
 
 /// What all parts of a running engine share.
 pub(super) struct Shared {
@@ -37,6 +44,10 @@ pub(super) struct Shared {
     pub(super) storm: Storm,
     pub(super) crasher: Option<Crasher>,
     pub(super) triages: Running,
+    pub(super) pulse: Pulse,
+    /// How long raw evidence is kept after its incident's last event.
+    pub(super) keep: SignedDuration,
+    tally: Tally,
     /// What is being performed: row and attempt.
     held: Mutex<BTreeSet<(i64, u32)>>,
     policy: RwLock<Policy>,
@@ -72,18 +83,24 @@ impl Shared {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&(claim.row, claim.attempt));
     }
 
-    /// The works that an append stores, if a test wants to know when they are stored and not yet claimed.
-    pub(super) fn watched(&self, append: &crate::journal::Append) -> Vec<crate::incident::Work> {
-        if self.crasher.is_none() {
-            return Vec::new();
-        }
-        append.changes.iter().flat_map(|change| &change.effects).map(|effect| effect.work.clone()).collect()
+    /// The rows of what is being performed.
+    pub(super) fn running(&self) -> Vec<i64> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(row, _)| *row).collect()
     }
 
-    /// Tells a test that these are stored and not yet claimed.
-    pub(super) fn unclaimed(&self, works: &[crate::incident::Work]) {
+    /// What is to be counted and told of an append once it is stored: the windows that end by it, and its works, if a
+    /// test wants to know when they are stored and not yet claimed.
+    pub(super) fn news_of(&self, append: &crate::journal::Append) -> News {
+        let effects = append.changes.iter().flat_map(|change| &change.effects);
+        let works = effects.filter(|_| self.crasher.is_some()).map(|effect| effect.work.clone()).collect();
+        News { windows: windows_of(append), works }
+    }
+
+    /// It is stored, and its works are not yet claimed.
+    pub(super) fn stored(&self, news: &News) {
+        self.tally.add(&news.windows);
         if let Some(crasher) = &self.crasher {
-            for work in works {
+            for work in &news.works {
                 crasher(super::CrashPoint::Unclaimed, work);
             }
         }
@@ -97,6 +114,12 @@ impl Shared {
     }
 }
 
+/// What an append brings; see [`Shared::news_of`].
+pub(super) struct News {
+    windows: Vec<(Window, Ended)>,
+    works: Vec<crate::incident::Work>,
+}
+
 /// Puts an engine together.
 pub struct EngineBuilder {
     journal: Journal,
@@ -105,9 +128,18 @@ pub struct EngineBuilder {
     policy: Policy,
     performers: BTreeMap<Room, Arc<dyn Perform>>,
     crasher: Option<Crasher>,
+    keep: SignedDuration,
 }
 
+/// How long raw evidence is kept when nothing else is said: a year's audit looks back on it, and a month.
+pub const EVIDENCE_KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
+
 impl EngineBuilder {
+    /// Raw evidence is kept this long after the last event of its incident, once that is closed; events stay for ever.
+    pub fn keep(self, keep: SignedDuration) -> Self {
+        Self { keep, ..self }
+    }
+
     /// Names who performs the work of a room. Work of a room that nobody performs stays due and is reported.
     pub fn performer(mut self, room: Room, performer: Arc<dyn Perform>) -> Self {
         self.performers.insert(room, performer);
@@ -137,6 +169,9 @@ impl EngineBuilder {
             storm,
             crasher: self.crasher,
             triages: Running::default(),
+            pulse: Pulse::default(),
+            keep: self.keep,
+            tally: Tally::default(),
             held: Mutex::default(),
             policy: RwLock::new(self.policy),
             writes_on: AtomicBool::new(switch.is_none_or(|switch| switch.on)),
@@ -152,7 +187,7 @@ impl EngineBuilder {
 
 /// A running engine.
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     stop: CancellationToken,
     abandon: CancellationToken,
     tasks: TaskTracker,
@@ -162,7 +197,15 @@ impl Engine {
     /// Begins to put an engine together. `cluster` is the name of this cluster, for the incident of a storm.
     pub fn builder(journal: Journal, clock: Arc<dyn Clock>, cluster: &str, policy: Policy) -> EngineBuilder {
         let cluster = cluster.to_owned();
-        EngineBuilder { journal, clock, cluster, policy, performers: BTreeMap::new(), crasher: None }
+        EngineBuilder {
+            journal,
+            clock,
+            cluster,
+            policy,
+            performers: BTreeMap::new(),
+            crasher: None,
+            keep: EVIDENCE_KEPT,
+        }
     }
 
     /// Where requests come in.
@@ -187,17 +230,23 @@ impl Engine {
         self.tasks.close();
     }
 
-    /// Stops: claims nothing more, lets what is being performed finish within `within`, and hands the rest back.
+    /// Stops: claims nothing more, lets what is being performed finish within `within`, and hands the rest back. Whatever
+    /// hangs, a thread or the disk too, it takes no longer than `within` and two seconds.
     pub async fn stop(&self, within: Duration) {
         self.stop.cancel();
         if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
             self.abandon.cancel();
-            self.tasks.wait().await;
+            if tokio::time::timeout(ABANDONED_WITHIN, self.tasks.wait()).await.is_err() {
+                tracing::error!("something holds its thread and cannot be ended; it ends with the process");
+            }
             let held = std::mem::take(&mut *self.shared.held.lock().unwrap_or_else(PoisonError::into_inner));
             let count = held.len();
             tracing::warn!(count, "some effects did not finish in time and are handed back");
-            if let Err(error) = self.shared.journal.hand_back(held.into_iter().collect()).await {
-                tracing::error!(%error, "they could not be handed back; the next start takes them");
+            let handed_back = self.shared.journal.hand_back(held.into_iter().collect());
+            match tokio::time::timeout(HANDED_BACK_WITHIN, handed_back).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "they could not be handed back; the next start takes them"),
+                Err(_) => tracing::error!("the journal does not answer; the next start takes them"),
             }
         }
     }
@@ -210,6 +259,16 @@ impl Engine {
     /// What waits, and for how long.
     pub async fn health(&self) -> Result<Health, JournalError> {
         health::look(&self.shared).await
+    }
+
+    /// The windows that were met and breached since the start of the process.
+    pub fn windows(&self) -> Windows {
+        self.shared.tally.windows()
+    }
+
+    /// How many transactions the journal has written since it was opened.
+    pub fn transactions(&self) -> u64 {
+        self.shared.journal.transactions()
     }
 
     /// Returns once nothing is due at the clock's time and nothing is being performed. For tests on a virtual clock.

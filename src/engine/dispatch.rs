@@ -7,7 +7,13 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{CrashPoint, Done, Perform, PerformError, Task, build::Shared, finish, progress};
+use super::{
+    CrashPoint, Done, Perform, PerformError, Task,
+    build::Shared,
+    finish,
+    limits::{self, Limits},
+    progress,
+};
 use crate::{
     incident::{self, Face, Outcome, Work, still_wanted},
     journal::{Claim, JournalError, Wanted},
@@ -15,7 +21,8 @@ use crate::{
 
 /// No effect takes longer than this; long waits are short polls that schedule the next one.
 pub(super) const HARD_LIMIT: Duration = Duration::from_secs(30);
-/// A claim ends this long after the hard limit, and nobody renews it.
+/// A claim ends after this time of the engine's clock, if what came of it could not be stored. Nobody renews it: as long
+/// as this process performs it, it cannot run out (the hard limit is real time, and a demo's clock is faster).
 const CLAIM_LASTS: SignedDuration = SignedDuration::from_secs(40);
 /// How long a room waits before it looks again after the journal could not be read.
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
@@ -24,23 +31,7 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 pub(super) struct Queue {
     shared: Arc<Shared>,
     room: incident::Room,
-    most_at_once: u32,
-    for_pages: u32,
-}
-
-/// How many effects of a room run at once: diagnostics are bounded for the API server's sake, writes go one by one, and
-/// chat platforms take about one message a second and channel anyway.
-fn limit(room: incident::Room) -> u32 {
-    match room {
-        incident::Room::Engine => 16,
-        incident::Room::Execute => 1,
-        incident::Room::Cluster | incident::Room::Chat(_) | incident::Room::Pager => 4,
-    }
-}
-
-/// How many of those are kept for calls of people: cards that hang must not hold up a page.
-fn kept_for_pages(room: incident::Room) -> u32 {
-    u32::from(matches!(room, incident::Room::Chat(_)))
+    limits: Limits,
 }
 
 impl Queue {
@@ -51,28 +42,26 @@ impl Queue {
             .into_iter()
             .chain(faces)
             .filter(|room| *room == Of::Engine || shared.performers.contains_key(room))
-            .map(|room| Self {
-                shared: shared.clone(),
-                room,
-                most_at_once: limit(room),
-                for_pages: kept_for_pages(room),
-            })
+            .map(|room| Self { shared: shared.clone(), room, limits: limits::of(room) })
             .collect::<Vec<_>>()
             .into_iter()
     }
 
     /// Dispatches until it is stopped; then what runs finishes.
     pub(super) async fn run(self, stop: CancellationToken, abandon: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(usize::try_from(self.most_at_once).unwrap_or(1)));
+        let slots = Arc::new(Semaphore::new(usize::try_from(self.limits.most).unwrap_or(1)));
         let mut running = JoinSet::new();
         let mut changes = self.shared.journal.changes();
+        let mut asked = self.shared.pulse.enter(self.room);
         while !stop.is_cancelled() {
             changes.borrow_and_update();
+            let question = *asked.borrow_and_update();
             let free = u32::try_from(slots.available_permits()).unwrap_or(0);
             let looked_at = self.shared.clock.now();
             let claimed = if free > 0 { self.claim(looked_at, free).await } else { Some(Vec::new()) };
             // Could not be asked: once more.
             let Some(claimed) = claimed else { continue };
+            self.shared.pulse.turn(self.room, question);
             let found = !claimed.is_empty();
             for claim in claimed {
                 let Ok(slot) = slots.clone().acquire_owned().await else { return };
@@ -91,6 +80,7 @@ impl Queue {
                 () = stop.cancelled() => {}
                 () = self.until_due(looked_at, slots.available_permits() > 0) => {}
                 _ = changes.changed() => {}
+                _ = asked.changed() => {}
                 Some(_) = running.join_next() => {}
             }
         }
@@ -106,7 +96,8 @@ impl Queue {
     }
 
     async fn claim(&self, now: Timestamp, free: u32) -> Option<Vec<Claim>> {
-        let wanted = Wanted { most: free, for_pages: self.for_pages };
+        let Limits { kept, kept_for, .. } = self.limits;
+        let wanted = Wanted { most: free, kept, kept_for, running: self.shared.running() };
         match self.shared.journal.claim(self.room, now, now + CLAIM_LASTS, wanted).await {
             Ok(claims) => Some(claims),
             Err(error) => {

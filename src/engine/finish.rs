@@ -44,10 +44,10 @@ pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, 
                 return;
             }
         };
-        let watched = shared.watched(&append);
+        let news = shared.news_of(&append);
         match shared.journal.append_outcome(append).await {
             Ok(()) => {
-                shared.unclaimed(&watched);
+                shared.stored(&news);
                 return shared.announce([&claim.incident]);
             }
             Err(AppendError::Conflict) => {}
@@ -75,8 +75,8 @@ fn decide_ending(shared: &Shared, claim: &Claim, result: Result<Done, PerformErr
 
 fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDuration>, untouched: bool) -> Ending {
     // What is put off until a time of the other side's choosing is not refused: it never dies of that. A call stays due
-    // for ever, also where it is a post.
-    let counts = after.is_none();
+    // for ever, also where it is a post. A step of a fix is wanted now or not at all: all its attempts count.
+    let counts = after.is_none() || matches!(claim.work, Work::RunStep { .. });
     let may_try_again = !counts || claim.work.never_dies() || claim.attempt < attempts_most(&claim.work);
     if !may_try_again {
         return Ending::Dead { reason, untouched };

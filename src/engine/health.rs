@@ -17,6 +17,9 @@ const HOUSEKEEPING_EVERY: SignedDuration = SignedDuration::from_hours(1);
 /// How many open incidents' chains are anchored at once: more are open only in a storm.
 const ANCHORED_MOST: u32 = 1000;
 
+/// How many batches of old evidence one look forgets: the rest waits for the next, so that nothing else waits long.
+const FORGETTING_MOST: usize = 50;
+
 /// What waits, and for how long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
@@ -71,5 +74,25 @@ async fn keep_house(shared: &Shared) {
     };
     if let Err(error) = forgotten {
         tracing::warn!(%error, "what is old could not be forgotten");
+    }
+    forget_evidence(shared, now).await;
+}
+
+/// Forgets raw evidence that is older than it is kept, batch by batch: other appends come in between.
+pub(super) async fn forget_evidence(shared: &Shared, now: Timestamp) {
+    let before = now.saturating_sub(shared.keep).unwrap_or(Timestamp::MIN);
+    let mut forgotten: u64 = 0;
+    for _ in 0..FORGETTING_MOST {
+        match shared.journal.forget_evidence(before).await {
+            Ok(0) => break,
+            Ok(count) => forgotten = forgotten.saturating_add(count),
+            Err(error) => {
+                tracing::warn!(%error, "old evidence could not be forgotten");
+                break;
+            }
+        }
+    }
+    if forgotten > 0 {
+        tracing::info!(forgotten, "raw evidence of long closed incidents is forgotten; their events stay");
     }
 }

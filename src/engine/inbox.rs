@@ -40,10 +40,10 @@ impl Inbox {
             let mut draft = Draft::new(&self.0, now);
             draft.take(delivery).await?;
             let (append, accepted, openings) = draft.finish();
-            let watched = self.0.watched(&append);
+            let news = self.0.news_of(&append);
             match self.0.journal.append(append).await {
                 Ok(()) => {
-                    self.0.unclaimed(&watched);
+                    self.0.stored(&news);
                     if openings.keep() {
                         self.0.storm.notify();
                     }
@@ -76,10 +76,10 @@ impl Inbox {
                 Err(refusal) => (Vec::new(), Err(refusal.clone()), StoredAnswer::Refused(refusal.to_string())),
             };
             let append = Append { changes, answer: Some((key.clone(), kept, now)), ..Append::default() };
-            let watched = self.0.watched(&append);
+            let news = self.0.news_of(&append);
             match self.0.journal.append(append).await {
                 Ok(()) => {
-                    self.0.unclaimed(&watched);
+                    self.0.stored(&news);
                     self.0.announce([&command.incident]);
                     log_command(command, answer.is_ok());
                     return answer.map_err(SubmitError::Refused);

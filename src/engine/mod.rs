@@ -13,17 +13,22 @@ mod finish;
 mod health;
 mod inbox;
 mod late;
+mod limits;
 mod perform;
 mod progress;
+mod pulse;
 mod storm;
 mod switch;
+mod tally;
 
-pub use build::{Engine, EngineBuilder};
+pub use build::{EVIDENCE_KEPT, Engine, EngineBuilder};
 pub use crash::{CrashPoint, Crasher};
 pub use health::Health;
 pub use inbox::{Accepted, Inbox};
 pub use perform::{Done, Perform, PerformError, SubmitError, Task};
 pub use progress::{Looked, Progress};
+pub use pulse::Lifeless;
+pub use tally::{Ended, Window, Windows};
 
 pub use crate::incident::{Delivery, MessageRef};
 

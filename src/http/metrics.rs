@@ -20,7 +20,9 @@ enum Kind {
 }
 
 fn series(name: &str, labels: &[(&str, &str)]) -> String {
-    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+    // Names of the configuration may hold what the text form escapes.
+    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value))).collect();
     if labels.is_empty() { format!("mtls_medic_{name}") } else { format!("mtls_medic_{name}{{{}}}", labels.join(",")) }
 }
 
@@ -28,6 +30,11 @@ impl Metrics {
     /// Adds to a counter. Labels must come from closed lists, never from outside.
     pub fn count(&self, name: &str, labels: &[(&str, &str)], by: u64) {
         self.change(series(name, labels), Kind::Counter, |value| value.saturating_add(by));
+    }
+
+    /// Brings a counter to what is counted elsewhere.
+    pub fn raise(&self, name: &str, labels: &[(&str, &str)], to: u64) {
+        self.change(series(name, labels), Kind::Counter, |value| value.max(to));
     }
 
     /// Sets a gauge.

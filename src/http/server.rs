@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Metrics, Readiness};
-use crate::engine::Engine;
+use crate::engine::{Ended, Engine, Window};
 
 /// How many connections are served at once; more wait in the kernel's queue.
 const CONNECTIONS_MOST: usize = 512;
@@ -109,5 +109,24 @@ async fn exposition(State(health): State<Arc<Health>>) -> String {
         );
         health.metrics.set("engine_overdue", &[], u64::from(state.overdue_since.is_some()));
     }
+    escalation(&health);
+    health.metrics.raise("journal_transactions_total", &[], health.engine.transactions());
     health.metrics.render()
+}
+
+/// The windows that ended, by level.
+fn escalation(health: &Health) {
+    for ((window, ended), count) in health.engine.windows() {
+        let (level, kind) = match window {
+            Window::Answer(level) => (level.to_string(), "answer"),
+            Window::AllPaged => ("all".to_owned(), "answer"),
+            Window::Idle(level) => (level.to_string(), "idle"),
+        };
+        let end = match ended {
+            Ended::Met => "met",
+            Ended::Breached => "breached",
+        };
+        let labels = [("level", level.as_str()), ("window", kind), ("end", end)];
+        health.metrics.raise("escalation_windows_total", &labels, count);
+    }
 }

@@ -22,6 +22,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::LeftStorm => "stands on its own from now on".to_owned(),
         Event::FellBack { level, pager, .. } => format!("chat out of reach: {level} is called by {}", pager.0),
         Event::LevelUnreachable { level, why, .. } => format!("{level} cannot be called: {why}"),
+        Event::OverdueNoticed { what, .. } => format!("{what} is late"),
         Event::NoticedLate { seconds } => format!("the bot was away when a window ended ({seconds} s late)"),
         Event::Acknowledged { by, .. } => format!("acknowledged by {by}"),
         Event::HandedTo { to, by, .. } => format!("handed to {to} by {by}"),
@@ -56,5 +57,17 @@ fn fix_end(end: &FixEnd) -> String {
         FixEnd::Failed { step, .. } => format!("fix failed at step {}", step.saturating_add(1)),
         FixEnd::Unknown { step } => format!("not known whether step {} was done", step.saturating_add(1)),
         FixEnd::Cancelled => "fix cancelled".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_bot_owed_and_was_late_with_stands_in_the_history_of_the_night() {
+        let since = "2026-03-01T03:12:00Z".parse().unwrap();
+        let event = Event::OverdueNoticed { what: "the page to L1".to_owned(), since };
+        assert_eq!(line(&event).as_deref(), Some("the page to L1 is late"));
     }
 }

@@ -319,13 +319,17 @@ async fn write_evidence(
     if body.len() > super::EVIDENCE_MOST {
         return Err(AppendError::NotStored(format!("evidence of {} bytes is larger than is kept", body.len())));
     }
-    sqlx::query("INSERT OR IGNORE INTO evidence (digest, incident, at, body) VALUES (?, ?, ?, ?)")
-        .bind(&digest.0)
-        .bind(i64::from(id.0))
-        .bind(to_micros(at))
-        .bind(body)
-        .execute(db)
-        .await?;
+    // What two incidents name belongs to the newest, so that it lives as long as either.
+    sqlx::query(
+        "INSERT INTO evidence (digest, incident, at, body) VALUES (?, ?, ?, ?) \
+         ON CONFLICT (digest) DO UPDATE SET incident = excluded.incident, at = excluded.at",
+    )
+    .bind(&digest.0)
+    .bind(i64::from(id.0))
+    .bind(to_micros(at))
+    .bind(body)
+    .execute(db)
+    .await?;
     Ok(())
 }
 

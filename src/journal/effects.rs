@@ -10,7 +10,7 @@ use super::{
     AppendError, Change, Journal, JournalError, RECORD_VERSION, append::write_change, from_micros, slots, to_micros,
     writer::Job,
 };
-use crate::incident::{Event, Incident, IncidentId, Room, Work, apply, redraw};
+use crate::incident::{Event, Incident, IncidentId, Priority, Room, Work, apply, redraw};
 
 /// How long after an incident's last event what was done for it is kept. A night is looked at again within a quarter.
 const DONE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(90 * 24);
@@ -44,17 +44,21 @@ pub(super) struct ClaimRequest {
 }
 
 /// How many effects a room can take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// At most so many.
     pub most: u32,
-    /// So many of them are for calls of people only, so that nothing else ever holds one up.
-    pub for_pages: u32,
+    /// So many of them are for effects of `kept_for` and what is more urgent only, so that nothing else ever holds one up.
+    pub kept: u32,
+    /// See `kept`.
+    pub kept_for: Priority,
+    /// The rows that this process is performing: their claims do not run out, however fast the clock is.
+    pub running: Vec<i64>,
 }
 
 impl From<u32> for Wanted {
     fn from(most: u32) -> Self {
-        Self { most, for_pages: 0 }
+        Self { most, kept: 0, kept_for: Priority::Page, running: Vec::new() }
     }
 }
 
@@ -72,24 +76,27 @@ pub(super) async fn claim(
     db: &mut SqliteConnection,
     request: &ClaimRequest,
 ) -> Result<(Vec<Claim>, bool), AppendError> {
-    // A claim that ran out belongs to a performer that hangs or is gone: it is due again.
+    // A claim that ran out and is not being performed belongs to an end that could not be stored: it is due again.
     let expired = sqlx::query(
         "UPDATE effects SET state = 'due', claimed_until = NULL \
-         WHERE state = 'claimed' AND room = ? AND claimed_until <= ?",
+         WHERE state = 'claimed' AND room = ? AND claimed_until <= ? \
+             AND id NOT IN (SELECT value FROM json_each(?))",
     )
     .bind(request.room.name())
     .bind(to_micros(request.now))
+    .bind(serde_json::json!(request.wanted.running).to_string())
     .execute(&mut *db)
     .await?;
     let mut has_news = expired.rows_affected() > 0;
     if has_news {
         slots::merge(db, None).await?;
     }
-    let Wanted { most, for_pages } = request.wanted;
-    let mut rows = claim_rows(db, request, i64::from(most), PAGES).await?;
-    let rest = i64::from(most.saturating_sub(for_pages)) - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let Wanted { most, kept, kept_for, .. } = request.wanted;
+    let urgent = kept_for.rank();
+    let mut rows = claim_rows(db, request, i64::from(most), (0, urgent)).await?;
+    let rest = i64::from(most.saturating_sub(kept)) - i64::try_from(rows.len()).unwrap_or(i64::MAX);
     if rest > 0 {
-        rows.extend(claim_rows(db, request, rest, OTHERS).await?);
+        rows.extend(claim_rows(db, request, rest, (urgent.saturating_add(1), i64::MAX)).await?);
     }
     let mut claims = Vec::with_capacity(rows.len());
     for row in rows {
@@ -107,11 +114,6 @@ pub(super) async fn claim(
     }
     Ok((claims, has_news))
 }
-
-/// The ranks of calls of people.
-const PAGES: (i64, i64) = (0, 0);
-/// The ranks of all else.
-const OTHERS: (i64, i64) = (1, i64::MAX);
 
 async fn claim_rows(
     db: &mut SqliteConnection,
@@ -193,7 +195,7 @@ pub(super) async fn forget(db: &mut SqliteConnection, before: Timestamp) -> Resu
     Ok(())
 }
 
-/// Forgets what was done for incidents that closed long ago. Their events and evidence stay.
+/// Forgets what was done for incidents that closed long ago. Their events stay.
 pub(super) async fn forget_done(db: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     let before = now.saturating_sub(DONE_KEPT).unwrap_or(Timestamp::MIN);
     sqlx::query(
@@ -245,11 +247,13 @@ impl Journal {
         Ok(due.map(from_micros))
     }
 
-    /// The earliest time after `now` at which this room has something to do: an effect is due, or a claim runs out.
+    /// The earliest time after `now` at which this room has something to do: an effect is due, or a claim runs out. One
+    /// that ran out before belongs to what is being performed, whose end wakes the room.
     pub async fn next_due_of(&self, room: Room, now: Timestamp) -> Result<Option<Timestamp>, JournalError> {
         let due: Option<i64> = sqlx::query_scalar(
             "SELECT min(at) FROM (SELECT min(due) AS at FROM effects WHERE state = 'due' AND room = ?1 AND due > ?2 \
-             UNION ALL SELECT min(claimed_until) FROM effects WHERE state = 'claimed' AND room = ?1)",
+             UNION ALL SELECT min(claimed_until) FROM effects WHERE state = 'claimed' AND room = ?1 \
+                 AND claimed_until > ?2)",
         )
         .bind(room.name())
         .bind(to_micros(now))

@@ -13,6 +13,7 @@ mod overdue;
 mod read;
 mod slots;
 mod switch;
+mod upkeep;
 mod writer;
 
 pub use append::{Append, Change, Finish, StoredAnswer};
@@ -22,6 +23,7 @@ pub use error::{AppendError, JournalError};
 pub use open::Journal;
 pub use overdue::Overdue;
 pub use read::{StoredEvent, StoredIncident};
+pub use upkeep::FORGOTTEN_AT_ONCE;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};

@@ -11,7 +11,7 @@ use std::{
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Append, AppendError, Journal, effects, effects::ClaimRequest};
+use super::{Append, AppendError, Journal, effects, effects::ClaimRequest, upkeep};
 
 /// How many callers may wait; more are told to come again (503), so that memory stays bounded.
 const WAITING_MOST: usize = 4096;
@@ -29,6 +29,8 @@ pub(super) enum Job {
     HandBack(Vec<(i64, u32)>, oneshot::Sender<Result<(), AppendError>>),
     Forget(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
     ForgetDone(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
+    ForgetEvidence(jiff::Timestamp, oneshot::Sender<Result<u64, AppendError>>),
+    Beat(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
 }
 
 pub(super) fn start(
@@ -108,6 +110,10 @@ async fn write_one(db: &mut SqliteConnection, job: Job) -> (Reply, bool) {
         Job::Forget(before, reply) => {
             (answer(effects::forget(db, before).await.map_err(AppendError::from), reply), false)
         }
+        Job::ForgetEvidence(before, reply) => {
+            (answer(upkeep::forget_evidence(db, before).await.map_err(AppendError::from), reply), false)
+        }
+        Job::Beat(now, reply) => (answer(upkeep::beat(db, now).await.map_err(AppendError::from), reply), false),
     }
 }
 
@@ -122,9 +128,12 @@ fn refuse(batch: Vec<Job>, error: &AppendError) {
     tracing::error!(%error, "the journal could not be written");
     for job in batch {
         match job {
-            Job::Append(_, reply) | Job::HandBack(_, reply) | Job::Forget(_, reply) | Job::ForgetDone(_, reply) => {
-                drop(reply.send(Err(error.clone())));
-            }
+            Job::Append(_, reply)
+            | Job::HandBack(_, reply)
+            | Job::Forget(_, reply)
+            | Job::ForgetDone(_, reply)
+            | Job::Beat(_, reply) => drop(reply.send(Err(error.clone()))),
+            Job::ForgetEvidence(_, reply) => drop(reply.send(Err(error.clone()))),
             Job::Claim(_, reply) => drop(reply.send(Err(error.clone()))),
         }
     }

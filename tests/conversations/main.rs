@@ -2,9 +2,11 @@
 //! workspace that behaves like Slack. A test reads like the channel.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
+mod api_server;
 mod complaints;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
+mod figures;
 mod instant;
 mod night;
 mod refusals;

@@ -134,4 +134,12 @@ async fn a_pager_in_trouble_is_called_again_and_never_given_up() {
     assert!(told[0].contains("429") && told[1].contains("check its token") && told[2].contains("routing key"));
     let unknown = pagers.perform(task("gone", night::opened())).await.unwrap_err();
     assert!(unknown.to_string().contains("there is no pager gone"));
+    let shown = pagers.metrics.render();
+    for counted in [
+        "{pager=\"night\",act=\"call\",result=\"rate_limited\"} 1",
+        "{pager=\"night\",act=\"call\",result=\"refused\"} 2",
+        "{pager=\"gone\",act=\"call\",result=\"not_configured\"} 1",
+    ] {
+        assert!(shown.contains(&format!("mtls_medic_pager_calls_total{counted}")), "{shown}");
+    }
 }

@@ -1,5 +1,8 @@
 //! Doors that Slack has shut: after a 429 nobody knocks there again before its `Retry-After` is over, whichever slot or
 //! person it is. When it opens pages go first, and the rest follows in the order of the queue.
+//!
+//! The doors open in real time (`Instant`) and not on the bot's clock: `Retry-After` is seconds of Slack's, which no demo
+//! makes pass faster.
 
 use std::{
     collections::BTreeMap,

@@ -2,8 +2,12 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::{
+    NotWritten,
+    answer::{Refusal, Written},
+};
 use crate::{
     cluster::{ClusterError, Reach, resolve::found},
     remediation::PlannedPod,
@@ -39,17 +43,21 @@ impl Reach {
     /// Evicts. Repeatable: from the second attempt on, a life that is gone is done, since the attempt before may have
     /// ended it without our knowing. At the first one somebody else did, so what was approved is no more (invariant 4).
     /// Only a look at the pod says that, never an error code alone.
-    pub(in crate::cluster) async fn evict(&self, planned: &PlannedPod, attempt: u32) -> Result<Evicted, ClusterError> {
-        match self.life_of(planned).await? {
+    ///
+    /// A refusal is certain to have written nothing where the pod was seen alive at this attempt, or this is the first.
+    pub(in crate::cluster) async fn evict(&self, planned: &PlannedPod, attempt: u32) -> Result<Evicted, NotWritten> {
+        let unseen = |error| NotWritten { error, untouched: attempt == 1, after: None };
+        match self.life_of(planned).await.map_err(unseen)? {
             Life::Over(what) => return Ok(over(&what, attempt)),
             Life::Moved(what) => return Ok(Evicted::Moved(what)),
             Life::Same => {}
         }
         // The rehearsal finds a missing right or a spent budget without touching anything.
         for rehearsal in [true, false] {
-            match self.post_eviction(planned, rehearsal).await? {
-                Answered::Accepted => {}
-                Answered::NotThis(why) => return self.look_again(planned, why, attempt).await,
+            match self.post_eviction(planned, rehearsal).await {
+                Ok(Answered::Accepted) => {}
+                Ok(Answered::NotThis(why)) => return self.look_again(planned, why, attempt).await,
+                Err(refused) => return Err(NotWritten { untouched: refused.untouched || rehearsal, ..refused }),
             }
         }
         Ok(Evicted::Done)
@@ -79,15 +87,19 @@ impl Reach {
     }
 
     /// 404 and 409 are what a lost precondition looks like, and also a conflict that has nothing to do with it.
-    async fn look_again(&self, planned: &PlannedPod, why: String, attempt: u32) -> Result<Evicted, ClusterError> {
-        match self.life_of(planned).await? {
+    async fn look_again(&self, planned: &PlannedPod, why: String, attempt: u32) -> Result<Evicted, NotWritten> {
+        let unseen = |error| NotWritten { error, untouched: attempt == 1, after: None };
+        match self.life_of(planned).await.map_err(unseen)? {
             Life::Over(what) => Ok(over(&what, attempt)),
             Life::Moved(what) => Ok(Evicted::Moved(what)),
-            Life::Same => Err(ClusterError::Failed { what: format!("eviction of {}", planned.pod), why }),
+            Life::Same => {
+                let what = format!("eviction of {}", planned.pod);
+                Err(NotWritten::untouched(ClusterError::Failed { what, why }))
+            }
         }
     }
 
-    async fn post_eviction(&self, planned: &PlannedPod, rehearsal: bool) -> Result<Answered, ClusterError> {
+    async fn post_eviction(&self, planned: &PlannedPod, rehearsal: bool) -> Result<Answered, NotWritten> {
         let (namespace, name) = (planned.pod.namespace.as_str(), planned.pod.name.as_str());
         let what = format!("eviction of {}", planned.pod);
         // The crate's own evict writes `delete_options` in snake case, which a real API server ignores: the UID
@@ -98,28 +110,28 @@ impl Reach {
             "deleteOptions": {"preconditions": {"uid": planned.uid.as_str()}},
         });
         let query = if rehearsal { "?dryRun=All" } else { "" };
-        let failed = |why: String| ClusterError::Failed { what: what.clone(), why };
         let request = hyper::Request::post(format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction{query}"))
             .header(hyper::header::CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes())
-            .map_err(|error| failed(error.to_string()))?;
-        let call = async {
-            match self.client.request::<Value>(request).await {
-                Ok(_) => Ok(Answered::Accepted),
-                Err(kube::Error::Api(status)) => match status.code {
-                    429 if speaks_of_budget(&status) => Err(blocked(&status)),
-                    404 | 409 => Ok(Answered::NotThis(status.message.clone())),
-                    // A cluster whose admission webhooks cannot be rehearsed says so with 400 (Kubernetes, "dry-run").
-                    400 if rehearsal => Ok(Answered::Accepted),
-                    _ => {
-                        let error = kube::Error::Api(status);
-                        Err(ClusterError::of(&error, "create", "pods/eviction", namespace, &what))
-                    }
-                },
-                Err(error) => Err(ClusterError::of(&error, "create", "pods/eviction", namespace, &what)),
-            }
-        };
-        self.bounded(&what, call).await
+            .map_err(|error| {
+                NotWritten::untouched(ClusterError::Failed { what: what.clone(), why: error.to_string() })
+            })?;
+        match self.bounded(&what, self.write(request, &what)).await? {
+            Written::Done => Ok(Answered::Accepted),
+            Written::Not(refusal) => refused(refusal, rehearsal, namespace, &what),
+        }
+    }
+}
+
+/// What a refusal of an eviction means.
+fn refused(refusal: Refusal, rehearsal: bool, namespace: &str, what: &str) -> Result<Answered, NotWritten> {
+    match refusal.status.code {
+        // A budget says itself when it lets go, with the next change of a pod: the time that is told is a guess.
+        429 if speaks_of_budget(&refusal.status) => Err(NotWritten::untouched(blocked(&refusal.status))),
+        404 | 409 => Ok(Answered::NotThis(refusal.status.message)),
+        // A cluster whose admission webhooks cannot be rehearsed says so with 400 (Kubernetes, "dry-run").
+        400 if rehearsal => Ok(Answered::Accepted),
+        _ => Err(refusal.of_write("pods/eviction", namespace, what)),
     }
 }
 

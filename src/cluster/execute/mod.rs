@@ -1,7 +1,9 @@
 //! The only place that writes to the cluster. What the chat decided is checked again here, at the moment of writing.
 
+mod answer;
 mod evict;
 
+pub(super) use answer::NotWritten;
 pub(super) use evict::Evicted;
 
 use crate::{

@@ -74,6 +74,7 @@ impl Stage {
             mapping: Mapping::default(),
             authentication: authentication(&token),
             faces: vec![(room, face)],
+            keep: None,
             metrics: http::Metrics::default(),
         })
         .await?;

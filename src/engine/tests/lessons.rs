@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::{
-    engine::Inbox,
+    engine::{Ended, Inbox, Window},
     escalation::{Level, LevelNumber},
     incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, Outcome},
     mesh::{Namespace, TargetRef},
@@ -117,6 +117,8 @@ async fn an_escalation_that_stood_still_while_the_alert_was_away_goes_on_after_a
     clock.set(start + SignedDuration::from_mins(8 + 10));
     engine.settled().await.unwrap();
     assert_eq!(workspace.called(), [LevelNumber(1), LevelNumber(2)]);
+    let windows: Vec<_> = engine.windows().into_iter().collect();
+    assert_eq!(windows, [((Window::Answer(LevelNumber(1)), Ended::Breached), 1)]);
     engine.stop(Duration::from_secs(5)).await;
 }
 

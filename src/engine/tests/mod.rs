@@ -1,6 +1,10 @@
 //! Stories of the engine, with a chat that does as it is told, on a clock that stands still.
 
+mod keeping;
 mod lessons;
+mod limits;
+mod running;
+mod stopping;
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +16,7 @@ use super::{Done, Engine, Perform, PerformError, Task, late::Late};
 use crate::{
     clock::VirtualClock,
     escalation,
-    incident::{Destination, Event, Face, IncidentId, IncidentKey, NewEffect, Policy, Room, Work, begin},
+    incident::{Destination, Event, Face, Incident, IncidentId, IncidentKey, NewEffect, Policy, Room, Work, begin},
     journal::{Append, Change, Journal},
 };
 
@@ -47,6 +51,39 @@ fn policy() -> Policy {
     Policy { writes_enabled: true, ..Policy::usual(escalation::Policy::of(Vec::new()), Vec::new()) }
 }
 
+fn slack() -> Destination {
+    Destination { face: Face::Slack, channel: "C0".to_owned() }
+}
+
+/// A new incident, and what it asks for.
+async fn opens(
+    journal: &Journal,
+    number: u32,
+    at: Timestamp,
+    owes: Vec<NewEffect>,
+    stands: impl FnOnce(&mut Incident),
+) {
+    let opened = Event::Opened {
+        id: IncidentId(number),
+        key: IncidentKey(format!("k{number}")),
+        alert: "a".to_owned(),
+        cluster: "c".to_owned(),
+        target: None,
+        policy: Box::new(policy().escalation),
+        channels: vec![slack()],
+        quiet: false,
+    };
+    let mut after = begin(&opened, at).unwrap();
+    stands(&mut after);
+    let change = Change { read_version: 0, after, events: vec![opened], effects: owes, at };
+    journal.append(Append { changes: vec![change], ..Append::default() }).await.unwrap();
+}
+
+fn card(due: Timestamp) -> NewEffect {
+    let slot = Some("card:Slack:C0".to_owned());
+    NewEffect { key: "card-1".to_owned(), slot, due, work: Work::DrawCard { to: slack() } }
+}
+
 /// A night in which the card of one incident is owed.
 async fn night(hangs: bool) -> Night {
     let folder = tempfile::tempdir().unwrap();
@@ -54,22 +91,7 @@ async fn night(hangs: bool) -> Night {
     let at = Timestamp::UNIX_EPOCH;
     let clock = Arc::new(VirtualClock::starting_at(at));
     let chat = Arc::new(Chat { hangs, asked: Notify::new() });
-    let to = Destination { face: Face::Slack, channel: "C0".to_owned() };
-    let opened = Event::Opened {
-        id: IncidentId(1),
-        key: IncidentKey("k".to_owned()),
-        alert: "a".to_owned(),
-        cluster: "c".to_owned(),
-        target: None,
-        policy: Box::new(policy().escalation),
-        channels: vec![to.clone()],
-        quiet: false,
-    };
-    let slot = Some("card:Slack:C0".to_owned());
-    let card = NewEffect { key: "card-1".to_owned(), slot, due: at, work: Work::DrawCard { to } };
-    let after = begin(&opened, at).unwrap();
-    let change = Change { read_version: 0, after, events: vec![opened], effects: vec![card], at };
-    journal.append(Append { changes: vec![change], ..Append::default() }).await.unwrap();
+    opens(&journal, 1, at, vec![card(at)], |_| {}).await;
     let builder = Engine::builder(journal.clone(), clock.clone(), "c", policy());
     let engine = builder.performer(CHAT, chat.clone()).build().await.unwrap();
     Night { _folder: folder, journal, clock, chat, engine }

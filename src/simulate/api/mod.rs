@@ -195,7 +195,7 @@ async fn admit(api: &Api, verbs: &[&str], resource: &str) -> Result<bool, Failur
     match fault.then() {
         Then::Answer => Ok(true),
         Then::Cut => Ok(false),
-        Then::Status(code, message) => Err(Failure::injected(*code, message)),
+        Then::Status(code, message) => Err(Failure::injected(*code, message).retry_after(fault.asks_to_wait())),
         Then::Hang => {
             api.shutdown.cancelled().await;
             Err(Failure::injected(503, "the simulated mesh is shutting down"))

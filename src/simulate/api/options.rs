@@ -41,6 +41,7 @@ pub struct Fault {
     delay: Duration,
     then: Then,
     left: Option<u32>,
+    retry_after: Option<u32>,
 }
 
 /// How a faulty request ends.
@@ -59,28 +60,38 @@ pub(super) enum Then {
 impl Fault {
     /// The answer comes late; in real time, as a slow network would be.
     pub fn delay(by: Duration) -> Self {
-        Self { delay: by, then: Then::Answer, left: None }
+        Self { delay: by, then: Then::Answer, left: None, retry_after: None }
     }
 
     /// The request fails with this status code.
     pub fn status(code: u16, message: &str) -> Self {
-        Self { delay: Duration::ZERO, then: Then::Status(code, message.to_owned()), left: None }
+        Self { delay: Duration::ZERO, then: Then::Status(code, message.to_owned()), left: None, retry_after: None }
     }
 
     /// The request is never answered.
     pub fn hang() -> Self {
-        Self { delay: Duration::ZERO, then: Then::Hang, left: None }
+        Self { delay: Duration::ZERO, then: Then::Hang, left: None, retry_after: None }
     }
 
     /// The request is done, but its answer is lost: an exec closes without saying how the command ended, any other
     /// connection breaks off.
     pub fn cut() -> Self {
-        Self { delay: Duration::ZERO, then: Then::Cut, left: None }
+        Self { delay: Duration::ZERO, then: Then::Cut, left: None, retry_after: None }
     }
 
     /// Only the next `count` requests meet it.
     pub fn times(self, count: u32) -> Self {
         Self { left: Some(count), ..self }
+    }
+
+    /// A status asks the client to come again after so many seconds (`Retry-After`).
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// After how many seconds the client is asked to come again.
+    pub(super) fn asks_to_wait(&self) -> Option<u32> {
+        self.retry_after
     }
 
     /// How long the request waits.

@@ -130,6 +130,14 @@ impl Failure {
         Self::new(code, reason, message)
     }
 
+    /// The client is asked to come again after so many seconds.
+    pub(super) fn retry_after(mut self, seconds: Option<u32>) -> Self {
+        if let Some(seconds) = seconds {
+            self.details = json!({"retryAfterSeconds": seconds});
+        }
+        self
+    }
+
     /// The `Status` object.
     pub(super) fn to_status(&self) -> Value {
         json!({
@@ -142,7 +150,12 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response<Body> {
         let code = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        answer(code, &self.to_status())
+        let mut response = answer(code, &self.to_status());
+        // A real API server gives the header wherever the details have the time (apiserver, `ErrorNegotiated`).
+        if let Some(seconds) = self.details.get("retryAfterSeconds").and_then(Value::as_u64) {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

@@ -1,0 +1,47 @@
+//! What is kept, and for how long: raw evidence a year and a month after its incident, events for ever.
+
+use super::*;
+use crate::{
+    engine::health::forget_evidence,
+    incident::{CloseReason, EvidenceDigest, Life},
+    journal::{FORGOTTEN_AT_ONCE, digest},
+};
+
+async fn triaged(journal: &Journal, incident: u32, text: &str, at: Timestamp) -> EvidenceDigest {
+    let digest = digest(text.as_bytes());
+    let evidence = Some((IncidentId(incident), digest.clone(), text.as_bytes().to_vec(), at));
+    journal.append(Append { evidence, ..Append::default() }).await.unwrap();
+    digest
+}
+
+#[tokio::test]
+async fn raw_evidence_of_a_night_long_closed_is_forgotten_and_its_events_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let day = |day: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day);
+    let closed =
+        |at: Timestamp| move |one: &mut Incident| one.life = Life::Closed { at, reason: CloseReason::AlertsResolved };
+    opens(&journal, 1, day(0), Vec::new(), closed(day(0))).await;
+    opens(&journal, 2, day(300), Vec::new(), closed(day(300))).await;
+    opens(&journal, 3, day(0), Vec::new(), |_| {}).await;
+    // More than one batch of the first; and a look that the second night had in common with it.
+    let mut old = Vec::new();
+    for run in 0..=FORGOTTEN_AT_ONCE {
+        old.push(triaged(&journal, 1, &format!("run {run}"), day(0)).await);
+    }
+    let shared = triaged(&journal, 1, "the same", day(0)).await;
+    triaged(&journal, 2, "the same", day(300)).await;
+    let open = triaged(&journal, 3, "still open", day(0)).await;
+    let clock = Arc::new(VirtualClock::starting_at(day(0)));
+    let engine = Engine::builder(journal.clone(), clock, "c", policy()).build().await.unwrap();
+
+    forget_evidence(&engine.shared, day(399)).await;
+    assert!(journal.evidence(&old[0]).await.unwrap().is_some(), "not yet 400 days");
+    forget_evidence(&engine.shared, day(401)).await;
+    for digest in &old {
+        assert_eq!(journal.evidence(digest).await.unwrap(), None);
+    }
+    assert!(journal.evidence(&shared).await.unwrap().is_some(), "another night has it too");
+    assert!(journal.evidence(&open).await.unwrap().is_some(), "an open incident keeps what it has");
+    assert_eq!(journal.events(IncidentId(1)).await.unwrap().len(), 1, "events stay");
+}
