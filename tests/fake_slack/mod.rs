@@ -129,7 +129,8 @@ impl FakeSlack {
     pub async fn open() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let slack = Self { state: Arc::default(), changed: watch::Sender::new(0), origin, patience: Duration::from_secs(20) };
+        let slack =
+            Self { state: Arc::default(), changed: watch::Sender::new(0), origin, patience: Duration::from_secs(20) };
         let router: Router = api::router(slack.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         slack
