@@ -8,10 +8,11 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt;
+use futures::{AsyncBufReadExt, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Config,
+    api::{ListParams, LogParams},
     config::{KubeConfigOptions, Kubeconfig},
     runtime::{WatchStreamExt, watcher},
 };
@@ -26,6 +27,9 @@ pub struct Shop {
     kubeconfig: PathBuf,
     client: Client,
 }
+
+/// So many failed calls are no accident.
+const FAILED_IN_A_ROW: usize = 5;
 
 /// Users are machine-wide, as the SPIRE agent sees them, so no two shops may have the same.
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -84,7 +88,7 @@ impl Shop {
 
     /// The lives of a service's pods now.
     pub async fn lives(&self, service: &str) -> BTreeSet<String> {
-        let of = kube::api::ListParams::default().labels(&format!("app={service}"));
+        let of = ListParams::default().labels(&format!("app={service}"));
         let pods = self.pods().list(&of).await.unwrap().items.into_iter();
         pods.filter(|pod| pod.metadata.deletion_timestamp.is_none()).filter_map(|pod| pod.metadata.uid).collect()
     }
@@ -101,30 +105,25 @@ impl Shop {
         tokio::time::timeout(PATIENCE, replaced).await.expect("the pods were not replaced");
     }
 
-    /// Waits until the newest calls of a service fail.
+    /// Waits until calls of a service fail, one after the other.
     pub async fn fails(&self, service: &str) {
+        let of = ListParams::default().labels(&format!("app={service}"));
+        let pod = self.pods().list(&of).await.unwrap().items.remove(0).metadata.name.unwrap();
+        let follow = LogParams {
+            container: Some("istio-proxy".to_owned()),
+            follow: true,
+            tail_lines: Some(1),
+            ..LogParams::default()
+        };
+        let mut calls = self.pods().log_stream(&pod, &follow).await.unwrap().lines();
         let failing = async {
-            while !self.newest_calls(service).await.iter().all(|line| !line.contains("\" 200 ")) {
-                tokio::time::sleep(Duration::from_millis(500)).await;
+            let mut in_a_row = 0;
+            while in_a_row < FAILED_IN_A_ROW {
+                let call = calls.next().await.expect("the log went on").unwrap();
+                in_a_row = if call.contains("\" 200 ") { 0 } else { in_a_row + 1 };
             }
         };
         tokio::time::timeout(PATIENCE, failing).await.expect("its calls never failed");
-    }
-
-    async fn newest_calls(&self, service: &str) -> Vec<String> {
-        let of = kube::api::ListParams::default().labels(&format!("app={service}"));
-        let mut lines = Vec::new();
-        for pod in self.pods().list(&of).await.unwrap() {
-            let params = kube::api::LogParams {
-                container: Some("istio-proxy".to_owned()),
-                since_seconds: Some(2),
-                tail_lines: Some(5),
-                ..kube::api::LogParams::default()
-            };
-            let log = self.pods().logs(pod.metadata.name.as_deref().unwrap(), &params).await.unwrap_or_default();
-            lines.extend(log.lines().map(ToOwned::to_owned));
-        }
-        lines
     }
 }
 
