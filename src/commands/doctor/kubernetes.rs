@@ -73,10 +73,10 @@ fn not_granted(one: &Wanted) -> Finding {
         grant::place(one.namespace.as_deref()),
         right.duty.without_it()
     );
-    let leave = format!(
-        "grant it as below (role {}), or add {} to kubernetes.without if it is left out on purpose",
-        right.duty.name(),
-        right.duty.name()
-    );
-    Finding::missing(AREA, said, leave)
+    let otherwise = match right.duty {
+        Duty::Targets => String::new(),
+        duty if duty.is_of_a_fix() => ", or set writes: false".to_owned(),
+        duty => format!(", or do without it on purpose (kubernetes.without: {})", duty.name()),
+    };
+    Finding::missing(AREA, said, format!("grant it as below{otherwise}"))
 }
