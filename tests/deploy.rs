@@ -55,8 +55,8 @@ fn granted() -> Vec<Granted> {
     all
 }
 
-fn pairs(these: &[String], those: &[String]) -> Vec<(String, String)> {
-    these.iter().flat_map(|this| those.iter().map(|that| (this.clone(), that.clone()))).collect()
+fn pairs(left: &[String], right: &[String]) -> Vec<(String, String)> {
+    left.iter().flat_map(|one| right.iter().map(|other| (one.clone(), other.clone()))).collect()
 }
 
 #[test]

@@ -212,6 +212,10 @@ async fn slack_without_a_scope_the_channel_or_a_group_is_told_with_what_is_lost(
     let (code, said) = it.doctor(&[]).await;
     assert_eq!(code, 2, "nothing is known: {said}");
     assert!(said.contains("unknown slack         the bot's token"), "{said}");
+    it.slack.trouble("auth.test", Trouble::RateLimited(30));
+    let (code, said) = it.doctor(&[]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("is rate limited: wait a minute and try again"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What the app was installed with: who the token is, which scopes it has, whether the bot is in the channel. For `doctor`.
 
-use secrecy::SecretString;
+use hyper::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -8,6 +9,7 @@ use super::{
     client::{Client, Identity},
     error::SlackError,
 };
+use crate::chat::OutgoingError;
 
 /// A scope of the bot's token, and what is lost without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +61,16 @@ impl Client {
         let sent = self.outgoing.post_and_see(
             &address,
             "application/json",
-            Some(secrecy::ExposeSecret::expose_secret(&authorization)),
+            Some(authorization.expose_secret()),
             b"{}".to_vec(),
         );
         let unreachable = |reason: String| SlackError::Unreachable { method: METHOD, reason };
-        let (headers, body) = sent.await.map_err(|error| unreachable(error.to_string()))?;
+        let (headers, body) = sent.await.map_err(|error| match error {
+            OutgoingError::Status { status: StatusCode::TOO_MANY_REQUESTS, after, .. } => {
+                SlackError::RateLimited { method: METHOD, after }
+            }
+            other => unreachable(other.to_string()),
+        })?;
         let strange = |_| unreachable("the answer was not what Slack documents".to_owned());
         let answer: Answer = serde_json::from_slice(&body).map_err(strange)?;
         if !answer.ok {

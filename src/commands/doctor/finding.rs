@@ -48,9 +48,10 @@ impl Finding {
             Mark::Missing => "MISSING",
         };
         let remedy = self.remedy.iter().map(|remedy| format!(": {remedy}"));
-        // One line a check, whatever somebody else's error brought along.
-        let said = self.said.split_whitespace().collect::<Vec<_>>().join(" ");
-        format!("{mark:<8}{:<14}{said}{}", self.area, remedy.collect::<String>())
+        // One line a check, and nothing that moves a cursor, whatever somebody else's error brought along.
+        let text = format!("{}{}", self.said, remedy.collect::<String>());
+        let text = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+        format!("{mark:<8}{:<14}{}", self.area, text.collect::<Vec<_>>().join(" "))
     }
 }
 

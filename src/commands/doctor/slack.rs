@@ -1,7 +1,5 @@
 //! Tokens, scopes, workspace, channel and user groups. Nothing is posted.
 
-use secrecy::SecretString;
-
 use super::finding::Finding;
 use crate::{
     chat::slack::{Client, Installation, SCOPES, SLACK_API, SlackError},
@@ -33,15 +31,11 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
 }
 
 fn client(slack: &Slack, token: &Secret, field: &str, findings: &mut Vec<Finding>) -> Option<Client> {
-    let made = read(token, field).and_then(|token| {
+    let made = token.read(field).and_then(|token| {
         Client::new(slack.api.as_deref().unwrap_or(SLACK_API), &token).map_err(|error| error.to_string())
     });
     made.map_err(|problem| findings.push(Finding::missing(AREA, problem, "put it where the configuration names it")))
         .ok()
-}
-
-fn read(secret: &Secret, field: &str) -> Result<SecretString, String> {
-    secret.read(field)
 }
 
 fn workspace(slack: &Slack, installation: &Installation, findings: &mut Vec<Finding>) {
