@@ -1,6 +1,6 @@
 //! Who may send alerts: a bearer token, basic auth, or nobody asked because a proxy does mTLS.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -33,10 +33,18 @@ impl Authentication {
     /// Whether a request may come in. All credentials are compared, in constant time.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         let Self::Credentials(credentials) = self else { return true };
-        let given = headers.get(header::AUTHORIZATION).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
+        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
         let matches =
             credentials.iter().fold(Choice::from(0), |found, credential| found | same(given, &credential.header()));
         matches.into()
+    }
+
+    /// What a sender that is let in says in its header; `None` where nobody is asked. For the bot's own test alert.
+    pub fn authorization(&self) -> Option<HeaderValue> {
+        let Self::Credentials(credentials) = self else { return None };
+        let mut value = HeaderValue::from_bytes(&credentials.first()?.header()).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 }
 
