@@ -1,18 +1,18 @@
 //! What tests see of the test bed: its cluster, and a shop of their own in it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use futures::{AsyncBufReadExt, StreamExt};
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Config,
-    api::{ListParams, LogParams},
+    api::ListParams,
     config::{KubeConfigOptions, Kubeconfig},
     runtime::{WatchStreamExt, watcher},
 };
@@ -28,15 +28,44 @@ pub struct Shop {
     client: Client,
 }
 
-/// So many failed calls are no accident.
-const FAILED_IN_A_ROW: usize = 5;
-
 /// Users are machine-wide, as the SPIRE agent sees them, so no two shops may have the same.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-fn kubeconfig() -> PathBuf {
+/// A file of the bed's folder.
+fn file(name: &str) -> PathBuf {
     let folder = std::env::var("REAL_BED").expect("REAL_BED names the folder of a test bed: use tests/real/run");
-    Path::new(&folder).join("kubeconfig")
+    Path::new(&folder).join(name)
+}
+
+/// The first two numbers of the addresses that pods listen at.
+pub fn network() -> String {
+    std::fs::read_to_string(file("network")).unwrap().trim().to_owned()
+}
+
+/// A program that `tests/real/install` keeps.
+pub fn part(name: &str) -> PathBuf {
+    let kept = std::env::var("REAL_PARTS").map_or_else(|_| PathBuf::from("target/real"), PathBuf::from);
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(kept).join("bin").join(name)
+}
+
+/// Breaks a part of the bed that all its shops use (`tests/real/break`); whole again when it is dropped.
+pub struct Broken(&'static str);
+
+impl Broken {
+    pub async fn now(fault: &'static str) -> Self {
+        let mut command = script("break");
+        command.arg(fault).env("KUBECONFIG", file("kubeconfig"));
+        let done = run(command).await;
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        Self(fault)
+    }
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        let done = script("restore").arg(self.0).env("KUBECONFIG", file("kubeconfig")).output();
+        assert!(done.is_ok_and(|done| done.status.success()) || std::thread::panicking(), "{} stays broken", self.0);
+    }
 }
 
 fn script(name: &str) -> Command {
@@ -53,7 +82,7 @@ impl Shop {
         let place = NEXT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("shop-{}-{place}", std::process::id());
         let user = 10_000 + (std::process::id() % 5_000) * 10 + place * 3;
-        let kubeconfig = kubeconfig();
+        let kubeconfig = file("kubeconfig");
         let mut shop = script("shop");
         shop.arg(&namespace).arg(user.to_string()).arg(svid_seconds.to_string()).env("KUBECONFIG", &kubeconfig);
         let made = run(shop).await;
@@ -72,17 +101,8 @@ impl Shop {
         json!({ "trust_domain": "bed.test", "spire_namespace": "spire", "agent_log_since": "10m" })
     }
 
-    /// The labels that the alert of a service has.
-    pub fn labels(&self, service: &str) -> BTreeMap<&'static str, String> {
-        [
-            ("alertname", "MTLSHandshakeFailureRateHigh".to_owned()),
-            ("namespace", self.namespace.clone()),
-            ("service", service.to_owned()),
-        ]
-        .into()
-    }
-
-    fn pods(&self) -> Api<Pod> {
+    /// All pods of the shop.
+    pub fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
@@ -104,33 +124,12 @@ impl Shop {
         };
         tokio::time::timeout(PATIENCE, replaced).await.expect("the pods were not replaced");
     }
-
-    /// Waits until calls of a service fail, one after the other.
-    pub async fn fails(&self, service: &str) {
-        let of = ListParams::default().labels(&format!("app={service}"));
-        let pod = self.pods().list(&of).await.unwrap().items.remove(0).metadata.name.unwrap();
-        let follow = LogParams {
-            container: Some("istio-proxy".to_owned()),
-            follow: true,
-            tail_lines: Some(1),
-            ..LogParams::default()
-        };
-        let mut calls = self.pods().log_stream(&pod, &follow).await.unwrap().lines();
-        let failing = async {
-            let mut in_a_row = 0;
-            while in_a_row < FAILED_IN_A_ROW {
-                let call = calls.next().await.expect("the log went on").unwrap();
-                in_a_row = if call.contains("\" 200 ") { 0 } else { in_a_row + 1 };
-            }
-        };
-        tokio::time::timeout(PATIENCE, failing).await.expect("its calls never failed");
-    }
 }
 
 impl Drop for Shop {
     fn drop(&mut self) {
         let kubectl = |arguments: &[&str]| {
-            drop(Command::new("kubectl").args(arguments).env("KUBECONFIG", &self.kubeconfig).output());
+            drop(Command::new(part("kubectl")).args(arguments).env("KUBECONFIG", &self.kubeconfig).output());
         };
         kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
     }
