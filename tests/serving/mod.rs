@@ -178,6 +178,18 @@ impl Outside {
         self.slack.until(words, |slack| slack.transcript().contains(words)).await;
     }
 
+    /// The card of one incident says so.
+    pub async fn card_says(&self, incident: &str, words: &str) {
+        let of_it = |seen: &str| seen.lines().next().is_some_and(|title| title.split(' ').any(|word| word == incident));
+        let says = |slack: &FakeSlack| {
+            slack.messages().iter().filter(|message| message.is_card()).any(|message| {
+                let seen = message.seen();
+                of_it(&seen) && seen.contains(words)
+            })
+        };
+        self.slack.until(&format!("{incident} says {words}"), says).await;
+    }
+
     pub fn cards(&self) -> usize {
         self.slack.messages().iter().filter(|message| message.is_card()).count()
     }
