@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mtls_medic::commands;
+use mtls_medic::commands::{self, COULD_NOT_RUN};
 
 /// Takes the night shift for mTLS on Kubernetes with SPIRE and Istio
 #[derive(Parser)]
@@ -28,9 +28,6 @@ enum Command {
     /// Only the simulated mesh; real kubectl works against it
     Simulate(commands::simulate::SimulateArgs),
 }
-
-/// What a script sees when a command could not run at all: no verdict (0 healthy, 1 fault found, 2 inconclusive).
-const COULD_NOT_RUN: u8 = 3;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -1,5 +1,5 @@
-//! What scripts see of `triage` and `diagnose`: the exit codes and the words of the real binary, against the simulated
-//! mesh.
+//! What scripts see of `triage`, `diagnose`, `demo --auto` and `serve --check`: the exit codes and the words of the real
+//! binary, against the simulated mesh.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{
@@ -129,4 +129,38 @@ async fn saved_evidence_gives_the_same_code_offline_and_what_a_newer_build_wrote
     std::fs::write(&saved, "no JSON").unwrap();
     let (code, told) = diagnose(&saved);
     assert_eq!((code, told.contains("triage --save")), (3, true), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_seen_enough_changes_no_exit_code() {
+    let terminal = Terminal::on(Scenario::ExpiredCertificate).await;
+    let saved = terminal.file("evidence.json");
+    assert_eq!(terminal.triage(&["--save", saved.to_str().unwrap()]).await.0, 1);
+    // As `| head` does, but surely before anything is written.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mtls-medic"));
+    let ended = command.arg("diagnose").arg(&saved).stdout(writer).output().unwrap();
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), told.as_str()), (Some(1), ""));
+}
+
+#[test]
+fn a_played_night_ends_where_nothing_is_broken_and_where_everybody_was_called_already() {
+    let play = |scenario| run(&["demo", "--auto", "--speed", "300", "--scenario", scenario]);
+    let (code, text) = play("healthy");
+    assert!(code == 0 && text.contains("nobody was called"), "{code} {text}");
+    let (code, text) = play("clock-skew");
+    assert!(code == 1 && text.contains("the last level was called already"), "{code} {text}");
+    assert_eq!(text.matches("/mtls escalate").count(), 1, "{text}");
+}
+
+#[test]
+fn every_secret_that_is_missing_is_named_at_once() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/example.yaml");
+    let (code, text) = run(&["serve", "--config", example, "--check"]);
+    assert_eq!(code, 3, "{text}");
+    for field in ["alertmanager.bearer_tokens[0]", "slack.bot_token", "slack.app_token", "pagers.on-call.key"] {
+        assert!(text.contains(&format!("{field}: the file")), "{field} in {text}");
+    }
 }

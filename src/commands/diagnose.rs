@@ -92,7 +92,6 @@ fn check_schema(args: &DiagnoseArgs, bytes: &[u8]) -> Result<(), DiagnoseError> 
 }
 
 /// Reads, judges, prints.
-#[expect(clippy::print_stdout, reason = "a command of the terminal")]
 pub fn run(args: &DiagnoseArgs) -> Result<ExitCode, DiagnoseError> {
     let failed = |source| DiagnoseError::Read { path: args.file.clone(), source };
     let mut bytes = Vec::new();
@@ -102,6 +101,5 @@ pub fn run(args: &DiagnoseArgs) -> Result<ExitCode, DiagnoseError> {
     let evidence: Evidence =
         serde_json::from_slice(&bytes).map_err(|source| DiagnoseError::Shape { path: args.file.clone(), source })?;
     let verdict = diagnose(&evidence);
-    println!("{}", render(&verdict, args.output));
-    Ok(exit_code(&verdict))
+    Ok(super::answer(&render(&verdict, args.output), exit_code(&verdict)))
 }

@@ -1,5 +1,10 @@
 //! One file a command of the binary: each builds the parts and connects them; nothing else does.
 
+use std::{
+    io::{ErrorKind, Write, stderr, stdout},
+    process::ExitCode,
+};
+
 mod bot;
 pub mod demo;
 pub mod diagnose;
@@ -8,6 +13,22 @@ pub mod serve;
 pub mod simulate;
 mod slack;
 pub mod triage;
+
+/// What a script sees when a command could not run at all: no verdict (0 healthy, 1 fault found, 2 inconclusive).
+pub const COULD_NOT_RUN: u8 = 3;
+
+/// Writes what a command found, and returns the code to end with: `code`, also for a reader that has seen enough
+/// (`| head`), where `println!` would panic.
+pub(crate) fn answer(text: &str, code: ExitCode) -> ExitCode {
+    let mut out = stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            drop(writeln!(stderr(), "mtls-medic: the answer could not be written: {error}"));
+            ExitCode::from(COULD_NOT_RUN)
+        }
+        _ => code,
+    }
+}
 
 /// Returns when the process is asked to stop: Ctrl-C or SIGTERM.
 pub(crate) async fn until_stopped() {

@@ -82,11 +82,18 @@ pub enum ServeError {
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     telemetry::start(args.log, "info");
     let config = Config::load(&args.config)?;
-    let settled = config.settle()?;
     let clock = Arc::new(SystemClock);
     let metrics = http::Metrics::default();
-    let slack = SlackParts::of(&config, clock.clone(), &metrics)?;
-    let pagers = pagers(&config)?.with_metrics(metrics.clone());
+    let settled = config.settle().map_err(ServeError::from);
+    let slack = SlackParts::of(&config, clock.clone(), &metrics);
+    let pagers = pagers(&config);
+    // All that is wrong at once: who mends one secret at a time starts it as often.
+    let wrong = [settled.as_ref().err(), slack.as_ref().err(), pagers.as_ref().err()];
+    let problems: Vec<String> = wrong.into_iter().flatten().flat_map(problems_of).cloned().collect();
+    if !problems.is_empty() {
+        return Err(ConfigError::Problems(problems).into());
+    }
+    let (settled, slack, pagers) = (settled?, slack?, pagers?.with_metrics(metrics.clone()));
     let heartbeat = settled.heartbeat.map(|(url, every)| heartbeat(url, every, &metrics)).transpose()?;
     for level in config.calls_nobody() {
         tracing::error!("{level}");
@@ -158,6 +165,10 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         tracing::warn!("some requests did not finish in time; whoever asked sees no answer and asks again");
     }
     Ok(())
+}
+
+fn problems_of(error: &ServeError) -> &[String] {
+    if let ServeError::Config(ConfigError::Problems(problems)) = error { problems } else { &[] }
 }
 
 fn heartbeat(url: SecretString, every: Duration, metrics: &http::Metrics) -> Result<Heartbeat, ServeError> {

@@ -41,22 +41,27 @@ impl SlackParts {
     /// Reads the secrets and makes the clients; `None` when no workspace is configured.
     pub(super) fn of(config: &Config, clock: Arc<dyn Clock>, metrics: &Metrics) -> Result<Option<Self>, ServeError> {
         let Some(slack) = &config.slack else { return Ok(None) };
-        let problem = |problem: String| ServeError::from(ConfigError::Problems(vec![problem]));
         let api = slack.api.as_deref().unwrap_or(SLACK_API);
-        let token = slack.bot_token.read("slack.bot_token").map_err(problem)?;
-        let client = Client::new(api, &token)?.counted(metrics.clone());
-        let way = match (slack.mode, &slack.app_token, &slack.signing_secret) {
-            (SlackMode::Socket, Some(token), _) => {
-                let client = Client::new(api, &token.read("slack.app_token").map_err(problem)?)?;
-                Way::Socket(Box::new(client.counted(metrics.clone())))
-            }
-            (SlackMode::Http, _, Some(secret)) => Way::Http(secret.read("slack.signing_secret").map_err(problem)?),
+        let token = slack.bot_token.read("slack.bot_token");
+        let other = match (slack.mode, &slack.app_token, &slack.signing_secret) {
+            (SlackMode::Socket, Some(token), _) => token.read("slack.app_token"),
+            (SlackMode::Http, _, Some(secret)) => secret.read("slack.signing_secret"),
             (SlackMode::Socket, None, _) => {
-                return Err(problem("slack.app_token: mode socket needs an app-level token (xapp-)".to_owned()));
+                Err("slack.app_token: mode socket needs an app-level token (xapp-)".to_owned())
             }
-            (SlackMode::Http, _, None) => {
-                return Err(problem("slack.signing_secret: mode http needs the signing secret".to_owned()));
+            (SlackMode::Http, _, None) => Err("slack.signing_secret: mode http needs the signing secret".to_owned()),
+        };
+        let (token, other) = match (token, other) {
+            (Ok(token), Ok(other)) => (token, other),
+            (token, other) => {
+                let problems = [token.err(), other.err()].into_iter().flatten().collect();
+                return Err(ConfigError::Problems(problems).into());
             }
+        };
+        let client = Client::new(api, &token)?.counted(metrics.clone());
+        let way = match slack.mode {
+            SlackMode::Socket => Way::Socket(Box::new(Client::new(api, &other)?.counted(metrics.clone()))),
+            SlackMode::Http => Way::Http(other),
         };
         let people = &config.people;
         let mentions = |roster: &crate::config::Roster| -> Vec<Mention> {

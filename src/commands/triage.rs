@@ -1,6 +1,11 @@
 //! `mtls-medic triage`: a one-shot diagnosis from a terminal, with the user's kubeconfig.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    io::{IsTerminal, Write, stderr},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Args;
 
@@ -61,12 +66,16 @@ pub enum TriageError {
 }
 
 /// Looks, judges, prints. 0 healthy, 1 fault found, 2 inconclusive; an error is 3.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command of the terminal")]
 pub async fn run(args: TriageArgs) -> Result<ExitCode, TriageError> {
     let target = TargetRef::parse(args.namespace, &args.target)?;
     let settings = args.config.as_deref().map_or_else(|| Ok(Settings::default()), mesh_settings)?;
     let reach = connect(args.kubeconfig.as_deref(), args.context.as_deref(), settings).await?;
-    let progress = Arc::new(|check: &str| eprintln!("looked at {check}"));
+    // For somebody who waits; in a script's log it is noise.
+    let progress = Arc::new(|check: &str| {
+        if stderr().is_terminal() {
+            drop(writeln!(stderr(), "looked at {check}"));
+        }
+    });
     let evidence = gather(&reach, &target, Arc::new(SystemClock), progress).await?;
     if let Some(path) = args.save {
         let failed = |why: String| TriageError::Save { path: path.clone(), why };
@@ -74,8 +83,7 @@ pub async fn run(args: TriageArgs) -> Result<ExitCode, TriageError> {
         std::fs::write(&path, text).map_err(|error| failed(error.to_string()))?;
     }
     let verdict = diagnose(&evidence);
-    println!("{}", render(&verdict, args.output));
-    Ok(exit_code(&verdict))
+    Ok(super::answer(&render(&verdict, args.output), exit_code(&verdict)))
 }
 
 /// What a verdict means for scripts.

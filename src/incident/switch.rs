@@ -70,7 +70,7 @@ pub fn answer_to_switch(switch: &WriteSwitch) -> Answer {
         "Fixes may run again. Each one still needs the approval of somebody else."
     } else {
         "Fixes are off: nothing is written to the cluster any more. A pod that was evicted already is still waited for. \
-         To let them run again: `/mtls writes on`"
+         An approver lets them run again: `/mtls writes on`"
     };
     Answer { text: text.to_owned() }
 }

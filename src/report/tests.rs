@@ -62,6 +62,21 @@ fn a_report_says_where_what_follows_whom_to_call_and_from_which_source_and_when(
 }
 
 #[test]
+fn what_to_do_stands_before_the_long_list_of_what_was_seen() {
+    let because = || "because".to_owned();
+    let not = |scenario| RuledOut { scenario, because: because(), certain: true };
+    let mut verdict = full("it is broken");
+    verdict.ruled_out.extend([Scenario::NoFaultFound, Scenario::Inconclusive].map(not));
+    verdict.ruled_out.push(RuledOut { scenario: Scenario::NoFaultFound, because: because(), certain: false });
+    let text = render(&verdict, Format::Text);
+    let titles = ["Because", "Fixes that fit", "Do not", "Checked", "Other causes", "Not checked"];
+    assert!(titles.map(|title| text.find(&format!("\n{title}\n")).unwrap()).is_sorted(), "{text}");
+    assert!(text.contains("(high confidence, ") && text.contains("restart-spire-agent: by hand"), "{text}");
+    assert!(!text.contains("not no fault found") && !text.contains("not inconclusive"), "{text}");
+    assert!(text.contains("open: no fault found"), "{text}");
+}
+
+#[test]
 fn nothing_from_outside_steers_a_terminal_or_becomes_markup() {
     let bad = "\u{1b}[2Jgone\r\n# head \u{202e}<img src=x> [click](http://evil) **bold** @channel";
     let text = render(&full(bad), Format::Text);

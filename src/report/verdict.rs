@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::plain::{escaped, plain};
-use crate::triage::{Check, CheckResult, Consequence, Side, Verdict};
+use crate::triage::{Check, CheckResult, Confidence, Consequence, FixName, Scenario, Side, Verdict};
 
 /// How a verdict is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -39,7 +39,12 @@ impl Page {
         let bold = self.bold;
         let head = (self.harmless)(&format!("{}: {}", verdict.target, verdict.scenario));
         // Writing into a String cannot fail.
-        let _ = writeln!(out, "{bold}{head}{bold} (confidence: {:?}, seen at {:.0})", verdict.confidence, verdict.at);
+        let confidence = match verdict.confidence {
+            Confidence::Low => "low",
+            Confidence::Medium => "medium",
+            Confidence::High => "high",
+        };
+        let _ = writeln!(out, "{bold}{head}{bold} ({confidence} confidence, seen at {:.0})", verdict.at);
         self.list(&mut out, "Because", &verdict.reasons);
         self.list(&mut out, "Where", &places(verdict));
         let follows: Vec<String> = verdict.consequences.iter().map(|one| consequence(*one).to_owned()).collect();
@@ -47,11 +52,20 @@ impl Page {
         let call: Vec<String> =
             verdict.call_at_once.iter().map(|level| format!("{level:?}, without waiting for its window")).collect();
         self.list(&mut out, "Call at once", &call);
+        // What to do stands before the long list of what was seen.
+        let fixes: Vec<String> = verdict.fixes.iter().map(|fix| fitting(*fix)).collect();
+        self.list(&mut out, "Fixes that fit", &fixes);
+        let never: Vec<String> = verdict.never.iter().map(|one| format!("{}: {}", one.fix, one.reason)).collect();
+        self.list(&mut out, "Do not", &never);
         let checks: Vec<String> = verdict.checks.iter().map(row).collect();
         self.list(&mut out, "Checked", &checks);
         let against: Vec<String> = verdict
             .ruled_out
             .iter()
+            // "not no fault found" tells nobody anything.
+            .filter(|other| {
+                !(other.certain && matches!(other.scenario, Scenario::NoFaultFound | Scenario::Inconclusive))
+            })
             .map(|other| {
                 format!("{} {}: {}", if other.certain { "not" } else { "open:" }, other.scenario, other.because)
             })
@@ -59,10 +73,6 @@ impl Page {
         self.list(&mut out, "Other causes", &against);
         let unseen: Vec<String> = verdict.not_checked.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
         self.list(&mut out, "Not checked", &unseen);
-        let fixes: Vec<String> = verdict.fixes.iter().map(ToString::to_string).collect();
-        self.list(&mut out, "Fixes that fit", &fixes);
-        let never: Vec<String> = verdict.never.iter().map(|one| format!("{}: {}", one.fix, one.reason)).collect();
-        self.list(&mut out, "Do not", &never);
         out
     }
 
@@ -98,6 +108,10 @@ fn places(verdict: &Verdict) -> Vec<String> {
     };
     let side = side.map(str::to_owned);
     [side, named("pods", &verdict.on.pods), named("nodes", &verdict.on.nodes)].into_iter().flatten().collect()
+}
+
+fn fitting(fix: FixName) -> String {
+    if FixName::CARRIED_OUT.contains(&fix) { fix.to_string() } else { format!("{fix}: by hand, after the runbook") }
 }
 
 fn consequence(consequence: Consequence) -> &'static str {

@@ -216,10 +216,13 @@ pub(super) fn fixes(incident: &Incident) -> Vec<Line> {
     lines
 }
 
+/// What is said of a fix that fits and that this version does not carry out.
+pub(in crate::chat) const BY_HAND: &str = "The bot cannot do this one: follow the runbook by hand.";
+
 fn fitting(incident: &Incident, fix: FixName) -> Line {
     let mut line = vec![text("• "), code(fix.to_string()), text(format!(": {}.", risk(fix)))];
     if !FixName::CARRIED_OUT.contains(&fix) {
-        line.push(text(" The bot cannot do this one: follow the runbook by hand."));
+        line.push(text(format!(" {BY_HAND}")));
     } else if button::times_without_effect(incident, fix) > 0 {
         line.push(text(format!(" Had no effect {} time(s).", button::times_without_effect(incident, fix))));
     }

@@ -10,7 +10,7 @@ mod text;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(in crate::chat) use body::{risk, verdict_lines};
+pub(in crate::chat) use body::{BY_HAND, risk, verdict_lines};
 pub use button::{Button, Confirm, Press, Style};
 pub(in crate::chat) use button::{acknowledge, fix, votes};
 pub(in crate::chat) use progress::{end_line, level_name, plan_lines};

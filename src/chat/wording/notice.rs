@@ -12,6 +12,7 @@ use crate::{
     incident::{CloseReason, FixEnd, Follows, Incident, Life, Notice},
     people::{Mention, PersonId},
     remediation::{Plan, PlanId, Proof},
+    triage::FixName,
 };
 
 /// The post for one notice. Never without lines.
@@ -243,7 +244,11 @@ fn verdict(incident: &Incident) -> Post {
     };
     let mut lines = verdict_lines(verdict);
     for fix in &verdict.fixes {
-        lines.push(vec![text("Fits: "), code(fix.to_string()), text(format!(" ({}).", card::risk(*fix)))]);
+        let mut line = vec![text("Fits: "), code(fix.to_string()), text(format!(" ({}).", card::risk(*fix)))];
+        if !FixName::CARRIED_OUT.contains(fix) {
+            line.push(text(format!(" {}", card::BY_HAND)));
+        }
+        lines.push(line);
     }
     for never in &verdict.never {
         lines.push(vec![text("Do not try "), code(never.fix.to_string()), text(format!(": {}", never.reason))]);
@@ -256,6 +261,9 @@ fn verdict(incident: &Incident) -> Post {
     lines.push(match &button {
         Some(_) => words(ASK_WITH_THE_BUTTON),
         None if verdict.fixes.is_empty() => words("Next: no fix of the runbook fits, so a person has to decide."),
+        None if !verdict.fixes.iter().any(|fix| FixName::CARRIED_OUT.contains(fix)) => {
+            words("Next: a person does by hand what fits, after the runbook.")
+        }
         None => words("Next: the card at the top shows what can be done now."),
     });
     Post { raw: Some(checks(verdict)), buttons: button.into_iter().collect(), ..Post::saying(lines) }

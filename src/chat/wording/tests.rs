@@ -106,3 +106,12 @@ fn who_holds_it_is_reminded_by_name_when_nothing_is_done() {
     assert_eq!(post.mentions, [Mention::User("U0ONCALL".to_owned())]);
     assert!(post.summary().contains("no sign of work"));
 }
+
+#[test]
+fn a_fix_that_only_a_person_can_do_is_said_to_be_one() {
+    let mut incident = night::diagnosed();
+    incident.verdict.as_mut().unwrap().fixes = vec![FixName::RestartSpireAgent];
+    let said = notice(&Notice::Verdict { run: 1 }, &incident).summary();
+    assert!(said.contains("The bot cannot do this one: follow the runbook by hand."), "{said}");
+    assert!(said.contains("Next: a person does by hand what fits, after the runbook."), "{said}");
+}

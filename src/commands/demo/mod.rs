@@ -24,7 +24,7 @@ pub struct DemoArgs {
     #[arg(long, default_value = "expired-certificate", value_name = "NAME")]
     scenario: Scenario,
     /// Play the story to its end on the terminal, with played people; exits 0 only if the incident was diagnosed
-    /// rightly, fixed, verified and closed
+    /// rightly, fixed, verified and closed, or, with nothing broken, if none was opened
     #[arg(long)]
     auto: bool,
     /// Where the web page is served; loopback only

@@ -46,16 +46,15 @@ enum Written {
 }
 
 /// Looks at everything, prints. 0 all is fine, 1 something is missing, 2 something could not be checked; an error is 3.
-#[expect(clippy::print_stdout, reason = "a command of the terminal")]
 pub async fn run(args: DoctorArgs) -> Result<ExitCode, ConfigError> {
     let config = Config::load(&args.config)?;
     let examination = examine(&config, &args, SystemClock.now()).await;
-    println!("{}", if args.output == Written::Json { examination.json() } else { examination.text() });
-    Ok(match examination.result {
+    let code = match examination.result {
         Mark::Ok => ExitCode::SUCCESS,
         Mark::Missing => ExitCode::from(1),
         Mark::NotChecked => ExitCode::from(2),
-    })
+    };
+    Ok(super::answer(&if args.output == Written::Json { examination.json() } else { examination.text() }, code))
 }
 
 async fn examine(config: &Config, args: &DoctorArgs, now: Timestamp) -> Examination {
