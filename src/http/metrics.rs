@@ -80,3 +80,25 @@ impl Metrics {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_is_shown_as_nothing_and_neighbours_stay() {
+        let metrics = Metrics::default();
+        metrics.set("effects_due", &[("room", "Cluster")], 3);
+        metrics.set("effects_due_long_ago", &[], 2);
+        metrics.clear("effects_due");
+        metrics.set("effects_due", &[("room", "Pager")], 1);
+        let shown = metrics.render();
+        for line in [
+            "mtls_medic_effects_due{room=\"Cluster\"} 0",
+            "mtls_medic_effects_due{room=\"Pager\"} 1",
+            "mtls_medic_effects_due_long_ago 2",
+        ] {
+            assert!(shown.contains(line), "{shown}");
+        }
+    }
+}

@@ -74,3 +74,55 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     PathBuf::from(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Journal;
+
+    async fn change(path: &Path, statement: &'static str) {
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_journal_is_looked_at_and_stays_byte_for_byte_what_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite");
+        assert_eq!(probe(&path).await.unwrap(), Probed::New);
+        assert!(!path.exists());
+        let journal = Journal::open(&path).await.unwrap();
+        assert!(matches!(probe(&path).await, Err(JournalError::InUse(_))));
+        drop(journal);
+        // An effect that a bot had claimed when it ended: opening the journal for work would hand it back.
+        change(&path, "PRAGMA journal_mode = DELETE").await;
+        let before = std::fs::read(&path).unwrap();
+        while matches!(probe(&path).await, Err(JournalError::InUse(_))) {
+            // The writer of the dropped journal ends in its own time.
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(probe(&path).await.unwrap(), Probed::Known { incidents: 0 });
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_newer_journal_and_a_file_that_is_none_are_told_before_the_night() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite");
+        drop(Journal::open(&path).await.unwrap());
+        change(&path, "INSERT INTO _sqlx_migrations SELECT 9999, 'later', installed_on, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1").await;
+        let newer = loop {
+            match probe(&path).await {
+                Err(JournalError::InUse(_)) => tokio::task::yield_now().await,
+                other => break other,
+            }
+        };
+        assert!(matches!(newer, Err(JournalError::Newer)), "{newer:?}");
+        let other = folder.path().join("other.sqlite");
+        std::fs::write(&other, "this is no journal, whatever its name says").unwrap();
+        assert!(probe(&other).await.is_err());
+        assert!(probe(Path::new("/nowhere/journal.sqlite")).await.is_err());
+    }
+}
