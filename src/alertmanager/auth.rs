@@ -34,8 +34,9 @@ impl Authentication {
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         let Self::Credentials(credentials) = self else { return true };
         let given = headers.get(header::AUTHORIZATION).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
+        let given = with_scheme_in_lower_case(given);
         let matches =
-            credentials.iter().fold(Choice::from(0), |found, credential| found | same(given, &credential.header()));
+            credentials.iter().fold(Choice::from(0), |found, credential| found | same(&given, &credential.header()));
         matches.into()
     }
 }
@@ -43,13 +44,19 @@ impl Authentication {
 impl Credential {
     fn header(&self) -> Vec<u8> {
         match self {
-            Self::Bearer(token) => format!("Bearer {}", token.expose_secret()).into_bytes(),
+            Self::Bearer(token) => format!("bearer {}", token.expose_secret()).into_bytes(),
             Self::Basic { user, password } => {
                 let pair = STANDARD.encode(format!("{user}:{}", password.expose_secret()));
-                format!("Basic {pair}").into_bytes()
+                format!("basic {pair}").into_bytes()
             }
         }
     }
+}
+
+/// The scheme may be written in any case (RFC 9110, section 11.1), and Alertmanager sends it as it is configured.
+fn with_scheme_in_lower_case(given: &[u8]) -> Vec<u8> {
+    let scheme = given.iter().position(|byte| *byte == b' ').unwrap_or(given.len());
+    given.iter().enumerate().map(|(at, byte)| if at < scheme { byte.to_ascii_lowercase() } else { *byte }).collect()
 }
 
 /// Compares hashes, so that not even the length is told by the time it takes.
