@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    CheckResult, Confidence, Gathered, Missing, Scenario,
+    CheckResult, Confidence, Gathered, Missing, PodEvidence, Scenario, ServedSecrets,
     bundles::spire_bundle_check,
     diagnosis::{Conclusion, Scene},
     envoy::TlsReason,
-    examine::{Chain, Holding, Issuer, Stuck, words},
+    examine::{Chain, Examined, Holding, Issuer, Stuck, words},
     spire::{AgentState, server_check},
 };
 
@@ -102,17 +102,7 @@ impl Scene<'_> {
                 }
                 _ => {}
             }
-            if pod.ambient && !pod.sidecar {
-                open.push(format!("{} is in ambient mode: ztunnel does its mTLS, and was not looked at", pod.pod));
-            }
-            if found.chain == Chain::Verified && found.issuer == Issuer::Unknown && self.could_tell_the_issuer() {
-                let source = self.evidence.spire_bundle.source();
-                open.push(format!(
-                    "the certificate of {} does not lead to the bundle that SPIRE publishes ({source}): whoever goes by \
-                     that refuses it",
-                    pod.pod
-                ));
-            }
+            open.extend(self.unseen_behind(pod, found));
             if found.stuck == Some(Stuck::File) {
                 open.push(format!(
                     "the proxy of {} serves a good SVID, and its file holds an old one: whoever reads the file fails",
@@ -127,6 +117,27 @@ impl Scene<'_> {
             if self.agent_of(pod.node.as_ref()).is_none() {
                 open.push(format!("the SPIRE agent of {}'s node was not looked at", pod.pod));
             }
+        }
+        open
+    }
+
+    /// What a good SVID that is served does not show: who else vouches for it, and whether its proxy can verify anybody.
+    fn unseen_behind(&self, pod: &PodEvidence, found: &Examined) -> Vec<String> {
+        let mut open = Vec::new();
+        if pod.ambient && !pod.sidecar {
+            open.push(format!("{} is in ambient mode: ztunnel does its mTLS, and was not looked at", pod.pod));
+        }
+        let has_no_root = |served: &ServedSecrets| !served.chain.is_empty() && served.roots.values().all(Vec::is_empty);
+        if pod.served.value().is_some_and(has_no_root) {
+            open.push(format!("the proxy of {} shows no root: it cannot verify any peer", pod.pod));
+        }
+        if found.chain == Chain::Verified && found.issuer == Issuer::Unknown && self.could_tell_the_issuer() {
+            let source = self.evidence.spire_bundle.source();
+            open.push(format!(
+                "the certificate of {} does not lead to the bundle that SPIRE publishes ({source}): whoever goes by \
+                 that refuses it",
+                pod.pod
+            ));
         }
         open
     }

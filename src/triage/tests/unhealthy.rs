@@ -1,7 +1,7 @@
 //! What must not be called healthy, though the proxies serve good SVIDs.
 
 use super::{Authority, Night, gone, pem, seen};
-use crate::triage::Scenario;
+use crate::triage::{Gathered, Scenario};
 
 fn is_open(night: &Night, words: &str) {
     let verdict = night.verdict();
@@ -40,4 +40,12 @@ fn a_pod_in_ambient_mode_is_not_healthy_by_its_files_alone() {
     let pod = night.pod(0);
     (pod.ambient, pod.sidecar, pod.served) = (true, false, gone("Envoy /config_dump"));
     is_open(&night, "web/frontend-a is in ambient mode: ztunnel does its mTLS, and was not looked at");
+}
+
+#[test]
+fn a_proxy_without_any_root_is_not_healthy() {
+    let mut night = Night::healthy();
+    let Gathered::Seen { value, .. } = &mut night.pod(0).served else { panic!("it was seen") };
+    value.roots.clear();
+    is_open(&night, "the proxy of web/frontend-a shows no root");
 }
