@@ -134,9 +134,6 @@ impl Desk {
             tracing::info!(unknown, "alerts of other names were left alone (config: alertmanager.alerts)");
         }
         let accepted = self.store(delivery).await?;
-        for incident in &accepted.opened {
-            tracing::info!(%incident, "an incident opened");
-        }
         Ok(format!(
             "{} opened, {} changed, {} repeated, {unknown} not ours\n",
             accepted.opened.len(),
@@ -154,6 +151,9 @@ impl Desk {
         let inbox = self.intake.inbox.clone();
         let storing = tokio::spawn(async move {
             let accepted = inbox.deliver(&delivery).await;
+            for incident in accepted.iter().flat_map(|accepted| &accepted.opened) {
+                tracing::info!(%incident, "an incident opened");
+            }
             drop(places);
             accepted
         });

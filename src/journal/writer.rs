@@ -49,12 +49,12 @@ impl Seen {
         Self { changed: watch::Sender::new(0), transactions: Arc::default(), fails: Arc::default() }
     }
 
-    fn tell(&self, written: Result<bool, AppendError>) {
+    fn tell(&self, written: &Result<bool, AppendError>) {
         self.fails.store(written.is_err(), Ordering::Relaxed);
         let Ok(has_news) = written else { return };
         self.transactions.fetch_add(1, Ordering::Relaxed);
         // A claim that found nothing is no news: else the rooms would wake each other for ever.
-        if has_news {
+        if *has_news {
             self.changed.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
@@ -79,7 +79,7 @@ async fn run(
             tracing::error!(%error, "the journal could not be written");
             connection = afresh(connection, &options).await;
         }
-        seen.tell(written);
+        seen.tell(&written);
     }
     // Every handle is gone: close in order, so that the WAL is folded into the file.
     if let Err(error) = connection.close().await {
