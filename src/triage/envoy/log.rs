@@ -161,7 +161,7 @@ pub(super) fn cluster_of(line: &str) -> Option<&str> {
 
 /// The lines that say something about TLS, newest kept, at most `most`; and whether some were left out.
 pub fn tls_lines(text: &str, most: usize) -> (Vec<String>, bool) {
-    let about_tls = |line: &&str| reason_of(line).is_some() || line.contains("SDS");
+    let about_tls = |line: &&str| reason_of(line).is_some() || own_words(line).contains("SDS");
     let all: Vec<&str> = text.lines().filter(about_tls).collect();
     let skipped = all.len().saturating_sub(most);
     (all.into_iter().skip(skipped).map(|line| shortened(line, LINE_MOST).into_owned()).collect(), skipped > 0)

@@ -138,6 +138,13 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_cannot_push_signs_out_of_what_is_kept() {
+        let (fault, noise) = (call("/", "503 UC x", "-", "curl"), call("/SDS", "200 - via_upstream", "-", "SDS"));
+        let log = [fault.as_str()].into_iter().chain(std::iter::repeat_n(noise.as_str(), 50)).collect::<Vec<_>>();
+        assert_eq!(tls_lines(&log.join("\n"), 10).0, [fault]);
+    }
+
+    #[test]
     fn a_path_longer_than_what_is_kept_hides_no_reason() {
         let failure = "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:\
                        _certificate_has_expired:TLS_error_end";
