@@ -23,6 +23,8 @@ enum Command {
     Triage(commands::triage::TriageArgs),
     /// The same verdict from saved evidence, offline
     Diagnose(commands::diagnose::DiagnoseArgs),
+    /// Checks the bot's own set-up: configuration, rights, Slack, journal, webhook
+    Doctor(commands::doctor::DoctorArgs),
     /// Only the simulated mesh; real kubectl works against it
     Simulate(commands::simulate::SimulateArgs),
 }
@@ -63,6 +65,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Triage(args) => Ok(commands::triage::run(args).await?),
         Command::Diagnose(args) => Ok(commands::diagnose::run(&args)?),
+        Command::Doctor(args) => Ok(commands::doctor::run(args).await?),
         Command::Simulate(args) => {
             commands::simulate::run(args).await?;
             Ok(ExitCode::SUCCESS)

@@ -1,9 +1,10 @@
 //! Past nights, judged again by this build.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use jiff::SignedDuration;
 use mtls_medic::{
     report::{Format, render},
-    triage::{CallAtOnce, Consequence, Evidence, FixName, Gathered, Missing, Scenario, Verdict, diagnose},
+    triage::{CallAtOnce, Confidence, Consequence, Evidence, FixName, Gathered, Missing, Scenario, Verdict, diagnose},
 };
 
 fn read(name: &str) -> Evidence {
@@ -100,4 +101,20 @@ fn the_order_of_certificates_in_the_bundle_never_changes_a_verdict() {
     }
     assert_eq!(diagnose(&turned).scenario, diagnose(&evidence).scenario);
     assert_eq!(diagnose(&turned).on, diagnose(&evidence).on);
+}
+
+#[test]
+fn real_proxies_that_did_not_see_their_files_change_are_all_restarted_also_the_one_that_ended_a_moment_ago() {
+    let mut evidence = read("real-proxy-keeps-old-svid");
+    let verdict = diagnose(&evidence);
+    assert_eq!((verdict.scenario, verdict.confidence), (Scenario::ExpiredCertificate, Confidence::High));
+    assert_eq!(verdict.on.pods.len(), 2, "{:#?}", verdict.reasons);
+    assert_eq!(verdict.fixes, [FixName::RestartPod]);
+
+    // Half a minute sooner neither was over beyond what clocks may differ by, and the calls failed all the same.
+    evidence.gathered_at -= SignedDuration::from_secs(30);
+    let sooner = diagnose(&evidence);
+    assert_eq!((sooner.scenario, sooner.confidence), (Scenario::ExpiredCertificate, Confidence::Medium));
+    assert!(sooner.reasons.iter().any(|why| why.contains("peers may refuse it already")), "{:#?}", sooner.reasons);
+    assert!(!sooner.reasons.iter().any(|why| why.contains("explains no failing call")), "{:#?}", sooner.reasons);
 }

@@ -1,6 +1,6 @@
 //! Who may send alerts: a bearer token, basic auth, or nobody asked because a proxy does mTLS.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -33,21 +33,29 @@ impl Authentication {
     /// Whether a request may come in. All credentials are compared, in constant time.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         let Self::Credentials(credentials) = self else { return true };
-        let given = headers.get(header::AUTHORIZATION).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
+        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
         let given = with_scheme_in_lower_case(given);
-        let matches =
-            credentials.iter().fold(Choice::from(0), |found, credential| found | same(&given, &credential.header()));
+        let wanted = |credential: &Credential| same(&given, &with_scheme_in_lower_case(&credential.header()));
+        let matches = credentials.iter().fold(Choice::from(0), |found, credential| found | wanted(credential));
         matches.into()
+    }
+
+    /// What a sender that is let in says in its header; `None` where nobody is asked. For the bot's own test alert.
+    pub fn authorization(&self) -> Option<HeaderValue> {
+        let Self::Credentials(credentials) = self else { return None };
+        let mut value = HeaderValue::from_bytes(&credentials.first()?.header()).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 }
 
 impl Credential {
     fn header(&self) -> Vec<u8> {
         match self {
-            Self::Bearer(token) => format!("bearer {}", token.expose_secret()).into_bytes(),
+            Self::Bearer(token) => format!("Bearer {}", token.expose_secret()).into_bytes(),
             Self::Basic { user, password } => {
                 let pair = STANDARD.encode(format!("{user}:{}", password.expose_secret()));
-                format!("basic {pair}").into_bytes()
+                format!("Basic {pair}").into_bytes()
             }
         }
     }

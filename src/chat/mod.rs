@@ -16,4 +16,4 @@ pub mod terminal;
 pub mod wording;
 
 pub use ask::Ask;
-pub use outgoing::{Connector, Outgoing, OutgoingError, connector};
+pub use outgoing::{Connector, Outgoing, OutgoingError, checked, connector};

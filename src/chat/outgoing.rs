@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode, Uri, body::Bytes, header};
+use hyper::{HeaderMap, Request, StatusCode, Uri, body::Bytes, header};
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -91,6 +91,17 @@ impl Outgoing {
         authorization: Option<&str>,
         body: Vec<u8>,
     ) -> Result<Bytes, OutgoingError> {
+        self.post_and_see(address, content_type, authorization, body).await.map(|(_, body)| body)
+    }
+
+    /// The same, with the headers of the answer: some services say there what a token may do.
+    pub async fn post_and_see(
+        &self,
+        address: &str,
+        content_type: &str,
+        authorization: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<(HeaderMap, Bytes), OutgoingError> {
         let uri = checked(address)?;
         let host = uri.host().unwrap_or_default().to_owned();
         let unreachable = |reason: String| OutgoingError::Unreachable { host: host.clone(), reason };
@@ -107,14 +118,15 @@ impl Outgoing {
                 return Err(OutgoingError::Status { host: host.clone(), status: head.status, after });
             }
             let body = Limited::new(body, ANSWER_MOST).collect().await;
-            body.map(http_body_util::Collected::to_bytes).map_err(|error| unreachable(error.to_string()))
+            let body = body.map_err(|error| unreachable(error.to_string()))?.to_bytes();
+            Ok((head.headers, body))
         };
         let limit = tokio::time::timeout(CALL_LIMIT, call).await;
         limit.unwrap_or_else(|_| Err(unreachable(format!("no answer within {} s", CALL_LIMIT.as_secs()))))
     }
 }
 
-fn retry_after(headers: &hyper::HeaderMap) -> Option<SignedDuration> {
+fn retry_after(headers: &HeaderMap) -> Option<SignedDuration> {
     let seconds: i64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(SignedDuration::from_secs(seconds.clamp(0, RETRY_AFTER_MOST)))
 }

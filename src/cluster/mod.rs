@@ -16,6 +16,8 @@ mod perform;
 mod plan;
 mod replacement;
 mod resolve;
+mod review;
+pub mod rights;
 mod sample;
 
 #[cfg(test)]
@@ -25,3 +27,4 @@ pub use client::{ClusterError, Limits, Reach, Settings, connect, connect_to};
 pub use collect::{Progress, gather, gather_about};
 pub use perform::ClusterAdapter;
 pub use resolve::{FoundPod, Resolved, resolve};
+pub use review::Wanted;

@@ -3,6 +3,7 @@
 mod bot;
 pub mod demo;
 pub mod diagnose;
+pub mod doctor;
 pub mod serve;
 pub mod simulate;
 mod slack;

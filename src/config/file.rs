@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use serde::Deserialize;
 
 use super::{Address, Secret, duration::Span};
+use crate::{cluster::rights::Duty, mesh::Namespace};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -124,6 +125,10 @@ pub struct Kubernetes {
     pub kubeconfig: Option<PathBuf>,
     /// A context of it.
     pub context: Option<String>,
+    /// The namespaces that the bot looks after, for `doctor`; left out: all.
+    pub namespaces: Vec<Namespace>,
+    /// What the bot is not granted on purpose, for `doctor`: it asks for none of these rights.
+    pub without: Vec<Duty>,
 }
 
 /// SPIRE's and Istio's places. Whatever is left out is the runbook's.

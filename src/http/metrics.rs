@@ -42,6 +42,17 @@ impl Metrics {
         self.change(series(name, labels), Kind::Gauge, |_| to);
     }
 
+    /// Sets every series of a gauge to nothing: those that are not set again were of something that is over.
+    pub fn clear(&self, name: &str) {
+        let (alone, labelled) = (series(name, &[]), format!("{}{{", series(name, &[])));
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (series, entry) in all.iter_mut() {
+            if *series == alone || series.starts_with(&labelled) {
+                entry.1 = 0;
+            }
+        }
+    }
+
     fn change(&self, series: String, kind: Kind, change: impl FnOnce(u64) -> u64) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= SERIES_MOST && !all.contains_key(&series) {

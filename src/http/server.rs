@@ -98,17 +98,18 @@ async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
 }
 
 async fn exposition(State(health): State<Arc<Health>>) -> String {
-    if let Ok(state) = health.engine.health().await {
-        for (room, due) in &state.due {
-            health.metrics.set("effects_due", &[("room", room)], u64::try_from(*due).unwrap_or(0));
-        }
-        health.metrics.set(
-            "ready",
-            &[],
-            u64::from(state.overdue_since.is_none() && health.readiness.missing().is_empty()),
-        );
-        health.metrics.set("engine_overdue", &[], u64::from(state.overdue_since.is_some()));
+    let state = health.engine.health().await;
+    // A gauge keeps its last value: a journal that cannot be read must not leave "ready" behind.
+    let is_readable = state.is_ok();
+    let state = state.unwrap_or_default();
+    health.metrics.clear("effects_due");
+    for (room, due) in &state.due {
+        health.metrics.set("effects_due", &[("room", room)], u64::try_from(*due).unwrap_or(0));
     }
+    let is_ready = is_readable && state.overdue_since.is_none() && health.readiness.missing().is_empty();
+    health.metrics.set("ready", &[], u64::from(is_ready));
+    health.metrics.set("engine_overdue", &[], u64::from(state.overdue_since.is_some()));
+    health.metrics.set("journal_readable", &[], u64::from(is_readable));
     escalation(&health);
     health.metrics.raise("journal_transactions_total", &[], health.engine.transactions());
     health.metrics.render()

@@ -10,6 +10,7 @@ mod effects;
 mod error;
 mod open;
 mod overdue;
+mod probe;
 mod read;
 mod slots;
 mod switch;
@@ -22,6 +23,7 @@ pub use effects::{Backlog, Claim, Wanted};
 pub use error::{AppendError, JournalError};
 pub use open::Journal;
 pub use overdue::Overdue;
+pub use probe::{Probed, probe};
 pub use read::{StoredEvent, StoredIncident};
 pub use upkeep::FORGOTTEN_AT_ONCE;
 

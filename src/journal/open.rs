@@ -75,7 +75,7 @@ impl Journal {
 }
 
 /// Refuses a journal whose records this program cannot read, before anything is done by half of what is in it.
-async fn refuse_newer(db: &mut sqlx::SqliteConnection) -> Result<(), JournalError> {
+pub(super) async fn refuse_newer(db: &mut sqlx::SqliteConnection) -> Result<(), JournalError> {
     for (what, newest) in [("event", "SELECT max(version) FROM events"), ("effect", "SELECT max(version) FROM effects")]
     {
         let version: Option<i64> = sqlx::query_scalar(newest).fetch_one(&mut *db).await?;
@@ -86,8 +86,16 @@ async fn refuse_newer(db: &mut sqlx::SqliteConnection) -> Result<(), JournalErro
     Ok(())
 }
 
+/// Refuses a journal whose schema is newer than this program's; without changing it.
+pub(super) async fn refuse_newer_schema(db: &mut sqlx::SqliteConnection) -> Result<(), JournalError> {
+    let newest: Option<i64> =
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut *db).await?;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
+    if newest > known { Err(JournalError::Newer) } else { Ok(()) }
+}
+
 /// Takes the lock file beside the journal; it is given back when the process ends, however it ends.
-fn lock(path: &Path) -> Result<File, JournalError> {
+pub(super) fn lock(path: &Path) -> Result<File, JournalError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock_path = PathBuf::from(name);

@@ -73,10 +73,13 @@ impl Scene<'_> {
         ))
     }
 
-    /// The leaf is over.
+    /// The leaf is over. Pods of the same target that are only overdue have the same cause, and will be over soon.
     pub(super) fn expired(&self, now: Timestamp) -> Option<Conclusion> {
-        let stale = self.stale_where(Holding::is_over);
-        (!stale.is_empty()).then(|| self.stale(&stale, now, Confidence::High))
+        if self.stale_where(Holding::is_over).is_empty() {
+            return None;
+        }
+        let stale = self.stale_where(|holding| holding.is_over() || holding.is_overdue());
+        Some(self.stale(&stale, now, Confidence::High))
     }
 
     /// The leaf is in date and should have been renewed: a warning, which explains no failing call.
@@ -90,7 +93,9 @@ impl Scene<'_> {
             conclusion.scenario = Scenario::Inconclusive;
         }
         conclusion.consequences = self.consequences(false);
-        conclusion.reasons.push("no certificate is over yet, so this alone explains no failing call".to_owned());
+        if !stale.iter().any(|(_, found)| has_ended(&found.holding, now)) {
+            conclusion.reasons.push("no certificate is over yet, so this alone explains no failing call".to_owned());
+        }
         Some(conclusion)
     }
 
@@ -191,11 +196,24 @@ fn unknown_sentence(seen: &SeenPod<'_>, why: &str, now: Timestamp) -> String {
     format!("{}; whether the SPIRE agent of its node works is not known: {why}", stale_sentence(seen, now))
 }
 
+/// Whether its last moment has passed by our clock; within what clocks may differ by it is not yet called over.
+fn has_ended(holding: &Holding, now: Timestamp) -> bool {
+    matches!(holding, Holding::Svid { svid, .. } if svid.not_after < now)
+}
+
 pub(super) fn stale_sentence((pod, found): &SeenPod<'_>, now: Timestamp) -> String {
     match &found.holding {
         Holding::Svid { life: Life::Over { since }, source, .. } => {
             let minutes = now.duration_since(*since).as_mins();
             format!("the SVID of {} ended {minutes} min ago ({source})", pod.pod)
+        }
+        Holding::Svid { life: Life::Left { until, .. }, source, .. } if *until < now => {
+            let seconds = now.duration_since(*until).as_secs();
+            format!(
+                "the SVID of {} should have been renewed by now; it ended {seconds} s ago, which clocks may differ by: \
+                 peers may refuse it already ({source})",
+                pod.pod
+            )
         }
         Holding::Svid { life: Life::Left { until, .. }, source, .. } => {
             format!("the SVID of {} should have been renewed by now; it ends at {until:.0} ({source})", pod.pod)

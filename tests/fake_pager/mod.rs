@@ -1,4 +1,5 @@
 //! A pager for tests: a webhook that keeps every call.
+#![allow(dead_code, reason = "each test that shares this uses its own part of it")]
 
 use std::sync::{Arc, Mutex};
 

@@ -52,14 +52,29 @@ async fn call(
     if matches!(trouble, Some(Trouble::AnswerLost)) {
         return StatusCode::BAD_GATEWAY.into_response();
     }
-    Json(match answer {
+    let answer = Json(match answer {
         Ok(mut answer) => {
             answer["ok"] = json!(true);
             answer
         }
         Err(error) => json!({ "ok": false, "error": error }),
-    })
-    .into_response()
+    });
+    ([("x-oauth-scopes", scopes(&slack))], answer).into_response()
+}
+
+/// Every answer says what the token may do, as Slack's do.
+fn scopes(slack: &FakeSlack) -> String {
+    let missing = &slack.lock().scopes_missing;
+    let given = [
+        "commands",
+        "chat:write",
+        "files:write",
+        "usergroups:read",
+        "users:read",
+        "channels:history",
+        "groups:history",
+    ];
+    given.into_iter().filter(|scope| !missing.iter().any(|one| one == scope)).collect::<Vec<_>>().join(",")
 }
 
 fn answer(slack: &FakeSlack, method: &str, given: &Value) -> Result<Value, &'static str> {

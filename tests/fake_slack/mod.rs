@@ -102,6 +102,8 @@ pub(crate) struct State {
     pub whispers: Vec<(String, String)>,
     pub files: Vec<File>,
     pub groups: BTreeMap<String, Vec<String>>,
+    /// Scopes that the app was installed without.
+    pub scopes_missing: Vec<String>,
     pub calls: Vec<String>,
     pub acknowledged: Vec<Value>,
     trouble: BTreeMap<String, VecDeque<Trouble>>,
@@ -129,7 +131,8 @@ impl FakeSlack {
     pub async fn open() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let slack = Self { state: Arc::default(), changed: watch::Sender::new(0), origin, patience: Duration::from_secs(20) };
+        let slack =
+            Self { state: Arc::default(), changed: watch::Sender::new(0), origin, patience: Duration::from_secs(20) };
         let router: Router = api::router(slack.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         slack
@@ -148,6 +151,11 @@ impl FakeSlack {
     /// Puts people into a user group.
     pub fn group(&self, group: &str, members: &[&str]) {
         self.lock().groups.insert(group.to_owned(), members.iter().map(|id| (*id).to_owned()).collect());
+    }
+
+    /// Installs the app anew, without a scope.
+    pub fn takes_scope_away(&self, scope: &str) {
+        self.lock().scopes_missing.push(scope.to_owned());
     }
 
     /// The next call of `method` runs into `trouble`; further ones queue up.

@@ -1,7 +1,7 @@
 //! What tests see of the test bed: its cluster, and a shop of their own in it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::atomic::{AtomicU32, Ordering},
@@ -12,6 +12,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Config,
+    api::ListParams,
     config::{KubeConfigOptions, Kubeconfig},
     runtime::{WatchStreamExt, watcher},
 };
@@ -30,9 +31,41 @@ pub struct Shop {
 /// Users are machine-wide, as the SPIRE agent sees them, so no two shops may have the same.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-fn kubeconfig() -> PathBuf {
+/// A file of the bed's folder.
+fn file(name: &str) -> PathBuf {
     let folder = std::env::var("REAL_BED").expect("REAL_BED names the folder of a test bed: use tests/real/run");
-    Path::new(&folder).join("kubeconfig")
+    Path::new(&folder).join(name)
+}
+
+/// The first two numbers of the addresses that pods listen at.
+pub fn network() -> String {
+    std::fs::read_to_string(file("network")).unwrap().trim().to_owned()
+}
+
+/// A program that `tests/real/install` keeps.
+pub fn part(name: &str) -> PathBuf {
+    let kept = std::env::var("REAL_PARTS").map_or_else(|_| PathBuf::from("target/real"), PathBuf::from);
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(kept).join("bin").join(name)
+}
+
+/// Breaks a part of the bed that all its shops use (`tests/real/break`); whole again when it is dropped.
+pub struct Broken(&'static str);
+
+impl Broken {
+    pub async fn now(fault: &'static str) -> Self {
+        let mut command = script("break");
+        command.arg(fault).env("KUBECONFIG", file("kubeconfig"));
+        let done = run(command).await;
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        Self(fault)
+    }
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        let done = script("restore").arg(self.0).env("KUBECONFIG", file("kubeconfig")).output();
+        assert!(done.is_ok_and(|done| done.status.success()) || std::thread::panicking(), "{} stays broken", self.0);
+    }
 }
 
 fn script(name: &str) -> Command {
@@ -49,7 +82,7 @@ impl Shop {
         let place = NEXT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("shop-{}-{place}", std::process::id());
         let user = 10_000 + (std::process::id() % 5_000) * 10 + place * 3;
-        let kubeconfig = kubeconfig();
+        let kubeconfig = file("kubeconfig");
         let mut shop = script("shop");
         shop.arg(&namespace).arg(user.to_string()).arg(svid_seconds.to_string()).env("KUBECONFIG", &kubeconfig);
         let made = run(shop).await;
@@ -68,23 +101,14 @@ impl Shop {
         json!({ "trust_domain": "bed.test", "spire_namespace": "spire", "agent_log_since": "10m" })
     }
 
-    /// The labels that the alert of a service has.
-    pub fn labels(&self, service: &str) -> BTreeMap<&'static str, String> {
-        [
-            ("alertname", "MTLSHandshakeFailureRateHigh".to_owned()),
-            ("namespace", self.namespace.clone()),
-            ("service", service.to_owned()),
-        ]
-        .into()
-    }
-
-    fn pods(&self) -> Api<Pod> {
+    /// All pods of the shop.
+    pub fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// The lives of a service's pods now.
     pub async fn lives(&self, service: &str) -> BTreeSet<String> {
-        let of = kube::api::ListParams::default().labels(&format!("app={service}"));
+        let of = ListParams::default().labels(&format!("app={service}"));
         let pods = self.pods().list(&of).await.unwrap().items.into_iter();
         pods.filter(|pod| pod.metadata.deletion_timestamp.is_none()).filter_map(|pod| pod.metadata.uid).collect()
     }
@@ -100,38 +124,12 @@ impl Shop {
         };
         tokio::time::timeout(PATIENCE, replaced).await.expect("the pods were not replaced");
     }
-
-    /// Waits until the newest calls of a service fail.
-    pub async fn fails(&self, service: &str) {
-        let failing = async {
-            while !self.newest_calls(service).await.iter().all(|line| !line.contains("\" 200 ")) {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, failing).await.expect("its calls never failed");
-    }
-
-    async fn newest_calls(&self, service: &str) -> Vec<String> {
-        let of = kube::api::ListParams::default().labels(&format!("app={service}"));
-        let mut lines = Vec::new();
-        for pod in self.pods().list(&of).await.unwrap() {
-            let params = kube::api::LogParams {
-                container: Some("istio-proxy".to_owned()),
-                since_seconds: Some(2),
-                tail_lines: Some(5),
-                ..kube::api::LogParams::default()
-            };
-            let log = self.pods().logs(pod.metadata.name.as_deref().unwrap(), &params).await.unwrap_or_default();
-            lines.extend(log.lines().map(ToOwned::to_owned));
-        }
-        lines
-    }
 }
 
 impl Drop for Shop {
     fn drop(&mut self) {
         let kubectl = |arguments: &[&str]| {
-            drop(Command::new("kubectl").args(arguments).env("KUBECONFIG", &self.kubeconfig).output());
+            drop(Command::new(part("kubectl")).args(arguments).env("KUBECONFIG", &self.kubeconfig).output());
         };
         kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
     }

@@ -2,6 +2,7 @@
 //! that runs (`tests/real/bed`); `tests/real/run` does all of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
+mod alerts;
 mod bed;
 #[path = "../fake_pager/mod.rs"]
 mod fake_pager;

@@ -1,13 +1,21 @@
-//! Nights on real parts.
+//! Nights on real parts, from the counters of real proxies to the end of the incident.
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::RwLock;
 
-use crate::{bed::Shop, serving::Outside};
+use crate::{
+    alerts::Alerts,
+    bed::{Broken, Shop},
+    serving::Outside,
+};
 
 /// SVIDs of the night end after this long.
 const SVID_SECONDS: u32 = 60;
+
+/// Who breaks what all shops share has the bed to itself.
+static BED: RwLock<()> = RwLock::const_new(());
 
 async fn bot_of(shop: &Shop) -> Outside {
     let mut outside = Outside::with(
@@ -16,7 +24,7 @@ async fn bot_of(shop: &Shop) -> Outside {
             "cluster": "bed",
             "mesh": Shop::mesh(),
             "approval": { "verification_window": "10s" },
-            "escalation": { "hold": "2s" },
+            "escalation": { "hold": "5s" },
         }),
     )
     .await;
@@ -25,28 +33,57 @@ async fn bot_of(shop: &Shop) -> Outside {
     outside
 }
 
+/// The incident of a service, once it is open.
+async fn incident_of(outside: &Outside, service: &str) -> String {
+    let opened = |incident: &Value| incident["key"].as_str().unwrap().ends_with(&format!("/{service}"));
+    outside.channel_shows(&format!("svc/{service}")).await;
+    let incidents = outside.incidents().await;
+    let incident = incidents.iter().find(|incident| opened(incident));
+    incident.unwrap_or_else(|| panic!("{incidents:#?}"))["id"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workload_that_keeps_its_old_svid_is_found_restarted_by_two_people_and_proved() {
+    let _bed = BED.read().await;
     let shop = Shop::opens(SVID_SECONDS).await;
     let outside = bot_of(&shop).await;
     let old = shop.lives("orders").await;
     let bot = outside.starts().await;
-    // Its proxy does not see that its files were overwritten: the calls fail when the SVID ends.
-    shop.fails("orders").await;
-    outside.alertmanager_says("firing", &shop.labels("orders")).await;
+    let _alerts = Alerts::over(&shop, &outside);
 
+    // Its proxies do not see that their files were overwritten: the calls fail when the SVID ends.
+    let incident = incident_of(&outside, "orders").await;
     outside.channel_shows("expired certificate").await;
-    outside.says("U0ONCALL", "ack").await;
-    outside.says("U0ONCALL", "fix restart-pod").await;
+    outside.says("U0ONCALL", &format!("ack {incident}")).await;
+    outside.says("U0ONCALL", &format!("fix {incident} restart-pod")).await;
     outside.channel_shows("Approval wanted").await;
-    outside.says("U0ONCALL", "approve").await;
+    outside.says("U0ONCALL", &format!("approve {incident}")).await;
     outside.slack.tells("U0ONCALL", "somebody else has to approve it").await;
-    outside.says("U0SEC", "approve").await;
+    outside.says("U0SEC", &format!("approve {incident}")).await;
     shop.replaced("orders", &old).await;
     outside.channel_shows("worked").await;
 
-    outside.alertmanager_says("resolved", &shop.labels("orders")).await;
-    outside.channel_shows("Closed").await;
-    assert_eq!(outside.cards(), 1);
+    // The counters recover, and Prometheus and Alertmanager say so.
+    outside.channel_shows(&format!("{incident} Closed")).await;
+    assert!(bot.asked_to_stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_agents_hanging_the_restart_is_refused_with_that_reason_and_the_incident_escalates() {
+    let _bed = BED.write().await;
+    let shop = Shop::opens(SVID_SECONDS).await;
+    let outside = bot_of(&shop).await;
+    let old = shop.lives("orders").await;
+    let bot = outside.starts().await;
+    let _alerts = Alerts::over(&shop, &outside);
+    let _broken = Broken::now("spire-agent").await;
+
+    let incident = incident_of(&outside, "orders").await;
+    outside.channel_shows("SPIRE agent").await;
+    outside.says("U0ONCALL", &format!("fix {incident} restart-pod")).await;
+    outside.slack.tells("U0ONCALL", "a restarted pod would get no SVID").await;
+    outside.says("U0ONCALL", &format!("escalate {incident}")).await;
+    outside.channel_shows("L2 Platform Security* is mentioned").await;
+    assert_eq!(shop.lives("orders").await, old, "nothing was restarted");
     assert!(bot.asked_to_stop().await.success());
 }

@@ -1,5 +1,6 @@
 //! The real `serve` as a child process, with a workspace and a pager around it that outlive it. What its cluster is, the
 //! test says.
+#![allow(dead_code, reason = "each test that shares this uses its own part of it")]
 
 use std::{
     collections::BTreeMap,

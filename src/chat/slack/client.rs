@@ -52,7 +52,7 @@ pub struct Whither<'a> {
 #[derive(Clone)]
 pub struct Client {
     slack: Arc<SlackClient<SlackClientHyperHttpsConnector>>,
-    token: SlackApiToken,
+    pub(super) token: SlackApiToken,
     /// For addresses that Slack hands out and that must not see the token.
     pub(super) outgoing: Outgoing,
     base: String,
@@ -157,7 +157,7 @@ impl Client {
         self.through(method, channel, turn, session.http_session_api.http_post(method, body, None)).await
     }
 
-    async fn get<T: DeserializeOwned + Send>(
+    pub(super) async fn get<T: DeserializeOwned + Send>(
         &self,
         method: &'static str,
         parameters: &[(&'static str, &str)],

@@ -1,0 +1,133 @@
+//! What the bot asks of the Kubernetes API, as one table. `doctor` asks for exactly this, and a test holds the chart's roles
+//! to it: a call that is added to the bot gets its row here first.
+
+use serde::Deserialize;
+
+/// What a group of rights is for. Each is a role of its own in the chart, and can be left out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Duty {
+    /// Find the pods of a target.
+    Targets,
+    /// Find SPIRE's server and agents, and read its bundle.
+    Spire,
+    /// Read logs.
+    Logs,
+    /// Read certificates and run healthchecks in containers.
+    Exec,
+    /// Ask Envoy's admin interface and SPIRE's health.
+    PortForward,
+    /// Read the roots that Istio hands out.
+    Bundles,
+    /// Read the ConfigMap that is mounted where a bundle cannot be read in the container itself.
+    MountedBundles,
+    /// Draw the plan of `restart-pod`.
+    PlanRestartPod,
+    /// Carry out `restart-pod`: the only right to write.
+    RestartPod,
+}
+
+impl Duty {
+    /// Its name, as in the configuration and in the chart.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// Whether it is needed only where fixes may run.
+    pub fn is_of_a_fix(self) -> bool {
+        matches!(self, Self::PlanRestartPod | Self::RestartPod)
+    }
+
+    /// What is lost without it.
+    pub fn without_it(self) -> &'static str {
+        match self {
+            Self::Targets => "no target can be diagnosed",
+            Self::Spire => "nothing is known of SPIRE, and no verdict is certain",
+            Self::Logs => "the logs of proxies and agents stay unread",
+            Self::Exec => "certificate files stay unread and healthchecks are not run; Envoy and HTTP probes must do",
+            Self::PortForward => "Envoy is asked by exec instead, which needs pilot-agent",
+            Self::Bundles => "it is not known whether istiod issued a certificate",
+            Self::MountedBundles => "a bundle that cannot be read in its container stays unread",
+            Self::PlanRestartPod => "no plan of restart-pod can be drawn",
+            Self::RestartPod => "an approved restart-pod fails",
+        }
+    }
+}
+
+/// Where a right is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In every namespace that the bot looks after.
+    Watched,
+    /// In SPIRE's namespace.
+    Spire,
+}
+
+/// One right: what RBAC calls a rule with one verb, one resource and perhaps one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Right {
+    /// What for.
+    pub duty: Duty,
+    /// Where.
+    pub place: Place,
+    /// The API group; empty is the core group.
+    pub group: &'static str,
+    /// The resource, with its subresource, as `pods/exec`.
+    pub resource: &'static str,
+    /// The one object, where one is enough.
+    pub name: Option<&'static str>,
+    /// get, list, create.
+    pub verb: &'static str,
+}
+
+const fn right(
+    duty: Duty,
+    place: Place,
+    group: &'static str,
+    resource: &'static str,
+    name: Option<&'static str>,
+    verb: &'static str,
+) -> Right {
+    Right { duty, place, group, resource, name, verb }
+}
+
+/// Everything that the bot may ask of the API server.
+///
+/// `get` and `create` on `pods/exec` and `pods/portforward`: WebSockets need `get`, and from Kubernetes 1.35 on `create`.
+pub const RIGHTS: [Right; 26] = {
+    use Duty::{Bundles, Exec, Logs, MountedBundles, PlanRestartPod, PortForward, RestartPod, Spire, Targets};
+    [
+        right(Targets, Place::Watched, "", "pods", None, "get"),
+        right(Targets, Place::Watched, "", "pods", None, "list"),
+        right(Targets, Place::Watched, "", "services", None, "get"),
+        right(Targets, Place::Watched, "apps", "deployments", None, "get"),
+        right(Targets, Place::Watched, "apps", "statefulsets", None, "get"),
+        right(Targets, Place::Watched, "apps", "daemonsets", None, "get"),
+        right(Targets, Place::Watched, "discovery.k8s.io", "endpointslices", None, "list"),
+        right(Spire, Place::Spire, "", "pods", None, "list"),
+        right(Spire, Place::Spire, "apps", "deployments", None, "list"),
+        right(Spire, Place::Spire, "apps", "statefulsets", None, "list"),
+        right(Spire, Place::Spire, "", "configmaps", Some("spire-bundle"), "get"),
+        right(Logs, Place::Watched, "", "pods/log", None, "get"),
+        right(Logs, Place::Spire, "", "pods/log", None, "get"),
+        right(Exec, Place::Watched, "", "pods/exec", None, "get"),
+        right(Exec, Place::Watched, "", "pods/exec", None, "create"),
+        right(Exec, Place::Spire, "", "pods/exec", None, "get"),
+        right(Exec, Place::Spire, "", "pods/exec", None, "create"),
+        right(PortForward, Place::Watched, "", "pods/portforward", None, "get"),
+        right(PortForward, Place::Watched, "", "pods/portforward", None, "create"),
+        right(PortForward, Place::Spire, "", "pods/portforward", None, "get"),
+        right(PortForward, Place::Spire, "", "pods/portforward", None, "create"),
+        right(Bundles, Place::Watched, "", "configmaps", Some("istio-ca-root-cert"), "get"),
+        right(MountedBundles, Place::Watched, "", "configmaps", None, "get"),
+        right(PlanRestartPod, Place::Watched, "apps", "replicasets", None, "get"),
+        right(PlanRestartPod, Place::Watched, "policy", "poddisruptionbudgets", None, "list"),
+        right(RestartPod, Place::Watched, "", "pods/eviction", None, "create"),
+    ]
+};
+
+/// The rights that one configuration needs: those of fixes only where writes are on, and none that was left out on purpose.
+pub fn needed(writes: bool, without: &[Duty]) -> impl Iterator<Item = &'static Right> {
+    RIGHTS.iter().filter(move |right| (writes || !right.duty.is_of_a_fix()) && !without.contains(&right.duty))
+}

@@ -1,0 +1,96 @@
+//! What a check came to, as a line and as JSON.
+
+use serde::Serialize;
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Mark {
+    /// As it must be.
+    Ok,
+    /// It could not be looked at: this is no pass.
+    NotChecked,
+    /// Something must be mended.
+    Missing,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    /// configuration, kubernetes, slack, pagers, journal, webhook.
+    pub(super) area: &'static str,
+    /// How it ended.
+    pub(super) result: Mark,
+    /// What was seen.
+    pub(super) said: String,
+    /// What to do; always there where something is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remedy: Option<String>,
+}
+
+impl Finding {
+    pub(super) fn ok(area: &'static str, said: impl Into<String>) -> Self {
+        Self { area, result: Mark::Ok, said: said.into(), remedy: None }
+    }
+
+    pub(super) fn missing(area: &'static str, said: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { area, result: Mark::Missing, said: said.into(), remedy: Some(remedy.into()) }
+    }
+
+    pub(super) fn not_checked(area: &'static str, said: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { area, result: Mark::NotChecked, said: said.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn line(&self) -> String {
+        let mark = match self.result {
+            Mark::Ok => "ok",
+            Mark::NotChecked => "unknown",
+            Mark::Missing => "MISSING",
+        };
+        let remedy = self.remedy.iter().map(|remedy| format!(": {remedy}"));
+        // One line a check, and nothing that moves a cursor, whatever somebody else's error brought along.
+        let text = format!("{}{}", self.said, remedy.collect::<String>());
+        let text = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+        format!("{mark:<8}{:<14}{}", self.area, text.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// All of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Examination {
+    /// The version of this object.
+    schema: &'static str,
+    /// The worst of the checks.
+    pub(super) result: Mark,
+    checks: Vec<Finding>,
+    /// What to apply with kubectl, where rights are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<String>,
+}
+
+impl Examination {
+    pub(super) fn of(checks: Vec<Finding>, grant: Option<String>) -> Self {
+        let result = checks.iter().map(|finding| finding.result).max().unwrap_or(Mark::NotChecked);
+        Self { schema: "mtls-medic.doctor/v1", result, checks, grant }
+    }
+
+    pub(super) fn json(&self) -> String {
+        // Only texts, so writing it as JSON cannot fail.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    pub(super) fn text(&self) -> String {
+        let count = |mark: Mark| self.checks.iter().filter(|finding| finding.result == mark).count();
+        let mut out: Vec<String> = self.checks.iter().map(Finding::line).collect();
+        out.push(format!(
+            "{} ok, {} missing, {} could not be checked",
+            count(Mark::Ok),
+            count(Mark::Missing),
+            count(Mark::NotChecked)
+        ));
+        if let Some(grant) = &self.grant {
+            out.push(format!("\nThis grants what is missing; apply it as a cluster administrator:\n\n{grant}"));
+        }
+        out.join("\n")
+    }
+}

@@ -1,0 +1,168 @@
+//! Tokens, scopes, workspace, channel and user groups. Nothing is posted.
+
+use super::finding::Finding;
+use crate::{
+    chat::slack::{Client, Installation, SCOPES, SLACK_API, SlackError},
+    config::{Config, Roster, Secret, Slack, SlackMode},
+};
+
+const AREA: &str = "slack";
+/// What is done about most of it.
+const REINSTALL: &str = "add it to the app's manifest (deploy/slack-manifest.yaml) and install the app again";
+
+pub(super) async fn examine(config: &Config) -> Vec<Finding> {
+    let Some(slack) = &config.slack else {
+        return vec![Finding::ok(AREA, "not configured: nothing is posted anywhere, and only pagers call people")];
+    };
+    let mut findings = Vec::new();
+    if let Some(client) = client(slack, &slack.bot_token, "slack.bot_token", &mut findings) {
+        match client.installation().await {
+            Ok(installation) => {
+                workspace(slack, &installation, &mut findings);
+                scopes(&installation, &mut findings);
+                findings.push(channel(&client, slack).await);
+                groups(&client, config, &mut findings).await;
+            }
+            Err(error) => findings.push(failed("the bot's token", &error)),
+        }
+    }
+    findings.extend(way_in(slack).await);
+    findings
+}
+
+fn client(slack: &Slack, token: &Secret, field: &str, findings: &mut Vec<Finding>) -> Option<Client> {
+    let made = token.read(field).and_then(|token| {
+        Client::new(slack.api.as_deref().unwrap_or(SLACK_API), &token).map_err(|error| error.to_string())
+    });
+    made.map_err(|problem| findings.push(Finding::missing(AREA, problem, "put it where the configuration names it")))
+        .ok()
+}
+
+fn workspace(slack: &Slack, installation: &Installation, findings: &mut Vec<Finding>) {
+    let identity = &installation.identity;
+    if identity.team_id == slack.team {
+        findings
+            .push(Finding::ok(AREA, format!("the token is the bot {} of workspace {}", identity.user_id, slack.team)));
+    } else {
+        findings.push(Finding::missing(
+            AREA,
+            format!("the token is of workspace {}, and slack.team is {}", identity.team_id, slack.team),
+            "install the app there, or mend slack.team",
+        ));
+    }
+    if slack.enterprise.is_some() && slack.enterprise != identity.enterprise_id {
+        let seen = identity.enterprise_id.as_deref().unwrap_or("none");
+        findings.push(Finding::missing(
+            AREA,
+            format!("the token is of organisation {seen}, and slack.enterprise is another"),
+            "mend slack.enterprise",
+        ));
+    }
+}
+
+fn scopes(installation: &Installation, findings: &mut Vec<Finding>) {
+    let Some(given) = &installation.scopes else {
+        let remedy = "compare them with deploy/slack-manifest.yaml by hand";
+        findings.push(Finding::not_checked(AREA, "Slack did not say which scopes the token has", remedy));
+        return;
+    };
+    let missing = SCOPES.iter().filter(|scope| !given.iter().any(|one| one == scope.name)).count();
+    for scope in SCOPES.iter().filter(|scope| !given.iter().any(|one| one == scope.name)) {
+        let said = format!("the scope {} is not given: {}", scope.name, scope.without_it);
+        findings.push(Finding::missing(AREA, said, REINSTALL));
+    }
+    if missing == 0 {
+        findings.push(Finding::ok(AREA, format!("all {} scopes are given", SCOPES.len())));
+    }
+}
+
+async fn channel(client: &Client, slack: &Slack) -> Finding {
+    let channel = &slack.channel;
+    match client.is_in(channel).await {
+        Ok(()) => Finding::ok(AREA, format!("the bot is in the channel {channel}")),
+        Err(SlackError::Refused { code, .. }) if code == "not_in_channel" || code == "channel_not_found" => {
+            let remedy = format!("type /invite @mtls-medic in it, or mend slack.channel ({channel})");
+            Finding::missing(AREA, format!("the bot is not in the channel {channel} ({code})"), remedy)
+        }
+        Err(error) => failed(&format!("whether the bot is in the channel {channel}"), &error),
+    }
+}
+
+/// A user group that is empty, or not there, is a level that nobody answers for.
+async fn groups(client: &Client, config: &Config, findings: &mut Vec<Finding>) {
+    let people = &config.people;
+    let rosters = [&people.commanders, &people.approvers].into_iter();
+    let rosters = rosters.chain(people.levels.iter().map(|level| &level.mention));
+    let mut groups: Vec<&String> = rosters.flat_map(|roster: &Roster| &roster.groups).collect();
+    groups.sort();
+    groups.dedup();
+    for group in groups {
+        findings.push(match client.members(group).await {
+            Ok(members) if members.is_empty() => Finding::missing(
+                AREA,
+                format!("the user group {group} is empty"),
+                "put people into it, or name another",
+            ),
+            Ok(members) => Finding::ok(AREA, format!("the user group {group} has {} members", members.len())),
+            Err(SlackError::Refused { code, .. }) if code == "no_such_subteam" => {
+                let said = format!("there is no user group {group}");
+                Finding::missing(AREA, said, "mend its id in the configuration (people)")
+            }
+            Err(error) => failed(&format!("the user group {group}"), &error),
+        });
+    }
+}
+
+/// How requests come in.
+async fn way_in(slack: &Slack) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match (slack.mode, &slack.app_token, &slack.signing_secret) {
+        (SlackMode::Socket, Some(token), _) => {
+            if let Some(client) = client(slack, token, "slack.app_token", &mut findings) {
+                findings.push(match client.open_socket().await {
+                    Ok(_) => Finding::ok(AREA, "Slack gives the app-level token a socket"),
+                    Err(SlackError::Refused { code, .. }) if code != "ratelimited" => Finding::missing(
+                        AREA,
+                        format!("Slack refuses the app-level token ({code}), so no command or button arrives"),
+                        "make one with the scope connections:write, and switch Socket Mode on",
+                    ),
+                    Err(error) => failed("the app-level token", &error),
+                });
+            }
+        }
+        (SlackMode::Socket, None, _) => findings.push(Finding::missing(
+            AREA,
+            "slack.app_token: mode socket needs an app-level token (xapp-)",
+            "make one with the scope connections:write",
+        )),
+        (SlackMode::Http, _, Some(secret)) => findings.push(match secret.read("slack.signing_secret") {
+            Ok(_) => Finding::ok(AREA, "the signing secret is there; the first /mtls help shows whether Slack gets in"),
+            Err(problem) => Finding::missing(AREA, problem, "put it where the configuration names it"),
+        }),
+        (SlackMode::Http, _, None) => findings.push(Finding::missing(
+            AREA,
+            "slack.signing_secret: mode http needs the signing secret",
+            "copy it from the app's Basic Information",
+        )),
+    }
+    findings
+}
+
+/// A refusal is something to mend; anything else says nothing.
+fn failed(what: &str, error: &SlackError) -> Finding {
+    match error {
+        SlackError::Refused { code, .. } if code != "ratelimited" => {
+            let remedy = match code.as_str() {
+                "missing_scope" => REINSTALL,
+                _ => "check the token and the ids in the configuration",
+            };
+            Finding::missing(AREA, format!("{what}: Slack refuses it ({code})"), remedy)
+        }
+        SlackError::RateLimited { .. } | SlackError::Refused { .. } => {
+            Finding::not_checked(AREA, format!("{what}: {error}"), "wait a minute and try again")
+        }
+        SlackError::Unreachable { .. } => {
+            Finding::not_checked(AREA, format!("{what}: {error}"), "check the way out to Slack (proxy, NetworkPolicy)")
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What is in `deploy/` is held to the code: rights, metrics, scopes, paths. (`tests/live/deploy` runs Helm and promtool.)
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use mtls_medic::{
+    chat::slack::SCOPES,
+    cluster::{
+        Settings,
+        rights::{Place, RIGHTS},
+    },
+    config::Config,
+};
+use serde_json::Value;
+
+fn text(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+fn documents(path: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(&text(path)).unwrap()
+}
+
+fn manifests() -> Vec<Value> {
+    let all = ["deploy/manifests/mtls-medic.yaml", "deploy/manifests/restart-pod.yaml"].map(documents);
+    all.concat().into_iter().filter(|one| !one.is_null()).collect()
+}
+
+fn of_kind(kind: &str) -> Vec<Value> {
+    manifests().into_iter().filter(|one| one["kind"] == kind).collect()
+}
+
+fn strings(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
+/// (duty, place, group, resource, name, verb), one for each verb on each resource.
+type Granted = (String, &'static str, String, String, String, String);
+
+fn granted() -> Vec<Granted> {
+    let mut all = Vec::new();
+    for role in of_kind("ClusterRole").into_iter().chain(of_kind("Role")) {
+        let place = if role["kind"] == "Role" { "spire" } else { "watched" };
+        assert!(place == "watched" || role["metadata"]["namespace"] == "spire-system", "{role}");
+        let duty = role["metadata"]["name"].as_str().unwrap().trim_start_matches("mtls-medic-").to_owned();
+        for rule in role["rules"].as_array().unwrap() {
+            let names = Some(strings(&rule["resourceNames"])).filter(|names| !names.is_empty());
+            for (group, resource) in pairs(&strings(&rule["apiGroups"]), &strings(&rule["resources"])) {
+                for (name, verb) in pairs(&names.clone().unwrap_or(vec![String::new()]), &strings(&rule["verbs"])) {
+                    all.push((duty.clone(), place, group.clone(), resource.clone(), name, verb));
+                }
+            }
+        }
+    }
+    all
+}
+
+fn pairs(left: &[String], right: &[String]) -> Vec<(String, String)> {
+    left.iter().flat_map(|one| right.iter().map(|other| (one.clone(), other.clone()))).collect()
+}
+
+#[test]
+fn the_roles_grant_what_the_bot_asks_all_of_it_and_nothing_else() {
+    let needed = RIGHTS.iter().map(|right| {
+        let place = if right.place == Place::Spire { "spire" } else { "watched" };
+        let owned = |text: &str| text.to_owned();
+        let name = right.name.unwrap_or_default();
+        (owned(right.duty.name()), place, owned(right.group), owned(right.resource), owned(name), owned(right.verb))
+    });
+    let (needed, given): (BTreeSet<Granted>, Vec<Granted>) = (needed.collect(), granted());
+    let given_once: BTreeSet<Granted> = given.iter().cloned().collect();
+    assert_eq!(given.len(), given_once.len(), "nothing is granted twice");
+    assert_eq!(given_once.difference(&needed).collect::<Vec<_>>(), Vec::<&Granted>::new(), "granted and never asked");
+    assert_eq!(needed.difference(&given_once).collect::<Vec<_>>(), Vec::<&Granted>::new(), "asked and not granted");
+    for (_, _, group, resource, name, verb) in &given {
+        assert!(![group, resource, name, verb].iter().any(|word| word.contains('*')), "a wildcard");
+        assert!(!resource.starts_with("secrets"), "secrets are never read");
+        assert!(["get", "list"].contains(&verb.as_str()) || resource.starts_with("pods/"), "{resource} {verb}");
+    }
+}
+
+#[test]
+fn every_role_is_bound_to_the_bots_own_account_and_to_nobody_else() {
+    let (roles, bindings) =
+        (of_kind("ClusterRole").len() + of_kind("Role").len(), [of_kind("ClusterRoleBinding"), of_kind("RoleBinding")]);
+    let bindings = bindings.concat();
+    assert_eq!(roles, bindings.len());
+    let account = serde_json::json!([{"kind": "ServiceAccount", "name": "mtls-medic", "namespace": "mtls-medic"}]);
+    for binding in bindings {
+        assert_eq!(binding["subjects"], account);
+        assert_eq!(binding["roleRef"]["name"], binding["metadata"]["name"]);
+    }
+}
+
+#[test]
+fn what_looks_can_be_applied_without_what_writes() {
+    let looking = text("deploy/manifests/mtls-medic.yaml");
+    assert!(!looking.contains("eviction"), "the write role of the fix is in a file of its own");
+    assert!(looking.contains("writes: false"));
+}
+
+#[test]
+fn the_chart_writes_a_configuration_that_the_bot_understands() {
+    let map = of_kind("ConfigMap").into_iter().next().unwrap();
+    let config = Config::parse(map["data"]["config.yaml"].as_str().unwrap()).unwrap();
+    assert_eq!(config.listen.port(), 8080);
+    assert!(!config.writes && config.kubernetes.without.is_empty());
+    let folder = config.journal.parent().unwrap().to_str().unwrap();
+    let container = &of_kind("Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+    let mounted = container["volumeMounts"].as_array().unwrap();
+    assert!(mounted.iter().any(|mount| mount["mountPath"] == folder && mount["name"] == "journal"));
+    let text = map.to_string();
+    assert!(!["xoxb-", "xapp-", "Bearer"].iter().any(|secret| text.contains(secret)));
+}
+
+#[test]
+fn the_pod_has_nothing_that_it_does_not_need() {
+    let deployment = &of_kind("Deployment")[0]["spec"];
+    assert_eq!((&deployment["replicas"], &deployment["strategy"]["type"]), (&1.into(), &"Recreate".into()));
+    let pod = &deployment["template"]["spec"];
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    let container = &pod["containers"][0];
+    let expected = serde_json::json!({
+        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+    });
+    assert_eq!(container["securityContext"], expected);
+    assert_eq!(of_kind("ServiceAccount")[0]["automountServiceAccountToken"], false);
+    let server = text("src/http/server.rs");
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let path = container[probe]["httpGet"]["path"].as_str().unwrap();
+        assert!(server.contains(&format!(".route(\"{path}\"")), "{path} is served");
+    }
+    assert_eq!(of_kind("Service")[0]["spec"]["publishNotReadyAddresses"], true, "alerts come in before Slack is back");
+}
+
+#[test]
+fn the_admission_policy_allows_the_commands_that_the_bot_runs() {
+    let policy =
+        of_kind("ValidatingAdmissionPolicy").iter().map(ToString::to_string).collect::<String>().replace('\\', "");
+    let settings = Settings::default();
+    for argv in [
+        vec!["cat", &settings.svid_path],
+        vec!["cat", &settings.bundle_path],
+        vec![&settings.agent_command, "healthcheck", "-socketPath", &settings.agent_socket],
+        vec![&settings.server_command, "healthcheck", "-socketPath", &settings.server_socket],
+    ] {
+        let written = serde_json::to_string(&argv).unwrap();
+        assert!(policy.contains(&written), "{written} is not in {policy}");
+    }
+}
+
+#[test]
+fn rules_and_dashboard_use_metrics_that_the_bot_has_and_the_dashboard_shows_each_of_them() {
+    let mut sources = String::new();
+    for path in [
+        "http/server.rs",
+        "chat/slack/client.rs",
+        "chat/slack/socket.rs",
+        "chat/slack/delivery.rs",
+        "alertmanager/route.rs",
+    ] {
+        sources.push_str(&text(&format!("src/{path}")));
+    }
+    let there: BTreeSet<&str> = ["metrics.set(", "metrics.count("]
+        .iter()
+        .flat_map(|call| sources.split(call).skip(1))
+        .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+        .collect();
+    let used = |path: &str| -> BTreeSet<String> {
+        let text = text(path);
+        let names = text.split("mtls_medic_").skip(1);
+        names.map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()).collect()
+    };
+    let (rules, dashboard) = (used("deploy/chart/files/rules.yaml"), used("deploy/chart/files/dashboard.json"));
+    for name in rules.iter().chain(&dashboard) {
+        assert!(there.contains(name.as_str()), "{name} is none of {there:?}");
+    }
+    for name in there {
+        assert!(dashboard.contains(name), "{name} is not on the dashboard");
+    }
+}
+
+#[test]
+fn the_slack_app_asks_for_the_scopes_that_doctor_looks_for() {
+    let app = documents("deploy/slack-manifest.yaml").remove(0);
+    let scopes: BTreeSet<String> = strings(&app["oauth_config"]["scopes"]["bot"]).into_iter().collect();
+    assert_eq!(scopes, SCOPES.iter().map(|scope| scope.name.to_owned()).collect());
+    assert_eq!(app["features"]["slash_commands"][0]["command"], "/mtls");
+    assert_eq!(app["features"]["slash_commands"][0]["should_escape"], true);
+    assert_eq!(
+        (&app["settings"]["interactivity"]["is_enabled"], &app["settings"]["socket_mode_enabled"]),
+        (&true.into(), &true.into())
+    );
+}
+
+#[test]
+fn alertmanager_sends_to_the_address_that_the_chart_serves() {
+    let snippet = documents("deploy/alertmanager-receiver.yaml").remove(0);
+    let url = snippet["receivers"][0]["webhook_configs"][0]["url"].as_str().unwrap().to_owned();
+    let service = &of_kind("Service")[0];
+    let (name, namespace) =
+        (service["metadata"]["name"].as_str().unwrap(), service["metadata"]["namespace"].as_str().unwrap());
+    let port = &service["spec"]["ports"][0]["port"];
+    assert_eq!(url, format!("http://{name}.{namespace}.svc:{port}/webhooks/alertmanager"));
+    assert!(text("src/alertmanager/route.rs").contains(".route(\"/webhooks/alertmanager\""));
+    let alerts = strings(
+        &documents("deploy/chart/files/rules.yaml")[0]["groups"][0]["rules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|rule| rule["alert"].clone())
+            .filter(|alert| !alert.is_null())
+            .collect(),
+    );
+    assert!(alerts.contains(&"MTLSHandshakeFailureRateHigh".to_owned()), "the alert that opens incidents is shipped");
+}
