@@ -51,6 +51,7 @@ async fn only_who_is_known_may_send_and_every_refusal_is_counted() {
         assert_eq!(answers(&bot, wrong, body()).await, 401, "{wrong:?}");
     }
     assert_eq!(answers(&bot, "Bearer right", body()).await, 200);
+    assert_eq!(answers(&bot, "bearer right", body()).await, 200, "the scheme may be written in any case");
     assert_eq!(answers(&bot, "Basic YW06cHc=", body()).await, 200);
     assert!(metrics.render().contains("webhook_requests_total{status=\"401\"} 5"), "{}", metrics.render());
 }
@@ -91,6 +92,25 @@ async fn a_queue_that_is_full_is_said_and_the_sender_tries_again() {
     let first = futures::StreamExt::next(&mut sent).await;
     assert_eq!(first, Some(503), "what cannot wait is told so at once");
     assert!(metrics.render().contains("webhook_refusals_total{reason=\"queue_full\"}"), "{}", metrics.render());
+}
+
+#[tokio::test]
+async fn what_takes_longer_to_store_than_its_sender_waits_is_stored_all_the_same() {
+    let (bot, inbox, _, folder) = bot().await;
+    // Somebody else holds the journal meanwhile.
+    let address = format!("sqlite://{}", folder.path().join("j.sqlite").display());
+    let pool = sqlx::SqlitePool::connect(&address).await.unwrap();
+    let held = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let given_up = {
+        let sent = answers(&bot, "Bearer right", example("firing-one-service.json"));
+        futures::future::select(Box::pin(sent), Box::pin(tokio::task::yield_now())).await
+    };
+    drop(given_up); // as when the sender hangs up
+    held.rollback().await.unwrap();
+    let mut changes = inbox.changes();
+    let opened = tokio::time::timeout(std::time::Duration::from_secs(10), changes.recv()).await;
+    assert!(opened.is_ok(), "the alert was lost with its sender");
+    assert_eq!(inbox.newest(10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

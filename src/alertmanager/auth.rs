@@ -34,8 +34,9 @@ impl Authentication {
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         let Self::Credentials(credentials) = self else { return true };
         let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-        let matches =
-            credentials.iter().fold(Choice::from(0), |found, credential| found | same(given, &credential.header()));
+        let given = with_scheme_in_lower_case(given);
+        let wanted = |credential: &Credential| same(&given, &with_scheme_in_lower_case(&credential.header()));
+        let matches = credentials.iter().fold(Choice::from(0), |found, credential| found | wanted(credential));
         matches.into()
     }
 
@@ -58,6 +59,12 @@ impl Credential {
             }
         }
     }
+}
+
+/// The scheme may be written in any case (RFC 9110, section 11.1), and Alertmanager sends it as it is configured.
+fn with_scheme_in_lower_case(given: &[u8]) -> Vec<u8> {
+    let scheme = given.iter().position(|byte| *byte == b' ').unwrap_or(given.len());
+    given.iter().enumerate().map(|(at, byte)| if at < scheme { byte.to_ascii_lowercase() } else { *byte }).collect()
 }
 
 /// Compares hashes, so that not even the length is told by the time it takes.

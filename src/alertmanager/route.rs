@@ -11,11 +11,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use tokio::sync::Semaphore;
 
 use super::{Authentication, BodyError, Mapping, Webhook};
 use crate::{
-    engine::{Inbox, SubmitError},
+    engine::{Accepted, Inbox, SubmitError},
     http::Metrics,
+    incident::AlertDelivery,
 };
 
 /// The largest body that is read, in bytes: several thousand alerts.
@@ -26,6 +28,10 @@ const BODY_WITHIN: Duration = Duration::from_secs(5);
 /// How long the journal may take for one body. Nothing is answered 2xx before commit, so this is answered 503, and what was
 /// stored all the same is recognised when it is sent again.
 const STORED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How many alerts may be on their way to the journal, those of senders who gave up included. A body holds less than half
+/// of it, and more small bodies than the journal lets wait.
+const STORING_MOST: usize = 50_000;
 
 /// What the route works with.
 #[derive(Clone)]
@@ -42,20 +48,29 @@ pub struct Intake {
 
 /// The route.
 pub fn router(intake: Intake) -> Router {
-    Router::new().route("/webhooks/alertmanager", post(receive)).with_state(Arc::new(intake))
+    let desk = Desk { intake, places: Arc::new(Semaphore::new(STORING_MOST)) };
+    Router::new().route("/webhooks/alertmanager", post(receive)).with_state(Arc::new(desk))
 }
 
-async fn receive(State(intake): State<Arc<Intake>>, request: Request) -> Response {
-    let (status, text) = match intake.take(request).await {
+/// Where bodies are taken in.
+struct Desk {
+    intake: Intake,
+    /// One for each alert that is being stored.
+    places: Arc<Semaphore>,
+}
+
+async fn receive(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+    let metrics = &desk.intake.metrics;
+    let (status, text) = match desk.take(request).await {
         Ok(text) => (StatusCode::OK, text),
         Err(refused) => {
             let status = refused.status();
-            intake.metrics.count("webhook_refusals_total", &[("reason", refused.name())], 1);
+            metrics.count("webhook_refusals_total", &[("reason", refused.name())], 1);
             tracing::warn!(status = status.as_u16(), reason = %refused, "a webhook was refused");
             (status, refused.to_string())
         }
     };
-    intake.metrics.count("webhook_requests_total", &[("status", status.as_str())], 1);
+    metrics.count("webhook_requests_total", &[("status", status.as_str())], 1);
     (status, text).into_response()
 }
 
@@ -106,28 +121,45 @@ impl Refused {
     }
 }
 
-impl Intake {
+impl Desk {
     async fn take(&self, request: Request) -> Result<String, Refused> {
-        if !self.authentication.admits(request.headers()) {
+        let Intake { mapping, authentication, metrics, .. } = &self.intake;
+        if !authentication.admits(request.headers()) {
             return Err(Refused::Credentials);
         }
         let body = read_body(request.into_body()).await?;
-        let (delivery, unknown) = self.mapping.delivery(Webhook::parse(&body)?);
+        let (delivery, unknown) = mapping.delivery(Webhook::parse(&body)?);
         if unknown > 0 {
-            self.metrics.count("webhook_unknown_alerts_total", &[], u64::try_from(unknown).unwrap_or(u64::MAX));
+            metrics.count("webhook_unknown_alerts_total", &[], u64::try_from(unknown).unwrap_or(u64::MAX));
             tracing::info!(unknown, "alerts of other names were left alone (config: alertmanager.alerts)");
         }
-        let stored = tokio::time::timeout(STORED_WITHIN, self.inbox.deliver(&delivery)).await;
-        let accepted = stored.map_err(|_| Refused::NotStoredInTime)?.map_err(Refused::NotTaken)?;
-        for incident in &accepted.opened {
-            tracing::info!(%incident, "an incident opened");
-        }
+        let accepted = self.store(delivery).await?;
         Ok(format!(
             "{} opened, {} changed, {} repeated, {unknown} not ours\n",
             accepted.opened.len(),
             accepted.changed.len(),
             accepted.repeated
         ))
+    }
+
+    /// Stores a body in a task of its own: one that takes longer than its sender waits is stored all the same, since the
+    /// next attempt would take as long.
+    async fn store(&self, delivery: AlertDelivery) -> Result<Accepted, Refused> {
+        let wanted = u32::try_from(delivery.alerts.len()).unwrap_or(u32::MAX).max(1);
+        let places = self.places.clone().try_acquire_many_owned(wanted);
+        let places = places.map_err(|_| Refused::NotTaken(SubmitError::Busy))?;
+        let inbox = self.intake.inbox.clone();
+        let storing = tokio::spawn(async move {
+            let accepted = inbox.deliver(&delivery).await;
+            for incident in accepted.iter().flat_map(|accepted| &accepted.opened) {
+                tracing::info!(%incident, "an incident opened");
+            }
+            drop(places);
+            accepted
+        });
+        let ended = tokio::time::timeout(STORED_WITHIN, storing).await.map_err(|_| Refused::NotStoredInTime)?;
+        let accepted = ended.map_err(|error| Refused::NotTaken(SubmitError::NotStored(error.to_string())))?;
+        accepted.map_err(Refused::NotTaken)
     }
 }
 

@@ -110,7 +110,7 @@ impl ClusterError {
             Some(401) => Self::NotKnown { what: what.to_owned() },
             Some(403) => Self::Forbidden { verb, resource, namespace: namespace.to_owned() },
             Some(404) => Self::NotFound { what: what.to_owned() },
-            _ => Self::Failed { what: what.to_owned(), why: error.to_string() },
+            _ => Self::Failed { what: what.to_owned(), why: in_words(error) },
         }
     }
 
@@ -126,6 +126,17 @@ impl ClusterError {
             other => Missing::Other { why: other.to_string() },
         }
     }
+}
+
+/// How much of an error is told, in characters: a proxy in front of the API server may answer with a page.
+const SAID_MOST: usize = 500;
+
+fn in_words(error: &kube::Error) -> String {
+    let said = match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    };
+    said.chars().take(SAID_MOST).collect()
 }
 
 /// How long and how much is read.
@@ -262,4 +273,18 @@ pub async fn connect(
 pub fn connect_to(url: &str, settings: Settings) -> Result<Reach, ClusterError> {
     let url = url.parse().map_err(|_| ClusterError::Configuration(format!("{url} is not a URL")))?;
     Reach::new(Config::new(url), settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_page_that_a_proxy_answers_is_not_told_whole() {
+        let page = Status::failure(&"<p>".repeat(10_000), "").with_code(502).boxed();
+        let told = ClusterError::of(&kube::Error::Api(page), "list", "pods", "web", "pods of web").to_string();
+        assert!(told.len() < 600 && told.contains("pods of web"), "{told}");
+    }
 }

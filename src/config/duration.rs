@@ -3,11 +3,13 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// A time, as `15m`, `1h 30m`, `90s` or `400d` (days of 24 hours); more than zero.
+/// A time, as `15m`, `1h 30m`, `90s` or `400d` (days of 24 hours); more than zero, and less than a hundred years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub SignedDuration);
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// No time that somebody waits for is longer, and all that are shorter can be added to the clock's.
+const MOST: SignedDuration = SignedDuration::from_hours(100 * 365 * 24);
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -18,6 +20,6 @@ impl<'de> Deserialize<'de> for Span {
             Some(days) => DAY.checked_mul(days).ok_or_else(wrong)?,
             None => text.parse().map_err(|_| wrong())?,
         };
-        if span > SignedDuration::ZERO { Ok(Self(span)) } else { Err(wrong()) }
+        if span > SignedDuration::ZERO && span <= MOST { Ok(Self(span)) } else { Err(wrong()) }
     }
 }

@@ -5,8 +5,8 @@ use std::{path::Path, time::Duration};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::{ConfigError, Mesh, TriageLimits, duration::Span, text_of};
-use crate::cluster::Settings;
+use super::{ConfigError, Mesh, TriageLimits, duration::Span, read, text_of};
+use crate::{cluster::Settings, mesh::SpiffeId};
 
 /// The parts of the file that say where and how much to look; whatever else is in it is left alone.
 #[derive(Debug, Deserialize)]
@@ -20,8 +20,7 @@ struct Looking {
 /// Reads only `mesh` and `triage` of a file: of the bot's own configuration, or of one that has nothing else.
 pub fn mesh_settings(path: &Path) -> Result<Settings, ConfigError> {
     let text = text_of(path)?;
-    let looking: Looking = serde_saphyr::from_str(&text)
-        .map_err(|error| ConfigError::Shape { path: path.to_owned(), why: error.to_string() })?;
+    let looking: Looking = read(&text).map_err(|why| ConfigError::Shape { path: path.to_owned(), why })?;
     let mut problems = Vec::new();
     let settings = settings(&looking.mesh, &looking.triage, &mut problems);
     if problems.is_empty() { Ok(settings) } else { Err(ConfigError::Problems(problems)) }
@@ -59,6 +58,9 @@ pub(super) fn settings(mesh: &Mesh, limits: &TriageLimits, problems: &mut Vec<St
         Ok(domain) => settings.expectations.trust_domain = domain,
         Err(error) => problems.push(format!("mesh.trust_domain: {error}")),
     }
+    if let Err(why) = template_of(&settings.expectations.spiffe_id_template) {
+        problems.push(format!("mesh.spiffe_id_template: {why}"));
+    }
     if let Some(sample) = limits.sample {
         settings.limits.sample = sample.clamp(1, 20);
     }
@@ -80,6 +82,26 @@ pub(super) fn settings(mesh: &Mesh, limits: &TriageLimits, problems: &mut Vec<St
         settings.agent_log_since = real(since);
     }
     settings
+}
+
+/// Whether SPIFFE IDs come out of a template: with a slip in it, every pod of the mesh would have the wrong identity.
+fn template_of(template: &str) -> Result<(), String> {
+    let filled = template
+        .replace("{trust_domain}", "example.org")
+        .replace("{namespace}", "namespace")
+        .replace("{service_account}", "account");
+    if filled.contains(['{', '}']) {
+        return Err(format!(
+            "{template:?} has a place other than {{trust_domain}}, {{namespace}} and {{service_account}}"
+        ));
+    }
+    match SpiffeId::parse(&filled) {
+        Ok(id) if id.path().is_empty() => {
+            Err(format!("{template:?} has no path, and the SPIFFE ID of a workload has one"))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{template:?} gives no SPIFFE ID: {error}")),
+    }
 }
 
 fn real(span: Span) -> Duration {

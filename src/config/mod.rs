@@ -57,8 +57,26 @@ impl Config {
 
     /// Reads a text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        serde_saphyr::from_str(text).map_err(|error| error.to_string())
+        read(text)
     }
+}
+
+/// What is said where a value stands instead of fields, as a secret that was written out does.
+const NO_FIELDS: &str = "expected mapping start";
+
+/// Reads a text into a shape. An error names the line and never shows it: a secret that was written there by mistake must
+/// not end up in a log.
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty: see config/example.yaml".to_owned());
+    }
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let why = error.to_string();
+        let hint =
+            "fields are wanted there (a secret is named, as {file: /path} or {env: NAME}, and never written here)";
+        if why.contains(NO_FIELDS) { format!("{why}: {hint}") } else { why }
+    })
 }
 
 /// The text of a file, unless it is far too long for a configuration.

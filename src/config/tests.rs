@@ -32,6 +32,37 @@ fn an_unknown_field_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_secret_that_was_written_out_is_told_by_its_line_and_never_shown() {
+    let text = "listen: 127.0.0.1:80\nalertmanager: {bearer_tokens: [S3CRET]}\nslack: {bot_token: xoxb-S3CRET}\n";
+    let why = Config::parse(text).unwrap_err();
+    assert!(why.contains("line 2") && why.contains("{file: /path}"), "{why}");
+    assert!(!why.contains("S3CRET"), "{why}");
+    assert!(Config::parse(" \n").unwrap_err().contains("empty"));
+}
+
+#[test]
+fn a_time_that_no_clock_holds_is_refused_before_an_alert_comes() {
+    for (wrong, right) in [("9000000000000h", "900h"), ("40000d", "400d")] {
+        let with = |time: &str| Config::parse(&EXAMPLE.replace("window: 15m", &format!("window: {time}")));
+        assert!(with(wrong).unwrap_err().contains("is not a time"));
+        assert!(with(right).is_ok());
+    }
+}
+
+#[test]
+fn a_template_with_a_slip_is_refused_before_every_pod_has_the_wrong_identity() {
+    let folder = tempfile::tempdir().unwrap();
+    for template in
+        ["", "spiffe://{trust_domian}/ns/{namespace}", "https://{trust_domain}/x", "spiffe://{trust_domain}"]
+    {
+        let mut config = example(folder.path());
+        config.mesh.spiffe_id_template = Some(template.to_owned());
+        let problems = config.settle().err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(problems.contains("mesh.spiffe_id_template"), "{template}: {problems}");
+    }
+}
+
+#[test]
 fn without_authentication_it_refuses_to_start_and_says_what_to_set() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = example(folder.path());

@@ -31,6 +31,10 @@ pub struct Health {
 
 pub(super) async fn look(shared: &Shared) -> Result<Health, JournalError> {
     let now = shared.clock.now();
+    if shared.journal.fails() {
+        // Whoever is not ready is sent nothing that could show that it works again.
+        shared.journal.beat(now).await.map_err(|error| JournalError::NotWritten(error.to_string()))?;
+    }
     let backlog = shared.journal.backlog(now).await?;
     let overdue_since = backlog.oldest_wanted.filter(|due| dispatch::is_overdue(*due, now));
     Ok(Health { due: backlog.due, overdue_since })

@@ -37,6 +37,9 @@ pub enum JournalError {
     /// A statement failed.
     #[error("the journal could not be read or written")]
     Sql(#[from] sqlx::Error),
+    /// Nothing can be written at present.
+    #[error("the journal cannot be written ({0}): nothing is taken in, and nobody is called, until it can be again")]
+    NotWritten(String),
     /// A stored record cannot be understood.
     #[error("a {what} in the journal cannot be read: it was written by another version, or damaged")]
     Record {

@@ -3,10 +3,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64},
-    },
+    sync::{Arc, atomic::AtomicU32},
     time::Duration,
 };
 
@@ -15,7 +12,7 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::{JournalError, RECORD_VERSION, slots, writer};
 
@@ -31,9 +28,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Journal {
     pub(super) readers: SqlitePool,
     pub(super) writer: mpsc::Sender<writer::Job>,
-    pub(super) changed: watch::Sender<u64>,
+    pub(super) seen: writer::Seen,
     pub(super) newest_id: Arc<AtomicU32>,
-    pub(super) transactions: Arc<AtomicU64>,
     _lock: Arc<File>,
 }
 
@@ -64,16 +60,14 @@ impl Journal {
         refuse_newer(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.read_only(true))
+            .connect_with(options.clone().read_only(true))
             .await
             .map_err(failed)?;
-        let changed = watch::Sender::new(0);
-        let transactions = Arc::new(AtomicU64::new(0));
+        let seen = writer::Seen::new();
         Ok(Self {
             readers,
-            writer: writer::start(connection, changed.clone(), transactions.clone()),
-            changed,
-            transactions,
+            writer: writer::start(connection, options, seen.clone()),
+            seen,
             newest_id: Arc::new(AtomicU32::new(u32::try_from(newest).unwrap_or(0))),
             _lock: Arc::new(lock),
         })

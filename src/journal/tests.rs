@@ -258,3 +258,28 @@ async fn the_kill_switch_stands_after_a_restart_as_it_was_left() {
     let journal = reopened(folder.path()).await;
     assert_eq!(journal.write_switch().await.unwrap(), Some(off));
 }
+
+/// A full disk makes SQLite end the transaction by itself, as this trigger does.
+#[tokio::test]
+async fn after_a_full_disk_the_journal_writes_again_and_what_was_lost_with_it_was_no_success() {
+    let (folder, journal) = fresh().await;
+    let address = format!("sqlite://{}", folder.path().join("j.sqlite").display());
+    let pool = sqlx::SqlitePool::connect(&address).await.unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON events WHEN NEW.incident = 2 \
+                BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END";
+    sqlx::query(full).execute(&pool).await.unwrap();
+    let appends = (1..=4).map(|id| journal.append(one(change(id, &format!("key-{id}")))));
+    let results = futures::future::join_all(appends).await;
+    assert!(results[1].is_err());
+    for (id, result) in (1..).zip(&results) {
+        let stored = journal.incident(IncidentId(id)).await.unwrap().is_some();
+        assert!(stored || result.is_err(), "{id} was answered as stored, and is not there");
+    }
+    assert!(journal.append(one(change(2, "key-2"))).await.is_err());
+    assert!(journal.fails(), "readiness says so");
+    sqlx::query("DROP TRIGGER full").execute(&pool).await.unwrap();
+    for id in 5..8 {
+        journal.append(one(change(id, &format!("key-{id}")))).await.unwrap();
+    }
+    assert!(!journal.fails());
+}

@@ -3,12 +3,12 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Append, AppendError, Journal, effects, effects::ClaimRequest, upkeep};
@@ -33,30 +33,53 @@ pub(super) enum Job {
     Beat(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
 }
 
-pub(super) fn start(
-    connection: SqliteConnection,
-    changed: watch::Sender<u64>,
-    transactions: Arc<AtomicU64>,
-) -> mpsc::Sender<Job> {
+/// What others see of the writer.
+#[derive(Clone)]
+pub(super) struct Seen {
+    /// Moves after every transaction that brought something.
+    pub(super) changed: watch::Sender<u64>,
+    /// How many transactions were written.
+    pub(super) transactions: Arc<AtomicU64>,
+    /// Whether the last one could not be.
+    pub(super) fails: Arc<AtomicBool>,
+}
+
+impl Seen {
+    pub(super) fn new() -> Self {
+        Self { changed: watch::Sender::new(0), transactions: Arc::default(), fails: Arc::default() }
+    }
+
+    fn tell(&self, written: &Result<bool, AppendError>) {
+        self.fails.store(written.is_err(), Ordering::Relaxed);
+        let Ok(has_news) = written else { return };
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+        // A claim that found nothing is no news: else the rooms would wake each other for ever.
+        if *has_news {
+            self.changed.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+}
+
+pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions, seen: Seen) -> mpsc::Sender<Job> {
     let (sender, receiver) = mpsc::channel(WAITING_MOST);
-    tokio::spawn(run(connection, receiver, changed, transactions));
+    tokio::spawn(run(connection, options, receiver, seen));
     sender
 }
 
 async fn run(
     mut connection: SqliteConnection,
+    options: SqliteConnectOptions,
     mut jobs: mpsc::Receiver<Job>,
-    changed: watch::Sender<u64>,
-    transactions: Arc<AtomicU64>,
+    seen: Seen,
 ) {
     let mut batch = Vec::with_capacity(BATCH_MOST);
     while jobs.recv_many(&mut batch, BATCH_MOST).await > 0 {
-        let has_news = write_batch(&mut connection, std::mem::take(&mut batch)).await;
-        transactions.fetch_add(1, Ordering::Relaxed);
-        // A claim that found nothing is no news: else the rooms would wake each other for ever.
-        if has_news {
-            changed.send_modify(|count| *count = count.wrapping_add(1));
+        let written = write_batch(&mut connection, std::mem::take(&mut batch)).await;
+        if let Err(error) = &written {
+            tracing::error!(%error, "the journal could not be written");
+            connection = afresh(connection, &options).await;
         }
+        seen.tell(&written);
     }
     // Every handle is gone: close in order, so that the WAL is folded into the file.
     if let Err(error) = connection.close().await {
@@ -64,18 +87,35 @@ async fn run(
     }
 }
 
+/// Another connection in place of one that failed: SQLite ends a transaction by itself when the disk is full, and whoever
+/// goes on with that connection begins none ever again.
+async fn afresh(old: SqliteConnection, options: &SqliteConnectOptions) -> SqliteConnection {
+    match options.connect().await {
+        Ok(new) => {
+            drop(old.close_hard().await);
+            new
+        }
+        Err(error) => {
+            tracing::error!(%error, "the journal could not be opened afresh");
+            old
+        }
+    }
+}
+
 /// An answer that is given once the batch is on disk.
 type Reply = Box<dyn FnOnce(Result<(), AppendError>) + Send>;
 
 /// Writes a batch; whether something is there that others wait for.
-async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) -> bool {
+async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) -> Result<bool, AppendError> {
     let mut transaction = match connection.begin_with("BEGIN IMMEDIATE").await {
         Ok(transaction) => transaction,
         Err(error) => {
-            refuse(batch, &AppendError::NotStored(error.to_string()));
-            return false;
+            let error = AppendError::NotStored(error.to_string());
+            refuse(batch, &error);
+            return Err(error);
         }
     };
+    let begun = mark(&mut transaction, "SAVEPOINT batch").await;
     let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
     let mut has_news = false;
     for job in batch {
@@ -83,14 +123,24 @@ async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) -> bool
         has_news |= news;
         replies.push(reply);
     }
-    let committed = transaction.commit().await.map_err(|error| {
-        tracing::error!(%error, "the journal could not be written");
-        AppendError::NotStored(error.to_string())
-    });
+    // Gone with the transaction, if SQLite ended that on the way: then what came before is not there.
+    let whole = match begun {
+        Ok(()) => mark(&mut transaction, "RELEASE batch").await,
+        Err(error) => Err(error),
+    };
+    let committed = match whole {
+        Ok(()) => transaction.commit().await.map_err(|error| AppendError::NotStored(error.to_string())),
+        Err(error) => Err(error),
+    };
     for reply in replies {
         reply(committed.clone());
     }
-    has_news
+    committed.map(|()| has_news)
+}
+
+async fn mark(db: &mut SqliteConnection, statement: &'static str) -> Result<(), AppendError> {
+    let done = sqlx::query(statement).execute(db).await;
+    done.map(|_| ()).map_err(|error| AppendError::NotStored(error.to_string()))
 }
 
 async fn write_one(db: &mut SqliteConnection, job: Job) -> (Reply, bool) {
@@ -125,7 +175,6 @@ fn answer<T: Send + 'static>(result: Result<T, AppendError>, reply: oneshot::Sen
 }
 
 fn refuse(batch: Vec<Job>, error: &AppendError) {
-    tracing::error!(%error, "the journal could not be written");
     for job in batch {
         match job {
             Job::Append(_, reply)
@@ -171,7 +220,12 @@ impl Journal {
 
     /// How many transactions were written since the start, for metrics.
     pub fn transactions(&self) -> u64 {
-        self.transactions.load(Ordering::Relaxed)
+        self.seen.transactions.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last transaction could not be written.
+    pub fn fails(&self) -> bool {
+        self.seen.fails.load(Ordering::Relaxed)
     }
 
     pub(super) async fn ask<T>(
@@ -185,6 +239,6 @@ impl Journal {
 
     /// A counter that moves after every transaction that brought something, for those who wait for something new.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+        self.seen.changed.subscribe()
     }
 }

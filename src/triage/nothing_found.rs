@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    CheckResult, Confidence, Gathered, Missing, Scenario,
+    CheckResult, Confidence, Gathered, Missing, PodEvidence, Scenario, ServedSecrets,
     bundles::spire_bundle_check,
     diagnosis::{Conclusion, Scene},
     envoy::TlsReason,
-    examine::{Chain, Holding, Stuck, words},
+    examine::{Chain, Examined, Holding, Issuer, Stuck, words},
     spire::{AgentState, server_check},
 };
 
@@ -102,6 +102,7 @@ impl Scene<'_> {
                 }
                 _ => {}
             }
+            open.extend(self.unseen_behind(pod, found));
             if found.stuck == Some(Stuck::File) {
                 open.push(format!(
                     "the proxy of {} serves a good SVID, and its file holds an old one: whoever reads the file fails",
@@ -118,6 +119,34 @@ impl Scene<'_> {
             }
         }
         open
+    }
+
+    /// What a good SVID that is served does not show: who else vouches for it, and whether its proxy can verify anybody.
+    fn unseen_behind(&self, pod: &PodEvidence, found: &Examined) -> Vec<String> {
+        let mut open = Vec::new();
+        if pod.ambient && !pod.sidecar {
+            open.push(format!("{} is in ambient mode: ztunnel does its mTLS, and was not looked at", pod.pod));
+        }
+        let has_no_root = |served: &ServedSecrets| !served.chain.is_empty() && served.roots.values().all(Vec::is_empty);
+        if pod.served.value().is_some_and(has_no_root) {
+            open.push(format!("the proxy of {} shows no root: it cannot verify any peer", pod.pod));
+        }
+        if found.chain == Chain::Verified && found.issuer == Issuer::Unknown && self.could_tell_the_issuer() {
+            let source = self.evidence.spire_bundle.source();
+            open.push(format!(
+                "the certificate of {} does not lead to the bundle that SPIRE publishes ({source}): whoever goes by \
+                 that refuses it",
+                pod.pod
+            ));
+        }
+        open
+    }
+
+    /// Whether SPIRE's bundle was read, and istiod's root as well or there is none.
+    fn could_tell_the_issuer(&self) -> bool {
+        let spire = self.evidence.spire_bundle.value().is_some_and(|bundle| !bundle.certificates.is_empty());
+        let istiod = &self.evidence.istio_root;
+        spire && (istiod.value().is_some() || matches!(istiod, Gathered::Missing { reason: Missing::Gone { .. }, .. }))
     }
 
     fn open_about_spire(&self) -> Vec<String> {

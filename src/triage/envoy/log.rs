@@ -1,5 +1,7 @@
 //! TLS reasons in a proxy's log, as BoringSSL and Envoy word them (domain notes, section 5).
 
+use super::own_words::{from_the_cluster_on, own_words, shortened};
+
 /// What a line of a proxy's log says about TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsReason {
@@ -107,7 +109,11 @@ const VERIFY_WORDS: [(&str, TlsReason); 6] = [
 ];
 
 /// The TLS reason of a line, if it has one. Works on access logs (underscores) and on Envoy's own log (spaces).
+///
+/// Only what the proxy itself says counts: callers choose their path and user agent.
 pub fn reason_of(line: &str) -> Option<TlsReason> {
+    let line = own_words(line);
+    let line = line.as_ref();
     let plain = line.replace('_', " ");
     let first = |words: &[(&str, TlsReason)]| {
         words.iter().find(|(needle, _)| plain.contains(needle)).map(|(_, reason)| *reason)
@@ -148,25 +154,21 @@ fn answer_of(line: &str) -> Option<(&str, &str)> {
 
 /// The Envoy cluster of an access log line, as `outbound|8443||ledger.payments.svc.cluster.local`.
 pub(super) fn cluster_of(line: &str) -> Option<&str> {
-    let words = line.split_whitespace().map(|word| word.trim_start_matches("cluster=").trim_matches('"'));
+    let words = from_the_cluster_on(line).split_whitespace();
+    let words = words.map(|word| word.trim_start_matches("cluster=").trim_matches('"'));
     words.into_iter().find(|word| word.starts_with("outbound|") || word.starts_with("inbound|"))
 }
 
 /// The lines that say something about TLS, newest kept, at most `most`; and whether some were left out.
 pub fn tls_lines(text: &str, most: usize) -> (Vec<String>, bool) {
-    let about_tls = |line: &&str| reason_of(line).is_some() || line.contains("SDS");
+    let about_tls = |line: &&str| reason_of(line).is_some() || own_words(line).contains("SDS");
     let all: Vec<&str> = text.lines().filter(about_tls).collect();
     let skipped = all.len().saturating_sub(most);
-    (all.into_iter().skip(skipped).map(|line| bounded(line).to_owned()).collect(), skipped > 0)
+    (all.into_iter().skip(skipped).map(|line| shortened(line, LINE_MOST).into_owned()).collect(), skipped > 0)
 }
 
 /// The longest line that is kept, in bytes: an access log line of Istio's default format has some 600.
 const LINE_MOST: usize = 1200;
-
-fn bounded(line: &str) -> &str {
-    let end = (0..=LINE_MOST.min(line.len())).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
-    line.get(..end).unwrap_or_default()
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! What a sidecar's Envoy says, parsed: counters, served secrets, TLS reasons in its log.
 
 mod log;
+mod own_words;
 mod secrets;
 mod sign;
 mod stats;

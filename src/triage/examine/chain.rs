@@ -56,6 +56,21 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Step 1.2, for the application behind a proxy, which goes by the files: a row only where they do not fit each other.
+    pub(super) fn file_chain(&mut self, file: Option<&IdentityCopy<'a>>, decides: Option<&IdentityCopy<'a>>) {
+        let Some(file) = file.filter(|file| decides.is_some_and(|decides| decides.place != file.place)) else { return };
+        let (Ok(svid), Some(bundle)) = (&file.leaf, self.pod.bundle_file.value()) else { return };
+        let mut roots = ders(&bundle.certificates);
+        roots.retain(|root| may_vouch(root, svid.spiffe_id.trust_domain()));
+        let (leaf, rest) = file.chain.split_first().map_or((&[][..], &[][..]), |(leaf, rest)| (leaf, rest));
+        let Err(error) = verify_path(leaf, rest, &roots, self.now) else { return };
+        if !error.is_open() {
+            let source = self.pod.bundle_file.source();
+            let summary = format!("the SVID of the file does not lead to the bundle of {source}: {error}");
+            self.add("1.2-file-chain", CheckResult::Fail, summary, (file.source, file.at), None);
+        }
+    }
+
     /// Who issued what decides (domain notes, section 4: the first question under Istio).
     pub(super) fn issuer(&mut self, decides: Option<&IdentityCopy<'a>>) -> Issuer {
         let seen = self.seen(decides);

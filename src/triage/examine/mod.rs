@@ -84,6 +84,7 @@ pub fn examine(pod: &PodEvidence, evidence: &Evidence, now: Timestamp) -> Examin
     rows.other_dates(file.as_ref(), served.as_ref(), decides);
     rows.remarks(file.as_ref(), served.as_ref());
     let chain = rows.chain(decides);
+    rows.file_chain(file.as_ref(), decides);
     let expected_instead = rows.identity(&holding, decides);
     let issuer = rows.issuer(decides);
     let stuck = rows.difference(file.as_ref(), served.as_ref());

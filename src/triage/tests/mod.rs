@@ -7,6 +7,7 @@ mod remarks;
 mod rows;
 mod signs;
 mod silence;
+mod unhealthy;
 
 use std::collections::BTreeMap;
 
