@@ -117,4 +117,15 @@ fn real_proxies_that_did_not_see_their_files_change_are_all_restarted_also_the_o
     assert_eq!((sooner.scenario, sooner.confidence), (Scenario::ExpiredCertificate, Confidence::Medium));
     assert!(sooner.reasons.iter().any(|why| why.contains("peers may refuse it already")), "{:#?}", sooner.reasons);
     assert!(!sooner.reasons.iter().any(|why| why.contains("explains no failing call")), "{:#?}", sooner.reasons);
+
+    // Connections that nobody answered, of the minute in which everything started, do not make it a matter of the network.
+    let refused = "[2026-11-25T00:50:30.000Z] \"GET / HTTP/1.1\" 503 UF delayed_connect_error:_Connection_refused - \
+                   \"delayed_connect_error:_Connection_refused\" 0 152 0 - \"-\" \"curl\" \"id\" \"a\" \"127.18.1.3:8443\" \
+                   outbound|8443||backend.shop.svc.cluster.local";
+    for pod in &mut evidence.pods {
+        if let Gathered::Seen { value, .. } = &mut pod.proxy_log {
+            value.lines.extend(std::iter::repeat_n(refused.to_owned(), 5));
+        }
+    }
+    assert_eq!(diagnose(&evidence).scenario, Scenario::ExpiredCertificate);
 }

@@ -73,13 +73,18 @@ impl Scene<'_> {
         ))
     }
 
-    /// The leaf is over. Pods of the same target that are only overdue have the same cause, and will be over soon.
+    /// The leaf is over, or ended a moment ago. Pods of the same target that are only overdue have the same cause, and will
+    /// be over soon.
     pub(super) fn expired(&self, now: Timestamp) -> Option<Conclusion> {
-        if self.stale_where(Holding::is_over).is_empty() {
+        let any = |is_so: &dyn Fn(&Holding) -> bool| self.pods.iter().any(|(_, found)| is_so(&found.holding));
+        let over = !self.stale_where(Holding::is_over).is_empty();
+        if !over && !any(&|holding| holding.is_overdue() && has_ended(holding, now)) {
             return None;
         }
         let stale = self.stale_where(|holding| holding.is_over() || holding.is_overdue());
-        Some(self.stale(&stale, now, Confidence::High))
+        // Within what clocks may differ by, nothing is certain.
+        let most = if over { Confidence::High } else { Confidence::Medium };
+        (!stale.is_empty()).then(|| self.stale(&stale, now, most))
     }
 
     /// The leaf is in date and should have been renewed: a warning, which explains no failing call.
@@ -93,9 +98,7 @@ impl Scene<'_> {
             conclusion.scenario = Scenario::Inconclusive;
         }
         conclusion.consequences = self.consequences(false);
-        if !stale.iter().any(|(_, found)| has_ended(&found.holding, now)) {
-            conclusion.reasons.push("no certificate is over yet, so this alone explains no failing call".to_owned());
-        }
+        conclusion.reasons.push("no certificate is over yet, so this alone explains no failing call".to_owned());
         Some(conclusion)
     }
 

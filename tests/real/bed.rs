@@ -19,7 +19,7 @@ use kube::{
 use serde_json::{Value, json};
 
 /// How long a change of the cluster may take that is waited for; SVIDs of a minute have to end within it.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A namespace with three services that call each other, made by `tests/real/shop`; gone when it is dropped.
 pub struct Shop {

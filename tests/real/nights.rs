@@ -29,7 +29,7 @@ async fn bot_of(shop: &Shop) -> Outside {
     )
     .await;
     // An SVID has to end first, and pods have to come up.
-    outside.slack.patience = Duration::from_secs(240);
+    outside.slack.patience = Duration::from_mins(4);
     outside
 }
 
