@@ -215,3 +215,15 @@ fn alertmanager_sends_to_the_address_that_the_chart_serves() {
     );
     assert!(alerts.contains(&"MTLSHandshakeFailureRateHigh".to_owned()), "the alert that opens incidents is shipped");
 }
+
+#[test]
+fn the_chart_takes_every_part_of_the_configuration_that_the_example_shows() {
+    let schema: Value = serde_json::from_str(&text("deploy/chart/values.schema.json")).unwrap();
+    let known = schema["properties"]["config"]["properties"].as_object().unwrap();
+    // Also those that the example shows as a comment.
+    let example = text("config/example.yaml").replace("# heartbeat:", "heartbeat:");
+    let example: Value = serde_saphyr::from_str(&example).unwrap();
+    for key in example.as_object().unwrap().keys().filter(|key| !["listen", "journal"].contains(&key.as_str())) {
+        assert!(known.contains_key(key), "{key} is not in the chart's schema");
+    }
+}
