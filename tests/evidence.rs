@@ -129,3 +129,17 @@ fn real_proxies_that_did_not_see_their_files_change_are_all_restarted_also_the_o
     }
     assert_eq!(diagnose(&evidence).scenario, Scenario::ExpiredCertificate);
 }
+
+#[test]
+fn connections_that_cannot_be_opened_are_no_clean_bill_but_those_of_a_start_are() {
+    for (failed, scenario) in [(5_000, Scenario::Inconclusive), (5, Scenario::NoFaultFound)] {
+        let mut evidence = read("healthy");
+        for pod in &mut evidence.pods {
+            if let Gathered::Seen { value, .. } = &mut pod.stats {
+                (value.connects_failed, value.requests_answered) = (Some(failed), Some(3_600));
+            }
+        }
+        let verdict = diagnose(&evidence);
+        assert_eq!(verdict.scenario, scenario, "{failed}: {:#?}", verdict.reasons);
+    }
+}
