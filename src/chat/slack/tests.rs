@@ -77,14 +77,15 @@ fn the_whole_json_of_a_button_and_a_time() {
 
 #[test]
 fn nothing_from_outside_can_mention_people_or_make_a_link() {
-    let hostile = "<!here> <@U0BOSS> <https://evil.example|click> @channel `code` *bold* & \u{202e}reversed";
+    let hostile =
+        "<!here> <@U0BOSS> <https://evil.example|click> @channel `code` *bold* & \u{202e}rev\u{200f}er\u{61c}sed";
     let mut incident = night::diagnosed();
     incident.alert = hostile.to_owned();
     incident.alerts.values_mut().for_each(|alert| alert.sighting.summary = Some(hostile.to_owned()));
     incident.verdict.as_mut().unwrap().reasons = vec![hostile.to_owned()];
     let message = drawn(&incident);
     let all = serde_json::to_string(&message.blocks).unwrap() + &message.text;
-    for forbidden in ["<!here", "<@U0BOSS", "<https://evil", "\u{202e}"] {
+    for forbidden in ["<!here", "<@U0BOSS", "<https://evil", "\u{202e}", "\u{200f}", "\u{61c}"] {
         let in_markup: Vec<&Value> = message.blocks.iter().filter(|block| block["text"]["type"] == "mrkdwn").collect();
         let markup = serde_json::to_string(&in_markup).unwrap() + &message.text;
         assert!(!markup.contains(forbidden), "{forbidden} in {all}");
