@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::plain::{escaped, plain};
-use crate::triage::{Check, CheckResult, Confidence, Consequence, FixName, Scenario, Side, Verdict};
+use crate::triage::{Check, CheckResult, Confidence, FixName, Scenario, Side, Verdict};
 
 /// How a verdict is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -47,7 +47,7 @@ impl Page {
         let _ = writeln!(out, "{bold}{head}{bold} ({confidence} confidence, seen at {:.0})", verdict.at);
         self.list(&mut out, "Because", &verdict.reasons);
         self.list(&mut out, "Where", &places(verdict));
-        let follows: Vec<String> = verdict.consequences.iter().map(|one| consequence(*one).to_owned()).collect();
+        let follows: Vec<String> = verdict.consequences.iter().map(|one| one.words().to_owned()).collect();
         self.list(&mut out, "Follows from it, and needs no fix of its own", &follows);
         let call: Vec<String> =
             verdict.call_at_once.iter().map(|level| format!("{level:?}, without waiting for its window")).collect();
@@ -112,15 +112,6 @@ fn places(verdict: &Verdict) -> Vec<String> {
 
 fn fitting(fix: FixName) -> String {
     if FixName::CARRIED_OUT.contains(&fix) { fix.to_string() } else { format!("{fix}: by hand, after the runbook") }
-}
-
-fn consequence(consequence: Consequence) -> &'static str {
-    match consequence {
-        Consequence::SpireAgent => "SPIRE agents cannot work",
-        Consequence::ExpiredCertificate => "certificates ran out",
-        Consequence::RotationOverdue => "certificates will run out, their renewal is overdue",
-        Consequence::TrustBundleMismatch => "trust bundles differ",
-    }
 }
 
 /// One check: how it ended, what was found, from which source, when, and what to do (invariant 8).

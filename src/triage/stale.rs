@@ -76,15 +76,14 @@ impl Scene<'_> {
     /// The leaf is over, or ended a moment ago. Pods of the same target that are only overdue have the same cause, and will
     /// be over soon.
     pub(super) fn expired(&self, now: Timestamp) -> Option<Conclusion> {
-        let any = |is_so: &dyn Fn(&Holding) -> bool| self.pods.iter().any(|(_, found)| is_so(&found.holding));
-        let over = !self.stale_where(Holding::is_over).is_empty();
-        if !over && !any(&|holding| holding.is_overdue() && has_ended(holding, now)) {
+        let stale = self.stale_where(|holding| holding.is_over() || holding.is_overdue());
+        let over = stale.iter().any(|(_, found)| found.holding.is_over());
+        if !over && !stale.iter().any(|(_, found)| has_ended(&found.holding, now)) {
             return None;
         }
-        let stale = self.stale_where(|holding| holding.is_over() || holding.is_overdue());
         // Within what clocks may differ by, nothing is certain.
         let most = if over { Confidence::High } else { Confidence::Medium };
-        (!stale.is_empty()).then(|| self.stale(&stale, now, most))
+        Some(self.stale(&stale, now, most))
     }
 
     /// The leaf is in date and should have been renewed: a warning, which explains no failing call.

@@ -149,6 +149,18 @@ pub enum Consequence {
     TrustBundleMismatch,
 }
 
+impl Consequence {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::SpireAgent => "SPIRE agents cannot work",
+            Self::ExpiredCertificate => "certificates ran out",
+            Self::RotationOverdue => "certificates will run out, their renewal is overdue",
+            Self::TrustBundleMismatch => "trust bundles differ",
+        }
+    }
+}
+
 /// A scenario that it is not, and the evidence for that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuledOut {

@@ -10,7 +10,7 @@ use crate::{
     escalation::{Ladder, Rung},
     incident::{Incident, Triage},
     mesh::PodRef,
-    triage::{Confidence, Consequence, FixName, Side, Verdict},
+    triage::{Confidence, FixName, Side, Verdict},
 };
 
 /// The first so many items as lines, and a line that counts the rest.
@@ -163,7 +163,7 @@ pub(in crate::chat) fn verdict_lines(verdict: &Verdict) -> Vec<Line> {
     ]];
     lines.extend(bounded(&verdict.reasons, bullet, " reasons"));
     if !verdict.consequences.is_empty() {
-        let names: Vec<&str> = verdict.consequences.iter().copied().map(consequence).collect();
+        let names: Vec<&str> = verdict.consequences.iter().map(|one| one.words()).collect();
         lines.push(words(format!("Follows from it, and needs no fix of its own: {}.", names.join(", "))));
     }
     lines
@@ -184,15 +184,6 @@ fn side(side: Side) -> &'static str {
         Side::Both => "on both sides",
         Side::Peer => "on a peer of the service",
         Side::Unknown => "side not known",
-    }
-}
-
-fn consequence(consequence: Consequence) -> &'static str {
-    match consequence {
-        Consequence::SpireAgent => "SPIRE agents cannot work",
-        Consequence::ExpiredCertificate => "certificates ran out",
-        Consequence::RotationOverdue => "certificates will run out, their renewal is overdue",
-        Consequence::TrustBundleMismatch => "trust bundles differ",
     }
 }
 
