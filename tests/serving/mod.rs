@@ -216,15 +216,13 @@ impl Bot {
     /// SIGTERM, and how it ended within the time that Kubernetes was told to give it.
     pub async fn asked_to_stop(mut self) -> ExitStatus {
         Process::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
-        let ended = async {
-            loop {
-                if let Some(status) = self.0.try_wait().unwrap() {
-                    return status;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("it did not stop within 10 s")
+        let id = self.0.id().to_string();
+        let ended = tokio::task::spawn_blocking(move || self.0.wait().unwrap());
+        if let Ok(status) = tokio::time::timeout(Duration::from_secs(10), ended).await {
+            return status.unwrap();
+        }
+        drop(Process::new("kill").args(["-KILL", &id]).status());
+        panic!("it did not stop within 10 s");
     }
 }
 
