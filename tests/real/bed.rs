@@ -8,18 +8,22 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt;
+use futures::{AsyncBufReadExt, StreamExt, stream::BoxStream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Config,
-    api::ListParams,
+    api::{ListParams, LogParams},
     config::{KubeConfigOptions, Kubeconfig},
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::{Value, json};
+use tokio::sync::RwLock;
 
 /// How long a change of the cluster may take that is waited for; SVIDs of a minute have to end within it.
-const PATIENCE: Duration = Duration::from_mins(5);
+pub const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Who breaks what all shops share has the bed to itself.
+pub static BED: RwLock<()> = RwLock::const_new(());
 
 /// A namespace with three services that call each other, made by `tests/real/shop`; gone when it is dropped.
 pub struct Shop {
@@ -35,6 +39,63 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 fn file(name: &str) -> PathBuf {
     let folder = std::env::var("REAL_BED").expect("REAL_BED names the folder of a test bed: use tests/real/run");
     Path::new(&folder).join(name)
+}
+
+/// The kubeconfig of the bed's administrator.
+pub fn kubeconfig() -> PathBuf {
+    file("kubeconfig")
+}
+
+/// A client with the rights of a kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Client {
+    let config = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+    Client::try_from(config).unwrap()
+}
+
+/// What an administrator's command says: of `kubectl` or `helm`, which has to end well.
+pub async fn administrator(program: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(part(program));
+    command.args(arguments).env("KUBECONFIG", kubeconfig());
+    let done = run(command).await;
+    let said = [&done.stdout, &done.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert!(done.status.success(), "{program} {arguments:?}: {}", said.concat());
+    said[0].clone()
+}
+
+/// Reads on in a container's log, from when it was made, until it says so.
+pub struct Following {
+    pods: Api<Pod>,
+    pod: String,
+    params: LogParams,
+    lines: Option<BoxStream<'static, String>>,
+}
+
+impl Following {
+    pub fn of(pods: &Api<Pod>, pod: &str, container: &str) -> Self {
+        let (container, since_time) = (Some(container.to_owned()), Some(jiff::Timestamp::now()));
+        let params = LogParams { container, follow: true, since_time, ..LogParams::default() };
+        Self { pods: pods.clone(), pod: pod.to_owned(), params, lines: None }
+    }
+
+    pub async fn until(&mut self, words: &str) -> String {
+        let found = tokio::time::timeout(PATIENCE, self.next_with(words)).await;
+        found.unwrap_or_else(|_| panic!("no {words:?} in the log of {}", self.pod))
+    }
+
+    async fn next_with(&mut self, words: &str) -> String {
+        if self.lines.is_none() {
+            // This answers with the first line only.
+            let log = self.pods.log_stream(&self.pod, &self.params).await.unwrap();
+            self.lines = Some(log.lines().map(|line| line.expect("a line of the log")).boxed());
+        }
+        loop {
+            let line = self.lines.as_mut().unwrap().next().await.expect("the log ended");
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
 }
 
 /// The first two numbers of the addresses that pods listen at.
@@ -72,7 +133,7 @@ fn script(name: &str) -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(name))
 }
 
-async fn run(mut command: Command) -> Output {
+pub async fn run(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
@@ -87,9 +148,8 @@ impl Shop {
         shop.arg(&namespace).arg(user.to_string()).arg(svid_seconds.to_string()).env("KUBECONFIG", &kubeconfig);
         let made = run(shop).await;
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let config = Kubeconfig::read_from(&kubeconfig).unwrap();
-        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
-        Self { namespace, kubeconfig, client: Client::try_from(config).unwrap() }
+        let client = client(&kubeconfig).await;
+        Self { namespace, kubeconfig, client }
     }
 
     pub fn kubeconfig(&self) -> &Path {
@@ -106,11 +166,17 @@ impl Shop {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// The pods of a service that are to stay.
+    pub async fn pods_of(&self, service: &str) -> Vec<Pod> {
+        let of = ListParams::default().labels(&format!("app={service}"));
+        let mut pods = self.pods().list(&of).await.unwrap().items;
+        pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
+        pods
+    }
+
     /// The lives of a service's pods now.
     pub async fn lives(&self, service: &str) -> BTreeSet<String> {
-        let of = ListParams::default().labels(&format!("app={service}"));
-        let pods = self.pods().list(&of).await.unwrap().items.into_iter();
-        pods.filter(|pod| pod.metadata.deletion_timestamp.is_none()).filter_map(|pod| pod.metadata.uid).collect()
+        self.pods_of(service).await.into_iter().filter_map(|pod| pod.metadata.uid).collect()
     }
 
     /// Waits until none of these lives is left, and as many others are ready.

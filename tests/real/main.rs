@@ -4,10 +4,15 @@
 
 mod alerts;
 mod bed;
+mod deploy;
+mod doctor;
 #[path = "../fake_pager/mod.rs"]
 mod fake_pager;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
+mod installed;
+mod looking;
 mod nights;
 #[path = "../serving/mod.rs"]
 mod serving;
+mod spire;
