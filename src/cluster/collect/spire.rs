@@ -140,7 +140,12 @@ async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod, sin
         };
         let all = [before, now].concat();
         let skipped = all.len().saturating_sub(LINES_KEPT);
-        Ok(LogExcerpt { lines: all.into_iter().skip(skipped).collect(), cut: skipped > 0, reaches })
+        Ok(LogExcerpt {
+            lines: all.into_iter().skip(skipped).collect(),
+            cut: skipped > 0,
+            reaches,
+            ..LogExcerpt::default()
+        })
     };
     gathering.check("log of spire-agent".to_owned(), call).await
 }

@@ -142,7 +142,7 @@ fn reason_of_flags(line: &str) -> Option<TlsReason> {
 
 /// Status code and response flags of an access log line: in Istio's format behind the quoted request, else `rc=` and
 /// `flags=`.
-fn answer_of(line: &str) -> Option<(&str, &str)> {
+pub(super) fn answer_of(line: &str) -> Option<(&str, &str)> {
     let named = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name));
     if let (Some(code), Some(flags)) = (named("rc="), named("flags=")) {
         return Some((code, flags));

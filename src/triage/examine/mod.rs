@@ -65,7 +65,7 @@ pub struct Examined {
     pub stuck: Option<Stuck>,
     /// Whether the copy that decides is the one that peers see.
     pub decided_by_what_peers_see: bool,
-    /// What the proxy logged, how often and when.
+    /// What the proxy logged, how often and when, and what is not known to be over.
     pub signs: Vec<SignCount>,
     /// When its log was read.
     pub log_read_at: Timestamp,

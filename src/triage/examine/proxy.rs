@@ -7,7 +7,7 @@ use crate::triage::{
     CheckResult,
     copies::missing,
     counters::counted,
-    envoy::{SignCount, TlsReason, count_signs},
+    envoy::{ENOUGH, SignCount, TlsReason, count_signs},
 };
 
 impl Rows<'_> {
@@ -20,15 +20,25 @@ impl Rows<'_> {
             return Vec::new();
         };
         let signs = count_signs(log.lines.iter().map(String::as_str));
-        let (result, summary) = if signs.is_empty() {
-            // Istio writes no access log by default, so silence proves nothing.
-            (CheckResult::Inconclusive, "no TLS error in the proxy's log (which is silent by default)".to_owned())
-        } else {
+        let connected = |sign: &SignCount| sign.cluster.as_ref().and_then(|cluster| log.connected_since.get(cluster));
+        let (over, signs): (Vec<_>, Vec<_>) =
+            signs.into_iter().partition(|sign| connected(sign).is_some_and(|count| *count >= ENOUGH));
+        let (mut result, mut said) = (CheckResult::Pass, Vec::new());
+        if !signs.is_empty() {
             // An application that does not answer its own proxy is no matter of mTLS: worth saying, and no failed check.
             let about_tls = signs.iter().any(|sign| sign.reason != TlsReason::OwnApplication);
-            (if about_tls { CheckResult::Fail } else { CheckResult::Inconclusive }, in_words(&signs))
-        };
-        self.add("3.3-proxy-log", result, summary, seen, None);
+            result = if about_tls { CheckResult::Fail } else { CheckResult::Inconclusive };
+            said.push(in_words(&signs));
+        }
+        if let Some(count) = over.iter().filter_map(connected).min() {
+            said.push(format!("over: {}; {count} new connections in a row have worked since then", in_words(&over)));
+        }
+        if said.is_empty() {
+            // Istio writes no access log by default, so silence proves nothing.
+            result = CheckResult::Inconclusive;
+            said.push("no TLS error in the proxy's log (which is silent by default)".to_owned());
+        }
+        self.add("3.3-proxy-log", result, said.join("; "), seen, None);
         signs
     }
 

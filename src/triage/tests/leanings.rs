@@ -1,9 +1,11 @@
 //! Causes that rest on the proxy's log: several signs, and of late.
 
+use std::collections::BTreeMap;
+
 use super::{EXPIRED_PEER, FRONTEND, Night, SAN, ago, never, renewal, seen};
 use crate::triage::{
     CallAtOnce, Confidence, Consequence, FixName, LogExcerpt, Scenario, Side,
-    envoy::TlsReason,
+    envoy::{ENOUGH, TlsReason},
     leaning::{RECENT, SEVERAL, leans_to},
 };
 
@@ -112,5 +114,20 @@ fn what_says_nothing_of_the_cause_leans_to_none() {
         TlsReason::OwnApplication,
     ] {
         assert_eq!(leans_to(reason), None, "{reason:?}");
+    }
+}
+
+#[test]
+fn signs_after_which_new_connections_worked_again_and_again_are_over() {
+    let lines = vec![dated(2, REFUSED), dated(1, REFUSED), dated(1, REFUSED)];
+    for (connected, scenario) in [(ENOUGH, Scenario::NoFaultFound), (ENOUGH - 1, Scenario::Network)] {
+        let mut night = logged(lines.clone());
+        let connected_since = BTreeMap::from([("outbound|1||x".to_owned(), connected)]);
+        let log = LogExcerpt { lines: lines.clone(), connected_since, ..LogExcerpt::default() };
+        night.pod(0).proxy_log = seen(log, "log of istio-proxy");
+        let verdict = night.verdict();
+        assert_eq!(verdict.scenario, scenario, "{connected}: {:?}", verdict.reasons);
+        let said = verdict.checks.iter().find(|row| row.id == "3.3-proxy-log").map(|row| row.summary.clone());
+        assert_eq!(said.unwrap().contains("have worked since then"), connected == ENOUGH, "it is still told");
     }
 }
