@@ -17,6 +17,7 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::{Value, json};
+use tokio::sync::RwLock;
 
 /// How long a change of the cluster may take that is waited for; SVIDs of a minute have to end within it.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -31,8 +32,11 @@ pub struct Shop {
 /// Users are machine-wide, as the SPIRE agent sees them, so no two shops may have the same.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+/// Who breaks what all have in common has the bed to itself.
+pub static BED: RwLock<()> = RwLock::const_new(());
+
 /// A file of the bed's folder.
-fn file(name: &str) -> PathBuf {
+pub fn file(name: &str) -> PathBuf {
     let folder = std::env::var("REAL_BED").expect("REAL_BED names the folder of a test bed: use tests/real/run");
     Path::new(&folder).join(name)
 }
@@ -70,6 +74,23 @@ impl Drop for Broken {
 
 fn script(name: &str) -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(name))
+}
+
+/// kubectl as a cluster administrator.
+pub async fn kubectl(arguments: &[&str]) -> Output {
+    let mut command = Command::new(part("kubectl"));
+    command.args(arguments).env("KUBECONFIG", file("kubeconfig"));
+    run(command).await
+}
+
+/// Cuts every stream of every node, in the middle of whatever it carries.
+pub async fn cut_streams() {
+    for node in ["node-a", "node-b"] {
+        let pid = std::fs::read_to_string(file("pid").join(node)).unwrap();
+        let mut kill = Command::new("kill");
+        kill.args(["-USR1", pid.trim()]);
+        assert!(run(kill).await.status.success());
+    }
 }
 
 async fn run(mut command: Command) -> Output {

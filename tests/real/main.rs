@@ -11,3 +11,4 @@ mod fake_slack;
 mod nights;
 #[path = "../serving/mod.rs"]
 mod serving;
+mod streams;
