@@ -31,6 +31,12 @@ impl Scene<'_> {
             Scenario::SpireAgent => self.against_agents(),
             Scenario::SpireServer => self.against_server(),
             Scenario::Network => self.against_network(),
+            // What our side holds is as it should be; what peers expect of it was not looked at.
+            Scenario::TrustBundleMismatch | Scenario::IdentityMismatch
+                if conclusion.scenario == Scenario::Inconclusive && self.is_refused_without_a_reason() =>
+            {
+                not(scenario, false, "peers refuse this service without saying why: it may be this")
+            }
             Scenario::TrustBundleMismatch => self.against_bundles(),
             Scenario::IdentityMismatch => self.against_identity(),
             Scenario::ClockSkew => self.against_skew(),

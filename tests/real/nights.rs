@@ -3,19 +3,15 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::RwLock;
 
 use crate::{
     alerts::Alerts,
-    bed::{Broken, Shop},
+    bed::{BED, Broken, Shop},
     serving::Outside,
 };
 
 /// SVIDs of the night end after this long.
 const SVID_SECONDS: u32 = 90;
-
-/// Who breaks what all shops share has the bed to itself.
-static BED: RwLock<()> = RwLock::const_new(());
 
 async fn bot_of(shop: &Shop) -> Outside {
     let mut outside = Outside::with(

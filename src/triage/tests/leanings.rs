@@ -26,7 +26,6 @@ fn logged(lines: Vec<String>) -> Night {
 
 #[test]
 fn each_sign_leans_to_its_cause_and_to_no_restart() {
-    let rejected = "TLS_error:SSLV3_ALERT_CERTIFICATE_UNKNOWN";
     let no_svid = "CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_cert_precheck outbound|1||x";
     let unknown = "CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_unable_to_get_local_issuer outbound|1||x";
     let plaintext = "TLS_error:WRONG_VERSION_NUMBER outbound|1||x";
@@ -34,7 +33,6 @@ fn each_sign_leans_to_its_cause_and_to_no_restart() {
     let application = "503 UF \"delayed_connect_error:_Connection_refused\" inbound|8080||";
     for (line, scenario, side) in [
         (NOT_REGISTERED, Scenario::IdentityMismatch, Side::Unknown),
-        (rejected, Scenario::IdentityMismatch, Side::Unknown),
         (no_svid, Scenario::IdentityMismatch, Side::Peer),
         (SAN, Scenario::IdentityMismatch, Side::Peer),
         (NO_BUNDLE, Scenario::TrustBundleMismatch, Side::Unknown),
@@ -106,6 +104,7 @@ fn an_svid_that_is_over_for_want_of_an_entry_is_not_restarted_though_the_agent_r
 fn what_says_nothing_of_the_cause_leans_to_none() {
     for reason in [
         TlsReason::OwnExpired,
+        TlsReason::OwnRejected,
         TlsReason::CutAfterHandshake,
         TlsReason::NoSecret,
         TlsReason::PeerWithoutCertificate,
@@ -114,6 +113,19 @@ fn what_says_nothing_of_the_cause_leans_to_none() {
         TlsReason::OwnApplication,
     ] {
         assert_eq!(leans_to(reason), None, "{reason:?}");
+    }
+}
+
+#[test]
+fn a_refusal_without_a_reason_names_no_cause_and_rules_out_neither_identity_nor_bundles() {
+    let cut = "[x] \"GET / HTTP/1.1\" 503 UC x - \"-\" 0 9 2 - \"-\" outbound|1||x -";
+    for line in ["503 UF \"TLS_error:SSLV3_ALERT_CERTIFICATE_UNKNOWN\" outbound|1||x", cut] {
+        let verdict = logged(vec![dated(1, line); 3]).verdict();
+        assert_eq!(verdict.scenario, Scenario::Inconclusive, "{line}: {:?}", verdict.reasons);
+        for open in [Scenario::IdentityMismatch, Scenario::TrustBundleMismatch] {
+            let row = verdict.ruled_out.iter().find(|row| row.scenario == open).unwrap();
+            assert!(!row.certain && row.because.contains("without saying why"), "{line}: {row:?}");
+        }
     }
 }
 
