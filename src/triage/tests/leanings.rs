@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{EXPIRED_PEER, FRONTEND, Night, SAN, ago, never, renewal, seen};
 use crate::triage::{
-    CallAtOnce, Confidence, Consequence, FixName, LogExcerpt, Scenario, Side,
+    CallAtOnce, Confidence, Consequence, FixName, Gathered, LogExcerpt, Scenario, Side, TlsCounters, Verdict,
     envoy::{ENOUGH, TlsReason},
     leaning::{RECENT, SEVERAL, leans_to},
 };
@@ -122,10 +122,30 @@ fn a_refusal_without_a_reason_names_no_cause_and_rules_out_neither_identity_nor_
     for line in ["503 UF \"TLS_error:SSLV3_ALERT_CERTIFICATE_UNKNOWN\" outbound|1||x", cut] {
         let verdict = logged(vec![dated(1, line); 3]).verdict();
         assert_eq!(verdict.scenario, Scenario::Inconclusive, "{line}: {:?}", verdict.reasons);
-        for open in [Scenario::IdentityMismatch, Scenario::TrustBundleMismatch] {
-            let row = verdict.ruled_out.iter().find(|row| row.scenario == open).unwrap();
-            assert!(!row.certain && row.because.contains("without saying why"), "{line}: {row:?}");
-        }
+        let ours = [Scenario::SpireAgent, Scenario::Network, Scenario::SpireServer];
+        assert_eq!(certain(&verdict), ours, "{line}: {:?}", verdict.ruled_out);
+    }
+}
+
+/// What is ruled out for certain.
+fn certain(verdict: &Verdict) -> Vec<Scenario> {
+    verdict.ruled_out.iter().filter(|row| row.certain).map(|row| row.scenario).collect()
+}
+
+#[test]
+fn handshakes_that_fail_by_the_counters_alone_leave_open_what_a_peer_may_have() {
+    let mut night = Night::healthy();
+    assert!(certain(&night.verdict()).contains(&Scenario::ExpiredCertificate));
+    if let Gathered::Seen { value, .. } = &mut night.pod(0).stats {
+        value.server = TlsCounters { handshake: Some(86), fail_verify_error: Some(12), ..TlsCounters::default() };
+    }
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::Inconclusive, "{:?}", verdict.reasons);
+    for open in
+        [Scenario::ExpiredCertificate, Scenario::TrustBundleMismatch, Scenario::IdentityMismatch, Scenario::ClockSkew]
+    {
+        let row = verdict.ruled_out.iter().find(|row| row.scenario == open).unwrap();
+        assert!(!row.certain && row.because.contains("nobody says why"), "{row:?}");
     }
 }
 
