@@ -194,7 +194,7 @@ impl Scene<'_> {
     }
 
     fn reachable_side(&self) -> Side {
-        let client = self.times(TlsReason::OwnExpired) > 0 || self.times(TlsReason::CutAfterHandshake) > 0;
+        let client = self.times(TlsReason::OwnExpired) > 0 || self.is_refused_without_a_reason();
         let server = self.pods.iter().any(|(pod, _)| {
             pod.stats.value().and_then(|stats| stats.server.connection_error).is_some_and(|errors| errors > 0)
         });

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt;
+use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Config,
-    api::ListParams,
+    api::{ListParams, LogParams},
     config::{KubeConfigOptions, Kubeconfig},
     runtime::{WatchStreamExt, watcher},
 };
@@ -21,6 +21,9 @@ use tokio::sync::RwLock;
 
 /// How long a change of the cluster may take that is waited for; SVIDs of a minute have to end within it.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Who breaks what all shops share has the bed to itself.
+pub static BED: RwLock<()> = RwLock::const_new(());
 
 /// A namespace with three services that call each other, made by `tests/real/shop`; gone when it is dropped.
 pub struct Shop {
@@ -31,9 +34,6 @@ pub struct Shop {
 
 /// Users are machine-wide, as the SPIRE agent sees them, so no two shops may have the same.
 static NEXT: AtomicU32 = AtomicU32::new(0);
-
-/// Who breaks what all have in common has the bed to itself.
-pub static BED: RwLock<()> = RwLock::const_new(());
 
 /// A file of the bed's folder.
 pub fn file(name: &str) -> PathBuf {
@@ -57,10 +57,7 @@ pub struct Broken(&'static str);
 
 impl Broken {
     pub async fn now(fault: &'static str) -> Self {
-        let mut command = script("break");
-        command.arg(fault).env("KUBECONFIG", file("kubeconfig"));
-        let done = run(command).await;
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        succeeds("break", &[fault]).await;
         Self(fault)
     }
 }
@@ -93,7 +90,15 @@ pub async fn cut_streams() {
     }
 }
 
-async fn run(mut command: Command) -> Output {
+async fn succeeds(name: &str, arguments: &[&str]) {
+    let mut command = script(name);
+    command.args(arguments).env("KUBECONFIG", file("kubeconfig"));
+    let done = run(command).await;
+    assert!(done.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Runs a program to its end.
+pub async fn run(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
@@ -104,10 +109,7 @@ impl Shop {
         let namespace = format!("shop-{}-{place}", std::process::id());
         let user = 10_000 + (std::process::id() % 5_000) * 10 + place * 3;
         let kubeconfig = file("kubeconfig");
-        let mut shop = script("shop");
-        shop.arg(&namespace).arg(user.to_string()).arg(svid_seconds.to_string()).env("KUBECONFIG", &kubeconfig);
-        let made = run(shop).await;
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        succeeds("shop", &[&namespace, &user.to_string(), &svid_seconds.to_string()]).await;
         let config = Kubeconfig::read_from(&kubeconfig).unwrap();
         let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
         Self { namespace, kubeconfig, client: Client::try_from(config).unwrap() }
@@ -127,11 +129,54 @@ impl Shop {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// The lives of a service's pods now.
-    pub async fn lives(&self, service: &str) -> BTreeSet<String> {
+    async fn pods_of(&self, service: &str) -> Vec<Pod> {
         let of = ListParams::default().labels(&format!("app={service}"));
         let pods = self.pods().list(&of).await.unwrap().items.into_iter();
-        pods.filter(|pod| pod.metadata.deletion_timestamp.is_none()).filter_map(|pod| pod.metadata.uid).collect()
+        pods.filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect()
+    }
+
+    /// The lives of a service's pods now.
+    pub async fn lives(&self, service: &str) -> BTreeSet<String> {
+        self.pods_of(service).await.into_iter().filter_map(|pod| pod.metadata.uid).collect()
+    }
+
+    /// How often containers of a service were started again.
+    pub async fn restarts(&self, service: &str) -> i32 {
+        let pods = self.pods_of(service).await.into_iter().filter_map(|pod| pod.status?.container_statuses);
+        pods.flatten().map(|container| container.restart_count).sum()
+    }
+
+    /// Breaks its proxies (`tests/real/break`).
+    pub async fn broken(&self, fault: &str) {
+        succeeds("break", &[fault, &self.namespace]).await;
+    }
+
+    /// Makes them whole again.
+    pub async fn restored(&self, fault: &str) {
+        succeeds("restore", &[fault, &self.namespace]).await;
+    }
+
+    /// Waits until each proxy of a service has logged so many lines with these words.
+    pub async fn logs(&self, service: &str, words: &str, times: usize) {
+        self.logs_of("istio-proxy", service, words, times).await;
+    }
+
+    /// The same of another container.
+    pub async fn logs_of(&self, container: &str, service: &str, words: &str, times: usize) {
+        let follow = LogParams { container: Some(container.to_owned()), follow: true, ..LogParams::default() };
+        for pod in self.pods_of(service).await {
+            let name = pod.metadata.name.unwrap();
+            let logged = async {
+                let mut lines = self.pods().log_stream(&name, &follow).await.unwrap().lines();
+                let mut seen = 0;
+                while seen < times {
+                    let line = lines.try_next().await.unwrap().expect("the container ended");
+                    seen += usize::from(line.contains(words));
+                }
+            };
+            let shown = tokio::time::timeout(PATIENCE, logged).await;
+            assert!(shown.is_ok(), "{name} did not log {words:?} {times} times");
+        }
     }
 
     /// Waits until none of these lives is left, and as many others are ready.

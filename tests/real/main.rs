@@ -8,7 +8,10 @@ mod bed;
 mod fake_pager;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
+mod faults;
+mod looks;
 mod nights;
+mod rotation;
 #[path = "../serving/mod.rs"]
 mod serving;
 mod streams;
