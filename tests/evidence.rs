@@ -131,6 +131,34 @@ fn real_proxies_that_did_not_see_their_files_change_are_all_restarted_also_the_o
 }
 
 #[test]
+fn each_fault_that_happened_to_real_proxies_is_named_again_or_left_open() {
+    let unexplained = "calls fail after the handshake, and nothing that was checked explains it";
+    let foreign = "(its issuer is \"C=US, O=SPIFFE, CN=another authority\")";
+    let network = "connections were refused or closed without a TLS reason";
+    for (fault, scenario, because) in [
+        ("client-cert-expired", Scenario::ExpiredCertificate, "ended 60 min ago"),
+        ("client-cert-expired-tls12", Scenario::ExpiredCertificate, "ended 60 min ago"),
+        ("client-cert-not-yet-valid", Scenario::ClockSkew, "2 SVID(s) begin in the future"),
+        ("client-cert-unknown-ca", Scenario::TrustBundleMismatch, foreign),
+        ("client-cert-unknown-ca-tls12", Scenario::TrustBundleMismatch, foreign),
+        ("client-san-rejected", Scenario::Inconclusive, unexplained),
+        ("client-san-rejected-tls12", Scenario::Inconclusive, "peers refuse our certificate and do not say why"),
+        ("server-cert-unknown-ca", Scenario::TrustBundleMismatch, "one side does not trust the other's authority"),
+        ("san-mismatch", Scenario::IdentityMismatch, "its identity is not the expected one (SAN)"),
+        ("plaintext-to-mtls", Scenario::Inconclusive, unexplained),
+        ("connection-refused", Scenario::Network, network),
+        ("accept-then-close", Scenario::Network, network),
+    ] {
+        let verdict = diagnose(&read(&format!("real-{fault}")));
+        assert_eq!(verdict.scenario, scenario, "{fault}: {:#?}", verdict.reasons);
+        assert!(verdict.reasons.iter().any(|why| why.contains(because)), "{fault}: {:#?}", verdict.reasons);
+        let is_restart = scenario == Scenario::ExpiredCertificate;
+        assert_eq!(verdict.fixes == [FixName::RestartPod], is_restart, "{fault}: {:?}", verdict.fixes);
+        assert!(is_restart || verdict.fixes.is_empty(), "{fault}: {:?}", verdict.fixes);
+    }
+}
+
+#[test]
 fn connections_that_cannot_be_opened_are_no_clean_bill_but_those_of_a_start_are() {
     for (failed, scenario) in [(5_000, Scenario::Inconclusive), (5, Scenario::NoFaultFound)] {
         let mut evidence = read("healthy");

@@ -2,12 +2,15 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use http_body_util::Limited;
+use hyper::{Response, body::Body};
 use kube::{
     Client, Config,
-    client::UpgradeConnectionError,
+    client::{ClientBuilder, UpgradeConnectionError},
     config::{KubeConfigOptions, Kubeconfig},
 };
 use tokio::sync::Semaphore;
+use tower::util::MapResponseLayer;
 
 use crate::triage::{Expectations, Missing};
 
@@ -211,6 +214,13 @@ impl Default for Settings {
     }
 }
 
+/// The longest answer of the API server that is read, in bytes: 500 pods of 32 KiB, or 4000 lines of a log of 4 KiB.
+pub(super) const BODY_MOST: usize = 16 * 1024 * 1024;
+
+fn bounded_body<B: Body>(response: Response<B>) -> Response<Limited<B>> {
+    response.map(|body| Limited::new(body, BODY_MOST))
+}
+
 /// The way to one cluster: its client, with a bound on concurrent calls, and where things are in it. Cheap to clone.
 #[derive(Clone)]
 pub struct Reach {
@@ -223,7 +233,10 @@ impl Reach {
     fn new(mut config: Config, settings: Settings) -> Result<Self, ClusterError> {
         // kube retries 429 and 503 for minutes by itself, POST included: an eviction that a budget blocks would hang.
         config.default_retry = false;
-        let client = Client::try_from(config).map_err(|error| ClusterError::Configuration(error.to_string()))?;
+        let client = ClientBuilder::try_from(config);
+        let client = client.map_err(|error| ClusterError::Configuration(error.to_string()))?;
+        // kube itself reads answers to their end, however long they are.
+        let client = client.with_layer(&MapResponseLayer::new(bounded_body)).build();
         let calls = Arc::new(Semaphore::new(settings.limits.calls));
         Ok(Self { client, settings: Arc::new(settings), calls })
     }

@@ -180,6 +180,10 @@ pub struct LogExcerpt {
     /// From when on all lines were looked at, where one of them shows it: an agent's silence since then is a sign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reaches: Option<Timestamp>,
+    /// In a proxy's log, for each of Envoy's clusters that a line says something bad of: over how many new connections calls
+    /// were answered since the newest such line.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub connected_since: BTreeMap<String, u64>,
 }
 
 /// How a healthcheck ended.

@@ -25,7 +25,7 @@ pub(super) fn leans_to(reason: TlsReason) -> Option<Scenario> {
     match reason {
         TlsReason::PeerExpired => Some(Scenario::ExpiredCertificate),
         TlsReason::PeerNotYetValid => Some(Scenario::ClockSkew),
-        TlsReason::PeerIdentity | TlsReason::PeerNotAnSvid | TlsReason::OwnRejected | TlsReason::NotRegistered => {
+        TlsReason::PeerIdentity | TlsReason::PeerNotAnSvid | TlsReason::NotRegistered => {
             Some(Scenario::IdentityMismatch)
         }
         TlsReason::PeerUnknownAuthority | TlsReason::OwnUnknownAuthority | TlsReason::NoBundleForDomain => {
@@ -34,6 +34,7 @@ pub(super) fn leans_to(reason: TlsReason) -> Option<Scenario> {
         TlsReason::PeerSpeaksPlaintext => Some(Scenario::IstioConfiguration),
         TlsReason::Unreachable => Some(Scenario::Network),
         TlsReason::OwnExpired
+        | TlsReason::OwnRejected
         | TlsReason::CutAfterHandshake
         | TlsReason::NoSecret
         | TlsReason::PeerWithoutCertificate
@@ -64,6 +65,11 @@ impl Scene<'_> {
     /// How often the proxies logged a reason, all together, whenever that was.
     pub(super) fn times(&self, reason: TlsReason) -> u64 {
         self.pods.iter().map(|(_, found)| found.times(reason)).fold(0, u64::saturating_add)
+    }
+
+    /// Whether peers refused what our side showed, and did not say why. Under TLS 1.3 they never do.
+    pub(super) fn is_refused_without_a_reason(&self) -> bool {
+        self.times(TlsReason::CutAfterHandshake) > 0 || self.times(TlsReason::OwnRejected) > 0
     }
 
     /// How often of late, if that is often enough to name a cause.

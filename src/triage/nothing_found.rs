@@ -38,6 +38,10 @@ impl Scene<'_> {
         if self.times(TlsReason::CutAfterHandshake) > 0 {
             open.push("calls fail after the handshake, and nothing that was checked explains it".to_owned());
         }
+        if self.times(TlsReason::OwnRejected) > 0 {
+            let next = "nothing that was checked here explains it: look at the proxies of those that it calls";
+            open.push(format!("{}; {next}", words(TlsReason::OwnRejected)));
+        }
         if self.times(TlsReason::OwnExpired) > 0 {
             let maybe = "the peer's clock is wrong, or it was renewed a moment ago";
             open.push(format!("{}, and the copy that was read is in date: {maybe}", words(TlsReason::OwnExpired)));

@@ -1,22 +1,41 @@
 //! What it is not, and the evidence for that; or that it could not be ruled out.
 
 use super::{
-    RuledOut, Scenario,
+    CheckResult, RuledOut, Scenario,
     certificate::Life,
     diagnosis::{Conclusion, Scene, not},
     examine::{Chain, Holding},
     spire::{AgentState, server_health},
 };
 
+/// What a peer may be the one to have: by our own side alone it is not ruled out where nobody says why handshakes fail.
+const AT_PEERS: [Scenario; 4] =
+    [Scenario::ExpiredCertificate, Scenario::TrustBundleMismatch, Scenario::IdentityMismatch, Scenario::ClockSkew];
+
 pub(super) fn ruled_out(scene: &Scene<'_>, conclusion: &Conclusion) -> Vec<RuledOut> {
+    let unexplained = conclusion.scenario == Scenario::Inconclusive && scene.handshakes_fail();
     Scenario::ALL
         .into_iter()
         .filter(|scenario| *scenario != conclusion.scenario)
         .map(|scenario| scene.evidence_against(scenario, conclusion))
+        .map(|row| if unexplained && row.certain && AT_PEERS.contains(&row.scenario) { left_open(row) } else { row })
         .collect()
 }
 
+fn left_open(row: RuledOut) -> RuledOut {
+    let yet = "but handshakes fail and nobody says why: what peers hold and expect was not looked at";
+    not(row.scenario, false, &format!("{}, {yet}", row.because))
+}
+
 impl Scene<'_> {
+    /// Whether handshakes of either side fail, by the counters or by what peers answer.
+    fn handshakes_fail(&self) -> bool {
+        let counters = ["4.1-server-counters", "4.2-client-counters"];
+        let mut rows = self.pods.iter().flat_map(|(_, found)| &found.checks);
+        self.is_refused_without_a_reason()
+            || rows.any(|row| row.result == CheckResult::Fail && counters.contains(&row.id.as_str()))
+    }
+
     fn evidence_against(&self, scenario: Scenario, conclusion: &Conclusion) -> RuledOut {
         match scenario {
             Scenario::ExpiredCertificate if self.is_hinted(Scenario::ExpiredCertificate) => {

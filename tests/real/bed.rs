@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{AsyncBufReadExt, StreamExt, stream::BoxStream};
+use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Config,
@@ -36,66 +36,9 @@ pub struct Shop {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A file of the bed's folder.
-fn file(name: &str) -> PathBuf {
+pub fn file(name: &str) -> PathBuf {
     let folder = std::env::var("REAL_BED").expect("REAL_BED names the folder of a test bed: use tests/real/run");
     Path::new(&folder).join(name)
-}
-
-/// The kubeconfig of the bed's administrator.
-pub fn kubeconfig() -> PathBuf {
-    file("kubeconfig")
-}
-
-/// A client with the rights of a kubeconfig.
-pub async fn client(kubeconfig: &Path) -> Client {
-    let config = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
-    Client::try_from(config).unwrap()
-}
-
-/// What an administrator's command says: of `kubectl` or `helm`, which has to end well.
-pub async fn administrator(program: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new(part(program));
-    command.args(arguments).env("KUBECONFIG", kubeconfig());
-    let done = run(command).await;
-    let said = [&done.stdout, &done.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    assert!(done.status.success(), "{program} {arguments:?}: {}", said.concat());
-    said[0].clone()
-}
-
-/// Reads on in a container's log, from when it was made, until it says so.
-pub struct Following {
-    pods: Api<Pod>,
-    pod: String,
-    params: LogParams,
-    lines: Option<BoxStream<'static, String>>,
-}
-
-impl Following {
-    pub fn of(pods: &Api<Pod>, pod: &str, container: &str) -> Self {
-        let (container, since_time) = (Some(container.to_owned()), Some(jiff::Timestamp::now()));
-        let params = LogParams { container, follow: true, since_time, ..LogParams::default() };
-        Self { pods: pods.clone(), pod: pod.to_owned(), params, lines: None }
-    }
-
-    pub async fn until(&mut self, words: &str) -> String {
-        let found = tokio::time::timeout(PATIENCE, self.next_with(words)).await;
-        found.unwrap_or_else(|_| panic!("no {words:?} in the log of {}", self.pod))
-    }
-
-    async fn next_with(&mut self, words: &str) -> String {
-        if self.lines.is_none() {
-            // This answers with the first line only.
-            let log = self.pods.log_stream(&self.pod, &self.params).await.unwrap();
-            self.lines = Some(log.lines().map(|line| line.expect("a line of the log")).boxed());
-        }
-        loop {
-            let line = self.lines.as_mut().unwrap().next().await.expect("the log ended");
-            if line.contains(words) {
-                return line;
-            }
-        }
-    }
 }
 
 /// The first two numbers of the addresses that pods listen at.
@@ -114,10 +57,7 @@ pub struct Broken(&'static str);
 
 impl Broken {
     pub async fn now(fault: &'static str) -> Self {
-        let mut command = script("break");
-        command.arg(fault).env("KUBECONFIG", file("kubeconfig"));
-        let done = run(command).await;
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        succeeds("break", &[fault]).await;
         Self(fault)
     }
 }
@@ -133,6 +73,48 @@ fn script(name: &str) -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(name))
 }
 
+/// A client with the rights of a kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Client {
+    let config = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+    Client::try_from(config).unwrap()
+}
+
+/// What a command of a cluster administrator says, which has to end well: of kubectl, or helm.
+pub async fn administrator(program: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(part(program));
+    command.args(arguments).env("KUBECONFIG", file("kubeconfig"));
+    let done = run(command).await;
+    let [said, complained] = [&done.stdout, &done.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert!(done.status.success(), "{program} {arguments:?}: {said}{complained}");
+    said
+}
+
+/// kubectl as a cluster administrator.
+pub async fn kubectl(arguments: &[&str]) -> Output {
+    let mut command = Command::new(part("kubectl"));
+    command.args(arguments).env("KUBECONFIG", file("kubeconfig"));
+    run(command).await
+}
+
+/// Cuts every stream of every node, in the middle of whatever it carries.
+pub async fn cut_streams() {
+    for node in ["node-a", "node-b"] {
+        let pid = std::fs::read_to_string(file("pid").join(node)).unwrap();
+        let mut kill = Command::new("kill");
+        kill.args(["-USR1", pid.trim()]);
+        assert!(run(kill).await.status.success());
+    }
+}
+
+async fn succeeds(name: &str, arguments: &[&str]) {
+    let mut command = script(name);
+    command.args(arguments).env("KUBECONFIG", file("kubeconfig"));
+    let done = run(command).await;
+    assert!(done.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Runs a program to its end.
 pub async fn run(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
@@ -144,10 +126,7 @@ impl Shop {
         let namespace = format!("shop-{}-{place}", std::process::id());
         let user = 10_000 + (std::process::id() % 5_000) * 10 + place * 3;
         let kubeconfig = file("kubeconfig");
-        let mut shop = script("shop");
-        shop.arg(&namespace).arg(user.to_string()).arg(svid_seconds.to_string()).env("KUBECONFIG", &kubeconfig);
-        let made = run(shop).await;
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        succeeds("shop", &[&namespace, &user.to_string(), &svid_seconds.to_string()]).await;
         let client = client(&kubeconfig).await;
         Self { namespace, kubeconfig, client }
     }
@@ -169,14 +148,52 @@ impl Shop {
     /// The pods of a service that are to stay.
     pub async fn pods_of(&self, service: &str) -> Vec<Pod> {
         let of = ListParams::default().labels(&format!("app={service}"));
-        let mut pods = self.pods().list(&of).await.unwrap().items;
-        pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
-        pods
+        let pods = self.pods().list(&of).await.unwrap().items.into_iter();
+        pods.filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect()
     }
 
     /// The lives of a service's pods now.
     pub async fn lives(&self, service: &str) -> BTreeSet<String> {
         self.pods_of(service).await.into_iter().filter_map(|pod| pod.metadata.uid).collect()
+    }
+
+    /// How often containers of a service were started again.
+    pub async fn restarts(&self, service: &str) -> i32 {
+        let pods = self.pods_of(service).await.into_iter().filter_map(|pod| pod.status?.container_statuses);
+        pods.flatten().map(|container| container.restart_count).sum()
+    }
+
+    /// Breaks its proxies (`tests/real/break`).
+    pub async fn broken(&self, fault: &str) {
+        succeeds("break", &[fault, &self.namespace]).await;
+    }
+
+    /// Makes them whole again.
+    pub async fn restored(&self, fault: &str) {
+        succeeds("restore", &[fault, &self.namespace]).await;
+    }
+
+    /// Waits until each proxy of a service has logged so many lines with these words.
+    pub async fn logs(&self, service: &str, words: &str, times: usize) {
+        self.logs_of("istio-proxy", service, words, times).await;
+    }
+
+    /// The same of another container.
+    pub async fn logs_of(&self, container: &str, service: &str, words: &str, times: usize) {
+        let follow = LogParams { container: Some(container.to_owned()), follow: true, ..LogParams::default() };
+        for pod in self.pods_of(service).await {
+            let name = pod.metadata.name.unwrap();
+            let logged = async {
+                let mut lines = self.pods().log_stream(&name, &follow).await.unwrap().lines();
+                let mut seen = 0;
+                while seen < times {
+                    let line = lines.try_next().await.unwrap().expect("the container ended");
+                    seen += usize::from(line.contains(words));
+                }
+            };
+            let shown = tokio::time::timeout(PATIENCE, logged).await;
+            assert!(shown.is_ok(), "{name} did not log {words:?} {times} times");
+        }
     }
 
     /// Waits until none of these lives is left, and as many others are ready.

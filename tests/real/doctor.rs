@@ -52,14 +52,46 @@ async fn it_names_the_missing_verb_resource_and_namespace_and_what_it_says_to_ap
     // One binding is gone, and one rule of a role.
     let (exec, spire) = (format!("{}-exec", bot.name), format!("{}-spire", bot.name));
     administrator("kubectl", &["delete", "clusterrolebinding", &exec]).await;
-    let rule = r#"[{"op": "remove", "path": "/rules/2"}]"#;
+    let rule = r#"[{"op": "remove", "path": "/rules/1"}]"#;
     administrator("kubectl", &["patch", "role", "-n", "spire", &spire, "--type=json", "-p", rule]).await;
     let (code, said) = doctor(&bot).await;
     assert_eq!(code, 1, "{said}");
     let missing: Vec<&str> = of_kubernetes(&said).into_iter().filter(|line| line.starts_with("MISSING")).collect();
-    insta::assert_snapshot!(missing.join("\n"), @"");
+    insta::assert_snapshot!(missing.join("\n"), @"
+    MISSING kubernetes    not allowed to list deployments.apps in namespace spire: nothing is known of SPIRE, and no verdict is certain: grant it as below, or do without it on purpose (kubernetes.without: spire)
+    MISSING kubernetes    not allowed to list statefulsets.apps in namespace spire: nothing is known of SPIRE, and no verdict is certain: grant it as below, or do without it on purpose (kubernetes.without: spire)
+    MISSING kubernetes    not allowed to get pods/exec in all namespaces: certificate files stay unread and healthchecks are not run; Envoy and HTTP probes must do: grant it as below, or do without it on purpose (kubernetes.without: exec)
+    MISSING kubernetes    not allowed to create pods/exec in all namespaces: certificate files stay unread and healthchecks are not run; Envoy and HTTP probes must do: grant it as below, or do without it on purpose (kubernetes.without: exec)
+    ");
     let yaml = said.split_once("administrator:\n").unwrap().1;
-    insta::assert_snapshot!(yaml.replace(&bot.name, "BOT"), @"");
+    insta::assert_snapshot!(yaml.replace(&bot.name, "BOT"), @r#"
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: ClusterRole
+    metadata: {name: mtls-medic-missing}
+    rules:
+      - {apiGroups: [""], resources: [pods/exec], verbs: [create, get]}
+    ---
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: ClusterRoleBinding
+    metadata: {name: mtls-medic-missing}
+    roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: mtls-medic-missing}
+    subjects:
+      - {kind: ServiceAccount, name: BOT, namespace: BOT}
+    ---
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: Role
+    metadata: {name: mtls-medic-missing, namespace: spire}
+    rules:
+      - {apiGroups: ["apps"], resources: [deployments], verbs: [list]}
+      - {apiGroups: ["apps"], resources: [statefulsets], verbs: [list]}
+    ---
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: RoleBinding
+    metadata: {name: mtls-medic-missing, namespace: spire}
+    roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: mtls-medic-missing}
+    subjects:
+      - {kind: ServiceAccount, name: BOT, namespace: BOT}
+    "#);
 
     let grant = bot.file("grant.yaml", yaml);
     administrator("kubectl", &["apply", "-f", grant.to_str().unwrap()]).await;

@@ -60,10 +60,10 @@ impl Installed {
 
     /// With a token as a pod of that account has one.
     async fn write_kubeconfig(&self, account: &str) {
-        let accounts: Api<ServiceAccount> = Api::namespaced(bed::client(&bed::kubeconfig()).await, &self.name);
+        let accounts: Api<ServiceAccount> = Api::namespaced(bed::client(&bed::file("kubeconfig")).await, &self.name);
         let token = accounts.create_token_request(account, &PostParams::default(), &TokenRequest::default()).await;
         let token = token.unwrap().status.unwrap().token;
-        let cluster = Kubeconfig::read_from(bed::kubeconfig()).unwrap().clusters.remove(0);
+        let cluster = Kubeconfig::read_from(bed::file("kubeconfig")).unwrap().clusters.remove(0);
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "bot",
             "contexts": [{"name": "bot", "context": {"cluster": cluster.name, "user": "bot"}}],
@@ -88,7 +88,8 @@ impl Drop for Installed {
             ("kubectl", &["delete", "namespace", &self.name, "--wait=false"]),
         ];
         for (program, arguments) in all {
-            let done = Command::new(bed::part(program)).args(arguments).env("KUBECONFIG", bed::kubeconfig()).output();
+            let done =
+                Command::new(bed::part(program)).args(arguments).env("KUBECONFIG", bed::file("kubeconfig")).output();
             assert!(done.is_ok_and(|done| done.status.success()) || std::thread::panicking(), "{} is left", self.name);
         }
     }

@@ -10,9 +10,12 @@ mod doctor;
 mod fake_pager;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
+mod faults;
 mod installed;
-mod looking;
+mod looks;
 mod nights;
+mod rotation;
 #[path = "../serving/mod.rs"]
 mod serving;
 mod spire;
+mod streams;

@@ -6,7 +6,7 @@ use crate::{
     triage::{
         Gathered, LogExcerpt, Missing, PemFile, PodEvidence, ProxyStats,
         certificate::read_pem,
-        envoy::{add_hosts, read_secrets, read_stats, tls_lines},
+        envoy::{add_hosts, connected_since, read_secrets, read_stats, tls_lines},
     },
 };
 
@@ -48,7 +48,7 @@ async fn file(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<P
         if output.exit_code == 0 {
             return Ok(read_pem(&output.stdout));
         }
-        let said = output.stderr.trim();
+        let said = output.stderr.lines().next().unwrap_or_default().trim();
         if said.contains("No such file") {
             return Err(ClusterError::NotFound { what: path.to_owned() });
         }
@@ -110,7 +110,8 @@ async fn proxy_log(gathering: &Gathering, found: &FoundPod) -> Gathered<LogExcer
     let call = async {
         let text = gathering.reach.log(&found.pod, Some(PROXY), LOG_SINCE).await?;
         let (lines, cut) = tls_lines(&text, LINES_KEPT);
-        Ok(LogExcerpt { lines, cut, reaches: None })
+        let connected_since = connected_since(&text, &lines);
+        Ok(LogExcerpt { lines, cut, reaches: None, connected_since })
     };
     gathering.check(source.to_owned(), call).await
 }

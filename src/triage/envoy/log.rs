@@ -26,7 +26,8 @@ pub enum TlsReason {
     PeerSpeaksPlaintext,
     /// Nobody answers: network, not TLS.
     Unreachable,
-    /// The peer refuses our certificate for another reason than time or authority, often the identity.
+    /// The peer refuses our certificate and does not say why. Envoy's usual validator says this of an identity only; its
+    /// SPIFFE validator, which goes with SPIRE, says it of an end and of an authority as well.
     OwnRejected,
     /// The peer showed no certificate: it has no SVID, or speaks TLS mode SIMPLE.
     PeerWithoutCertificate,
@@ -61,7 +62,8 @@ impl TlsReason {
             Self::PeerSpeaksPlaintext => "the peer speaks plaintext",
             Self::Unreachable => "nobody answers: network, not TLS",
             Self::OwnRejected => {
-                "peers refuse our certificate for another reason than time or authority (often the identity)"
+                "peers refuse our certificate and do not say why (the identity, or where they go by a SPIFFE validator \
+                 its end or its authority as well)"
             }
             Self::PeerWithoutCertificate => "the peer shows no certificate (no SVID yet, or TLS mode SIMPLE)",
             Self::OwnCertificateWanted => {
@@ -142,7 +144,7 @@ fn reason_of_flags(line: &str) -> Option<TlsReason> {
 
 /// Status code and response flags of an access log line: in Istio's format behind the quoted request, else `rc=` and
 /// `flags=`.
-fn answer_of(line: &str) -> Option<(&str, &str)> {
+pub(super) fn answer_of(line: &str) -> Option<(&str, &str)> {
     let named = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name));
     if let (Some(code), Some(flags)) = (named("rc="), named("flags=")) {
         return Some((code, flags));

@@ -1,11 +1,13 @@
 //! What a sidecar's Envoy says, parsed: counters, served secrets, TLS reasons in its log.
 
+mod answered;
 mod log;
 mod own_words;
 mod secrets;
 mod sign;
 mod stats;
 
+pub use answered::{ENOUGH, connected_since};
 pub use log::{TlsReason, reason_of, tls_lines};
 pub use secrets::read_secrets;
 pub use sign::{Direction, Sign, SignCount, count_signs, sign_of};

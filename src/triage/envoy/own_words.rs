@@ -6,12 +6,13 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 /// The fields of a JSON access log in which Envoy speaks, as Istio names them.
-const OF_THE_PROXY: [&str; 5] = [
+const OF_THE_PROXY: [&str; 6] = [
     "response_code_details",
     "connection_termination_details",
     "upstream_transport_failure_reason",
     "downstream_transport_failure_reason",
     "upstream_cluster",
+    "upstream_local_address",
 ];
 
 /// The line without what callers sent. Lines of an unknown form stay whole.
@@ -131,7 +132,7 @@ mod tests {
         let hiding = "inbound|8080||";
         let cut = call("/", "503 UC upstream_reset", "-", hiding);
         assert_eq!(reason_of(&cut), Some(TlsReason::CutAfterHandshake));
-        let cluster = sign_of(&cut).and_then(|sign| sign.cluster.map(str::to_owned));
+        let cluster = sign_of(&cut).and_then(|sign| sign.cluster);
         assert_eq!(cluster.as_deref(), Some("outbound|8443||ledger.payments.svc.cluster.local"));
         let quoted = call("/a\"b", "503 UF upstream_reset", "delayed_connect_error:_Connection_refused", hiding);
         assert_eq!(reason_of(&quoted), Some(TlsReason::Unreachable));

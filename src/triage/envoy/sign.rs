@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::log::{TlsReason, cluster_of, reason_of};
+use super::{
+    log::{TlsReason, cluster_of, reason_of},
+    own_words::own_words,
+};
 
 /// Who began the connection of which a line tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,14 +21,14 @@ pub enum Direction {
 }
 
 /// One line that says something about TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sign<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sign {
     /// What it says.
     pub reason: TlsReason,
     /// Of which side of the proxy.
     pub direction: Direction,
     /// Envoy's cluster, where the line names it.
-    pub cluster: Option<&'a str>,
+    pub cluster: Option<String>,
     /// When it was written, where the line begins with that.
     pub at: Option<Timestamp>,
 }
@@ -48,10 +51,11 @@ pub struct SignCount {
 }
 
 /// Reads one line.
-pub fn sign_of(line: &str) -> Option<Sign<'_>> {
-    let (reason, cluster) = (reason_of(line)?, cluster_of(line));
+pub fn sign_of(line: &str) -> Option<Sign> {
+    let reason = reason_of(line)?;
+    let cluster = cluster_of(&own_words(line)).map(str::to_owned);
     let failed = |side: &str| line.contains(side) && !line.contains(&format!("{side}\"-\""));
-    let direction = match cluster {
+    let direction = match cluster.as_deref() {
         Some(cluster) if cluster.starts_with("outbound|") => Direction::Outbound,
         Some(_) => Direction::Inbound,
         None if failed("upstream_fail=") => Direction::Outbound,
@@ -66,10 +70,10 @@ pub fn count_signs<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<SignCoun
     let mut counts: BTreeMap<_, SignCount> = BTreeMap::new();
     for sign in lines.into_iter().filter_map(sign_of) {
         let Sign { reason, direction, cluster, at } = sign;
-        let count = counts.entry((reason, direction, cluster)).or_insert_with(|| SignCount {
+        let count = counts.entry((reason, direction, cluster.clone())).or_insert_with(|| SignCount {
             reason,
             direction,
-            cluster: cluster.map(str::to_owned),
+            cluster,
             count: 0,
             first: None,
             last: None,

@@ -65,7 +65,7 @@ pub struct Examined {
     pub stuck: Option<Stuck>,
     /// Whether the copy that decides is the one that peers see.
     pub decided_by_what_peers_see: bool,
-    /// What the proxy logged, how often and when.
+    /// What the proxy logged, how often and when, and what is not known to be over.
     pub signs: Vec<SignCount>,
     /// When its log was read.
     pub log_read_at: Timestamp,
@@ -89,7 +89,7 @@ pub fn examine(pod: &PodEvidence, evidence: &Evidence, now: Timestamp) -> Examin
     let issuer = rows.issuer(decides);
     let stuck = rows.difference(file.as_ref(), served.as_ref());
     rows.bundle_ends();
-    let signs = rows.proxy_log();
+    let signs = rows.proxy_log(served.as_ref());
     rows.counters();
     let decided_by_what_peers_see = !pod.sidecar || served.is_some();
     Examined {

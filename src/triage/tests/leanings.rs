@@ -1,9 +1,11 @@
 //! Causes that rest on the proxy's log: several signs, and of late.
 
+use std::collections::BTreeMap;
+
 use super::{EXPIRED_PEER, FRONTEND, Night, SAN, ago, never, renewal, seen};
 use crate::triage::{
-    CallAtOnce, Confidence, Consequence, FixName, LogExcerpt, Scenario, Side,
-    envoy::TlsReason,
+    CallAtOnce, Confidence, Consequence, FixName, Gathered, LogExcerpt, Scenario, Side, TlsCounters, Verdict,
+    envoy::{ENOUGH, TlsReason},
     leaning::{RECENT, SEVERAL, leans_to},
 };
 
@@ -24,7 +26,6 @@ fn logged(lines: Vec<String>) -> Night {
 
 #[test]
 fn each_sign_leans_to_its_cause_and_to_no_restart() {
-    let rejected = "TLS_error:SSLV3_ALERT_CERTIFICATE_UNKNOWN";
     let no_svid = "CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_cert_precheck outbound|1||x";
     let unknown = "CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_unable_to_get_local_issuer outbound|1||x";
     let plaintext = "TLS_error:WRONG_VERSION_NUMBER outbound|1||x";
@@ -32,7 +33,6 @@ fn each_sign_leans_to_its_cause_and_to_no_restart() {
     let application = "503 UF \"delayed_connect_error:_Connection_refused\" inbound|8080||";
     for (line, scenario, side) in [
         (NOT_REGISTERED, Scenario::IdentityMismatch, Side::Unknown),
-        (rejected, Scenario::IdentityMismatch, Side::Unknown),
         (no_svid, Scenario::IdentityMismatch, Side::Peer),
         (SAN, Scenario::IdentityMismatch, Side::Peer),
         (NO_BUNDLE, Scenario::TrustBundleMismatch, Side::Unknown),
@@ -101,9 +101,21 @@ fn an_svid_that_is_over_for_want_of_an_entry_is_not_restarted_though_the_agent_r
 }
 
 #[test]
+fn a_refusal_is_over_once_spire_has_issued_the_svid_that_is_served() {
+    for (minutes_ago, scenario) in [(3, Scenario::NoFaultFound), (1, Scenario::IdentityMismatch)] {
+        let mut night = logged(vec![dated(minutes_ago, NOT_REGISTERED); 2]);
+        // Issued two minutes ago.
+        night.holds(0, 58);
+        let verdict = night.verdict();
+        assert_eq!(verdict.scenario, scenario, "{:#?}", verdict.reasons);
+    }
+}
+
+#[test]
 fn what_says_nothing_of_the_cause_leans_to_none() {
     for reason in [
         TlsReason::OwnExpired,
+        TlsReason::OwnRejected,
         TlsReason::CutAfterHandshake,
         TlsReason::NoSecret,
         TlsReason::PeerWithoutCertificate,
@@ -112,5 +124,53 @@ fn what_says_nothing_of_the_cause_leans_to_none() {
         TlsReason::OwnApplication,
     ] {
         assert_eq!(leans_to(reason), None, "{reason:?}");
+    }
+}
+
+#[test]
+fn a_refusal_without_a_reason_names_no_cause_and_rules_out_neither_identity_nor_bundles() {
+    let cut = "[x] \"GET / HTTP/1.1\" 503 UC x - \"-\" 0 9 2 - \"-\" outbound|1||x -";
+    for line in ["503 UF \"TLS_error:SSLV3_ALERT_CERTIFICATE_UNKNOWN\" outbound|1||x", cut] {
+        let verdict = logged(vec![dated(1, line); 3]).verdict();
+        assert_eq!(verdict.scenario, Scenario::Inconclusive, "{line}: {:?}", verdict.reasons);
+        let ours = [Scenario::SpireAgent, Scenario::Network, Scenario::SpireServer];
+        assert_eq!(certain(&verdict), ours, "{line}: {:?}", verdict.ruled_out);
+    }
+}
+
+/// What is ruled out for certain.
+fn certain(verdict: &Verdict) -> Vec<Scenario> {
+    verdict.ruled_out.iter().filter(|row| row.certain).map(|row| row.scenario).collect()
+}
+
+#[test]
+fn handshakes_that_fail_by_the_counters_alone_leave_open_what_a_peer_may_have() {
+    let mut night = Night::healthy();
+    assert!(certain(&night.verdict()).contains(&Scenario::ExpiredCertificate));
+    if let Gathered::Seen { value, .. } = &mut night.pod(0).stats {
+        value.server = TlsCounters { handshake: Some(86), fail_verify_error: Some(12), ..TlsCounters::default() };
+    }
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::Inconclusive, "{:?}", verdict.reasons);
+    for open in
+        [Scenario::ExpiredCertificate, Scenario::TrustBundleMismatch, Scenario::IdentityMismatch, Scenario::ClockSkew]
+    {
+        let row = verdict.ruled_out.iter().find(|row| row.scenario == open).unwrap();
+        assert!(!row.certain && row.because.contains("nobody says why"), "{row:?}");
+    }
+}
+
+#[test]
+fn signs_after_which_new_connections_worked_again_and_again_are_over() {
+    let lines = vec![dated(2, REFUSED), dated(1, REFUSED), dated(1, REFUSED)];
+    for (connected, scenario) in [(ENOUGH, Scenario::NoFaultFound), (ENOUGH - 1, Scenario::Network)] {
+        let mut night = logged(lines.clone());
+        let connected_since = BTreeMap::from([("outbound|1||x".to_owned(), connected)]);
+        let log = LogExcerpt { lines: lines.clone(), connected_since, ..LogExcerpt::default() };
+        night.pod(0).proxy_log = seen(log, "log of istio-proxy");
+        let verdict = night.verdict();
+        assert_eq!(verdict.scenario, scenario, "{connected}: {:?}", verdict.reasons);
+        let said = verdict.checks.iter().find(|row| row.id == "3.3-proxy-log").map(|row| row.summary.clone());
+        assert_eq!(said.unwrap().contains("have worked since then"), connected == ENOUGH, "it is still told");
     }
 }

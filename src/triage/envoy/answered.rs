@@ -1,0 +1,104 @@
+//! What a log shows to be over: new connections that worked, one after the other, since the last one that failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    log::{answer_of, cluster_of},
+    own_words::own_words,
+    sign::sign_of,
+};
+
+/// So many new connections to a cluster, all of which worked, end what its signs told of. A fault that fails 5 % of the
+/// handshakes, which is where the alert begins, lets a hundred pass in a row once in 170 times.
+pub const ENOUGH: u64 = 100;
+
+/// For each cluster that one of `kept` says something bad of: over how many new connections its calls were answered since
+/// the newest such line of `text`. A connection that stood before proves nothing: certificates are looked at when one opens.
+/// A log without answered calls (Istio writes no access log by default) shows none, and then nothing counts as over.
+pub fn connected_since(text: &str, kept: &[String]) -> BTreeMap<String, u64> {
+    let of_signs = kept.iter().filter_map(|line| sign_of(line)?.cluster.map(|cluster| (cluster, 0)));
+    let mut connected: BTreeMap<String, u64> = of_signs.collect();
+    let mut seen = BTreeSet::new();
+    for line in text.lines() {
+        let own = own_words(line);
+        let Some(cluster) = cluster_of(&own) else { continue };
+        let Some(count) = connected.get_mut(cluster) else { continue };
+        let is_new = local_address(&own, cluster).is_some_and(|address| seen.insert(format!("{cluster} {address}")));
+        if sign_of(line).is_some() {
+            *count = 0;
+        } else if is_new && is_answered(&own) {
+            *count = count.saturating_add(1);
+        }
+    }
+    connected
+}
+
+/// Whether somebody behind the proxy answered, whatever the answer was.
+fn is_answered(own_words: &str) -> bool {
+    answer_of(own_words).is_some_and(|(code, flags)| flags == "-" && code.len() == 3)
+}
+
+/// Where the proxy's own end of the connection was: it stands behind the cluster, and tells one connection from the next.
+fn local_address<'a>(own_words: &'a str, cluster: &str) -> Option<&'a str> {
+    let (_, behind) = own_words.rsplit_once(cluster)?;
+    behind.split_whitespace().next().filter(|address| address.contains(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(answer: &str, cluster: &str, port: u32) -> String {
+        format!(
+            "[2026-11-23T21:22:22.304Z] \"GET /a HTTP/1.1\" {answer} - \"-\" 0 9 2 - \"-\" \"curl\" \"id\" \"a\" \
+             \"10.0.0.9:8443\" outbound|8443||{cluster} 10.0.0.2:{port} 10.0.0.3:2 10.0.0.2:3 sni default"
+        )
+    }
+
+    const GOOD: &str = "200 - via_upstream";
+    const BAD: &str = "503 UC x";
+
+    fn connected(lines: &[String]) -> Vec<u64> {
+        connected_since(&lines.join("\n"), lines).into_values().collect()
+    }
+
+    #[test]
+    fn new_connections_are_counted_by_cluster_since_its_newest_failure() {
+        let lines = [
+            call(GOOD, "a", 1),
+            call(BAD, "a", 2),
+            call(GOOD, "a", 3),
+            call(BAD, "a", 4),
+            call(GOOD, "a", 5),
+            call("404 - via_upstream", "a", 6),
+            call("0 DC downstream", "a", 7),
+            call("504 UT x", "a", 8),
+            call(GOOD, "b", 9),
+            call(GOOD, "c", 10),
+            call(BAD, "c", 11),
+        ];
+        assert_eq!(connected(&lines), [2, 0]);
+    }
+
+    #[test]
+    fn calls_over_a_connection_that_stood_before_say_nothing_of_handshakes() {
+        let pooled = [call(GOOD, "a", 1), call(BAD, "a", 2), call(GOOD, "a", 1), call(GOOD, "a", 1)];
+        assert_eq!(connected(&pooled), [0]);
+        let one_new = [call(BAD, "a", 2), call(GOOD, "a", 3), call(GOOD, "a", 3)];
+        assert_eq!(connected(&one_new), [1]);
+        let unknown = [call(BAD, "a", 2), call(GOOD, "a", 3).replace(" 10.0.0.2:3 10.0.0.3:2", " - 10.0.0.3:2")];
+        assert_eq!(connected(&unknown), [0]);
+    }
+
+    #[test]
+    fn calls_that_are_logged_as_json_count_as_well() {
+        let call = |code: u16, flags: &str, port: u16| {
+            serde_json::json!({
+                "start_time": "2026-11-23T21:22:22.304Z", "response_code": code, "response_flags": flags,
+                "upstream_cluster": "outbound|1||a", "upstream_local_address": format!("10.0.0.2:{port}"),
+            })
+            .to_string()
+        };
+        assert_eq!(connected(&[call(503, "UC", 1), call(200, "-", 2), call(200, "-", 3)]), [2]);
+    }
+}
