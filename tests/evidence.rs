@@ -159,6 +159,44 @@ fn each_fault_that_happened_to_real_proxies_is_named_again_or_left_open() {
 }
 
 #[test]
+fn real_spire_is_understood_by_the_words_of_its_agents_and_by_what_is_not_there() {
+    let server = diagnose(&read("real-spire-server-gone"));
+    assert_eq!((server.scenario, server.call_at_once), (Scenario::SpireServer, Some(CallAtOnce::L2)));
+    assert!(server.fixes.is_empty() && never(&server, FixName::RestartPod));
+    let said = ["though it has StatefulSet/spire-server (0 replicas)", "msg=\"Synchronize failed\""];
+    assert!(said.iter().all(|said| server.reasons.iter().any(|why| why.contains(said))), "{:#?}", server.reasons);
+
+    let agent = diagnose(&read("real-spire-agent-gone"));
+    assert_eq!((agent.scenario, agent.fixes.as_slice()), (Scenario::SpireAgent, &[FixName::RestartSpireAgent][..]));
+    assert!(
+        agent.reasons.iter().any(|why| why.contains("no SPIRE agent pod runs on this node")),
+        "{:#?}",
+        agent.reasons
+    );
+    assert!(never(&agent, FixName::RestartPod));
+}
+
+#[test]
+fn while_spires_authority_changes_only_who_keeps_to_the_old_one_is_told_of_it() {
+    // The agents had no SVID to give for a moment, and said that there is no entry.
+    let changed = read("real-authority-changed");
+    let refused = |line: &String| line.contains("workload is not authorized for the requested identities");
+    let logs = changed.pods.iter().filter_map(|pod| pod.proxy_log.value());
+    assert!(logs.flat_map(|log| &log.lines).any(refused));
+    let verdict = diagnose(&changed);
+    assert_eq!(verdict.scenario, Scenario::NoFaultFound, "{:#?}", verdict.reasons);
+
+    for (kept, because) in [
+        ("files", "whoever goes by that file (the application, not the proxy) refuses peers"),
+        ("bundle", "the SVID of the file does not lead to the bundle of cat /run/spire/bundle/bundle.crt"),
+    ] {
+        let verdict = diagnose(&read(&format!("real-{kept}-of-an-old-authority")));
+        assert_eq!(verdict.scenario, Scenario::Inconclusive, "{kept}: {:#?}", verdict.reasons);
+        assert!(verdict.reasons.iter().any(|why| why.contains(because)), "{kept}: {:#?}", verdict.reasons);
+    }
+}
+
+#[test]
 fn connections_that_cannot_be_opened_are_no_clean_bill_but_those_of_a_start_are() {
     for (failed, scenario) in [(5_000, Scenario::Inconclusive), (5, Scenario::NoFaultFound)] {
         let mut evidence = read("healthy");

@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 use kube::{Api, Client, api::PostParams};
 use mtls_medic::{
     cluster::rights::{Place, RIGHTS},
-    triage::CheckResult,
+    triage::{CheckResult, envoy::ENOUGH},
 };
 use serde_json::{Value, json};
 
@@ -273,6 +273,8 @@ fn rows(look: &Look) -> Vec<(&str, &str, CheckResult)> {
 async fn with_its_own_rights_alone_the_bot_sees_what_an_administrator_sees_and_may_restart_a_pod() {
     let _bed = BED.read().await;
     let (bot, shop) = futures::join!(Installed::with_all_rights(), Shop::opens(600));
+    // So many that nobody thinks of those that failed at the start.
+    shop.logs("frontend", "\" 200 ", usize::try_from(ENOUGH).unwrap() + 10).await;
     let seen = look_as(&bot.kubeconfig(), &shop, "svc/frontend").await;
     seen.is_green();
     let everything = look(&shop, "svc/frontend").await;

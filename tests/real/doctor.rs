@@ -64,7 +64,7 @@ async fn it_names_the_missing_verb_resource_and_namespace_and_what_it_says_to_ap
     MISSING kubernetes    not allowed to create pods/exec in all namespaces: certificate files stay unread and healthchecks are not run; Envoy and HTTP probes must do: grant it as below, or do without it on purpose (kubernetes.without: exec)
     ");
     let yaml = said.split_once("administrator:\n").unwrap().1;
-    insta::assert_snapshot!(yaml.replace(&bot.name, "BOT"), @r#"
+    insta::assert_snapshot!(yaml.trim().replace(&bot.name, "BOT"), @r#"
     apiVersion: rbac.authorization.k8s.io/v1
     kind: ClusterRole
     metadata: {name: mtls-medic-missing}

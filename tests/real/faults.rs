@@ -1,7 +1,7 @@
 //! Each fault of the captures in `tests/data/envoy`, made to happen to running proxies: the bot names it, or says that it
 //! cannot, and finds nothing once it is mended. `SAVE_EVIDENCE=FOLDER` keeps what it saw, a file a fault.
 
-use std::{path::PathBuf, process::Command};
+use std::process::Command;
 
 use mtls_medic::triage::{
     Confidence, FixName, Scenario, Side,
@@ -136,9 +136,7 @@ async fn each_fault_of_real_proxies_is_named_or_left_open_and_none_is_found_once
         shop.logs("orders", fault.logged, CALLS).await;
         let broken = look(&shop, "deploy/orders").await;
         wrong.extend(fault.judged(&broken));
-        if let Some(folder) = std::env::var_os("SAVE_EVIDENCE") {
-            std::fs::write(PathBuf::from(folder).join(format!("real-{}.json", fault.name)), broken.saved).unwrap();
-        }
+        broken.kept_as(fault.name);
         shop.restored(fault.name).await;
         let whole = look(&shop, "deploy/orders").await.verdict;
         if whole.scenario != Scenario::NoFaultFound {
@@ -160,7 +158,7 @@ fn a_cluster_that_is_no_test_bed_is_left_alone() {
         );
         std::fs::write(&kubeconfig, text).unwrap();
         for script in ["break", "restore"] {
-            let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(script);
+            let script = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(script);
             let mut command = Command::new(script);
             let done = command.args(["client-cert-expired", "shop"]).env("KUBECONFIG", &kubeconfig).output().unwrap();
             let said = String::from_utf8_lossy(&done.stderr);

@@ -54,10 +54,6 @@ pub async fn look_as(kubeconfig: &Path, shop: &Shop, target: &str) -> Look {
     let verdict = serde_json::from_slice(&done.stdout);
     let verdict = verdict.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)));
     let saved = std::fs::read(&evidence).unwrap();
-    if let Ok(folder) = std::env::var("SAVE_EVIDENCE") {
-        let name = format!("{}-{}.json", target.replace('/', "-"), jiff::Timestamp::now().as_millisecond());
-        std::fs::write(Path::new(&folder).join(name), &saved).unwrap();
-    }
     Look { verdict, evidence: serde_json::from_slice(&saved).unwrap(), saved }
 }
 
@@ -71,6 +67,13 @@ impl Look {
             }
         }
         signs
+    }
+
+    /// Keeps the evidence as a fixture of that name, where `SAVE_EVIDENCE` names a folder.
+    pub fn kept_as(&self, name: &str) {
+        if let Some(folder) = std::env::var_os("SAVE_EVIDENCE") {
+            std::fs::write(Path::new(&folder).join(format!("real-{name}.json")), &self.saved).unwrap();
+        }
     }
 
     /// The rows of a check.

@@ -1,5 +1,5 @@
 //! SPIRE as it is: SVIDs in files, their renewal, a change of its authority, and what is seen when an agent or the server
-//! is not there.
+//! is not there. `SAVE_EVIDENCE=FOLDER` keeps what was seen.
 
 use std::collections::BTreeSet;
 
@@ -101,6 +101,7 @@ async fn a_change_of_spires_authority_is_no_fault_but_whoever_keeps_to_the_old_o
     wrote(&shop, 2).await;
     let between = look(&shop, "deploy/frontend").await;
     // For a moment the agent had no SVID to give, and a line of the proxy says so.
+    between.kept_as("authority-changed");
     between.is_green();
     for pod in &between.evidence.pods {
         let (svid, trusted) = (certificates(&pod.svid_file), certificates(&pod.bundle_file));
@@ -124,8 +125,10 @@ async fn a_change_of_spires_authority_is_no_fault_but_whoever_keeps_to_the_old_o
     let kept = look(&shop, "deploy/orders").await;
     assert_eq!(kept.verdict.scenario, Scenario::TrustBundleMismatch, "{:#?}", kept.verdict);
     let kept = look(&shop, &stale).await;
+    kept.kept_as("files-of-an-old-authority");
     assert_eq!(kept.verdict.scenario, Scenario::Inconclusive, "{:#?}", kept.verdict);
     let kept = look(&shop, &half).await;
+    kept.kept_as("bundle-of-an-old-authority");
     assert_eq!(kept.verdict.scenario, Scenario::Inconclusive, "{:#?}", kept.verdict);
 }
 
@@ -156,6 +159,7 @@ async fn a_node_without_its_agent_is_told_and_named_as_the_cause_once_a_renewal_
     assert_eq!(gone.summary, "no SPIRE agent pod runs on this node");
 
     let missed = look_until(&shop, "deploy/frontend", |look| look.verdict.scenario == Scenario::SpireAgent).await;
+    missed.kept_as("spire-agent-gone");
     let verdict = missed.verdict;
     let nodes: Vec<&str> = verdict.on.nodes.iter().map(mtls_medic::mesh::NodeName::as_str).collect();
     assert_eq!((nodes, &verdict.fixes[..]), (vec!["node-b"], &[FixName::RestartSpireAgent][..]));
@@ -169,6 +173,7 @@ async fn without_a_server_the_agents_say_so_and_the_second_level_is_called_at_on
     let _broken = Broken::now("spire-server").await;
 
     let down = look_until(&shop, "deploy/frontend", |look| look.verdict.scenario == Scenario::SpireServer).await;
+    down.kept_as("spire-server-gone");
     let verdict = down.verdict;
     assert_eq!((verdict.call_at_once, &verdict.fixes[..]), (Some(CallAtOnce::L2), &[][..]));
     assert!(never(&verdict, FixName::RestartPod) && never(&verdict, FixName::RestartSpireAgent), "{verdict:#?}");
