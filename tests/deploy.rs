@@ -140,8 +140,8 @@ fn the_admission_policy_allows_the_commands_that_the_bot_runs() {
         of_kind("ValidatingAdmissionPolicy").iter().map(ToString::to_string).collect::<String>().replace('\\', "");
     let settings = Settings::default();
     for argv in [
-        vec!["cat", &settings.svid_path],
-        vec!["cat", &settings.bundle_path],
+        vec!["cat", &settings.svid_path, &settings.svid_path],
+        vec!["cat", &settings.bundle_path, &settings.bundle_path],
         vec![&settings.agent_command, "healthcheck", "-socketPath", &settings.agent_socket],
         vec![&settings.server_command, "healthcheck", "-socketPath", &settings.server_socket],
     ] {

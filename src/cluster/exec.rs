@@ -7,13 +7,14 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::{ClusterError, Reach, client::STREAM_VERBS, forward::ANSWER_MOST};
 use crate::mesh::PodRef;
 
-/// The most output that is read, in bytes; certificates and healthchecks are far smaller.
+/// The most output that is read, in bytes; certificates, which come twice, and healthchecks are far smaller.
 const OUTPUT_MOST: usize = 512 * 1024;
 
 /// The commands that may be run in containers. Paths come from the configuration; nothing comes from a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tool {
-    /// `cat FILE`, for certificates.
+    /// `cat FILE FILE`, for certificates: a stream that is cut behind the API server ends there as a success, and only a file
+    /// that comes twice, and the same both times, is known to be whole. So is one that was not being rewritten meanwhile.
     Cat(String),
     /// `spire-agent healthcheck`.
     AgentHealthcheck,
@@ -38,7 +39,7 @@ impl Reach {
     fn argv(&self, tool: &Tool) -> Vec<String> {
         let settings = &self.settings;
         match tool {
-            Tool::Cat(file) => vec!["cat".to_owned(), file.clone()],
+            Tool::Cat(file) => vec!["cat".to_owned(), file.clone(), file.clone()],
             Tool::AgentHealthcheck => healthcheck(&settings.agent_command, &settings.agent_socket),
             Tool::ServerHealthcheck => healthcheck(&settings.server_command, &settings.server_socket),
             Tool::PilotAgent(path) => ["pilot-agent", "request", "GET", path].map(str::to_owned).to_vec(),
@@ -76,11 +77,10 @@ impl Reach {
             .map_err(|error| exec_error(&error, namespace, what, &argv, container))?;
         let (stdout, stderr, status) = (process.stdout(), process.stderr(), process.take_status());
         let most = if matches!(tool, Tool::PilotAgent(_)) { ANSWER_MOST } else { OUTPUT_MOST };
-        let (stdout, stderr) = futures::join!(read(stdout, most), read(stderr, OUTPUT_MOST));
-        // Half of a list of counters adds up to a wrong sum.
-        if stdout.len() > most {
-            return Err(ClusterError::Failed { what: what.to_owned(), why: format!("it wrote over {most} bytes") });
-        }
+        // Whoever writes too much is left at once: it waits to be read, and would not end.
+        let (stdout, stderr) = futures::try_join!(read(stdout, most), read(stderr, OUTPUT_MOST)).map_err(|most| {
+            ClusterError::Failed { what: what.to_owned(), why: format!("it wrote over {most} bytes") }
+        })?;
         let status = match status {
             Some(status) => status.await,
             None => None,
@@ -103,8 +103,35 @@ impl Reach {
                 }
                 Err(ClusterError::Failed { what: what.to_owned(), why: message })
             }
+            Some(0) => {
+                let stdout = whole(tool, stdout);
+                let stdout =
+                    stdout.map_err(|why| ClusterError::Failed { what: what.to_owned(), why: why.to_owned() })?;
+                Ok(Output { exit_code: 0, stdout, stderr })
+            }
             Some(exit_code) => Ok(Output { exit_code, stdout, stderr }),
         }
+    }
+}
+
+/// What a command that ended well has written, where it shows by itself that this is all. The API server says of a stream
+/// that was cut behind it that the command succeeded.
+fn whole(tool: &Tool, mut stdout: Vec<u8>) -> Result<Vec<u8>, &'static str> {
+    match tool {
+        Tool::Cat(_) => {
+            let (once, again) = stdout.split_at(stdout.len().div_euclid(2));
+            if once != again {
+                return Err("it came only in part, or was written meanwhile: look again");
+            }
+            stdout.truncate(once.len());
+            Ok(stdout)
+        }
+        Tool::AgentHealthcheck | Tool::ServerHealthcheck if stdout.is_empty() => Err("it said nothing"),
+        // Envoy ends whatever it lists with the end of a line; half of a JSON document is none.
+        Tool::PilotAgent(_) if !stdout.starts_with(b"{") && stdout.last().is_some_and(|last| *last != b'\n') => {
+            Err("it came only in part")
+        }
+        _ => Ok(stdout),
     }
 }
 
@@ -132,15 +159,15 @@ fn exec_error(
     ClusterError::of(error, STREAM_VERBS, "pods/exec", namespace, what)
 }
 
-/// What a stream holds, and one byte more than `most` when it holds more than that.
-async fn read(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<u8> {
+/// What a stream holds; where that is more than `most`, the error is `most`: half of a list of counters adds up to a wrong sum.
+async fn read(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Result<Vec<u8>, usize> {
     let mut out = Vec::new();
     if let Some(stream) = stream {
-        // A stream that breaks off leaves what was read; whether that is whole, the status says.
+        // A stream that breaks off leaves what was read; whether that is whole is asked later.
         let bytes = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
         let _ = stream.take(bytes).read_to_end(&mut out).await;
     }
-    out
+    if out.len() > most { Err(most) } else { Ok(out) }
 }
 
 /// The exit code of a Status: 0 on success, the code of `NonZeroExitCode`, or `None` when it could not be run at all.
@@ -152,4 +179,24 @@ fn exit_code(status: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Status) ->
     causes
         .filter(|cause| cause.reason.as_deref() == Some("ExitCode"))
         .find_map(|cause| cause.message.as_ref()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream that is cut behind the API server ends there with "Success" (seen on a real one, tests/real/streams.rs).
+    #[test]
+    fn half_of_an_output_is_known_for_half_whatever_the_status_says() {
+        let (cat, list) = (Tool::Cat("svid.crt".to_owned()), Tool::PilotAgent("/stats".to_owned()));
+        assert_eq!(whole(&cat, b"a b\na b\n".to_vec()).as_deref(), Ok(&b"a b\n"[..]));
+        assert_eq!(whole(&cat, Vec::new()).as_deref(), Ok(&b""[..]), "an empty file is a file");
+        for length in 1..8 {
+            let cut = b"a b\na b\n"[..length].to_vec();
+            assert_eq!(whole(&cat, cut.clone()).is_ok(), length == 8, "{cut:?}");
+        }
+        assert!(whole(&cat, b"old\nnew\n".to_vec()).is_err(), "it was rewritten meanwhile");
+        assert!(whole(&list, b"a: 1\nb: 2".to_vec()).is_err() && whole(&list, b"a: 1\nb: 2\n".to_vec()).is_ok());
+        assert!(whole(&Tool::AgentHealthcheck, Vec::new()).is_err(), "a healthy agent says so");
+    }
 }

@@ -1,5 +1,7 @@
 //! Rules 1 and 2: an SVID is over or overdue, and the agent of each pod's own node tells whose fault that is.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::{
@@ -142,7 +144,7 @@ impl Scene<'_> {
     /// Rule 1. Only pods whose own agent works are restarted.
     fn not_picked_up(&self, by: &ByAgent<'_>, now: Timestamp, most: Confidence) -> Conclusion {
         let mut reasons: Vec<String> = by.works.iter().map(|seen| stale_sentence(seen, now)).collect();
-        reasons.extend(by.works.iter().map(|seen| self.why_it_can_be_had(seen)));
+        reasons.extend(self.why_it_can_be_had(&by.works));
         reasons.extend(by.unknown.iter().map(|(seen, why)| unknown_sentence(seen, why, now)));
         let mut conclusion = Conclusion::of(Scenario::ExpiredCertificate, reasons);
         conclusion.side = self.reachable_side();
@@ -166,18 +168,29 @@ impl Scene<'_> {
             .never(&[FixName::SyncTrustBundle, FixName::EnforceStrictMtls], "neither bundles nor modes are at fault")
     }
 
-    fn why_it_can_be_had(&self, (pod, found): &SeenPod<'_>) -> String {
-        if found.stuck == Some(Stuck::Proxy) {
-            return format!("the file of {} holds the new SVID: its proxy did not take it", pod.pod);
+    /// Why each of these pods would get a new SVID: a sentence a node, so that its agent's log is quoted once.
+    fn why_it_can_be_had(&self, works: &[&SeenPod<'_>]) -> Vec<String> {
+        let (mut reasons, mut by_node) = (Vec::new(), BTreeMap::<_, Vec<String>>::new());
+        for (pod, found) in works {
+            if found.stuck == Some(Stuck::Proxy) {
+                reasons.push(format!("the file of {} holds the new SVID: its proxy did not take it", pod.pod));
+            } else {
+                by_node.entry(pod.node.as_ref()).or_default().push(pod.pod.to_string());
+            }
         }
-        let node = pod.node.as_ref().map_or("its node", NodeName::as_str);
-        match self.agent_of(pod.node.as_ref()) {
-            Some(AgentState::Works(why)) => format!(
-                "the SPIRE agent of {node} works ({why}): the workload of {} did not pick up its new SVID",
-                pod.pod
-            ),
-            _ => format!("the SPIRE agent of {node} was not judged"),
-        }
+        reasons.extend(by_node.into_iter().map(|(node, pods)| {
+            let name = node.map_or("its node", NodeName::as_str);
+            match self.agent_of(node) {
+                Some(AgentState::Works(why)) => {
+                    let pods = pods.join(", ");
+                    format!(
+                        "the SPIRE agent of {name} works ({why}): the workload of {pods} did not pick up its new SVID"
+                    )
+                }
+                _ => format!("the SPIRE agent of {name} was not judged"),
+            }
+        }));
+        reasons
     }
 
     fn reachable_side(&self) -> Side {

@@ -36,7 +36,7 @@ pub struct Shop {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A file of the bed's folder.
-fn file(name: &str) -> PathBuf {
+pub fn file(name: &str) -> PathBuf {
     let folder = std::env::var("REAL_BED").expect("REAL_BED names the folder of a test bed: use tests/real/run");
     Path::new(&folder).join(name)
 }
@@ -71,6 +71,23 @@ impl Drop for Broken {
 
 fn script(name: &str) -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(name))
+}
+
+/// kubectl as a cluster administrator.
+pub async fn kubectl(arguments: &[&str]) -> Output {
+    let mut command = Command::new(part("kubectl"));
+    command.args(arguments).env("KUBECONFIG", file("kubeconfig"));
+    run(command).await
+}
+
+/// Cuts every stream of every node, in the middle of whatever it carries.
+pub async fn cut_streams() {
+    for node in ["node-a", "node-b"] {
+        let pid = std::fs::read_to_string(file("pid").join(node)).unwrap();
+        let mut kill = Command::new("kill");
+        kill.args(["-USR1", pid.trim()]);
+        assert!(run(kill).await.status.success());
+    }
 }
 
 async fn succeeds(name: &str, arguments: &[&str]) {

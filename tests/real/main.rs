@@ -14,3 +14,4 @@ mod nights;
 mod rotation;
 #[path = "../serving/mod.rs"]
 mod serving;
+mod streams;

@@ -48,7 +48,7 @@ async fn file(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<P
         if output.exit_code == 0 {
             return Ok(read_pem(&output.stdout));
         }
-        let said = output.stderr.trim();
+        let said = output.stderr.lines().next().unwrap_or_default().trim();
         if said.contains("No such file") {
             return Err(ClusterError::NotFound { what: path.to_owned() });
         }

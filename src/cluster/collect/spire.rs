@@ -58,14 +58,14 @@ pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName) -> Agen
     Agent { evidence, found: Some(found) }
 }
 
-/// The same agent with a log that reaches further back, where the first look shows no renewal since the pods of its node
-/// were due for one: SVIDs that live longer are renewed less often, and silence is a sign only where the log is long
-/// enough to hold a renewal.
+/// The same agent with its log read once more, and further back where need be, where the first look shows no renewal since
+/// the pods of its node were due for one: SVIDs that live longer are renewed less often, and silence is a sign only where the
+/// log is long enough to hold a renewal. Nor does a log that was cut behind the API server tell so: it is shorter, and silent.
 pub(super) async fn look_further_back(gathering: &Gathering, agent: Agent, back: Option<LookBack>) -> AgentEvidence {
     let mut evidence = agent.evidence;
     let (Some(found), Some(back), Some(log)) = (agent.found, back, evidence.log.value()) else { return evidence };
-    let since = back.since(gathering.clock.now());
-    if since > gathering.reach.settings.agent_log_since && !renewed_since(log, back.due) {
+    let since = back.since(gathering.clock.now()).max(gathering.reach.settings.agent_log_since);
+    if !renewed_since(log, back.due) {
         let again = agent_log(gathering, &evidence.node, &found, since).await;
         // Silence that was seen is more than a longer look that came to nothing.
         if again.value().is_some() {

@@ -39,17 +39,17 @@ async fn a_port_forward_that_runs_out_of_time_leaves_no_connection_behind() {
 }
 
 fn with_pilot_agent() -> Machines {
-    Machines { commands: [(("istio-proxy", "pilot-agent"), (0, "by pilot-agent"))].into(), ..Machines::default() }
+    Machines { commands: [(("istio-proxy", "pilot-agent"), (0, "by pilot-agent\n"))].into(), ..Machines::default() }
 }
 
 #[tokio::test]
 async fn whatever_keeps_a_port_forward_from_working_the_sidecar_is_asked_by_exec() {
     let mesh = Mesh::with(with_pilot_agent()).await;
     let asked = async || mesh.reach.admin(&pod_ref("frontend-a"), "/stats").await;
-    assert_eq!(asked().await.unwrap(), b"by pilot-agent", "nothing listens on the port");
+    assert_eq!(asked().await.unwrap(), b"by pilot-agent\n", "nothing listens on the port");
     for fault in [Fault::status(500, "no"), Fault::status(403, "no"), Fault::cut()] {
         mesh.options.inject("*", "pods/portforward", fault);
-        assert_eq!(asked().await.unwrap(), b"by pilot-agent");
+        assert_eq!(asked().await.unwrap(), b"by pilot-agent\n");
         mesh.options.heal();
     }
 }
@@ -59,7 +59,7 @@ async fn a_port_forward_that_hangs_costs_its_own_limit_and_not_the_answer() {
     let mesh = Mesh::with(with_pilot_agent()).await;
     mesh.options.inject("*", "pods/portforward", Fault::hang());
     let reach = connect_to(&mesh.url, impatient(Duration::from_millis(300), FOR_EVER)).unwrap();
-    assert_eq!(reach.admin(&pod_ref("frontend-a"), "/stats").await.unwrap(), b"by pilot-agent");
+    assert_eq!(reach.admin(&pod_ref("frontend-a"), "/stats").await.unwrap(), b"by pilot-agent\n");
 }
 
 #[tokio::test]

@@ -154,3 +154,15 @@ fn a_workload_without_identity_does_not_push_the_renewals_out_of_the_evidence() 
     let lines = telling_lines(&format!("{}\n{refused}", renewal(5, FRONTEND)));
     assert!(lines[0].contains("Renewing") && lines.len() < 60, "{}", lines.len());
 }
+
+#[test]
+fn the_log_of_an_agent_is_quoted_once_for_all_pods_of_its_node() {
+    let mut night = Night::healthy();
+    night.add("frontend-b", "node-1");
+    night.holds(0, -10);
+    night.holds(1, -10);
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::ExpiredCertificate, "{:?}", verdict.reasons);
+    let quotes: Vec<&String> = verdict.reasons.iter().filter(|why| why.contains("did not pick up")).collect();
+    assert!(matches!(quotes.as_slice(), [one] if one.contains("frontend-a, web/frontend-b")), "{:?}", verdict.reasons);
+}
