@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::sync::RwLock;
 
 /// How long a change of the cluster may take that is waited for; SVIDs of a minute have to end within it.
-const PATIENCE: Duration = Duration::from_mins(5);
+pub const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Who breaks what all shops share has the bed to itself.
 pub static BED: RwLock<()> = RwLock::const_new(());
@@ -73,6 +73,23 @@ fn script(name: &str) -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(name))
 }
 
+/// A client with the rights of a kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Client {
+    let config = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+    Client::try_from(config).unwrap()
+}
+
+/// What a command of a cluster administrator says, which has to end well: of kubectl, or helm.
+pub async fn administrator(program: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(part(program));
+    command.args(arguments).env("KUBECONFIG", file("kubeconfig"));
+    let done = run(command).await;
+    let [said, complained] = [&done.stdout, &done.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert!(done.status.success(), "{program} {arguments:?}: {said}{complained}");
+    said
+}
+
 /// kubectl as a cluster administrator.
 pub async fn kubectl(arguments: &[&str]) -> Output {
     let mut command = Command::new(part("kubectl"));
@@ -110,9 +127,8 @@ impl Shop {
         let user = 10_000 + (std::process::id() % 5_000) * 10 + place * 3;
         let kubeconfig = file("kubeconfig");
         succeeds("shop", &[&namespace, &user.to_string(), &svid_seconds.to_string()]).await;
-        let config = Kubeconfig::read_from(&kubeconfig).unwrap();
-        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
-        Self { namespace, kubeconfig, client: Client::try_from(config).unwrap() }
+        let client = client(&kubeconfig).await;
+        Self { namespace, kubeconfig, client }
     }
 
     pub fn kubeconfig(&self) -> &Path {
@@ -129,7 +145,8 @@ impl Shop {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    async fn pods_of(&self, service: &str) -> Vec<Pod> {
+    /// The pods of a service that are to stay.
+    pub async fn pods_of(&self, service: &str) -> Vec<Pod> {
         let of = ListParams::default().labels(&format!("app={service}"));
         let pods = self.pods().list(&of).await.unwrap().items.into_iter();
         pods.filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect()

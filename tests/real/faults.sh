@@ -21,3 +21,15 @@ signal_agents() {
       "kill -$1 \$(ps ax | awk '\$5 == \"/opt/spire/bin/spire-agent\" && \$6 == \"run\" {print \$1}')"
   done
 }
+
+# keep_agents_off NODE: its agent is taken away, and none is made there again.
+keep_agents_off() {
+  kubectl taint node "$1" test-bed/no-agent=:NoSchedule >/dev/null
+  kubectl delete pod -n spire -l app=spire-agent --field-selector "spec.nodeName=$1" >/dev/null
+}
+
+let_agents_back() { # let_agents_back NODE
+  kubectl taint node "$1" test-bed/no-agent- >/dev/null
+  kubectl wait -n spire daemonset/spire-agent --timeout 60s \
+    --for "jsonpath={.status.desiredNumberScheduled}=$(kubectl get nodes -o name | wc -l)" >/dev/null
+}

@@ -4,14 +4,18 @@
 
 mod alerts;
 mod bed;
+mod deploy;
+mod doctor;
 #[path = "../fake_pager/mod.rs"]
 mod fake_pager;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
 mod faults;
+mod installed;
 mod looks;
 mod nights;
 mod rotation;
 #[path = "../serving/mod.rs"]
 mod serving;
+mod spire;
 mod streams;

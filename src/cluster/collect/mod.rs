@@ -1,5 +1,6 @@
 //! Gathers the evidence of a triage: all checks at once, each with its own limit, and one limit over all.
 
+mod controllers;
 mod look_back;
 mod mounted;
 mod pod;

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use kube::{Api, api::ListParams};
-
-use super::{Gathering, gap, look_back::LookBack};
+use super::{Gathering, controllers, gap, look_back::LookBack};
 use crate::{
     cluster::{ClusterError, FoundPod, Reach, exec::Tool, resolve::list_pods},
     mesh::{NodeName, PodRef},
@@ -177,25 +174,7 @@ pub(super) async fn gather_around(gathering: &Gathering, nodes: &[NodeName]) -> 
         let listed = gathering.in_time("pods of the SPIRE agent", agents).await.ok()?;
         u32::try_from(listed.len()).ok().filter(|_| !nodes.is_empty())
     };
-    let controllers = async {
-        let params = ListParams::default().labels(&settings.server_selector);
-        let sets: Api<StatefulSet> = Api::namespaced(gathering.reach.client.clone(), namespace);
-        let deployments: Api<Deployment> = Api::namespaced(gathering.reach.client.clone(), namespace);
-        let call = async { Ok(futures::join!(sets.list(&params), deployments.list(&params))) };
-        let what = "controllers of the SPIRE server";
-        let call = gathering.reach.bounded(what, call);
-        // Not allowed to list them is the same as none seen: the verdict then stays as open as it was.
-        let Ok((sets, deployments)) = gathering.in_time(what, call).await else { return Vec::new() };
-        let named = |kind: &str, name: Option<String>, replicas: Option<i32>| {
-            format!("{kind}/{} ({} replicas)", name.unwrap_or_default(), replicas.unwrap_or(1))
-        };
-        let sets = sets.map(|list| list.items).unwrap_or_default().into_iter();
-        let sets = sets.map(|set| named("StatefulSet", set.metadata.name, set.spec.replicas));
-        let others = deployments.map(|list| list.items).unwrap_or_default().into_iter();
-        let others = others.map(|one| named("Deployment", one.metadata.name, one.spec.replicas));
-        sets.chain(others).collect()
-    };
-    futures::join!(agents, controllers)
+    futures::join!(agents, controllers::of_the_server(gathering))
 }
 
 pub(super) async fn gather_servers(gathering: &Gathering) -> (Vec<ServerEvidence>, Option<Missing>) {

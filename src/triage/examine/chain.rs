@@ -2,11 +2,11 @@
 
 use super::{Chain, Issuer, Rows};
 use crate::{
-    mesh::SpiffeId,
+    mesh::{SpiffeId, TrustDomain},
     triage::{
         CheckResult, Gathered, PemFile,
         bundles::{ends, in_file, served},
-        certificate::{ders, verify_path},
+        certificate::{PathError, ders, verify_path},
         copies::IdentityCopy,
         roots::{Roots, may_vouch, roots_for},
     },
@@ -56,19 +56,50 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Step 1.2, for the application behind a proxy, which goes by the files: a row only where they do not fit each other.
+    /// Step 1.2, for the application behind a proxy, which goes by the files: rows only where they do not fit each other,
+    /// or what SPIRE issues today.
     pub(super) fn file_chain(&mut self, file: Option<&IdentityCopy<'a>>, decides: Option<&IdentityCopy<'a>>) {
-        let Some(file) = file.filter(|file| decides.is_some_and(|decides| decides.place != file.place)) else { return };
-        let (Ok(svid), Some(bundle)) = (&file.leaf, self.pod.bundle_file.value()) else { return };
-        let mut roots = ders(&bundle.certificates);
-        roots.retain(|root| may_vouch(root, svid.spiffe_id.trust_domain()));
-        let (leaf, rest) = file.chain.split_first().map_or((&[][..], &[][..]), |(leaf, rest)| (leaf, rest));
-        let Err(error) = verify_path(leaf, rest, &roots, self.now) else { return };
-        if !error.is_open() {
-            let source = self.pod.bundle_file.source();
-            let summary = format!("the SVID of the file does not lead to the bundle of {source}: {error}");
+        let (Some(file), Some(served)) = (file, decides) else { return };
+        let Ok(svid) = &file.leaf else { return };
+        if served.place == file.place {
+            return;
+        }
+        let domain = svid.spiffe_id.trust_domain();
+        let bundle = self.pod.bundle_file.value().map(|bundle| roots_of(bundle, domain));
+        let source = self.pod.bundle_file.source();
+        let mut found = Vec::new();
+        if let Some(Err(error)) = bundle.as_ref().map(|roots| self.leads(file, roots)) {
+            found.push(format!("the SVID of the file does not lead to the bundle of {source}: {error}"));
+        }
+        // Where the proxy has another identity, of istiod, the files are no copy of it.
+        let one_identity = served.leaf.as_ref().is_ok_and(|served| served.spiffe_id.trust_domain() == domain);
+        if one_identity && self.issuer_of(served) == Issuer::Spire {
+            let published = self.evidence.spire_bundle.value().map(|bundle| roots_of(bundle, domain));
+            if found.is_empty()
+                && let Some(Err(error)) = published.map(|roots| self.leads(file, &roots))
+            {
+                let published = self.evidence.spire_bundle.source();
+                found.push(format!(
+                    "the SVID of the file does not lead to the bundle that SPIRE publishes ({published}), so its peers \
+                     refuse it: {error}"
+                ));
+            }
+            if let Some(Err(error)) = bundle.map(|roots| self.leads(served, &roots)) {
+                found.push(format!(
+                    "the SVID that the proxy serves does not lead to the bundle of {source}: whoever goes by that file \
+                     (the application, not the proxy) refuses peers with such an SVID: {error}"
+                ));
+            }
+        }
+        for summary in found {
             self.add("1.2-file-chain", CheckResult::Fail, summary, (file.source, file.at), None);
         }
+    }
+
+    /// Whether a copy leads to those roots; what stays open is no error.
+    fn leads(&self, copy: &IdentityCopy<'_>, roots: &[Vec<u8>]) -> Result<(), PathError> {
+        let (leaf, rest) = copy.chain.split_first().map_or((&[][..], &[][..]), |(leaf, rest)| (leaf, rest));
+        verify_path(leaf, rest, roots, self.now).or_else(|error| if error.is_open() { Ok(()) } else { Err(error) })
     }
 
     /// Who issued what decides (domain notes, section 4: the first question under Istio).
@@ -114,4 +145,11 @@ impl<'a> Rows<'a> {
             self.add("1.6-bundle-end", row.result, row.summary, seen, row.remedy);
         }
     }
+}
+
+/// The roots of a bundle that may vouch for a domain.
+fn roots_of(bundle: &PemFile, domain: &TrustDomain) -> Vec<Vec<u8>> {
+    let mut roots = ders(&bundle.certificates);
+    roots.retain(|root| may_vouch(root, domain));
+    roots
 }

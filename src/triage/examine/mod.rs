@@ -89,7 +89,7 @@ pub fn examine(pod: &PodEvidence, evidence: &Evidence, now: Timestamp) -> Examin
     let issuer = rows.issuer(decides);
     let stuck = rows.difference(file.as_ref(), served.as_ref());
     rows.bundle_ends();
-    let signs = rows.proxy_log();
+    let signs = rows.proxy_log(served.as_ref());
     rows.counters();
     let decided_by_what_peers_see = !pod.sidecar || served.is_some();
     Examined {

@@ -5,14 +5,14 @@ use jiff::SignedDuration;
 use super::Rows;
 use crate::triage::{
     CheckResult,
-    copies::missing,
+    copies::{IdentityCopy, missing},
     counters::counted,
     envoy::{ENOUGH, SignCount, TlsReason, count_signs},
 };
 
 impl Rows<'_> {
     /// Step 3.3.
-    pub(super) fn proxy_log(&mut self) -> Vec<SignCount> {
+    pub(super) fn proxy_log(&mut self, served: Option<&IdentityCopy<'_>>) -> Vec<SignCount> {
         let seen = (self.pod.proxy_log.source(), self.pod.proxy_log.at());
         let Some(log) = self.pod.proxy_log.value() else {
             let summary = missing(&self.pod.proxy_log).unwrap_or_default();
@@ -23,6 +23,7 @@ impl Rows<'_> {
         let connected = |sign: &SignCount| sign.cluster.as_ref().and_then(|cluster| log.connected_since.get(cluster));
         let (over, signs): (Vec<_>, Vec<_>) =
             signs.into_iter().partition(|sign| connected(sign).is_some_and(|count| *count >= ENOUGH));
+        let (refused, signs): (Vec<_>, Vec<_>) = signs.into_iter().partition(|sign| issued_since(sign, served));
         let (mut result, mut said) = (CheckResult::Pass, Vec::new());
         if !signs.is_empty() {
             // An application that does not answer its own proxy is no matter of mTLS: worth saying, and no failed check.
@@ -32,6 +33,9 @@ impl Rows<'_> {
         }
         if let Some(count) = over.iter().filter_map(connected).min() {
             said.push(format!("over: {}; {count} new connections in a row have worked since then", in_words(&over)));
+        }
+        if !refused.is_empty() {
+            said.push(format!("over: {}; SPIRE has issued the SVID that is served since then", in_words(&refused)));
         }
         if said.is_empty() {
             // Istio writes no access log by default, so silence proves nothing.
@@ -49,6 +53,18 @@ impl Rows<'_> {
             self.add(row.id, row.result, row.summary, seen, row.remedy);
         }
     }
+}
+
+/// Whether SPIRE refused an identity to the workload and issued the one that is served after that: while its authority
+/// changes, an agent has none to give for a moment.
+fn issued_since(sign: &SignCount, served: Option<&IdentityCopy<'_>>) -> bool {
+    /// SPIRE dates SVIDs back by so much.
+    const BACKDATED: SignedDuration = SignedDuration::from_secs(10);
+    /// Certificates know no parts of a second, lines of a log do.
+    const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
+    let svid = served.and_then(|served| served.leaf.as_ref().ok());
+    let issued = svid.and_then(|svid| svid.not_before.checked_add(BACKDATED + ROUNDED).ok());
+    sign.reason == TlsReason::NotRegistered && sign.last.zip(issued).is_some_and(|(last, issued)| last < issued)
 }
 
 /// Each reason with how often it was logged, and between when.

@@ -26,6 +26,30 @@ fn an_old_file_beside_a_good_proxy_is_said_and_is_no_clean_bill() {
 }
 
 #[test]
+fn files_that_still_hold_an_authority_that_is_over_are_no_clean_bill() {
+    let before = Authority::of("prod.example.org");
+    let (kept_svid, kept_root) = (before.leaf(FRONTEND, 45), before.root.clone());
+    // Both of the old authority: they fit each other, and nobody else.
+    let mut night = Night::healthy();
+    night.file(0, &kept_svid);
+    night.pod(0).bundle_file = seen(pem(&[&kept_root]), "cat bundle.crt");
+    let both = night.verdict();
+    assert_eq!(both.scenario, Scenario::Inconclusive, "{:#?}", both.checks);
+    assert!(both.reasons.iter().any(|why| why.contains("so its peers refuse it")), "{:#?}", both.reasons);
+    // The bundle alone.
+    let mut night = Night::healthy();
+    night.pod(0).bundle_file = seen(pem(&[&kept_root]), "cat bundle.crt");
+    let bundle = night.verdict();
+    assert_eq!(bundle.scenario, Scenario::Inconclusive, "{:#?}", bundle.checks);
+    assert!(bundle.reasons.iter().any(|why| why.contains("refuses peers with such an SVID")), "{:#?}", bundle.reasons);
+    // Beside the new one it is as it should be while the authority changes.
+    let mut night = Night::healthy();
+    let new_root = night.spire.root.clone();
+    night.pod(0).bundle_file = seen(pem(&[&kept_root, &new_root]), "cat bundle.crt");
+    assert_eq!(night.verdict().scenario, Scenario::NoFaultFound);
+}
+
+#[test]
 fn a_file_alone_says_nothing_of_what_peers_see() {
     let mut night = Night::healthy();
     night.pod(0).served = gone("config_dump");

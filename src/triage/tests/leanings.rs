@@ -101,6 +101,17 @@ fn an_svid_that_is_over_for_want_of_an_entry_is_not_restarted_though_the_agent_r
 }
 
 #[test]
+fn a_refusal_is_over_once_spire_has_issued_the_svid_that_is_served() {
+    for (minutes_ago, scenario) in [(3, Scenario::NoFaultFound), (1, Scenario::IdentityMismatch)] {
+        let mut night = logged(vec![dated(minutes_ago, NOT_REGISTERED); 2]);
+        // Issued two minutes ago.
+        night.holds(0, 58);
+        let verdict = night.verdict();
+        assert_eq!(verdict.scenario, scenario, "{:#?}", verdict.reasons);
+    }
+}
+
+#[test]
 fn what_says_nothing_of_the_cause_leans_to_none() {
     for reason in [
         TlsReason::OwnExpired,
