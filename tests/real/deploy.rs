@@ -236,8 +236,8 @@ async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_e
         ("make a token", ("POST", format!("{in_it}/serviceaccounts/default/token?dryRun=All"), json!({})), no_role),
     ];
     for (what, (method, path, body), wanted) in table {
-        let said = refused(&client, method, &path, body).await;
-        assert!(fits(said.as_deref(), wanted), "to {what}: wanted {wanted:?}, and it was {said:?}");
+        let answer = refused(&client, method, &path, body).await;
+        assert!(fits(answer.as_deref(), wanted), "to {what}: wanted {wanted:?}, and it was {answer:?}");
     }
 
     // Also when somebody grants it everything.
@@ -252,8 +252,8 @@ async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_e
         ("GET", exec(&owned, "", &["cat", "/run/spire/svid/svid.key"]), Value::Null, "only its own commands"),
     ];
     for (method, path, body, wanted) in by_policy {
-        let said = refused(&client, method, &path, body).await;
-        assert!(fits(said.as_deref(), Some(wanted)), "{method} {path}: {said:?}");
+        let answer = refused(&client, method, &path, body).await;
+        assert!(fits(answer.as_deref(), Some(wanted)), "{method} {path}: {answer:?}");
     }
     administrator("kubectl", &["delete", "clusterrolebinding", &bot.name]).await;
     let others = bed::client(&bed::file("kubeconfig")).await;
