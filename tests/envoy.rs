@@ -8,7 +8,7 @@ use mtls_medic::{
     mesh::{Namespace, ObjectName, PodRef, PodUid},
     remediation::{Counters, Proof, Sample, verify},
     triage::{
-        ProxyStats, TlsCounters,
+        Evidence, ProxyStats, TlsCounters,
         envoy::{
             Direction::{self, Inbound, Outbound, Unknown},
             TlsReason::{
@@ -157,6 +157,36 @@ fn every_line_of_every_log_is_understood_with_its_direction() {
         .collect();
     let expected = [PeerExpired, PeerUnknownAuthority, OwnUnknownAuthority, PlaintextToUs];
     assert_eq!(together, expected.map(|reason| (reason, Inbound)).into());
+}
+
+/// The evidence of the same fault on the test bed, where it was made to happen there.
+fn on_the_test_bed(fault: &Fault) -> Option<(String, Evidence)> {
+    let name = match fault.folder.split_once('/')? {
+        ("tls12", name) => format!("{name}-tls12"),
+        (_, name) => name.to_owned(),
+    };
+    let path = format!("{}/tests/data/evidence/real-{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let evidence = serde_json::from_slice(&fs::read(path).ok()?).unwrap();
+    Some((name, evidence))
+}
+
+#[test]
+fn proxies_that_ran_well_before_a_fault_count_it_as_the_captures_do() {
+    let mut compared = BTreeSet::new();
+    for fault in &FAULTS {
+        let Some((name, evidence)) = on_the_test_bed(fault) else { continue };
+        let [_, error, verify, identity] = fault.client;
+        let captured = [error, verify, identity, fault.connects_failed].map(|count| count > 0);
+        for pod in &evidence.pods {
+            let stats = pod.stats.value().unwrap();
+            // Without TLS there are no counters of it.
+            let [_, error, verify, identity] = stats.clients.values().next().map_or(NONE, signature);
+            let counted = [error, verify, identity, stats.connects_failed.unwrap()].map(|count| count > 0);
+            assert_eq!(counted, captured, "{name}: {stats:?}");
+        }
+        compared.insert(name);
+    }
+    assert_eq!(compared.len(), 11, "each but client-san-rejected-tls12, which was not captured: {compared:?}");
 }
 
 /// As the collector sums them up.

@@ -18,11 +18,11 @@ pub(super) fn ruled_out(scene: &Scene<'_>, conclusion: &Conclusion) -> Vec<Ruled
         .into_iter()
         .filter(|scenario| *scenario != conclusion.scenario)
         .map(|scenario| scene.evidence_against(scenario, conclusion))
-        .map(|row| if unexplained && row.certain && AT_PEERS.contains(&row.scenario) { left_open(row) } else { row })
+        .map(|row| if unexplained && row.certain && AT_PEERS.contains(&row.scenario) { left_open(&row) } else { row })
         .collect()
 }
 
-fn left_open(row: RuledOut) -> RuledOut {
+fn left_open(row: &RuledOut) -> RuledOut {
     let yet = "but handshakes fail and nobody says why: what peers hold and expect was not looked at";
     not(row.scenario, false, &format!("{}, {yet}", row.because))
 }

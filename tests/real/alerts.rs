@@ -18,8 +18,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::{
-    bed::{self, Shop},
+    bed::part,
     serving::{Outside, TOKEN},
+    shops::Shop,
 };
 
 /// Both programs; they end with it.
@@ -52,7 +53,7 @@ impl Alerts {
         let (prometheus, alertmanager) = (free_port(), free_port());
         alerts.write("rules.yaml", &with(&shipped("chart/files/rules.yaml"), &[("[5m]", "[30s]")]));
         alerts.write("prometheus.yaml", &scraping(alertmanager));
-        alerts.discovery = Some(tokio::spawn(discover(shop.pods(), alerts.path("targets.json"))));
+        alerts.discovery = Some(tokio::spawn(discover(shop.pods(), shop.bed.network(), alerts.path("targets.json"))));
         alerts.write("alertmanager.yaml", &receiver(&bot.webhook()));
         let data = alerts.path("data");
         alerts.start(
@@ -85,7 +86,7 @@ impl Alerts {
 
     fn start(&mut self, program: &str, arguments: &[String]) {
         let log = fs::File::create(self.path(&format!("{program}.log"))).unwrap();
-        let mut command = Command::new(bed::part(program));
+        let mut command = Command::new(part(program));
         command.args(arguments).stdout(Stdio::null()).stderr(log);
         self.programs.push(command.spawn().unwrap());
     }
@@ -105,21 +106,21 @@ fn scraping(alertmanager: u16) -> String {
 }
 
 /// Writes what Prometheus would have found, whenever a pod of the shop changes.
-async fn discover(pods: Api<Pod>, into: PathBuf) {
+async fn discover(pods: Api<Pod>, network: String, into: PathBuf) {
     let mut changes = Box::pin(watcher(pods.clone(), watcher::Config::default()).default_backoff());
     while changes.next().await.is_some() {
         let Ok(all) = pods.list(&ListParams::default()).await else { continue };
-        let targets: Vec<Value> = all.items.iter().filter_map(target).collect();
+        let targets: Vec<Value> = all.items.iter().filter_map(|pod| target(pod, &network)).collect();
         let next = into.with_extension("next");
         fs::write(&next, Value::from(targets).to_string()).unwrap();
         fs::rename(&next, &into).unwrap();
     }
 }
 
-fn target(pod: &Pod) -> Option<Value> {
+fn target(pod: &Pod, network: &str) -> Option<Value> {
     // A node of the test bed shows a twin of the address that its pod listens at.
     let twin = pod.status.as_ref()?.pod_ip.as_ref()?;
-    let address = format!("{}.{}", bed::network(), twin.splitn(3, '.').nth(2)?);
+    let address = format!("{network}.{}", twin.splitn(3, '.').nth(2)?);
     let port = pod.spec.as_ref()?.containers.iter().flat_map(|one| one.ports.iter().flatten()).next()?;
     let mut labels = json!({
         "__meta_kubernetes_namespace": pod.metadata.namespace,

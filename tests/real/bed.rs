@@ -1,76 +1,152 @@
-//! What tests see of the test bed: its cluster, and a shop of their own in it.
+//! The test beds that run: what a test may do with one.
 
 use std::{
-    collections::BTreeSet,
+    ffi::OsStr,
+    ops::Deref,
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    sync::LazyLock,
 };
 
-use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::Pod;
+use futures::future::select_all;
 use kube::{
-    Api, Client, Config,
-    api::{ListParams, LogParams},
+    Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
-    runtime::{WatchStreamExt, watcher},
 };
-use serde_json::{Value, json};
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// How long a change of the cluster may take that is waited for; SVIDs of a minute have to end within it.
-pub const PATIENCE: Duration = Duration::from_mins(5);
+/// A test bed that runs: its folder.
+#[derive(Debug, Clone)]
+pub struct Bed(PathBuf);
 
-/// Who breaks what all shops share has the bed to itself.
-pub static BED: RwLock<()> = RwLock::const_new(());
-
-/// A namespace with three services that call each other, made by `tests/real/shop`; gone when it is dropped.
-pub struct Shop {
-    pub namespace: String,
-    kubeconfig: PathBuf,
-    client: Client,
+/// A bed, for as long as this is held.
+pub struct Held {
+    bed: Bed,
+    _leave: Leave,
 }
 
-/// Users are machine-wide, as the SPIRE agent sees them, so no two shops may have the same.
-static NEXT: AtomicU32 = AtomicU32::new(0);
-
-/// A file of the bed's folder.
-pub fn file(name: &str) -> PathBuf {
-    let folder = std::env::var("REAL_BED").expect("REAL_BED names the folder of a test bed: use tests/real/run");
-    Path::new(&folder).join(name)
+/// What others may do with it meanwhile.
+enum Leave {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
 }
 
-/// The first two numbers of the addresses that pods listen at.
-pub fn network() -> String {
-    std::fs::read_to_string(file("network")).unwrap().trim().to_owned()
+impl Deref for Held {
+    type Target = Bed;
+
+    fn deref(&self) -> &Bed {
+        &self.bed
+    }
+}
+
+/// The beds, in the order of `REAL_BED`.
+static BEDS: LazyLock<Vec<(Bed, RwLock<()>)>> = LazyLock::new(|| {
+    let folders = std::env::var("REAL_BED").expect("REAL_BED names the folders of test beds: use tests/real/run");
+    std::env::split_paths(&folders).map(|folder| (Bed(folder), RwLock::new(()))).collect()
+});
+
+impl Bed {
+    /// The one that is shared by all who break nothing of it but a shop of their own.
+    pub async fn to_share() -> Held {
+        let (bed, lock) = &BEDS[0];
+        Held { bed: bed.clone(), _leave: Leave::Shared { _guard: lock.read().await } }
+    }
+
+    /// One that nobody else uses meanwhile, where its cluster, its nodes or its SPIRE may be broken: none that is shared, if
+    /// there are others.
+    pub async fn to_break() -> Held {
+        let others = if BEDS.len() > 1 { &BEDS[1..] } else { &BEDS[..] };
+        let free = others.iter().map(|(bed, lock)| Box::pin(async move { (bed, lock.write().await) }));
+        let ((bed, guard), ..) = select_all(free).await;
+        Held { bed: bed.clone(), _leave: Leave::Alone { _guard: guard } }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Of a cluster administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.file("kubeconfig")
+    }
+
+    /// The first two numbers of the addresses that pods listen at.
+    pub fn network(&self) -> String {
+        std::fs::read_to_string(self.file("network")).unwrap().trim().to_owned()
+    }
+
+    /// A client of a cluster administrator.
+    pub async fn client(&self) -> Client {
+        client(&self.kubeconfig()).await
+    }
+
+    fn command(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).env("KUBECONFIG", self.kubeconfig());
+        command
+    }
+
+    /// What a command of a cluster administrator says, which has to end well: of kubectl, or helm.
+    pub async fn administrator(&self, program: &str, arguments: &[&str]) -> String {
+        let done = run(self.command(part(program), arguments)).await;
+        let [said, complained] = [&done.stdout, &done.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        assert!(done.status.success(), "{program} {arguments:?}: {said}{complained}");
+        said
+    }
+
+    /// The same where nobody waits any more.
+    pub fn clean_up(&self, program: &str, arguments: &[&str]) {
+        let done = self.command(part(program), arguments).output();
+        let well = done.is_ok_and(|done| done.status.success()) || std::thread::panicking();
+        assert!(well, "{program} {arguments:?} failed: what it should remove is left");
+    }
+
+    /// Breaks a part of it (`tests/real/break`).
+    pub async fn broken(&self, fault: &'static str) -> Broken {
+        self.script("break", &[fault]).await;
+        Broken { bed: self.clone(), fault }
+    }
+
+    /// Cuts every stream of every node, in the middle of whatever it carries.
+    pub async fn cut_streams(&self) {
+        for node in ["node-a", "node-b"] {
+            let pid = std::fs::read_to_string(self.file("pid").join(node)).unwrap();
+            assert!(run(self.command("kill", &["-USR1", pid.trim()])).await.status.success());
+        }
+    }
+
+    /// Runs a script of the test bed, which has to end well.
+    pub async fn script(&self, name: &str, arguments: &[&str]) {
+        let done = run(self.command(script(name), arguments)).await;
+        assert!(done.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+/// A bed with a fault; whole again when it is dropped.
+pub struct Broken {
+    bed: Bed,
+    fault: &'static str,
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        let done = self.bed.command(script("restore"), &[self.fault]).output();
+        assert!(
+            done.is_ok_and(|done| done.status.success()) || std::thread::panicking(),
+            "{} stays broken",
+            self.fault
+        );
+    }
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(name)
 }
 
 /// A program that `tests/real/install` keeps.
 pub fn part(name: &str) -> PathBuf {
     let kept = std::env::var("REAL_PARTS").map_or_else(|_| PathBuf::from("target/real"), PathBuf::from);
     Path::new(env!("CARGO_MANIFEST_DIR")).join(kept).join("bin").join(name)
-}
-
-/// Breaks a part of the bed that all its shops use (`tests/real/break`); whole again when it is dropped.
-pub struct Broken(&'static str);
-
-impl Broken {
-    pub async fn now(fault: &'static str) -> Self {
-        succeeds("break", &[fault]).await;
-        Self(fault)
-    }
-}
-
-impl Drop for Broken {
-    fn drop(&mut self) {
-        let done = script("restore").arg(self.0).env("KUBECONFIG", file("kubeconfig")).output();
-        assert!(done.is_ok_and(|done| done.status.success()) || std::thread::panicking(), "{} stays broken", self.0);
-    }
-}
-
-fn script(name: &str) -> Command {
-    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(name))
 }
 
 /// A client with the rights of a kubeconfig.
@@ -80,140 +156,7 @@ pub async fn client(kubeconfig: &Path) -> Client {
     Client::try_from(config).unwrap()
 }
 
-/// What a command of a cluster administrator says, which has to end well: of kubectl, or helm.
-pub async fn administrator(program: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new(part(program));
-    command.args(arguments).env("KUBECONFIG", file("kubeconfig"));
-    let done = run(command).await;
-    let [said, complained] = [&done.stdout, &done.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    assert!(done.status.success(), "{program} {arguments:?}: {said}{complained}");
-    said
-}
-
-/// kubectl as a cluster administrator.
-pub async fn kubectl(arguments: &[&str]) -> Output {
-    let mut command = Command::new(part("kubectl"));
-    command.args(arguments).env("KUBECONFIG", file("kubeconfig"));
-    run(command).await
-}
-
-/// Cuts every stream of every node, in the middle of whatever it carries.
-pub async fn cut_streams() {
-    for node in ["node-a", "node-b"] {
-        let pid = std::fs::read_to_string(file("pid").join(node)).unwrap();
-        let mut kill = Command::new("kill");
-        kill.args(["-USR1", pid.trim()]);
-        assert!(run(kill).await.status.success());
-    }
-}
-
-async fn succeeds(name: &str, arguments: &[&str]) {
-    let mut command = script(name);
-    command.args(arguments).env("KUBECONFIG", file("kubeconfig"));
-    let done = run(command).await;
-    assert!(done.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
-
 /// Runs a program to its end.
 pub async fn run(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
-}
-
-impl Shop {
-    /// A shop whose services answer each other, with SVIDs that live so long.
-    pub async fn opens(svid_seconds: u32) -> Self {
-        let place = NEXT.fetch_add(1, Ordering::Relaxed);
-        let namespace = format!("shop-{}-{place}", std::process::id());
-        let user = 10_000 + (std::process::id() % 5_000) * 10 + place * 3;
-        let kubeconfig = file("kubeconfig");
-        succeeds("shop", &[&namespace, &user.to_string(), &svid_seconds.to_string()]).await;
-        let client = client(&kubeconfig).await;
-        Self { namespace, kubeconfig, client }
-    }
-
-    pub fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
-    }
-
-    /// What the bot's configuration says of this mesh.
-    pub fn mesh() -> Value {
-        json!({ "trust_domain": "bed.test", "spire_namespace": "spire", "agent_log_since": "10m" })
-    }
-
-    /// All pods of the shop.
-    pub fn pods(&self) -> Api<Pod> {
-        Api::namespaced(self.client.clone(), &self.namespace)
-    }
-
-    /// The pods of a service that are to stay.
-    pub async fn pods_of(&self, service: &str) -> Vec<Pod> {
-        let of = ListParams::default().labels(&format!("app={service}"));
-        let pods = self.pods().list(&of).await.unwrap().items.into_iter();
-        pods.filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect()
-    }
-
-    /// The lives of a service's pods now.
-    pub async fn lives(&self, service: &str) -> BTreeSet<String> {
-        self.pods_of(service).await.into_iter().filter_map(|pod| pod.metadata.uid).collect()
-    }
-
-    /// How often containers of a service were started again.
-    pub async fn restarts(&self, service: &str) -> i32 {
-        let pods = self.pods_of(service).await.into_iter().filter_map(|pod| pod.status?.container_statuses);
-        pods.flatten().map(|container| container.restart_count).sum()
-    }
-
-    /// Breaks its proxies (`tests/real/break`).
-    pub async fn broken(&self, fault: &str) {
-        succeeds("break", &[fault, &self.namespace]).await;
-    }
-
-    /// Makes them whole again.
-    pub async fn restored(&self, fault: &str) {
-        succeeds("restore", &[fault, &self.namespace]).await;
-    }
-
-    /// Waits until each proxy of a service has logged so many lines with these words.
-    pub async fn logs(&self, service: &str, words: &str, times: usize) {
-        self.logs_of("istio-proxy", service, words, times).await;
-    }
-
-    /// The same of another container.
-    pub async fn logs_of(&self, container: &str, service: &str, words: &str, times: usize) {
-        let follow = LogParams { container: Some(container.to_owned()), follow: true, ..LogParams::default() };
-        for pod in self.pods_of(service).await {
-            let name = pod.metadata.name.unwrap();
-            let logged = async {
-                let mut lines = self.pods().log_stream(&name, &follow).await.unwrap().lines();
-                let mut seen = 0;
-                while seen < times {
-                    let line = lines.try_next().await.unwrap().expect("the container ended");
-                    seen += usize::from(line.contains(words));
-                }
-            };
-            let shown = tokio::time::timeout(PATIENCE, logged).await;
-            assert!(shown.is_ok(), "{name} did not log {words:?} {times} times");
-        }
-    }
-
-    /// Waits until none of these lives is left, and as many others are ready.
-    pub async fn replaced(&self, service: &str, before: &BTreeSet<String>) {
-        let of = watcher::Config::default().labels(&format!("app={service}"));
-        let mut changes = Box::pin(watcher(self.pods(), of).default_backoff());
-        let replaced = async {
-            while self.lives(service).await.intersection(before).next().is_some() {
-                changes.next().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, replaced).await.expect("the pods were not replaced");
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        let kubectl = |arguments: &[&str]| {
-            drop(Command::new(part("kubectl")).args(arguments).env("KUBECONFIG", &self.kubeconfig).output());
-        };
-        kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
-    }
 }

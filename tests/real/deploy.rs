@@ -11,14 +11,15 @@ use k8s_openapi::api::{
 use kube::{Api, Client, api::PostParams};
 use mtls_medic::{
     cluster::rights::{Place, RIGHTS},
-    triage::{CheckResult, envoy::ENOUGH},
+    triage::CheckResult,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    bed::{self, BED, Shop, administrator},
+    bed::Bed,
     installed::Installed,
     looks::{Look, look, look_as},
+    shops::Shop,
 };
 
 /// How long an API server may take to hear of new policies and roles.
@@ -42,25 +43,26 @@ fn monitoring_kinds() -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_manifest_is_taken_by_the_api_server_field_by_field() {
+    let bed = Bed::to_share().await;
     let kinds = tokio::task::spawn_blocking(monitoring_kinds).await.unwrap();
     for file in &kinds {
-        administrator("kubectl", &["apply", "--server-side", "-f", file]).await;
-        administrator("kubectl", &["wait", "--for", "condition=Established", "--timeout=60s", "-f", file]).await;
+        bed.administrator("kubectl", &["apply", "--server-side", "-f", file]).await;
+        bed.administrator("kubectl", &["wait", "--for", "condition=Established", "--timeout=60s", "-f", file]).await;
     }
     // Namespaces are the reader's own: the manifests have none.
     for namespace in ["mtls-medic", "spire-system"] {
-        administrator("kubectl", &["create", "namespace", namespace]).await;
+        bed.administrator("kubectl", &["create", "namespace", namespace]).await;
     }
     for manifest in ["mtls-medic", "restart-pod", "monitoring"] {
         let file = of_project(&format!("deploy/manifests/{manifest}.yaml"));
         let rehearse = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", &file];
-        let said = administrator("kubectl", &rehearse).await;
+        let said = bed.administrator("kubectl", &rehearse).await;
         let objects = std::fs::read_to_string(&file).unwrap().matches("\nkind: ").count();
         assert_eq!(said.lines().filter(|line| line.ends_with("(server dry run)")).count(), objects, "{said}");
     }
-    administrator("kubectl", &["delete", "namespace", "mtls-medic", "spire-system"]).await;
+    bed.administrator("kubectl", &["delete", "namespace", "mtls-medic", "spire-system"]).await;
     for file in &kinds {
-        administrator("kubectl", &["delete", "-f", file]).await;
+        bed.administrator("kubectl", &["delete", "-f", file]).await;
     }
 }
 
@@ -148,7 +150,7 @@ fn exec(pod: &str, more: &str, command: &[&str]) -> String {
 }
 
 /// A namespace with two pods that no node takes: one with a controller, one without. Gives the path and UID of both.
-async fn pods_of_nobody(namespace: &str) -> [(String, String); 2] {
+async fn pods_of_nobody(bed: &Bed, namespace: &str) -> [(String, String); 2] {
     let spec = json!({"nodeSelector": {"is": "nowhere"}, "containers": [{"name": "app", "image": "none"}]});
     let objects = [
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
@@ -161,10 +163,10 @@ async fn pods_of_nobody(namespace: &str) -> [(String, String); 2] {
     let file = tempfile::NamedTempFile::new().unwrap();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     std::fs::write(file.path(), list.to_string()).unwrap();
-    administrator("kubectl", &["apply", "-f", file.path().to_str().unwrap()]).await;
+    bed.administrator("kubectl", &["apply", "-f", file.path().to_str().unwrap()]).await;
     let wait = ["wait", "--for=create", "--timeout=60s", "-n", namespace, "pods"];
-    administrator("kubectl", &[&wait[..], &["-l", "app=owned"]].concat()).await;
-    let pods: Api<Pod> = Api::namespaced(bed::client(&bed::file("kubeconfig")).await, namespace);
+    bed.administrator("kubectl", &[&wait[..], &["-l", "app=owned"]].concat()).await;
+    let pods: Api<Pod> = Api::namespaced(bed.client().await, namespace);
     let found = |app: &'static str| {
         let pods = pods.clone();
         async move {
@@ -178,10 +180,11 @@ async fn pods_of_nobody(namespace: &str) -> [(String, String); 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_else() {
-    let bot = Installed::with_all_rights().await;
+    let bed = Bed::to_share().await;
+    let bot = Installed::with_all_rights(&bed).await;
     let client = bot.client().await;
     let watched = format!("{}-watched", bot.name);
-    let [(owned, uid), (bare, bare_uid)] = pods_of_nobody(&watched).await;
+    let [(owned, uid), (bare, bare_uid)] = pods_of_nobody(&bed, &watched).await;
     assert_eq!(own(&bot, &watched).await, of_the_table(false), "in a namespace that it looks after");
     assert_eq!(own(&bot, "spire").await, of_the_table(true), "in SPIRE's");
 
@@ -236,13 +239,13 @@ async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_e
         ("make a token", ("POST", format!("{in_it}/serviceaccounts/default/token?dryRun=All"), json!({})), no_role),
     ];
     for (what, (method, path, body), wanted) in table {
-        let said = refused(&client, method, &path, body).await;
-        assert!(fits(said.as_deref(), wanted), "to {what}: wanted {wanted:?}, and it was {said:?}");
+        let answer = refused(&client, method, &path, body).await;
+        assert!(fits(answer.as_deref(), wanted), "to {what}: wanted {wanted:?}, and it was {answer:?}");
     }
 
     // Also when somebody grants it everything.
     let account = format!("--serviceaccount={0}:{0}", bot.name);
-    administrator("kubectl", &["create", "clusterrolebinding", &bot.name, "--clusterrole=cluster-admin", &account])
+    bed.administrator("kubectl", &["create", "clusterrolebinding", &bot.name, "--clusterrole=cluster-admin", &account])
         .await;
     settles(&client, ("GET", "/api/v1/nodes", Value::Null), None).await;
     let by_policy = [
@@ -252,13 +255,13 @@ async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_e
         ("GET", exec(&owned, "", &["cat", "/run/spire/svid/svid.key"]), Value::Null, "only its own commands"),
     ];
     for (method, path, body, wanted) in by_policy {
-        let said = refused(&client, method, &path, body).await;
-        assert!(fits(said.as_deref(), Some(wanted)), "{method} {path}: {said:?}");
+        let answer = refused(&client, method, &path, body).await;
+        assert!(fits(answer.as_deref(), Some(wanted)), "{method} {path}: {answer:?}");
     }
-    administrator("kubectl", &["delete", "clusterrolebinding", &bot.name]).await;
-    let others = bed::client(&bed::file("kubeconfig")).await;
+    bed.administrator("kubectl", &["delete", "clusterrolebinding", &bot.name]).await;
+    let others = bed.client().await;
     assert_eq!(refused(&others, "PATCH", &bare, annotated).await, None, "others are not concerned");
-    administrator("kubectl", &["delete", "namespace", &watched, "--wait=false"]).await;
+    bed.administrator("kubectl", &["delete", "namespace", &watched, "--wait=false"]).await;
 }
 
 /// Which rows there are, and how they ended.
@@ -271,10 +274,8 @@ fn rows(look: &Look) -> Vec<(&str, &str, CheckResult)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_its_own_rights_alone_the_bot_sees_what_an_administrator_sees_and_may_restart_a_pod() {
-    let _bed = BED.read().await;
-    let (bot, shop) = futures::join!(Installed::with_all_rights(), Shop::opens(600));
-    // So many that nobody thinks of those that failed at the start.
-    shop.logs("frontend", "\" 200 ", usize::try_from(ENOUGH).unwrap() + 10).await;
+    let bed = Bed::to_share().await;
+    let (bot, shop) = futures::join!(Installed::with_all_rights(&bed), Shop::opens(&bed, 600));
     let seen = look_as(&bot.kubeconfig(), &shop, "svc/frontend").await;
     seen.is_green();
     let everything = look(&shop, "svc/frontend").await;

@@ -6,8 +6,9 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::{
-    bed::{self, administrator},
+    bed::{Bed, run},
     installed::Installed,
+    shops::Shop,
 };
 
 /// The exit code, and what was printed.
@@ -18,7 +19,7 @@ async fn doctor(bot: &Installed) -> (i32, String) {
         "listen": format!("127.0.0.1:{port}"),
         "journal": token.with_file_name("journal.sqlite"),
         "cluster": "bed",
-        "mesh": bed::Shop::mesh(),
+        "mesh": Shop::mesh(),
         "alertmanager": { "bearer_tokens": [{ "file": token }] },
         "kubernetes": { "kubeconfig": bot.kubeconfig() },
         "people": {
@@ -32,7 +33,7 @@ async fn doctor(bot: &Installed) -> (i32, String) {
     let config = bot.file("config.yaml", &config.to_string());
     let mut doctor = Command::new(env!("CARGO_BIN_EXE_mtls-medic"));
     doctor.args(["doctor", "--config"]).arg(config).env_remove("KUBECONFIG");
-    let done = bed::run(doctor).await;
+    let done = run(doctor).await;
     let text = [done.stdout, done.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
     (done.status.code().unwrap(), text)
 }
@@ -44,16 +45,17 @@ fn of_kubernetes(said: &str) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_names_the_missing_verb_resource_and_namespace_and_what_it_says_to_apply_is_enough() {
-    let bot = Installed::with_all_rights().await;
+    let bed = Bed::to_share().await;
+    let bot = Installed::with_all_rights(&bed).await;
     let (_, well) = doctor(&bot).await;
     assert!(of_kubernetes(&well).iter().all(|line| line.starts_with("ok ")), "{well}");
     assert!(well.contains(&format!("asked as {}", bot.user())), "{well}");
 
     // One binding is gone, and one rule of a role.
     let (exec, spire) = (format!("{}-exec", bot.name), format!("{}-spire", bot.name));
-    administrator("kubectl", &["delete", "clusterrolebinding", &exec]).await;
+    bed.administrator("kubectl", &["delete", "clusterrolebinding", &exec]).await;
     let rule = r#"[{"op": "remove", "path": "/rules/1"}]"#;
-    administrator("kubectl", &["patch", "role", "-n", "spire", &spire, "--type=json", "-p", rule]).await;
+    bed.administrator("kubectl", &["patch", "role", "-n", "spire", &spire, "--type=json", "-p", rule]).await;
     let (code, said) = doctor(&bot).await;
     assert_eq!(code, 1, "{said}");
     let missing: Vec<&str> = of_kubernetes(&said).into_iter().filter(|line| line.starts_with("MISSING")).collect();
@@ -94,8 +96,8 @@ async fn it_names_the_missing_verb_resource_and_namespace_and_what_it_says_to_ap
     "#);
 
     let grant = bot.file("grant.yaml", yaml);
-    administrator("kubectl", &["apply", "-f", grant.to_str().unwrap()]).await;
+    bed.administrator("kubectl", &["apply", "-f", grant.to_str().unwrap()]).await;
     let (_, mended) = doctor(&bot).await;
-    administrator("kubectl", &["delete", "-f", grant.to_str().unwrap()]).await;
+    bed.administrator("kubectl", &["delete", "-f", grant.to_str().unwrap()]).await;
     assert_eq!(of_kubernetes(&mended), of_kubernetes(&well));
 }

@@ -9,8 +9,9 @@ use mtls_medic::triage::{
 };
 
 use crate::{
-    bed::{BED, Shop},
+    bed::Bed,
     looks::{Look, look},
+    shops::Shop,
 };
 
 /// Long enough that no proxy lives to see its SVID overdue, and short enough that the agents show that they renew.
@@ -128,8 +129,8 @@ impl Fault {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_of_real_proxies_is_named_or_left_open_and_none_is_found_once_it_is_mended() {
-    let _bed = BED.read().await;
-    let shop = Shop::opens(SVID_SECONDS).await;
+    let bed = Bed::to_share().await;
+    let shop = Shop::opens(&bed, SVID_SECONDS).await;
     let mut wrong = Vec::new();
     for fault in &FAULTS {
         shop.broken(fault.name).await;

@@ -4,7 +4,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -12,10 +11,14 @@ use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccoun
 use kube::{Api, Client, api::PostParams, config::Kubeconfig};
 use serde_json::json;
 
-use crate::bed;
+use crate::{
+    bed::{Bed, client},
+    shops::Shop,
+};
 
 /// A release of the chart; uninstalled when it is dropped.
 pub struct Installed {
+    bed: Bed,
     /// Of the release, its namespace, its account and its roles.
     pub name: String,
     folder: tempfile::TempDir,
@@ -25,14 +28,14 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Installed {
     /// Everything that the bot may be given.
-    pub async fn with_all_rights() -> Self {
+    pub async fn with_all_rights(bed: &Bed) -> Self {
         let name = format!("medic-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart");
-        let (rights, mesh) = ("rights.exec=true,rights.mountedBundles=true,rights.restartPod=true", bed::Shop::mesh());
+        let (rights, mesh) = ("rights.exec=true,rights.mountedBundles=true,rights.restartPod=true", Shop::mesh());
         let mesh = format!("config.mesh={mesh}");
         let install = ["install", &name, chart, "--namespace", &name, "--create-namespace", "--set", rights];
-        bed::administrator("helm", &[&install[..], &["--set-json", &mesh]].concat()).await;
-        let installed = Self { name, folder: tempfile::tempdir().unwrap() };
+        bed.administrator("helm", &[&install[..], &["--set-json", &mesh]].concat()).await;
+        let installed = Self { bed: bed.clone(), name, folder: tempfile::tempdir().unwrap() };
         installed.write_kubeconfig(&installed.name).await;
         installed
     }
@@ -49,21 +52,21 @@ impl Installed {
 
     /// A client with the account's rights.
     pub async fn client(&self) -> Client {
-        bed::client(&self.kubeconfig()).await
+        client(&self.kubeconfig()).await
     }
 
     /// A client with those of an account without any role.
     pub async fn client_of_nobody(&self) -> Client {
         self.write_kubeconfig("default").await;
-        bed::client(&self.folder.path().join("default")).await
+        client(&self.folder.path().join("default")).await
     }
 
     /// With a token as a pod of that account has one.
     async fn write_kubeconfig(&self, account: &str) {
-        let accounts: Api<ServiceAccount> = Api::namespaced(bed::client(&bed::file("kubeconfig")).await, &self.name);
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.bed.client().await, &self.name);
         let token = accounts.create_token_request(account, &PostParams::default(), &TokenRequest::default()).await;
         let token = token.unwrap().status.unwrap().token;
-        let cluster = Kubeconfig::read_from(bed::file("kubeconfig")).unwrap().clusters.remove(0);
+        let cluster = Kubeconfig::read_from(self.bed.kubeconfig()).unwrap().clusters.remove(0);
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "bot",
             "contexts": [{"name": "bot", "context": {"cluster": cluster.name, "user": "bot"}}],
@@ -88,9 +91,7 @@ impl Drop for Installed {
             ("kubectl", &["delete", "namespace", &self.name, "--wait=false"]),
         ];
         for (program, arguments) in all {
-            let done =
-                Command::new(bed::part(program)).args(arguments).env("KUBECONFIG", bed::file("kubeconfig")).output();
-            assert!(done.is_ok_and(|done| done.status.success()) || std::thread::panicking(), "{} is left", self.name);
+            self.bed.clean_up(program, arguments);
         }
     }
 }

@@ -10,7 +10,10 @@ use mtls_medic::triage::{
 use serde_json::json;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::bed::{PATIENCE, Shop, run};
+use crate::{
+    bed::run,
+    shops::{PATIENCE, Shop},
+};
 
 /// What it saw and says.
 pub struct Look {
@@ -22,7 +25,7 @@ pub struct Look {
 
 /// Runs `mtls-medic triage`.
 pub async fn look(shop: &Shop, target: &str) -> Look {
-    look_as(shop.kubeconfig(), shop, target).await
+    look_as(&shop.bed.kubeconfig(), shop, target).await
 }
 
 /// Looks again until it is as wanted.

@@ -17,5 +17,6 @@ mod nights;
 mod rotation;
 #[path = "../serving/mod.rs"]
 mod serving;
+mod shops;
 mod spire;
 mod streams;

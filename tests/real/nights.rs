@@ -4,18 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{
-    alerts::Alerts,
-    bed::{BED, Broken, Shop},
-    serving::Outside,
-};
+use crate::{alerts::Alerts, bed::Bed, serving::Outside, shops::Shop};
 
 /// SVIDs of the night end after this long.
 const SVID_SECONDS: u32 = 90;
 
 async fn bot_of(shop: &Shop) -> Outside {
     let mut outside = Outside::with(
-        shop.kubeconfig(),
+        &shop.bed.kubeconfig(),
         json!({
             "cluster": "bed",
             "mesh": Shop::mesh(),
@@ -40,8 +36,8 @@ async fn incident_of(outside: &Outside, service: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workload_that_keeps_its_old_svid_is_found_restarted_by_two_people_and_proved() {
-    let _bed = BED.read().await;
-    let shop = Shop::opens(SVID_SECONDS).await;
+    let bed = Bed::to_share().await;
+    let shop = Shop::opens(&bed, SVID_SECONDS).await;
     let outside = bot_of(&shop).await;
     let old = shop.lives("orders").await;
     let bot = outside.starts().await;
@@ -66,13 +62,13 @@ async fn a_workload_that_keeps_its_old_svid_is_found_restarted_by_two_people_and
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_agents_hanging_the_restart_is_refused_with_that_reason_and_the_incident_escalates() {
-    let _bed = BED.write().await;
-    let shop = Shop::opens(SVID_SECONDS).await;
+    let bed = Bed::to_break().await;
+    let shop = Shop::opens(&bed, SVID_SECONDS).await;
     let outside = bot_of(&shop).await;
     let old = shop.lives("orders").await;
     let bot = outside.starts().await;
     let _alerts = Alerts::over(&shop, &outside);
-    let _broken = Broken::now("spire-agent").await;
+    let _broken = bed.broken("spire-agent").await;
 
     let incident = incident_of(&outside, "orders").await;
     // Others fail as well, each with an incident of its own.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use mtls_medic::triage::{PodEvidence, ProxyStats, Scenario, envoy::ENOUGH};
 
 use crate::{
-    bed::{BED, Shop},
+    bed::Bed,
     looks::{Look, look},
+    shops::Shop,
 };
 
 /// The agent renews in the middle of it.
@@ -29,8 +30,8 @@ fn calls(look: &Look, pick: fn(&ProxyStats) -> Option<u64>) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn proxies_take_a_new_svid_over_sds_without_a_restart_and_calls_go_on() {
-    let _bed = BED.read().await;
-    let shop = Shop::opens(SVID_SECONDS).await;
+    let bed = Bed::to_share().await;
+    let shop = Shop::opens(&bed, SVID_SECONDS).await;
     let old = [look(&shop, "deploy/backend").await, look(&shop, "deploy/frontend").await];
 
     // Beside each proxy a helper asks the agent for the same SVID: with its second one, the first is renewed.

@@ -7,8 +7,9 @@ use mtls_medic::triage::{CallAtOnce, CheckResult, FixName, Gathered, Healthcheck
 use serde_json::Value;
 
 use crate::{
-    bed::{self, BED, Broken, Shop},
+    bed::Bed,
     looks::{Look, certificates, look, look_until, signed_by},
+    shops::Shop,
 };
 
 /// Waits until the files of each pod of frontend were written so often.
@@ -36,21 +37,21 @@ fn serials(look: &Look, id: &str) -> Vec<String> {
 }
 
 /// What `spire-server` answers.
-async fn server(arguments: &[&str]) -> Value {
+async fn server(bed: &Bed, arguments: &[&str]) -> Value {
     let command = ["exec", "-n", "spire", "spire-server-0", "--", "/opt/spire/bin/spire-server"];
-    let said = bed::administrator("kubectl", &[&command[..], arguments, &["-output", "json"]].concat()).await;
+    let said = bed.administrator("kubectl", &[&command[..], arguments, &["-output", "json"]].concat()).await;
     serde_json::from_str(&said).unwrap()
 }
 
 /// A step with one of SPIRE's authorities.
-async fn authority(step: &str, id: &str) {
-    server(&["localauthority", "x509", step, "-authorityID", id]).await;
+async fn authority(bed: &Bed, step: &str, id: &str) {
+    server(bed, &["localauthority", "x509", step, "-authorityID", id]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_svid_of_the_file_is_read_and_verified_and_after_its_renewal_it_is_another_and_all_is_well_still() {
-    let _bed = BED.read().await;
-    let shop = Shop::opens(60).await;
+    let bed = Bed::to_share().await;
+    let shop = Shop::opens(&bed, 60).await;
     let id = format!("spiffe://bed.test/ns/{}/sa/frontend", shop.namespace);
 
     wrote(&shop, 2).await;
@@ -77,27 +78,28 @@ async fn the_svid_of_the_file_is_read_and_verified_and_after_its_renewal_it_is_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_spires_authority_is_no_fault_but_whoever_keeps_to_the_old_one_gets_no_clean_bill() {
-    let _bed = BED.write().await;
-    let shop = Shop::opens(900).await;
+    let bed = Bed::to_break().await;
+    let shop = Shop::opens(&bed, 900).await;
     let (stale, half) = two_of_backend_that_keep_files(&shop).await;
     let roots = |look: &Look| certificates(&look.evidence.spire_bundle).len();
     let proxies_trust = |look: &Look, many: usize| {
         let served = look.evidence.pods.iter().filter_map(|pod| pod.served.value());
         served.filter(|served| served.roots.values().all(|roots| roots.len() == many)).count() == 2
     };
-    let old = server(&["localauthority", "x509", "show"]).await["active"]["authority_id"].as_str().unwrap().to_owned();
+    let old =
+        server(&bed, &["localauthority", "x509", "show"]).await["active"]["authority_id"].as_str().unwrap().to_owned();
     let already = roots(&look(&shop, "deploy/frontend").await);
 
     // The next authority is announced before it signs.
-    let prepared = server(&["localauthority", "x509", "prepare"]).await;
+    let prepared = server(&bed, &["localauthority", "x509", "prepare"]).await;
     let new = prepared["prepared_authority"]["authority_id"].as_str().unwrap().to_owned();
     let both = already + 1;
     let announced = |look: &Look| roots(look) == both && proxies_trust(look, both) && is_well(look);
     look_until(&shop, "deploy/frontend", announced).await.is_green();
 
     // It signs, and whoever has an SVID of the old one gets another.
-    authority("activate", &new).await;
-    authority("taint", &old).await;
+    authority(&bed, "activate", &new).await;
+    authority(&bed, "taint", &old).await;
     wrote(&shop, 2).await;
     let between = look(&shop, "deploy/frontend").await;
     // For a moment the agent had no SVID to give, and a line of the proxy says so.
@@ -111,12 +113,12 @@ async fn a_change_of_spires_authority_is_no_fault_but_whoever_keeps_to_the_old_o
     }
 
     // The old one is over, and what starts now knows only the new one.
-    authority("revoke", &old).await;
+    authority(&bed, "revoke", &old).await;
     // (SPIRE leaves the old root in its ConfigMap until it next announces one.)
     look_until(&shop, "deploy/frontend", |look| proxies_trust(look, both - 1)).await.is_green();
     let rollout = |step| ["rollout", step, "-n", &shop.namespace, "deployment/frontend"];
-    bed::administrator("kubectl", &rollout("restart")).await;
-    bed::administrator("kubectl", &rollout("status")).await;
+    bed.administrator("kubectl", &rollout("restart")).await;
+    bed.administrator("kubectl", &rollout("status")).await;
     let after = look_until(&shop, "deploy/frontend", is_well).await;
     after.is_green();
     assert!(after.evidence.pods.iter().all(|pod| certificates(&pod.bundle_file).len() == both - 1));
@@ -140,16 +142,16 @@ async fn two_of_backend_that_keep_files(shop: &Shop) -> (String, String) {
     let all = ["/run/spire/svid/svid.crt", "/run/spire/svid/svid.key", bundle];
     for (pod, files) in [(&names[0], &all[..]), (&names[1], &all[2..])] {
         let exec = ["exec", "-n", &shop.namespace, pod, "-c", "app", "--", "chmod", "a-w"];
-        bed::administrator("kubectl", &[&exec[..], files].concat()).await;
+        shop.bed.administrator("kubectl", &[&exec[..], files].concat()).await;
     }
     (format!("pod/{}", names[0]), format!("pod/{}", names[1]))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_its_agent_is_told_and_named_as_the_cause_once_a_renewal_is_missed() {
-    let _bed = BED.write().await;
-    let shop = Shop::opens(60).await;
-    let _broken = Broken::now("spire-agent-gone").await;
+    let bed = Bed::to_break().await;
+    let shop = Shop::opens(&bed, 60).await;
+    let _broken = bed.broken("spire-agent-gone").await;
 
     // No SVID shows it yet, and it is no clean bill.
     let at_once = look(&shop, "deploy/frontend").await;
@@ -168,9 +170,9 @@ async fn a_node_without_its_agent_is_told_and_named_as_the_cause_once_a_renewal_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_server_the_agents_say_so_and_the_second_level_is_called_at_once() {
-    let _bed = BED.write().await;
-    let shop = Shop::opens(60).await;
-    let _broken = Broken::now("spire-server").await;
+    let bed = Bed::to_break().await;
+    let shop = Shop::opens(&bed, 60).await;
+    let _broken = bed.broken("spire-server").await;
 
     let down = look_until(&shop, "deploy/frontend", |look| look.verdict.scenario == Scenario::SpireServer).await;
     down.kept_as("spire-server-gone");

@@ -1,9 +1,9 @@
 //! What the bot reads of pods through the real API server: commands, logs and ports, and what it makes of a stream that does
 //! not come whole.
 
-use std::{fs, process::Command, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
-use crate::bed::{BED, cut_streams, file, kubectl, part};
+use crate::bed::Bed;
 use jiff::SignedDuration;
 use mtls_medic::{
     clock::SystemClock,
@@ -19,26 +19,26 @@ const STUCK: &str = "/files/stuck";
 
 /// A pod whose files and logs are not as they should be; gone when it is dropped.
 struct Odd {
+    bed: Bed,
     namespace: String,
 }
 
 impl Odd {
-    async fn is_made(name: &str) -> Self {
-        let odd = Self { namespace: format!("odd-{name}-{}", std::process::id()) };
+    async fn is_made(bed: &Bed, name: &str) -> Self {
+        let odd = Self { bed: bed.clone(), namespace: format!("odd-{name}-{}", std::process::id()) };
         let manifest = tempfile::NamedTempFile::new().unwrap();
         let text = include_str!("data/streams.yaml").replace("NAMESPACE", &odd.namespace);
         fs::write(manifest.path(), text).unwrap();
-        let made = kubectl(&["apply", "-f", manifest.path().to_str().unwrap()]).await;
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        bed.administrator("kubectl", &["apply", "-f", manifest.path().to_str().unwrap()]).await;
         let wait = ["wait", "-n", &odd.namespace, POD, "--for", "condition=Ready", "--timeout", "120s"];
-        assert!(kubectl(&wait).await.status.success());
+        bed.administrator("kubectl", &wait).await;
         odd
     }
 
     /// Gathers with these settings.
     async fn evidence(&self, settings: Settings) -> Evidence {
         let target = TargetRef::parse(Namespace::parse(&self.namespace).unwrap(), POD).unwrap();
-        let reach = connect(Some(&file("kubeconfig")), None, settings).await.unwrap();
+        let reach = connect(Some(&self.bed.kubeconfig()), None, settings).await.unwrap();
         // Much for the stack of a test, unoptimized.
         Box::pin(gather(&reach, &target, Arc::new(SystemClock), Arc::new(|_| ()))).await.unwrap()
     }
@@ -52,9 +52,7 @@ impl Odd {
 
 impl Drop for Odd {
     fn drop(&mut self) {
-        let mut command = Command::new(part("kubectl"));
-        command.args(["delete", "namespace", &self.namespace, "--wait=false"]).env("KUBECONFIG", file("kubeconfig"));
-        drop(command.output());
+        self.bed.clean_up("kubectl", &["delete", "namespace", &self.namespace, "--wait=false"]);
     }
 }
 
@@ -72,8 +70,8 @@ fn why<T>(gathered: &Gathered<T>) -> Missing {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_missing_one_that_may_not_be_read_and_one_that_is_too_big_are_told_apart() {
-    let _bed = BED.read().await;
-    let odd = Odd::is_made("files").await;
+    let bed = Bed::to_share().await;
+    let odd = Odd::is_made(&bed, "files").await;
     assert_eq!(odd.reading("/files/nowhere").await, Missing::Gone { what: "/files/nowhere".to_owned() });
     let said = "cat /files/unreadable failed: cat: /files/unreadable: Permission denied";
     assert_eq!(odd.reading("/files/unreadable").await, Missing::Other { why: said.to_owned() });
@@ -83,8 +81,8 @@ async fn a_file_that_is_missing_one_that_may_not_be_read_and_one_that_is_too_big
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_without_end_costs_its_own_check_and_no_other() {
-    let _bed = BED.read().await;
-    let odd = Odd::is_made("stuck").await;
+    let bed = Bed::to_share().await;
+    let odd = Odd::is_made(&bed, "stuck").await;
     let limits = Limits { check: Duration::from_secs(5), ..settings().limits };
     let evidence = odd.evidence(Settings { svid_path: STUCK.to_owned(), limits, ..settings() }).await;
     let pod = &evidence.pods[0];
@@ -94,13 +92,13 @@ async fn a_command_without_end_costs_its_own_check_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_cut_half_way_is_no_half_answer() {
-    let _bed = BED.write().await;
-    let odd = Odd::is_made("cut").await;
+    let bed = Bed::to_break().await;
+    let odd = Odd::is_made(&bed, "cut").await;
     let cut = async {
         let reads = format!("until ps ax | grep -q '[c]at {STUCK}'; do sleep 0.1; done");
-        let begun = kubectl(&["exec", "-n", &odd.namespace, "odd", "-c", "app", "--", "sh", "-c", &reads]).await;
-        assert!(begun.status.success(), "{}", String::from_utf8_lossy(&begun.stderr));
-        cut_streams().await;
+        bed.administrator("kubectl", &["exec", "-n", &odd.namespace, "odd", "-c", "app", "--", "sh", "-c", &reads])
+            .await;
+        bed.cut_streams().await;
     };
     // The API server ends the bot's stream with a success: only what came can tell.
     let (read, ()) = tokio::join!(odd.reading(STUCK), cut);
@@ -110,8 +108,8 @@ async fn a_stream_that_is_cut_half_way_is_no_half_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_long_log_the_newest_lines_are_kept_and_only_since_when_it_was_asked() {
-    let _bed = BED.read().await;
-    let odd = Odd::is_made("logs").await;
+    let bed = Bed::to_share().await;
+    let odd = Odd::is_made(&bed, "logs").await;
     let agents_log = async |since: Duration| {
         let evidence = odd.evidence(Settings { agent_log_since: since, ..settings() }).await;
         (evidence.agents[0].log.value().unwrap().reaches, evidence)
@@ -132,8 +130,8 @@ async fn of_a_long_log_the_newest_lines_are_kept_and_only_since_when_it_was_aske
 
 #[tokio::test(flavor = "multi_thread")]
 async fn how_a_healthcheck_ended_is_read_and_where_there_is_no_command_its_port_is_asked() {
-    let _bed = BED.read().await;
-    let odd = Odd::is_made("health").await;
+    let bed = Bed::to_share().await;
+    let odd = Odd::is_made(&bed, "health").await;
     let health = async |settings: Settings| odd.evidence(settings).await.agents[0].healthcheck.clone();
     let green = health(settings()).await;
     assert!(green.value().unwrap().healthy, "{green:?}");
@@ -149,8 +147,8 @@ async fn how_a_healthcheck_ended_is_read_and_where_there_is_no_command_its_port_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_where_nobody_listens_is_said_in_the_words_of_the_node() {
-    let _bed = BED.read().await;
-    let odd = Odd::is_made("port").await;
+    let bed = Bed::to_share().await;
+    let odd = Odd::is_made(&bed, "port").await;
     let evidence = odd.evidence(settings()).await;
     let Missing::Other { why } = why(&evidence.pods[0].stats) else { panic!("nobody listens there") };
     assert!(why.contains("connection refused") && why.contains("15000"), "{why}");

@@ -110,14 +110,15 @@ another_authority() {
 # SPIRE's own: of its keys, the one that belongs to a certificate that it publishes. SPIRE itself signs nothing that is not
 # good now.
 spires_authority() {
-  local key bundle
+  local key root bundle
   bundle=$(kubectl get configmap -n spire spire-bundle -o 'jsonpath={.data.bundle\.crt}')
   awk -v "to=$work/root" '/BEGIN CERTIFICATE/ {n++} {print >to n}' <<<"$bundle"
   kubectl exec -n spire spire-server-0 -- cat /run/spire/data/keys.json | grep -o '"x509-CA-[AB]": "[^"]*"' | cut -d '"' -f 4 >"$work/keys"
   while read -r key; do
     base64 -d <<<"$key" | openssl pkey -inform DER -out "$work/authority.key"
     for root in "$work"/root*; do
-      if [ "$(openssl x509 -in "$root" -noout -pubkey)" = "$(openssl pkey -in "$work/authority.key" -pubout)" ]; then
+      if openssl x509 -in "$root" -noout -checkend 0 >/dev/null &&
+        [ "$(openssl x509 -in "$root" -noout -pubkey)" = "$(openssl pkey -in "$work/authority.key" -pubout)" ]; then
         cp "$root" "$work/authority.crt"
         return
       fi
