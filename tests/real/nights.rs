@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{alerts::Alerts, bed::Bed, serving::Outside, shops::Shop};
+use crate::{alerts::Alerts, bed::Bed, installed::Installed, serving::Outside, shops::Shop};
 
 /// SVIDs of the night end after this long.
 const SVID_SECONDS: u32 = 90;
 
-async fn bot_of(shop: &Shop) -> Outside {
+/// The bot as the chart installs it, with the rights of its own account and no others.
+async fn bot_of(installed: &Installed) -> Outside {
     let mut outside = Outside::with(
-        &shop.bed.kubeconfig(),
+        &installed.kubeconfig(),
         json!({
             "cluster": "bed",
             "mesh": Shop::mesh(),
@@ -38,7 +39,8 @@ async fn incident_of(outside: &Outside, service: &str) -> String {
 async fn a_workload_that_keeps_its_old_svid_is_found_restarted_by_two_people_and_proved() {
     let bed = Bed::to_share().await;
     let shop = Shop::opens(&bed, SVID_SECONDS).await;
-    let outside = bot_of(&shop).await;
+    let installed = Installed::with_all_rights(&bed).await;
+    let outside = bot_of(&installed).await;
     let old = shop.lives("orders").await;
     let bot = outside.starts().await;
     let _alerts = Alerts::over(&shop, &outside);
@@ -64,7 +66,8 @@ async fn a_workload_that_keeps_its_old_svid_is_found_restarted_by_two_people_and
 async fn with_the_agents_hanging_the_restart_is_refused_with_that_reason_and_the_incident_escalates() {
     let bed = Bed::to_break().await;
     let shop = Shop::opens(&bed, SVID_SECONDS).await;
-    let outside = bot_of(&shop).await;
+    let installed = Installed::with_all_rights(&bed).await;
+    let outside = bot_of(&installed).await;
     let old = shop.lives("orders").await;
     let bot = outside.starts().await;
     let _alerts = Alerts::over(&shop, &outside);
