@@ -65,6 +65,7 @@ impl Reach {
         what: &str,
     ) -> Result<Output, ClusterError> {
         let namespace = pod.namespace.as_str();
+        let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why };
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let mut params = AttachParams::default().stdin(false).stdout(true).stderr(true);
         if let Some(container) = container {
@@ -78,20 +79,14 @@ impl Reach {
         let (stdout, stderr, status) = (process.stdout(), process.stderr(), process.take_status());
         let most = if matches!(tool, Tool::PilotAgent(_)) { ANSWER_MOST } else { OUTPUT_MOST };
         // Whoever writes too much is left at once: it waits to be read, and would not end.
-        let (stdout, stderr) = futures::try_join!(read(stdout, most), read(stderr, OUTPUT_MOST)).map_err(|most| {
-            ClusterError::Failed { what: what.to_owned(), why: format!("it wrote over {most} bytes") }
-        })?;
+        let (stdout, stderr) = futures::try_join!(read(stdout, most), read(stderr, OUTPUT_MOST))
+            .map_err(|most| failed(format!("it wrote over {most} bytes")))?;
         let status = match status {
             Some(status) => status.await,
             None => None,
         };
         // Closed without a status: whether it ran is not known, so it counts as nothing seen.
-        let Some(status) = status else {
-            return Err(ClusterError::Failed {
-                what: what.to_owned(),
-                why: "the stream ended without a status".to_owned(),
-            });
-        };
+        let status = status.ok_or_else(|| failed("the stream ended without a status".to_owned()))?;
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
         let exit_code = exit_code(&status);
         match exit_code {
@@ -101,12 +96,10 @@ impl Reach {
                 if message.contains("executable file not found") || message.contains("no such file or directory") {
                     return Err(tool_missing(&argv, container));
                 }
-                Err(ClusterError::Failed { what: what.to_owned(), why: message })
+                Err(failed(message))
             }
             Some(0) => {
-                let stdout = whole(tool, stdout);
-                let stdout =
-                    stdout.map_err(|why| ClusterError::Failed { what: what.to_owned(), why: why.to_owned() })?;
+                let stdout = whole(tool, stdout).map_err(|why| failed(why.to_owned()))?;
                 Ok(Output { exit_code: 0, stdout, stderr })
             }
             Some(exit_code) => Ok(Output { exit_code, stdout, stderr }),
