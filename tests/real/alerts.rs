@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     bed::part,
-    serving::{Outside, TOKEN},
+    serving::{Outside, TOKEN, free_port},
     shops::Shop,
 };
 
@@ -40,10 +40,6 @@ fn with(text: &str, changes: &[(&str, &str)]) -> String {
         assert!(text.contains(from), "{from:?} is no longer in what is shipped:\n{text}");
         text.replace(from, to)
     })
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Alerts {

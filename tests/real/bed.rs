@@ -101,6 +101,13 @@ impl Bed {
         assert!(well, "{program} {arguments:?} failed: what it should remove is left");
     }
 
+    /// Makes something with kubectl, for as long as what it gives is held.
+    pub async fn made(&self, make: &[&str], remove: &[&str]) -> Made {
+        let made = Made { bed: self.clone(), remove: remove.iter().map(|word| (*word).to_owned()).collect() };
+        self.administrator("kubectl", make).await;
+        made
+    }
+
     /// Breaks a part of it (`tests/real/break`).
     pub async fn broken(&self, fault: &'static str) -> Broken {
         self.script("break", &[fault]).await;
@@ -122,6 +129,19 @@ impl Bed {
     }
 }
 
+/// Something in a bed; removed when it is dropped.
+pub struct Made {
+    bed: Bed,
+    remove: Vec<String>,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let remove: Vec<&str> = self.remove.iter().map(String::as_str).collect();
+        self.bed.clean_up("kubectl", &remove);
+    }
+}
+
 /// A bed with a fault; whole again when it is dropped.
 pub struct Broken {
     bed: Bed,
@@ -139,7 +159,8 @@ impl Drop for Broken {
     }
 }
 
-fn script(name: &str) -> PathBuf {
+/// A script of the test bed.
+pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(name)
 }
 

@@ -1,7 +1,7 @@
 //! What `deploy/` gives, on a real API server: every manifest is taken, the bot's account can do what the chart says and
 //! nothing else, and with that it sees all that an administrator sees.
 
-use std::{collections::BTreeSet, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeSet, path::Path, process::Command};
 
 use axum::http::Request;
 use k8s_openapi::api::{
@@ -16,14 +16,11 @@ use mtls_medic::{
 use serde_json::{Value, json};
 
 use crate::{
-    bed::Bed,
+    bed::{Bed, Made},
     installed::Installed,
     looks::{Look, look, look_as},
-    shops::Shop,
+    shops::{PATIENCE, Shop},
 };
-
-/// How long an API server may take to hear of new policies and roles.
-const SETTLES_WITHIN: Duration = Duration::from_secs(30);
 
 fn of_project(path: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path).to_str().unwrap().to_owned()
@@ -45,13 +42,14 @@ fn monitoring_kinds() -> Vec<String> {
 async fn every_manifest_is_taken_by_the_api_server_field_by_field() {
     let bed = Bed::to_share().await;
     let kinds = tokio::task::spawn_blocking(monitoring_kinds).await.unwrap();
+    let mut made = Vec::new();
     for file in &kinds {
-        bed.administrator("kubectl", &["apply", "--server-side", "-f", file]).await;
+        made.push(bed.made(&["apply", "--server-side", "-f", file], &["delete", "-f", file]).await);
         bed.administrator("kubectl", &["wait", "--for", "condition=Established", "--timeout=60s", "-f", file]).await;
     }
     // Namespaces are the reader's own: the manifests have none.
     for namespace in ["mtls-medic", "spire-system"] {
-        bed.administrator("kubectl", &["create", "namespace", namespace]).await;
+        made.push(bed.made(&["create", "namespace", namespace], &["delete", "namespace", namespace]).await);
     }
     for manifest in ["mtls-medic", "restart-pod", "monitoring"] {
         let file = of_project(&format!("deploy/manifests/{manifest}.yaml"));
@@ -59,10 +57,6 @@ async fn every_manifest_is_taken_by_the_api_server_field_by_field() {
         let said = bed.administrator("kubectl", &rehearse).await;
         let objects = std::fs::read_to_string(&file).unwrap().matches("\nkind: ").count();
         assert_eq!(said.lines().filter(|line| line.ends_with("(server dry run)")).count(), objects, "{said}");
-    }
-    bed.administrator("kubectl", &["delete", "namespace", "mtls-medic", "spire-system"]).await;
-    for file in &kinds {
-        bed.administrator("kubectl", &["delete", "-f", file]).await;
     }
 }
 
@@ -127,10 +121,9 @@ async fn settles(client: &Client, (method, path, body): (&str, &str, Value), wan
             if fits(said.as_deref(), wanted) {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let settled = tokio::time::timeout(SETTLES_WITHIN, settling).await.is_ok();
+    let settled = tokio::time::timeout(PATIENCE, settling).await.is_ok();
     assert!(settled, "{method} {path}: wanted {wanted:?}, and it was {said:?}");
 }
 
@@ -150,7 +143,7 @@ fn exec(pod: &str, more: &str, command: &[&str]) -> String {
 }
 
 /// A namespace with two pods that no node takes: one with a controller, one without. Gives the path and UID of both.
-async fn pods_of_nobody(bed: &Bed, namespace: &str) -> [(String, String); 2] {
+async fn pods_of_nobody(bed: &Bed, namespace: &str) -> (Made, [(String, String); 2]) {
     let spec = json!({"nodeSelector": {"is": "nowhere"}, "containers": [{"name": "app", "image": "none"}]});
     let objects = [
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
@@ -163,7 +156,8 @@ async fn pods_of_nobody(bed: &Bed, namespace: &str) -> [(String, String); 2] {
     let file = tempfile::NamedTempFile::new().unwrap();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     std::fs::write(file.path(), list.to_string()).unwrap();
-    bed.administrator("kubectl", &["apply", "-f", file.path().to_str().unwrap()]).await;
+    let make = ["apply", "-f", file.path().to_str().unwrap()];
+    let made = bed.made(&make, &["delete", "namespace", namespace, "--wait=false"]).await;
     let wait = ["wait", "--for=create", "--timeout=60s", "-n", namespace, "pods"];
     bed.administrator("kubectl", &[&wait[..], &["-l", "app=owned"]].concat()).await;
     let pods: Api<Pod> = Api::namespaced(bed.client().await, namespace);
@@ -175,7 +169,7 @@ async fn pods_of_nobody(bed: &Bed, namespace: &str) -> [(String, String); 2] {
             (format!("/api/v1/namespaces/{namespace}/pods/{}", metadata.name.unwrap()), metadata.uid.unwrap())
         }
     };
-    [found("owned").await, found("bare").await]
+    (made, [found("owned").await, found("bare").await])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,7 +178,7 @@ async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_e
     let bot = Installed::with_all_rights(&bed).await;
     let client = bot.client().await;
     let watched = format!("{}-watched", bot.name);
-    let [(owned, uid), (bare, bare_uid)] = pods_of_nobody(&bed, &watched).await;
+    let (_made, [(owned, uid), (bare, bare_uid)]) = pods_of_nobody(&bed, &watched).await;
     assert_eq!(own(&bot, &watched).await, of_the_table(false), "in a namespace that it looks after");
     assert_eq!(own(&bot, "spire").await, of_the_table(true), "in SPIRE's");
 
@@ -245,8 +239,8 @@ async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_e
 
     // Also when somebody grants it everything.
     let account = format!("--serviceaccount={0}:{0}", bot.name);
-    bed.administrator("kubectl", &["create", "clusterrolebinding", &bot.name, "--clusterrole=cluster-admin", &account])
-        .await;
+    let bind = ["create", "clusterrolebinding", &bot.name, "--clusterrole=cluster-admin", &account];
+    let _bound = bed.made(&bind, &["delete", "clusterrolebinding", &bot.name]).await;
     settles(&client, ("GET", "/api/v1/nodes", Value::Null), None).await;
     let by_policy = [
         ("DELETE", format!("{bare}?dryRun=All"), Value::Null, "allows no DELETE of pods"),
@@ -258,10 +252,8 @@ async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_e
         let answer = refused(&client, method, &path, body).await;
         assert!(fits(answer.as_deref(), Some(wanted)), "{method} {path}: {answer:?}");
     }
-    bed.administrator("kubectl", &["delete", "clusterrolebinding", &bot.name]).await;
     let others = bed.client().await;
     assert_eq!(refused(&others, "PATCH", &bare, annotated).await, None, "others are not concerned");
-    bed.administrator("kubectl", &["delete", "namespace", &watched, "--wait=false"]).await;
 }
 
 /// Which rows there are, and how they ended.

@@ -8,15 +8,15 @@ use serde_json::json;
 use crate::{
     bed::{Bed, run},
     installed::Installed,
+    serving::free_port,
     shops::Shop,
 };
 
 /// The exit code, and what was printed.
 async fn doctor(bot: &Installed) -> (i32, String) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let token = bot.file("token", "alertmanager");
     let config = json!({
-        "listen": format!("127.0.0.1:{port}"),
+        "listen": format!("127.0.0.1:{}", free_port()),
         "journal": token.with_file_name("journal.sqlite"),
         "cluster": "bed",
         "mesh": Shop::mesh(),
@@ -96,8 +96,8 @@ async fn it_names_the_missing_verb_resource_and_namespace_and_what_it_says_to_ap
     "#);
 
     let grant = bot.file("grant.yaml", yaml);
-    bed.administrator("kubectl", &["apply", "-f", grant.to_str().unwrap()]).await;
+    let grant = grant.to_str().unwrap();
+    let _granted = bed.made(&["apply", "-f", grant], &["delete", "-f", grant]).await;
     let (_, mended) = doctor(&bot).await;
-    bed.administrator("kubectl", &["delete", "-f", grant.to_str().unwrap()]).await;
     assert_eq!(of_kubernetes(&mended), of_kubernetes(&well));
 }

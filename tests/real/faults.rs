@@ -9,7 +9,7 @@ use mtls_medic::triage::{
 };
 
 use crate::{
-    bed::Bed,
+    bed::{self, Bed},
     looks::{Look, look},
     shops::Shop,
 };
@@ -159,8 +159,7 @@ fn a_cluster_that_is_no_test_bed_is_left_alone() {
         );
         std::fs::write(&kubeconfig, text).unwrap();
         for script in ["break", "restore"] {
-            let script = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(script);
-            let mut command = Command::new(script);
+            let mut command = Command::new(bed::script(script));
             let done = command.args(["client-cert-expired", "shop"]).env("KUBECONFIG", &kubeconfig).output().unwrap();
             let said = String::from_utf8_lossy(&done.stderr);
             assert!(done.status.code() == Some(3) && said.contains("it is left alone"), "{server}: {said}");

@@ -34,8 +34,10 @@ impl Installed {
         let (rights, mesh) = ("rights.exec=true,rights.mountedBundles=true,rights.restartPod=true", Shop::mesh());
         let mesh = format!("config.mesh={mesh}");
         let install = ["install", &name, chart, "--namespace", &name, "--create-namespace", "--set", rights];
-        bed.administrator("helm", &[&install[..], &["--set-json", &mesh]].concat()).await;
-        let installed = Self { bed: bed.clone(), name, folder: tempfile::tempdir().unwrap() };
+        let arguments = [&install[..], &["--set-json", &mesh]].concat();
+        // Before it is made: one that was installed in part is removed as well.
+        let installed = Self { bed: bed.clone(), name: name.clone(), folder: tempfile::tempdir().unwrap() };
+        bed.administrator("helm", &arguments).await;
         installed.write_kubeconfig(&installed.name).await;
         installed
     }

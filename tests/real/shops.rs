@@ -27,7 +27,10 @@ pub struct Shop {
     client: Client,
 }
 
-/// Users are machine-wide, as the SPIRE agent sees them, so no two shops may have the same.
+/// The users of a shop, one a service. The SPIRE agent knows a workload by its user, so no two shops may have the same: ten
+/// shops of one run fit between those of the next process.
+const USERS: u32 = 3;
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Shop {
@@ -35,9 +38,11 @@ impl Shop {
     pub async fn opens(bed: &Bed, svid_seconds: u32) -> Self {
         let place = NEXT.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("shop-{}-{place}", std::process::id());
-        let user = 10_000 + (std::process::id() % 5_000) * 10 + place * 3;
-        bed.script("shop", &[&namespace, &user.to_string(), &svid_seconds.to_string()]).await;
-        Self { namespace, bed: bed.clone(), client: bed.client().await }
+        let user = 10_000 + (std::process::id() % 1_500) * 30 + place * USERS;
+        // Before it is made: one that does not open is removed as well.
+        let shop = Self { namespace, bed: bed.clone(), client: bed.client().await };
+        bed.script("shop", &[&shop.namespace, &user.to_string(), &svid_seconds.to_string()]).await;
+        shop
     }
 
     /// What the bot's configuration says of this mesh.

@@ -32,6 +32,11 @@ pub struct Outside {
     port: u16,
 }
 
+/// A port where nobody listens now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// One life of the bot.
 pub struct Bot(Child);
 
@@ -39,7 +44,7 @@ impl Outside {
     /// The bot reaches its cluster by this kubeconfig; `more` are keys of its configuration, in place of the usual ones.
     pub async fn with(kubeconfig: &Path, more: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let (slack, pager) = (FakeSlack::open().await, FakePager::open().await);
         let outside = Self { slack, pager, folder, port };
         for (name, secret) in [("token", TOKEN), ("bot", BOT_TOKEN), ("signing", SIGNING_SECRET)] {

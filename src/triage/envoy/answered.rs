@@ -12,25 +12,49 @@ use super::{
 /// handshakes, which is where the alert begins, lets a hundred pass in a row once in 170 times.
 pub const ENOUGH: u64 = 100;
 
+/// The calls of a log to one cluster.
+#[derive(Default)]
+struct Calls {
+    /// Over connections that were not seen before in the log.
+    first: u64,
+    /// Over others.
+    again: u64,
+    /// Of the first, those that were answered since the newest failure.
+    since: u64,
+}
+
+impl Calls {
+    /// Where most calls go over connections that are kept, one that is first seen may have stood before the log begins: a
+    /// busy proxy fills what is read of it in seconds, and has hundreds of them. Then none counts as new.
+    fn connected(&self) -> u64 {
+        if self.again > self.first { 0 } else { self.since }
+    }
+}
+
 /// For each cluster that one of `kept` says something bad of: over how many new connections its calls were answered since
 /// the newest such line of `text`. A connection that stood before proves nothing: certificates are looked at when one opens.
 /// A log without answered calls (Istio writes no access log by default) shows none, and then nothing counts as over.
 pub fn connected_since(text: &str, kept: &[String]) -> BTreeMap<String, u64> {
-    let of_signs = kept.iter().filter_map(|line| sign_of(line)?.cluster.map(|cluster| (cluster, 0)));
-    let mut connected: BTreeMap<String, u64> = of_signs.collect();
+    let of_signs = kept.iter().filter_map(|line| sign_of(line)?.cluster.map(|cluster| (cluster, Calls::default())));
+    let mut clusters: BTreeMap<String, Calls> = of_signs.collect();
     let mut seen = BTreeSet::new();
     for line in text.lines() {
         let own = own_words(line);
         let Some(cluster) = cluster_of(&own) else { continue };
-        let Some(count) = connected.get_mut(cluster) else { continue };
-        let is_new = local_address(&own, cluster).is_some_and(|address| seen.insert(format!("{cluster} {address}")));
+        let Some(calls) = clusters.get_mut(cluster) else { continue };
+        let is_first = local_address(&own, cluster).map(|address| seen.insert(format!("{cluster} {address}")));
+        match is_first {
+            Some(true) => calls.first = calls.first.saturating_add(1),
+            Some(false) => calls.again = calls.again.saturating_add(1),
+            None => {}
+        }
         if sign_of(line).is_some() {
-            *count = 0;
-        } else if is_new && is_answered(&own) {
-            *count = count.saturating_add(1);
+            calls.since = 0;
+        } else if is_first == Some(true) && is_answered(&own) {
+            calls.since = calls.since.saturating_add(1);
         }
     }
-    connected
+    clusters.into_iter().map(|(cluster, calls)| (cluster, calls.connected())).collect()
 }
 
 /// Whether somebody behind the proxy answered, whatever the answer was.
@@ -88,6 +112,14 @@ mod tests {
         assert_eq!(connected(&one_new), [1]);
         let unknown = [call(BAD, "a", 2), call(GOOD, "a", 3).replace(" 10.0.0.2:3 10.0.0.3:2", " - 10.0.0.3:2")];
         assert_eq!(connected(&unknown), [0]);
+    }
+
+    #[test]
+    fn connections_that_are_kept_may_have_stood_before_the_log_begins() {
+        let turn = |_| (1..=150).map(|port| call(GOOD, "a", port));
+        let lines = |turns| [call(BAD, "a", 999)].into_iter().chain((0..turns).flat_map(turn)).collect::<Vec<_>>();
+        assert_eq!(connected(&lines(3)), [0], "each is used three times");
+        assert_eq!(connected(&lines(1)), [150], "each is used once");
     }
 
     #[test]

@@ -24,7 +24,9 @@ impl Rows<'_> {
         let (over, signs): (Vec<_>, Vec<_>) =
             signs.into_iter().partition(|sign| connected(sign).is_some_and(|count| *count >= ENOUGH));
         let (refused, signs): (Vec<_>, Vec<_>) = signs.into_iter().partition(|sign| issued_since(sign, served));
-        let (mut result, mut said) = (CheckResult::Pass, Vec::new());
+        // Istio writes no access log by default, so silence proves nothing; connections that worked do.
+        let silent = if over.is_empty() { CheckResult::Inconclusive } else { CheckResult::Pass };
+        let (mut result, mut said) = (silent, Vec::new());
         if !signs.is_empty() {
             // An application that does not answer its own proxy is no matter of mTLS: worth saying, and no failed check.
             let about_tls = signs.iter().any(|sign| sign.reason != TlsReason::OwnApplication);
@@ -38,8 +40,6 @@ impl Rows<'_> {
             said.push(format!("over: {}; SPIRE has issued the SVID that is served since then", in_words(&refused)));
         }
         if said.is_empty() {
-            // Istio writes no access log by default, so silence proves nothing.
-            result = CheckResult::Inconclusive;
             said.push("no TLS error in the proxy's log (which is silent by default)".to_owned());
         }
         self.add("3.3-proxy-log", result, said.join("; "), seen, None);

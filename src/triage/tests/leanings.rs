@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{EXPIRED_PEER, FRONTEND, Night, SAN, ago, never, renewal, seen};
 use crate::triage::{
-    CallAtOnce, Confidence, Consequence, FixName, Gathered, LogExcerpt, Scenario, Side, TlsCounters, Verdict,
+    CallAtOnce, CheckResult, Confidence, Consequence, FixName, Gathered, LogExcerpt, Scenario, Side, TlsCounters,
+    Verdict,
     envoy::{ENOUGH, TlsReason},
     leaning::{RECENT, SEVERAL, leans_to},
 };
@@ -108,6 +109,8 @@ fn a_refusal_is_over_once_spire_has_issued_the_svid_that_is_served() {
         night.holds(0, 58);
         let verdict = night.verdict();
         assert_eq!(verdict.scenario, scenario, "{:#?}", verdict.reasons);
+        let row = verdict.checks.iter().find(|row| row.id == "3.3-proxy-log").unwrap();
+        assert_ne!(row.result, CheckResult::Pass, "a log that is silent otherwise proves nothing: {row:?}");
     }
 }
 

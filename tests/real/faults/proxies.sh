@@ -52,7 +52,8 @@ restore_proxies() {
   kubectl delete pods -n "$namespace" -l app=orders >/dev/null
   kubectl rollout status -n "$namespace" deployment/orders --timeout 60s >/dev/null
   for pod in $(kubectl get pods -n "$namespace" -l app=orders -o name); do
-    grep -m 1 -q '" 200 ' < <(kubectl logs -n "$namespace" "$pod" -c istio-proxy --follow) || {
+    # Longer than other requests: the machine may be busy with a build.
+    grep -m 1 -q '" 200 ' < <(kubectl logs --request-timeout=120s -n "$namespace" "$pod" -c istio-proxy --follow) || {
       echo "FAILED  $pod gets no answer" >&2
       exit 1
     }
