@@ -139,9 +139,11 @@ async fn each_fault_of_real_proxies_is_named_or_left_open_and_none_is_found_once
         wrong.extend(fault.judged(&broken));
         broken.kept_as(fault.name);
         shop.restored(fault.name).await;
-        let whole = look(&shop, "deploy/orders").await.verdict;
-        if whole.scenario != Scenario::NoFaultFound {
-            wrong.push(format!("{} is mended: {:?}: {:#?}", fault.name, whole.scenario, whole.reasons));
+        for target in ["deploy/orders", "deploy/backend"] {
+            let whole = look(&shop, target).await.verdict;
+            if whole.scenario != Scenario::NoFaultFound {
+                wrong.push(format!("{} is mended: {target}: {:?}: {:#?}", fault.name, whole.scenario, whole.reasons));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

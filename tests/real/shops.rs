@@ -73,6 +73,13 @@ impl Shop {
         pods.flatten().map(|container| container.restart_count).sum()
     }
 
+    /// Takes a service out of it.
+    pub async fn without(&self, service: &str) {
+        let (lives, deployment) = (self.lives(service).await, format!("deployment/{service}"));
+        self.bed.administrator("kubectl", &["scale", "-n", &self.namespace, &deployment, "--replicas", "0"]).await;
+        self.replaced(service, &lives).await;
+    }
+
     /// Breaks its proxies (`tests/real/break`).
     pub async fn broken(&self, fault: &str) {
         self.bed.script("break", &[fault, &self.namespace]).await;
@@ -106,7 +113,7 @@ impl Shop {
         }
     }
 
-    /// Waits until none of these lives is left, and as many others are ready.
+    /// Waits until none of these lives is left.
     pub async fn replaced(&self, service: &str, before: &BTreeSet<String>) {
         let of = watcher::Config::default().labels(&format!("app={service}"));
         let mut changes = Box::pin(watcher(self.pods(), of).default_backoff());

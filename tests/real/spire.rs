@@ -69,11 +69,10 @@ async fn the_svid_of_the_file_is_read_and_verified_and_after_its_renewal_it_is_a
         assert_eq!(passed, rows, "{id}: {:#?}", first.checks(id));
     }
 
-    wrote(&shop, 3).await;
-    let second = look(&shop, "deploy/frontend").await;
+    let renewed = |look: &Look| serials(look, &id).iter().all(|serial| !before.contains(serial));
+    let second = look_until(&shop, "deploy/frontend", renewed).await;
     second.is_green();
-    let after = serials(&second, &id);
-    assert!(after.len() == 2 && after.iter().all(|serial| !before.contains(serial)), "{before:?} {after:?}");
+    assert_eq!(serials(&second, &id).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,7 +44,8 @@ break_proxies() {
   esac
 }
 
-# restore_proxies NAMESPACE: backend gets its file back, and orders new pods, which know nothing of the fault.
+# restore_proxies NAMESPACE: backend gets its file back, and orders new pods, which know nothing of the fault. Nor do the
+# counters of backend, which would tell of it until its end.
 restore_proxies() {
   local pod
   only_a_shop "$1"
@@ -58,6 +59,7 @@ restore_proxies() {
       exit 1
     }
   done
+  in_pods backend istio-proxy 'curl --silent --fail --output /dev/null --request POST "http://$POD_IP:15000/reset_counters"'
 }
 
 only_a_shop() { # only_a_shop NAMESPACE
