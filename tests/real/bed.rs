@@ -102,9 +102,9 @@ impl Bed {
     }
 
     /// Makes something with kubectl, for as long as what it gives is held.
-    pub async fn made(&self, make: &[&str], remove: &[&str]) -> Made {
+    pub async fn made(&self, arguments: &[&str], remove: &[&str]) -> Made {
         let made = Made { bed: self.clone(), remove: remove.iter().map(|word| (*word).to_owned()).collect() };
-        self.administrator("kubectl", make).await;
+        self.administrator("kubectl", arguments).await;
         made
     }
 
