@@ -111,12 +111,15 @@ impl Reach {
 /// that was cut behind it that the command succeeded.
 fn whole(tool: &Tool, mut stdout: Vec<u8>) -> Result<Vec<u8>, &'static str> {
     match tool {
-        // Taken for an empty file, a stream that was cut at once would be a bundle that trusts nobody.
-        Tool::Cat(_) if stdout.is_empty() => Err("it is empty, or nothing of it came: look again"),
         Tool::Cat(_) => {
             let (once, again) = stdout.split_at(stdout.len().div_euclid(2));
             if once != again {
                 return Err("it came only in part, or was written meanwhile: look again");
+            }
+            // Nothing twice is nothing, and the dashes with which a certificate begins are as well two of half as many. Taken
+            // for an empty file, a stream that was cut at once would be a bundle that trusts nobody.
+            if once.iter().all(|byte| *byte == b'-') {
+                return Err("it is empty, or came only in part: look again");
             }
             stdout.truncate(once.len());
             Ok(stdout)
@@ -185,6 +188,11 @@ mod tests {
     fn half_of_an_output_is_known_for_half_whatever_the_status_says() {
         let (cat, list) = (Tool::Cat("svid.crt".to_owned()), Tool::PilotAgent("/stats".to_owned()));
         assert_eq!(whole(&cat, b"a b\na b\n".to_vec()).as_deref(), Ok(&b"a b\n"[..]));
+        let bundle = b"-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n".repeat(2);
+        for length in 0..bundle.len() {
+            assert!(whole(&cat, bundle[..length].to_vec()).is_err(), "{length} bytes of it");
+        }
+        assert!(whole(&cat, bundle).is_ok());
         for length in 0..8 {
             let cut = b"a b\na b\n"[..length].to_vec();
             assert!(whole(&cat, cut.clone()).is_err(), "{cut:?}");

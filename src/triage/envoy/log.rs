@@ -132,7 +132,10 @@ pub fn reason_of(line: &str) -> Option<TlsReason> {
 
 fn reason_of_flags(line: &str) -> Option<TlsReason> {
     let (code, flags) = answer_of(line)?;
-    let has = |wanted: &str| code == "503" && flags.split(',').any(|flag| flag == wanted);
+    // To a gRPC caller the proxy answers 200 and says in a trailer that nobody was there. Somebody who was cut off in the
+    // middle of an answer had got through.
+    let refused = code == "503" || (code == "200" && line.contains("before_response_started"));
+    let has = |wanted: &str| refused && flags.split(',').any(|flag| flag == wanted);
     if has("UC") {
         Some(TlsReason::CutAfterHandshake)
     } else if has("UH") {
@@ -184,10 +187,17 @@ mod tests {
         };
         let outbound = |flags: &str| call(flags, "outbound|8443||ledger.payments.svc.cluster.local");
         let inbound = |flags: &str| call(flags, "inbound|8443||");
+        // As Envoy logs a gRPC call whose connection was closed instead of an answer.
+        let grpc = |when: &str| {
+            let details = format!("upstream_reset_{when}_response_started{{connection_termination}}");
+            outbound("UC").replace("503 UC x", &format!("200 UC {details}"))
+        };
         let expected = [
             (outbound("UC,URX"), Some(TlsReason::CutAfterHandshake)),
             (outbound("UH"), Some(TlsReason::Unreachable)),
             (outbound("UT"), None),
+            (grpc("before"), Some(TlsReason::CutAfterHandshake)),
+            (grpc("after"), None),
             (inbound("UC"), None),
             (inbound("UF delayed_connect_error:_Connection_refused"), Some(TlsReason::OwnApplication)),
             (outbound("UF upstream_reset_before_response_started{connection_timeout}"), Some(TlsReason::Unreachable)),

@@ -56,7 +56,7 @@ struct Parts<'a> {
     time: &'a str,
     /// From behind the request to the end of the transport failure.
     answer: &'a str,
-    /// From the cluster on.
+    /// From the cluster on, to where callers speak again.
     cluster: &'a str,
 }
 
@@ -73,12 +73,22 @@ impl<'a> Parts<'a> {
         let (failure, others) = quoted.split_once('"')?;
         let answer = rest.get(..before.len().saturating_add(failure.len()).saturating_add(2))?;
         let cluster = others.rsplit_once('"').map_or(others, |(_, cluster)| cluster);
-        Some(Self { time, answer, cluster })
+        Some(Self { time, answer, cluster: without_server_name(cluster) })
     }
 
     fn own_words(&self) -> String {
         format!("{}] \"- HTTP/1.1\"{}{}", self.time, self.answer, self.cluster)
     }
+}
+
+/// The cluster and the three addresses behind it. Then comes the server name for which a caller asked when it connected.
+fn without_server_name(cluster: &str) -> &str {
+    const WORDS: usize = 4;
+    let ends = cluster.char_indices().filter(|(at, letter)| {
+        let before = at.checked_sub(1).and_then(|before| cluster.as_bytes().get(before));
+        *letter == ' ' && before.is_some_and(|before| *before != b' ')
+    });
+    ends.map(|(at, _)| at).nth(WORDS.saturating_sub(1)).and_then(|end| cluster.get(..end)).unwrap_or(cluster)
 }
 
 /// Where a quoted request ends: behind the quote that follows the protocol. A path may hold quotes, but no space.
@@ -124,6 +134,24 @@ mod tests {
                 "response_flags": "-", "upstream_transport_failure_reason": "-",
             });
             assert_eq!(reason_of(&json.to_string()), None, "{json}");
+        }
+    }
+
+    /// Envoy writes letters, digits and `_` of a server name as they came, and `_` for the rest (seen on Envoy 1.3x).
+    #[test]
+    fn a_caller_cannot_choose_a_diagnosis_by_the_server_name_it_asks_for() {
+        for lie in [
+            "no_healthy_upstream",
+            "delayed_connect_error",
+            "no_trust_bundle",
+            "cert_precheck",
+            "filter_chain_not_found",
+            "not_authorized_for_the_requested_identities",
+        ] {
+            let asked = |call: String| call.replace(" sni ", &format!(" {lie} "));
+            assert_eq!(reason_of(&asked(call("/", "200 - via_upstream", "-", "curl"))), None, "{lie}");
+            let cut = asked(call("/", "503 UC upstream_reset", "-", "curl"));
+            assert_eq!(reason_of(&cut), Some(TlsReason::CutAfterHandshake), "{lie}");
         }
     }
 
