@@ -114,6 +114,17 @@ mod tests {
         assert_eq!(connected(&unknown), [0]);
     }
 
+    /// Envoy sets an endpoint aside that fails several times in a row (Istio's outlier detection), and takes it back later:
+    /// until then all go to the others.
+    #[test]
+    #[ignore = "endpoints are not told apart yet: one that was replaced looks the same as one that was set aside"]
+    fn an_endpoint_that_is_set_aside_is_not_over_because_others_work() {
+        let bad = (1..=5).map(|port| call("503 UC x", "a", port));
+        let others = (6..=5 + 200).map(|port| call(GOOD, "a", port).replace("10.0.0.9", "10.0.0.8"));
+        let lines: Vec<String> = bad.chain(others).collect();
+        assert!(connected(&lines).iter().all(|count| *count < ENOUGH));
+    }
+
     #[test]
     fn connections_that_are_kept_may_have_stood_before_the_log_begins() {
         let turn = |_| (1..=150).map(|port| call(GOOD, "a", port));
