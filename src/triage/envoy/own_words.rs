@@ -41,6 +41,18 @@ pub(super) fn from_the_cluster_on(line: &str) -> &str {
     Parts::of(line).map_or(line, |parts| parts.cluster)
 }
 
+/// The endpoint that a call of an access log went to, as `10.0.0.9:8443`, where there was one.
+pub(super) fn endpoint_of(line: &str) -> Option<String> {
+    let start = line.trim_start();
+    let endpoint = if start.starts_with('{') {
+        let fields = serde_json::from_str::<Map<String, Value>>(start).ok()?;
+        fields.get("upstream_host").and_then(Value::as_str)?.to_owned()
+    } else {
+        Parts::of(start)?.endpoint?.to_owned()
+    };
+    endpoint.contains(':').then_some(endpoint)
+}
+
 /// What the proxy says in a call that it logs as JSON, in our own form of line; `None` where it logs something else.
 fn of_the_proxy(fields: &Map<String, Value>) -> Option<String> {
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
@@ -56,6 +68,8 @@ struct Parts<'a> {
     time: &'a str,
     /// From behind the request to the end of the transport failure.
     answer: &'a str,
+    /// Where the call went.
+    endpoint: Option<&'a str>,
     /// From the cluster on, to where callers speak again.
     cluster: &'a str,
 }
@@ -72,8 +86,9 @@ impl<'a> Parts<'a> {
         let (before, quoted) = rest.split_once('"')?;
         let (failure, others) = quoted.split_once('"')?;
         let answer = rest.get(..before.len().saturating_add(failure.len()).saturating_add(2))?;
-        let cluster = others.rsplit_once('"').map_or(others, |(_, cluster)| cluster);
-        Some(Self { time, answer, cluster: without_server_name(cluster) })
+        let (quoted, cluster) = others.rsplit_once('"').unwrap_or((others, others));
+        let endpoint = quoted.rsplit_once('"').map(|(_, endpoint)| endpoint);
+        Some(Self { time, answer, endpoint, cluster: without_server_name(cluster) })
     }
 
     fn own_words(&self) -> String {
