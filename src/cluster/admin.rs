@@ -1,29 +1,81 @@
 //! Envoy's admin interface: over a port-forward through the API server, or, where that does not work, by `pilot-agent`
 //! in the sidecar.
 
-use super::{ClusterError, Reach, exec::Tool};
-use crate::mesh::PodRef;
+use serde::Deserialize;
+
+use super::{ClusterError, Reach, exec::Tool, forward::PodPort};
+use crate::{
+    mesh::PodRef,
+    triage::{
+        ProxyStats, ServedSecrets,
+        envoy::{add_hosts, read_secrets, read_stats},
+    },
+};
 
 /// The port of Envoy's admin interface in an Istio sidecar.
 const ADMIN_PORT: u16 = 15000;
 /// The container of the sidecar.
 pub(super) const PROXY: &str = "istio-proxy";
 
+/// The admin interface of one proxy.
+pub(super) struct Admin<'a> {
+    reach: &'a Reach,
+    pod: &'a PodRef,
+    port: PodPort<'a>,
+}
+
 impl Reach {
-    /// GETs a path of the admin interface.
-    pub(super) async fn admin(&self, pod: &PodRef, path: &str) -> Result<Vec<u8>, ClusterError> {
-        let what = format!("Envoy {path} of {pod}");
-        let first = match self.get_forwarded(pod, ADMIN_PORT, path, &what).await {
+    /// The admin interface of a pod's proxy. Nothing is asked yet.
+    pub(super) fn admin<'a>(&'a self, pod: &'a PodRef) -> Admin<'a> {
+        Admin { reach: self, pod, port: self.port(pod, ADMIN_PORT) }
+    }
+}
+
+impl Admin<'_> {
+    /// GETs a path of it.
+    pub(super) async fn get(&self, path: &str) -> Result<Vec<u8>, ClusterError> {
+        let what = format!("Envoy {path} of {}", self.pod);
+        let first = match self.port.get(path, &what).await {
             Ok(answer) if answer.is_success() => return Ok(answer.body),
             Ok(answer) => ClusterError::Failed { what, why: format!("it answered {}", answer.status) },
             // Another way to the same pod leads nowhere either.
             Err(error @ (ClusterError::NotFound { .. } | ClusterError::NotKnown { .. })) => return Err(error),
             Err(error) => error,
         };
-        match self.exec(pod, Some(PROXY), &Tool::PilotAgent(path.to_owned())).await {
+        match self.reach.exec(self.pod, Some(PROXY), &Tool::PilotAgent(path.to_owned())).await {
             Ok(output) if output.exit_code == 0 => Ok(output.stdout),
             // The first refusal names what is the better one to mend.
             _ => Err(first),
         }
     }
+
+    /// The counters of the proxy.
+    pub(super) async fn stats(&self) -> Result<ProxyStats, ClusterError> {
+        let (stats, hosts) = futures::join!(self.get("/stats?filter=ssl"), self.get("/clusters"));
+        let mut read = read_stats(&String::from_utf8_lossy(&stats?));
+        add_hosts(&mut read, &String::from_utf8_lossy(&hosts?));
+        Ok(read)
+    }
+
+    /// What the proxy presents and trusts.
+    pub(super) async fn secrets(&self) -> Result<ServedSecrets, ClusterError> {
+        let path = "/config_dump?resource=dynamic_active_secrets";
+        let body = self.get(path).await?;
+        read_secrets(&body).map_err(|error| ClusterError::Failed {
+            what: format!("Envoy {path} of {}", self.pod),
+            why: error.to_string(),
+        })
+    }
+
+    /// For how long the proxy has been up, in seconds.
+    pub(super) async fn uptime(&self) -> Option<u64> {
+        let body = self.get("/server_info").await.ok()?;
+        let info: ServerInfo = serde_json::from_slice(&body).ok()?;
+        info.uptime_current_epoch?.trim_end_matches('s').parse().ok()
+    }
+}
+
+#[derive(Deserialize)]
+struct ServerInfo {
+    uptime_current_epoch: Option<String>,
 }

@@ -2,16 +2,14 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use http_body_util::Limited;
-use hyper::{Response, body::Body};
 use kube::{
     Client, Config,
-    client::{ClientBuilder, UpgradeConnectionError},
+    client::UpgradeConnectionError,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use tokio::sync::Semaphore;
-use tower::util::MapResponseLayer;
 
+use super::transport;
 use crate::triage::{Expectations, Missing};
 
 /// What a stream into a pod (exec, port-forward) needs on its subresource: `get` since ever, from Kubernetes 1.35 on
@@ -19,7 +17,7 @@ use crate::triage::{Expectations, Missing};
 pub(super) const STREAM_VERBS: &str = "get and create";
 
 /// Something could not be read from or written to the cluster.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClusterError {
     /// The configuration of the client.
     #[error("the Kubernetes configuration could not be read: {0}")]
@@ -214,13 +212,6 @@ impl Default for Settings {
     }
 }
 
-/// The longest answer of the API server that is read, in bytes: 500 pods of 32 KiB, or 4000 lines of a log of 4 KiB.
-pub(super) const BODY_MOST: usize = 16 * 1024 * 1024;
-
-fn bounded_body<B: Body>(response: Response<B>) -> Response<Limited<B>> {
-    response.map(|body| Limited::new(body, BODY_MOST))
-}
-
 /// The way to one cluster: its client, with a bound on concurrent calls, and where things are in it. Cheap to clone.
 #[derive(Clone)]
 pub struct Reach {
@@ -230,13 +221,9 @@ pub struct Reach {
 }
 
 impl Reach {
-    fn new(mut config: Config, settings: Settings) -> Result<Self, ClusterError> {
-        // kube retries 429 and 503 for minutes by itself, POST included: an eviction that a budget blocks would hang.
-        config.default_retry = false;
-        let client = ClientBuilder::try_from(config);
+    pub(super) fn new(config: Config, settings: Settings) -> Result<Self, ClusterError> {
+        let client = transport::client(config);
         let client = client.map_err(|error| ClusterError::Configuration(error.to_string()))?;
-        // kube itself reads answers to their end, however long they are.
-        let client = client.with_layer(&MapResponseLayer::new(bounded_body)).build();
         let calls = Arc::new(Semaphore::new(settings.limits.calls));
         Ok(Self { client, settings: Arc::new(settings), calls })
     }

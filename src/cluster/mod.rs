@@ -19,6 +19,7 @@ mod resolve;
 mod review;
 pub mod rights;
 mod sample;
+mod transport;
 
 #[cfg(test)]
 mod tests;

@@ -2,15 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{ClusterError, FoundPod, Reach, exec::Tool, resolve};
+use super::{ClusterError, FoundPod, Reach, admin::Admin, exec::Tool, resolve};
 use crate::{
     incident::Fix,
     mesh::TargetRef,
     remediation::{Plan, PlannedPod},
-    triage::{
-        certificate::{Life, Svid, ders, read_pem},
-        envoy::read_secrets,
-    },
+    triage::certificate::{Life, Svid, ders, read_pem},
 };
 
 /// What was found.
@@ -87,7 +84,12 @@ impl Reach {
     /// The SVID that a pod presents: what its proxy serves; its file where there is no proxy, or it cannot be asked. A
     /// proxy that serves none has none, whatever lies on disk.
     pub(super) async fn svid_of(&self, pod: &FoundPod) -> Result<Svid, String> {
-        let (served, file) = futures::join!(self.served_chain(pod), self.chain_of_file(pod));
+        self.svid_from(pod, &self.admin(&pod.pod)).await
+    }
+
+    /// The same, by an admin interface that is asked for more.
+    pub(super) async fn svid_from(&self, pod: &FoundPod, admin: &Admin<'_>) -> Result<Svid, String> {
+        let (served, file) = futures::join!(served_chain(pod, admin), self.chain_of_file(pod));
         let chain = match served {
             Some(Ok(chain)) => chain,
             Some(Err(why)) if file.is_empty() => return Err(why),
@@ -104,13 +106,11 @@ impl Reach {
             _ => Vec::new(),
         }
     }
+}
 
-    async fn served_chain(&self, pod: &FoundPod) -> Option<Result<Vec<String>, String>> {
-        if !pod.sidecar {
-            return None;
-        }
-        let body = self.admin(&pod.pod, "/config_dump?resource=dynamic_active_secrets").await;
-        let read = |body: Vec<u8>| read_secrets(&body).map_err(|error| error.to_string());
-        Some(body.map_err(|error| error.to_string()).and_then(read).map(|served| served.chain))
+async fn served_chain(pod: &FoundPod, admin: &Admin<'_>) -> Option<Result<Vec<String>, String>> {
+    if !pod.sidecar {
+        return None;
     }
+    Some(admin.secrets().await.map(|served| served.chain).map_err(|error| error.to_string()))
 }

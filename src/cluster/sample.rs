@@ -1,7 +1,6 @@
 //! Samples of counters, for the verification of a fix.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use super::{
     ClusterError, Reach,
@@ -17,11 +16,6 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
-struct ServerInfo {
-    uptime_current_epoch: Option<String>,
-}
-
 impl Reach {
     /// Samples one life of one pod. `since_seconds` is how far back its log is read for errors; `None` leaves the log
     /// out.
@@ -34,11 +28,12 @@ impl Reach {
     ) -> Result<Sample, ClusterError> {
         let found = self.pod(pod).await?.filter(|found| found.uid == *uid);
         let found = found.ok_or_else(|| ClusterError::NotFound { what: format!("this life of pod {pod}") })?;
+        let admin = self.admin(pod);
         let (stats, uptime, log, svid) = futures::join!(
-            self.proxy_stats(pod),
-            self.uptime(pod),
+            admin.stats(),
+            admin.uptime(),
             self.log_since(pod, since_seconds),
-            self.svid_of(&found),
+            self.svid_from(&found, &admin),
         );
         let counters = counters_of(&stats?);
         let hidden = counters.hides_tls();
@@ -70,12 +65,6 @@ impl Reach {
             object.map_err(|error| ClusterError::of(&error, "get", "pods", namespace, &what))
         };
         Ok(self.bounded(&what, call).await?.as_ref().and_then(found))
-    }
-
-    async fn uptime(&self, pod: &PodRef) -> Option<u64> {
-        let body = self.admin(pod, "/server_info").await.ok()?;
-        let info: ServerInfo = serde_json::from_slice(&body).ok()?;
-        info.uptime_current_epoch?.trim_end_matches('s').parse().ok()
     }
 }
 

@@ -11,18 +11,18 @@ pub(super) use mounted::mounted_at;
 
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::{FutureExt, future::join_all};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use tokio::time::{Instant, timeout_at};
 
 use self::look_back::LookBack;
-use super::{ClusterError, Reach, choose::choose, resolve};
+use super::{ClusterError, FoundPod, Reach, choose::choose, resolve};
 use crate::{
     clock::Clock,
     mesh::{PodRef, TargetRef},
-    triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PemFile, certificate::read_pem},
+    triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PemFile, PodEvidence, certificate::read_pem},
 };
 
 /// Told each time a check has ended: how many of how many.
@@ -106,27 +106,24 @@ pub async fn gather_about(
         deadline: Instant::now() + reach.settings.limits.overall,
         progress,
     };
-    let resolved = gathering.in_time(&target.to_string(), resolve(reach, target)).await?;
-    let (looked_at, rest) = choose(resolved.pods, alerted, reach.settings.limits.sample.max(1));
-    let mut nodes: Vec<_> = looked_at.iter().filter_map(|pod| pod.node.clone()).collect();
-    nodes.sort();
-    nodes.dedup();
     let namespace = target.namespace.as_str();
     let spire_namespace = reach.settings.spire_namespace.clone();
-    let (pods, agents, (servers, servers_missing), around, spire_bundle, istio_root) = futures::join!(
-        join_all(looked_at.iter().map(|found| pod::gather(&gathering, found))),
-        join_all(nodes.iter().map(|node| spire::gather_agent(&gathering, node))),
-        spire::gather_servers(&gathering),
-        Box::pin(spire::gather_around(&gathering, &nodes)),
-        gathering.config_map(&spire_namespace, "spire-bundle", ["bundle.crt", "bundle.pem"]),
-        gathering.config_map(namespace, "istio-ca-root-cert", ["root-cert.pem", "ca.crt"]),
-    );
+    let listed = spire::list_agents(&gathering);
+    // What lies around the target is asked beside it; a target that is not there ends all of it.
+    let (looked, _, servers, spire_bundle, istio_root) = futures::try_join!(
+        Box::pin(look_at(&gathering, target, alerted, &listed)),
+        listed.clone().map(Ok),
+        spire::gather_servers(&gathering).map(Ok),
+        gathering.config_map(&spire_namespace, "spire-bundle", ["bundle.crt", "bundle.pem"]).map(Ok),
+        gathering.config_map(namespace, "istio-ca-root-cert", ["root-cert.pem", "ca.crt"]).map(Ok),
+    )?;
+    let Looked { pods, rest, agents } = looked;
+    let agent_pods = if agents.is_empty() { None } else { spire::count_agents(listed).await };
     let agents = agents.into_iter().map(|agent| {
         let back = LookBack::of(&agent.evidence.node, &pods, clock.now());
         spire::look_further_back(&gathering, agent, back)
     });
     let agents = join_all(agents).await;
-    let (agent_pods, server_controllers) = around;
     let evidence = Evidence {
         schema: EVIDENCE_SCHEMA.to_owned(),
         target: target.clone(),
@@ -135,15 +132,41 @@ pub async fn gather_about(
         pods,
         not_sampled: rest.iter().map(|found| found.pod.clone()).collect(),
         agents,
-        servers,
-        servers_missing,
-        server_controllers,
+        servers: servers.seen,
+        servers_missing: servers.missing,
+        server_controllers: servers.controllers,
         agent_pods,
         spire_bundle,
         istio_root,
     };
     // Whatever was quoted from outside is cleared here, before anything is stored, saved or shown.
     Ok(evidence.redacted())
+}
+
+/// The target's pods and the agents of their nodes.
+struct Looked {
+    pods: Vec<PodEvidence>,
+    /// Those that were not looked at.
+    rest: Vec<FoundPod>,
+    agents: Vec<spire::Agent>,
+}
+
+async fn look_at(
+    gathering: &Gathering,
+    target: &TargetRef,
+    alerted: &[PodRef],
+    listed: &spire::ListedAgents<'_>,
+) -> Result<Looked, ClusterError> {
+    let resolved = gathering.in_time(&target.to_string(), resolve(&gathering.reach, target)).await?;
+    let (looked_at, rest) = choose(resolved.pods, alerted, gathering.reach.settings.limits.sample.max(1));
+    let mut nodes: Vec<_> = looked_at.iter().filter_map(|pod| pod.node.clone()).collect();
+    nodes.sort();
+    nodes.dedup();
+    let (pods, agents) = futures::join!(
+        join_all(looked_at.iter().map(|found| pod::gather(gathering, found))),
+        join_all(nodes.iter().map(|node| spire::gather_agent(gathering, node, listed.clone()))),
+    );
+    Ok(Looked { pods, rest, agents })
 }
 
 /// A gap that needs no call to be known.

@@ -2,11 +2,15 @@
 
 use super::{Gathering, gap, mounted::mounted};
 use crate::{
-    cluster::{ClusterError, FoundPod, admin::PROXY, exec::Tool},
+    cluster::{
+        ClusterError, FoundPod,
+        admin::{Admin, PROXY},
+        exec::Tool,
+    },
     triage::{
-        Gathered, LogExcerpt, Missing, PemFile, PodEvidence, ProxyStats,
+        Gathered, LogExcerpt, Missing, PemFile, PodEvidence, ProxyStats, ServedSecrets,
         certificate::read_pem,
-        envoy::{add_hosts, connected_since, read_secrets, read_stats, tls_lines},
+        envoy::{connected_since, tls_lines},
     },
 };
 
@@ -17,11 +21,12 @@ const LINES_KEPT: usize = 60;
 
 pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEvidence {
     let settings = &gathering.reach.settings;
+    let admin = gathering.reach.admin(&found.pod);
     let (svid_file, bundle_file, served, stats, proxy_log) = futures::join!(
         file(gathering, found, &settings.svid_path),
         bundle(gathering, found, &settings.bundle_path),
-        served(gathering, found),
-        stats(gathering, found),
+        served(gathering, found, &admin),
+        stats(gathering, found, &admin),
         proxy_log(gathering, found),
     );
     PodEvidence {
@@ -67,39 +72,20 @@ async fn bundle(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered
     instead.unwrap_or(read)
 }
 
-async fn served(gathering: &Gathering, found: &FoundPod) -> Gathered<crate::triage::ServedSecrets> {
+async fn served(gathering: &Gathering, found: &FoundPod, admin: &Admin<'_>) -> Gathered<ServedSecrets> {
     let source = "Envoy /config_dump (secrets)";
     if !found.sidecar {
         return gap(gathering, source, "the pod has no sidecar");
     }
-    let call = async {
-        let path = "/config_dump?resource=dynamic_active_secrets";
-        let body = gathering.reach.admin(&found.pod, path).await?;
-        read_secrets(&body).map_err(|error| ClusterError::Failed { what: source.to_owned(), why: error.to_string() })
-    };
-    gathering.check(source.to_owned(), call).await
+    gathering.check(source.to_owned(), admin.secrets()).await
 }
 
-async fn stats(gathering: &Gathering, found: &FoundPod) -> Gathered<ProxyStats> {
+async fn stats(gathering: &Gathering, found: &FoundPod, admin: &Admin<'_>) -> Gathered<ProxyStats> {
     let source = "Envoy /stats and /clusters";
     if !found.sidecar {
         return gap(gathering, source, "the pod has no sidecar");
     }
-    gathering.check(source.to_owned(), read(gathering, found)).await
-}
-
-async fn read(gathering: &Gathering, found: &FoundPod) -> Result<ProxyStats, ClusterError> {
-    gathering.reach.proxy_stats(&found.pod).await
-}
-
-impl crate::cluster::Reach {
-    /// The counters of a proxy.
-    pub(in crate::cluster) async fn proxy_stats(&self, pod: &crate::mesh::PodRef) -> Result<ProxyStats, ClusterError> {
-        let (stats, hosts) = futures::join!(self.admin(pod, "/stats?filter=ssl"), self.admin(pod, "/clusters"));
-        let mut read = read_stats(&String::from_utf8_lossy(&stats?));
-        add_hosts(&mut read, &String::from_utf8_lossy(&hosts?));
-        Ok(read)
-    }
+    gathering.check(source.to_owned(), admin.stats()).await
 }
 
 async fn proxy_log(gathering: &Gathering, found: &FoundPod) -> Gathered<LogExcerpt> {

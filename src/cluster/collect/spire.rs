@@ -2,9 +2,18 @@
 
 use std::time::Duration;
 
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+
 use super::{Gathering, controllers, gap, look_back::LookBack};
 use crate::{
-    cluster::{ClusterError, FoundPod, Reach, exec::Tool, resolve::list_pods},
+    cluster::{
+        ClusterError, FoundPod, Reach,
+        exec::Tool,
+        resolve::{PODS_MOST, list_pods},
+    },
     mesh::{NodeName, PodRef},
     triage::{
         AgentEvidence, Gathered, Healthcheck, LogExcerpt, Missing, ServerEvidence,
@@ -21,11 +30,50 @@ pub(super) struct Agent {
     found: Option<FoundPod>,
 }
 
-pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName) -> Agent {
+/// All agents of the mesh, listed once for all of its nodes; cheap to clone, and waited for by each that needs it.
+pub(super) type ListedAgents<'a> = Shared<BoxFuture<'a, Result<Vec<FoundPod>, ClusterError>>>;
+
+fn count(pods: &[FoundPod]) -> Option<u32> {
+    u32::try_from(pods.len()).ok()
+}
+
+/// How many pods the agents' selector matches on any node: one that matches nothing is wrong.
+pub(super) async fn count_agents(listed: ListedAgents<'_>) -> Option<u32> {
+    listed.await.as_deref().ok().and_then(count)
+}
+
+/// Lists them. A triage knows its nodes only when it has found its pods, and need not wait for that.
+pub(super) fn list_agents(gathering: &Gathering) -> ListedAgents<'_> {
     let settings = &gathering.reach.settings;
-    let call = list_pods(&gathering.reach, &settings.spire_namespace, &settings.agent_selector, Some(node));
-    let found = match gathering.in_time("pods of the SPIRE agent", call).await {
-        Ok(pods) => pods.into_iter().find(|pod| !pod.going && !pod.ended),
+    let call = list_pods(&gathering.reach, &settings.spire_namespace, &settings.agent_selector, None);
+    gathering.in_time("pods of the SPIRE agent", call).boxed().shared()
+}
+
+/// The pod of the agent on a node.
+async fn agent_on(
+    gathering: &Gathering,
+    node: &NodeName,
+    listed: ListedAgents<'_>,
+) -> Result<Option<FoundPod>, ClusterError> {
+    let on_the_node =
+        |pods: Vec<FoundPod>| pods.into_iter().find(|pod| !pod.going && !pod.ended && pod.node.as_ref() == Some(node));
+    let listed = listed.await;
+    let all = listed.as_deref().ok().and_then(count).is_some_and(|count| count < PODS_MOST);
+    match listed.map(on_the_node) {
+        Ok(Some(found)) => Ok(Some(found)),
+        Ok(None) if all => Ok(None),
+        // A mesh of more nodes than are listed, or an answer that was too long: this node is asked for alone.
+        _ => {
+            let settings = &gathering.reach.settings;
+            let call = list_pods(&gathering.reach, &settings.spire_namespace, &settings.agent_selector, Some(node));
+            gathering.in_time("pods of the SPIRE agent", call).await.map(on_the_node)
+        }
+    }
+}
+
+pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName, listed: ListedAgents<'_>) -> Agent {
+    let found = match agent_on(gathering, node, listed).await {
+        Ok(found) => found,
         Err(error) => return Agent { evidence: unseen(gathering, node, error.missing()), found: None },
     };
     let Some(found) = found else {
@@ -105,8 +153,8 @@ impl Reach {
     /// What SPIRE's HTTP probes say, for images and rights without its command; `None` when they are not answered.
     async fn http_health(&self, pod: &PodRef) -> Option<Healthcheck> {
         let what = format!("HTTP health of {pod}");
-        let ask = |path: &'static str| self.get_forwarded(pod, self.settings.health_port, path, &what);
-        let (live, ready) = futures::join!(ask("/live"), ask("/ready"));
+        let port = self.port(pod, self.settings.health_port);
+        let (live, ready) = futures::join!(port.get("/live", &what), port.get("/ready", &what));
         let (live, ready) = (live.ok()?, ready.ok()?);
         let healthy = live.is_success() && ready.is_success();
         let output = format!("asked over HTTP: /live answers {}, /ready answers {}", live.status, ready.status);
@@ -164,33 +212,32 @@ fn speaks_against(gathering: &Gathering, node: &NodeName, found: &FoundPod, line
     state.is_faulty() || matches!(state, AgentState::CannotReachServer(_))
 }
 
-/// What lies around: how many pods the agents' selector matches at all, and the controllers of a server without pods. A
-/// selector that matches nothing is wrong, and a server that is scaled to nothing is down; no pod alone says neither.
-pub(super) async fn gather_around(gathering: &Gathering, nodes: &[NodeName]) -> (Option<u32>, Vec<String>) {
-    let settings = &gathering.reach.settings;
-    let namespace = &settings.spire_namespace;
-    let agents = list_pods(&gathering.reach, namespace, &settings.agent_selector, None);
-    let agents = async {
-        let listed = gathering.in_time("pods of the SPIRE agent", agents).await.ok()?;
-        u32::try_from(listed.len()).ok().filter(|_| !nodes.is_empty())
-    };
-    futures::join!(agents, controllers::of_the_server(gathering))
-}
-
-pub(super) async fn gather_servers(gathering: &Gathering) -> (Vec<ServerEvidence>, Option<Missing>) {
+/// The server's pods and why none are listed; and, where there are none, the controllers that should have made them: a
+/// server that is scaled to nothing is down, and no pod says so.
+pub(super) async fn gather_servers(gathering: &Gathering) -> Servers {
     let settings = &gathering.reach.settings;
     let call = list_pods(&gathering.reach, &settings.spire_namespace, &settings.server_selector, None);
     let pods: Vec<FoundPod> = match gathering.in_time("pods of the SPIRE server", call).await {
         Ok(pods) => pods.into_iter().filter(|pod| !pod.going && !pod.ended).collect(),
-        Err(error) => return (Vec::new(), Some(error.missing())),
+        Err(error) => return Servers { missing: Some(error.missing()), ..Servers::default() },
     };
     if pods.is_empty() {
         let what = format!("a pod {} in {}", settings.server_selector, settings.spire_namespace);
-        return (Vec::new(), Some(Missing::Gone { what }));
+        let controllers = controllers::of_the_server(gathering).await;
+        return Servers { missing: Some(Missing::Gone { what }), controllers, ..Servers::default() };
     }
     let one = |found: FoundPod| async move {
         let check = healthcheck(gathering, &found, Tool::ServerHealthcheck, "spire-server healthcheck").await;
         ServerEvidence { pod: found.pod, ready: found.ready, healthcheck: check }
     };
-    (futures::future::join_all(pods.into_iter().map(one)).await, None)
+    let seen = futures::future::join_all(pods.into_iter().map(one)).await;
+    Servers { seen, ..Servers::default() }
+}
+
+/// What was found of the SPIRE server.
+#[derive(Default)]
+pub(super) struct Servers {
+    pub(super) seen: Vec<ServerEvidence>,
+    pub(super) missing: Option<Missing>,
+    pub(super) controllers: Vec<String>,
 }

@@ -13,7 +13,7 @@ use futures::stream;
 use tokio::net::TcpListener;
 
 use super::{Settings, connect_to, resolve, target};
-use crate::cluster::client::BODY_MOST;
+use crate::cluster::transport::BODY_MOST;
 
 /// How much is sent at a time, in bytes.
 const PIECE: usize = 64 * 1024;

@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use futures::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::{io::AsyncReadExt, net::TcpListener};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -33,7 +34,7 @@ async fn a_port_forward_that_runs_out_of_time_leaves_no_connection_behind() {
         let mut bytes = [0; 256];
         while let Ok(1..) = socket.get_mut().read(&mut bytes).await {}
     });
-    let answer = reach.get_forwarded(&pod_ref("frontend-a"), 15000, "/stats", "Envoy /stats").await;
+    let answer = reach.port(&pod_ref("frontend-a"), 15000).get("/stats", "Envoy /stats").await;
     assert!(matches!(answer, Err(ClusterError::TimedOut { .. })), "{answer:?}");
     tokio::time::timeout(FOR_EVER, server).await.expect("the connection has ended").unwrap();
 }
@@ -45,7 +46,7 @@ fn with_pilot_agent() -> Machines {
 #[tokio::test]
 async fn whatever_keeps_a_port_forward_from_working_the_sidecar_is_asked_by_exec() {
     let mesh = Mesh::with(with_pilot_agent()).await;
-    let asked = async || mesh.reach.admin(&pod_ref("frontend-a"), "/stats").await;
+    let asked = async || mesh.reach.admin(&pod_ref("frontend-a")).get("/stats").await;
     assert_eq!(asked().await.unwrap(), b"by pilot-agent\n", "nothing listens on the port");
     for fault in [Fault::status(500, "no"), Fault::status(403, "no"), Fault::cut()] {
         mesh.options.inject("*", "pods/portforward", fault);
@@ -59,13 +60,76 @@ async fn a_port_forward_that_hangs_costs_its_own_limit_and_not_the_answer() {
     let mesh = Mesh::with(with_pilot_agent()).await;
     mesh.options.inject("*", "pods/portforward", Fault::hang());
     let reach = connect_to(&mesh.url, impatient(Duration::from_millis(300), FOR_EVER)).unwrap();
-    assert_eq!(reach.admin(&pod_ref("frontend-a"), "/stats").await.unwrap(), b"by pilot-agent\n");
+    assert_eq!(reach.admin(&pod_ref("frontend-a")).get("/stats").await.unwrap(), b"by pilot-agent\n");
+}
+
+fn with_an_admin_interface() -> Machines {
+    Machines {
+        ports: [((15000, "/stats"), (200, "ssl: 1")), ((15000, "/clusters"), (200, "out: 1"))].into(),
+        ..Machines::default()
+    }
+}
+
+#[tokio::test]
+async fn all_that_is_asked_of_a_proxy_at_once_goes_over_one_port_forward() {
+    let mesh = Mesh::with(with_an_admin_interface()).await;
+    mesh.options.inject("*", "pods/portforward", Fault::delay(Duration::ZERO).times(1));
+    mesh.options.inject("*", "pods/portforward", Fault::status(500, "a second one"));
+    let pod = pod_ref("frontend-a");
+    let admin = mesh.reach.admin(&pod);
+    let (stats, clusters) = tokio::join!(admin.get("/stats"), admin.get("/clusters"));
+    assert_eq!((stats.unwrap(), clusters.unwrap()), (b"ssl: 1".to_vec(), b"out: 1".to_vec()));
+    let another = mesh.reach.admin(&pod).get("/stats").await.unwrap_err();
+    assert!(another.to_string().contains("/stats"), "{another}");
+}
+
+#[tokio::test]
+async fn a_port_forward_that_the_proxy_closed_is_opened_again() {
+    let mesh = Mesh::with(with_an_admin_interface()).await;
+    let pod = pod_ref("frontend-a");
+    let admin = mesh.reach.admin(&pod);
+    assert!(admin.get("/stats").await.is_ok());
+    assert!(admin.get("/quitquitquit").await.is_err(), "the pod's end of the connection is closed");
+    assert_eq!(admin.get("/clusters").await.unwrap(), b"out: 1");
+}
+
+/// A server that closes after each answer, as some do, while a client believes that the connection lasts.
+#[tokio::test]
+async fn a_connection_that_lasts_for_one_answer_is_not_taken_for_a_port_that_is_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let reach = connect_to(&url, impatient(FOR_EVER, FOR_EVER)).unwrap();
+    let server = tokio::spawn(async move {
+        let mut forwards = 0;
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut socket = tokio_tungstenite::accept_hdr_async(stream, agree).await.unwrap();
+            forwards += 1;
+            for channel in [0, 1] {
+                let opened = [vec![channel], 15000_u16.to_le_bytes().to_vec()].concat();
+                socket.send(opened.into()).await.unwrap();
+            }
+            while !matches!(socket.next().await, Some(Ok(message)) if message.is_binary()) {}
+            let answer = b"\0HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec();
+            socket.send(answer.into()).await.unwrap();
+            socket.close(None).await.unwrap();
+            if forwards == 2 {
+                return;
+            }
+        }
+    });
+    let pod = pod_ref("frontend-a");
+    let port = reach.port(&pod, 15000);
+    for _ in 0..2 {
+        assert_eq!(port.get("/stats", "Envoy /stats").await.unwrap().body, b"ok");
+    }
+    server.await.unwrap();
 }
 
 #[tokio::test]
 async fn a_refused_port_says_so_in_the_kubelets_words_when_there_is_no_other_way() {
     let mesh = Mesh::start().await;
-    let refused = mesh.reach.admin(&pod_ref("frontend-a"), "/stats").await.unwrap_err();
+    let refused = mesh.reach.admin(&pod_ref("frontend-a")).get("/stats").await.unwrap_err();
     assert!(refused.to_string().contains("connection refused on port 15000"), "{refused}");
 }
 

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::{Machines, Mesh, impatient, pod_ref, target};
 use crate::{
     clock::{SystemClock, VirtualClock},
-    cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about},
-    mesh::PodRef,
+    cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about, resolve},
+    mesh::{PodRef, TargetRef},
     simulate::{Simulation, api::Fault, store::Kind, world},
     triage::{AgentEvidence, Evidence, FixName, Gathered, Missing, Scenario, diagnose},
 };
@@ -61,11 +61,31 @@ async fn one_limit_holds_over_all_of_it() {
 #[tokio::test]
 async fn spires_pods_that_cannot_be_listed_in_time_do_not_hold_up_the_rest() {
     let (simulation, reach) = night(world::Scenario::ExpiredCertificate, impatient(LONG, Duration::from_secs(2))).await;
-    simulation.options.inject("list", "pods", Fault::delay(Duration::ZERO).times(1));
+    let target = one_pod(&reach).await;
     simulation.options.inject("list", "pods", Fault::hang());
-    let evidence = tokio::time::timeout(LONG / 2, look(&reach, &[])).await.expect("it ended by its own limit");
+    let look = gather(&reach, &target, Arc::new(SystemClock), Arc::new(|_| ()));
+    let evidence = tokio::time::timeout(LONG / 2, look).await.expect("it ended by its own limit").unwrap();
     assert!(evidence.pods.iter().all(|pod| pod.svid_file.value().is_some()));
     assert!(evidence.servers_missing.is_some(), "not seen is not the same as none");
+}
+
+/// A mesh of many nodes: the list of all agents is cut, or too long to be read.
+#[tokio::test]
+async fn an_agent_that_the_list_of_all_does_not_show_is_asked_for_by_its_node() {
+    let (simulation, reach) = night(world::Scenario::Healthy, Settings::default()).await;
+    let target = one_pod(&reach).await;
+    // The lists of all agents and of the servers; the one of the node comes after them.
+    simulation.options.inject("list", "pods", Fault::status(500, "too long").times(2));
+    let evidence = gather(&reach, &target, Arc::new(SystemClock), Arc::new(|_| ())).await.unwrap();
+    assert_eq!((evidence.agents.len(), evidence.agent_pods), (1, None));
+    let agent = &evidence.agents[0];
+    assert!(agent.pod.is_some() && agent.healthcheck.value().is_some(), "{agent:?}");
+}
+
+/// One pod of the frontend, which is found without a list.
+async fn one_pod(reach: &Reach) -> TargetRef {
+    let pod = resolve(reach, &target("svc/frontend")).await.unwrap().pods.remove(0).pod;
+    target(&format!("pod/{}", pod.name))
 }
 
 #[tokio::test]
