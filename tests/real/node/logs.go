@@ -31,8 +31,11 @@ func (k *kubelet) serveLogs(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	out := flusher{w}
-	var stdout, stderr io.Writer = out, out
+	var out io.Writer = w
+	if options.Follow {
+		out = flusher{w}
+	}
+	stdout, stderr := out, out
 	switch r.URL.Query().Get("stream") {
 	case core.LogStreamStdout:
 		stderr = nil
@@ -92,7 +95,7 @@ func (c *container) logOf(previous bool) (path, id string, err error) {
 	return path, strconv.Itoa(attempt), nil
 }
 
-// flusher sends each line on at once.
+// flusher sends each line on at once, for a reader that waits for it.
 type flusher struct{ http.ResponseWriter }
 
 func (f flusher) Write(line []byte) (int, error) {
