@@ -17,7 +17,7 @@ use crate::triage::{Expectations, Missing};
 pub(super) const STREAM_VERBS: &str = "get and create";
 
 /// Something could not be read from or written to the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ClusterError {
     /// The configuration of the client.
     #[error("the Kubernetes configuration could not be read: {0}")]

@@ -62,6 +62,8 @@ async fn agent_on(
     match listed.map(on_the_node) {
         Ok(Some(found)) => Ok(Some(found)),
         Ok(None) if all => Ok(None),
+        // Who may not list them all may not list those of a node either.
+        Err(error @ (ClusterError::Forbidden { .. } | ClusterError::NotKnown { .. })) => Err(error),
         // A mesh of more nodes than are listed, or an answer that was too long: this node is asked for alone.
         _ => {
             let settings = &gathering.reach.settings;

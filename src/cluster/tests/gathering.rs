@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Machines, Mesh, impatient, pod_ref, target};
 use crate::{
     clock::{SystemClock, VirtualClock},
-    cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about, resolve},
+    cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about, resolve, resolve::PODS_MOST},
     mesh::{PodRef, TargetRef},
     simulate::{Simulation, api::Fault, store::Kind, world},
     triage::{AgentEvidence, Evidence, FixName, Gathered, Missing, Scenario, diagnose},
@@ -80,6 +80,33 @@ async fn an_agent_that_the_list_of_all_does_not_show_is_asked_for_by_its_node() 
     assert_eq!((evidence.agents.len(), evidence.agent_pods), (1, None));
     let agent = &evidence.agents[0];
     assert!(agent.pod.is_some() && agent.healthcheck.value().is_some(), "{agent:?}");
+}
+
+#[tokio::test]
+async fn a_list_that_may_have_been_cut_is_no_proof_that_a_node_has_no_agent() {
+    let mesh = Mesh::start().await;
+    let elsewhere = |number: u32| {
+        json!({
+            "metadata": {"namespace": "spire-system", "name": format!("agent-{number}"), "labels": {"app": "spire-agent"}},
+            "spec": {"nodeName": "node-2", "containers": [{"name": "spire-agent"}]},
+            "status": {"phase": "Running"},
+        })
+    };
+    let agent_of_node_1 = async || {
+        // The lists of all agents and of the servers are answered; one of node-1 alone is not.
+        mesh.options.inject("list", "pods", Fault::delay(Duration::ZERO).times(2));
+        mesh.options.inject("list", "pods", Fault::status(500, "no"));
+        let seen = gather(&mesh.reach, &target("pod/frontend-a"), Arc::new(SystemClock), Arc::new(|_| ())).await;
+        mesh.options.heal();
+        seen.unwrap().agents.remove(0)
+    };
+    for number in 1..PODS_MOST {
+        mesh.store.apply(Kind::Pod, elsewhere(number));
+    }
+    assert!(agent_of_node_1().await.pod.is_none(), "the list is whole, and node-1 has none");
+    mesh.store.apply(Kind::Pod, elsewhere(PODS_MOST));
+    let agent = agent_of_node_1().await;
+    assert!(agent.pod.is_some() && missing(&agent.healthcheck).is_some(), "{agent:?}");
 }
 
 /// One pod of the frontend, which is found without a list.
