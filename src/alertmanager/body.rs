@@ -48,6 +48,9 @@ pub struct Alert {
     /// Its annotations.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+    /// The graph of its rule.
+    #[serde(rename = "generatorURL", default)]
+    pub generator_url: String,
     /// When it began.
     #[serde(rename = "startsAt")]
     pub starts_at: Timestamp,

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::body::{Alert, Webhook};
 use crate::{
-    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey},
+    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey, WebAddress},
     mesh::{Namespace, PodRef, TargetRef},
 };
 
@@ -94,6 +94,8 @@ impl Mapping {
             pod,
             labels: labels.collect(),
             summary: alert.annotations.get("summary").map(|text| bounded(text, VALUE_MOST)),
+            runbook_url: alert.annotations.get("runbook_url").and_then(|text| WebAddress::parse(text)),
+            generator_url: WebAddress::parse(&alert.generator_url),
         }
     }
 }
@@ -134,6 +136,16 @@ mod tests {
         assert_eq!(delivery.alerts[0].key, delivery.alerts[1].key);
         assert_eq!(delivery.alerts[0].target.as_ref().unwrap().to_string(), "web svc/frontend");
         assert_ne!(delivery.alerts[0].fingerprint, delivery.alerts[1].fingerprint);
+    }
+
+    #[test]
+    fn an_alert_brings_its_runbook_and_its_graph() {
+        let alert = &read("firing-one-service.json").alerts[0];
+        let runbook = alert.runbook_url.as_ref().unwrap().as_str();
+        assert_eq!(runbook, "https://runbooks.example.com/mtls-handshake-failures");
+        assert!(
+            alert.generator_url.as_ref().unwrap().as_str().starts_with("http://prometheus.example:9090/graph?g0.expr=")
+        );
     }
 
     #[test]

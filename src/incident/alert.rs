@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::WebAddress;
 use crate::mesh::{PodRef, TargetRef};
 
 /// What makes two alerts the same incident: cluster, alert name, namespace and service; or, where those labels are
@@ -55,6 +56,12 @@ pub struct AlertSighting {
     pub labels: BTreeMap<String, String>,
     /// The summary annotation, for people; never part of the identity.
     pub summary: Option<String>,
+    /// The annotation `runbook_url`: what the alert's authors say is to be done.
+    #[serde(default)]
+    pub runbook_url: Option<WebAddress>,
+    /// The alert's `generatorURL`: the graph of its rule.
+    #[serde(default)]
+    pub generator_url: Option<WebAddress>,
 }
 
 /// One webhook body, parsed: one transaction.

@@ -29,6 +29,7 @@ mod state;
 mod storm;
 mod switch;
 mod wanted;
+mod web_address;
 
 pub use alert::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey};
 pub use apply::{apply, begin};
@@ -51,6 +52,7 @@ pub use state::{ALERTS_MOST, Alert, Incident, Life, Line, Triage};
 pub use storm::{QuietOnes, leave_storm, storm, storm_key};
 pub use switch::{REASON_MOST, SwitchRequest, WriteSwitch, answer_to_switch, decide_switch, switched};
 pub use wanted::still_wanted;
+pub use web_address::WebAddress;
 
 #[cfg(test)]
 mod tests;

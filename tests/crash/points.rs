@@ -98,6 +98,8 @@ fn alert() -> AlertDelivery {
         pod: None,
         labels: BTreeMap::new(),
         summary: None,
+        runbook_url: None,
+        generator_url: None,
     };
     AlertDelivery { group_key: "g".to_owned(), status: AlertStatus::Firing, alerts: vec![sighting], truncated: 0 }
 }

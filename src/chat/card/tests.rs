@@ -74,6 +74,8 @@ pub(crate) fn opened() -> Incident {
         pod: Some(pod("frontend-7d9c5b6f4-aaaaa")),
         labels: BTreeMap::new(),
         summary: Some("9 % of handshakes of web/frontend fail".to_owned()),
+        runbook_url: None,
+        generator_url: None,
     };
     Incident {
         id: IncidentId(7),

@@ -79,6 +79,8 @@ fn alert(service: usize, pod: usize) -> AlertSighting {
         pod: None,
         labels: std::collections::BTreeMap::new(),
         summary: None,
+        runbook_url: None,
+        generator_url: None,
     }
 }
 

@@ -85,6 +85,8 @@ async fn alert(inbox: &Inbox, service: &str, status: AlertStatus, starts_at: Tim
         pod: None,
         labels: std::collections::BTreeMap::new(),
         summary: None,
+        runbook_url: None,
+        generator_url: None,
     };
     let group_key = format!("g-{service}");
     inbox.deliver(&AlertDelivery { group_key, status, alerts: vec![sighting], truncated: 0 }).await.unwrap();

@@ -158,6 +158,8 @@ impl Night {
             pod: None,
             labels: std::collections::BTreeMap::new(),
             summary: None,
+            runbook_url: None,
+            generator_url: None,
         }
     }
 
