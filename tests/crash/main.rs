@@ -6,8 +6,11 @@ mod cluster;
 mod fake_pager;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
+mod keep;
 mod mesh;
+mod phase;
 mod points;
 mod serve;
 #[path = "../serving/mod.rs"]
 mod serving;
+mod upgrade;

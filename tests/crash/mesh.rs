@@ -8,7 +8,7 @@ use std::{
 
 use mtls_medic::{
     clock::SystemClock,
-    simulate::{Simulation, store::Kind, world::Scenario},
+    simulate::{Simulation, api::Fault, store::Kind, world::Scenario},
 };
 use serde_json::{Value, json};
 
@@ -27,6 +27,11 @@ pub struct Mesh {
 impl Mesh {
     /// A mesh with an expired certificate, and the world around its bot.
     pub async fn and_outside() -> (Self, Outside) {
+        Self::and_outside_with(json!({})).await
+    }
+
+    /// The same, with other keys in the bot's configuration.
+    pub async fn and_outside_with(more: Value) -> (Self, Outside) {
         let listen = "127.0.0.1:0".parse().unwrap();
         let simulation = Simulation::start(Arc::new(SystemClock), Scenario::ExpiredCertificate, listen).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -34,7 +39,12 @@ impl Mesh {
         simulation.write_kubeconfig(&kubeconfig).unwrap();
         let mesh = Self { simulation, ever_lived: Arc::default(), _folder: folder };
         mesh.watch_the_pods();
-        (mesh, Outside::with(&kubeconfig, json!({})).await)
+        (mesh, Outside::with(&kubeconfig, more).await)
+    }
+
+    /// From now on the API server answers no such request.
+    pub fn stops_answering(&self, verb: &str, resource: &str) {
+        self.simulation.options.inject(verb, resource, Fault::hang());
     }
 
     /// The lives of frontend's pods now.

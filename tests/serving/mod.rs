@@ -21,6 +21,8 @@ use crate::{
 };
 
 pub const TOKEN: &str = "alertmanager-token";
+/// Names another binary of the bot than the one under test, as when journals of a release are kept.
+const BINARY: &str = "MTLS_MEDIC";
 /// How long a process may take to come up, and a thing to happen that is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -61,6 +63,16 @@ impl Outside {
         self.folder.path().join(name)
     }
 
+    /// Puts the journal of an earlier bot in place of this one's.
+    pub fn inherits(&self, journal: &Path) {
+        std::fs::copy(journal, self.journal()).unwrap();
+    }
+
+    /// The bot's journal.
+    pub fn journal(&self) -> PathBuf {
+        self.path("journal.sqlite")
+    }
+
     fn config(&self, kubeconfig: &Path) -> Value {
         let file = |name: &str| json!({ "file": self.path(name) });
         json!({
@@ -91,7 +103,7 @@ impl Outside {
     /// Starts the bot on the same journal, and waits until it answers.
     pub async fn starts(&self) -> Bot {
         let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let child = Process::new(env!("CARGO_BIN_EXE_mtls-medic"))
+        let child = Process::new(std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_mtls-medic").into()))
             .args(["serve", "--config"])
             .arg(self.path("config.yaml"))
             .stdout(Stdio::null())
