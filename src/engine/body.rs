@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    Accepted, SubmitError,
+    SubmitError,
     build::Shared,
     inbox::{extend, not_stored, unchanged},
     storm::Openings,
@@ -15,7 +15,7 @@ use crate::{
         AlertDelivery, AlertSighting, AlertStatus, Event, Incident, IncidentId, IncidentKey, Policy, Seen, Sighted,
         end_cut_off, sight,
     },
-    journal::{Append, Change},
+    journal::{Append, Change, StoredIncident},
 };
 
 /// What a body makes of its incidents, before it is stored.
@@ -23,15 +23,26 @@ pub(super) struct Draft<'a> {
     shared: &'a Shared,
     now: Timestamp,
     policy: Policy,
-    /// The newest incident of each key, changed in place.
-    changes: BTreeMap<IncidentKey, Change>,
-    unknown: BTreeSet<IncidentKey>,
-    seen: Vec<(IncidentId, Timestamp)>,
-    groups: Vec<(String, IncidentId)>,
-    /// How many alerts an incident could not keep apart.
-    too_many: BTreeMap<IncidentKey, u64>,
-    accepted: Accepted,
+    /// The incidents that the body is about, changed in place.
+    changes: Vec<Change>,
+    /// Where among them the incident of a key is; `None` where nothing is known of the key.
+    places: BTreeMap<IncidentKey, Option<usize>>,
+    /// Incidents that its source says still fire.
+    seen: BTreeSet<IncidentId>,
+    /// How many alerts an incident could not keep apart, by its place.
+    too_many: BTreeMap<usize, u64>,
+    repeated: usize,
     openings: Openings<'a>,
+}
+
+/// What a body came to, to be stored.
+pub(super) struct Drafted<'a> {
+    pub(super) append: Append,
+    /// Incidents that change.
+    pub(super) changed: Vec<IncidentId>,
+    /// Alerts that said nothing new.
+    pub(super) repeated: usize,
+    pub(super) openings: Openings<'a>,
 }
 
 impl<'a> Draft<'a> {
@@ -40,150 +51,149 @@ impl<'a> Draft<'a> {
             shared,
             now,
             policy: shared.policy(),
-            changes: BTreeMap::new(),
-            unknown: BTreeSet::new(),
-            seen: Vec::new(),
-            groups: Vec::new(),
+            changes: Vec::new(),
+            places: BTreeMap::new(),
+            seen: BTreeSet::new(),
             too_many: BTreeMap::new(),
-            accepted: Accepted::default(),
+            repeated: 0,
             openings: shared.storm.openings(now),
         }
     }
 
     pub(super) async fn take(&mut self, delivery: &AlertDelivery) -> Result<(), SubmitError> {
+        let mut places = BTreeSet::new();
         for sighting in &delivery.alerts {
-            self.load(&sighting.key).await?;
-            self.take_alert(delivery, sighting);
+            let place = self.find(&sighting.key).await?;
+            places.extend(self.take_alert(delivery, sighting, place));
         }
-        self.take_cut_off(delivery).await
+        self.take_cut_off(delivery, places).await
     }
 
-    /// Reads the newest incident of a key, once a body.
-    async fn load(&mut self, key: &IncidentKey) -> Result<(), SubmitError> {
-        if self.changes.contains_key(key) || self.unknown.contains(key) {
-            return Ok(());
+    /// The newest incident of a key, read once a body.
+    async fn find(&mut self, key: &IncidentKey) -> Result<Option<usize>, SubmitError> {
+        if let Some(place) = self.places.get(key) {
+            return Ok(*place);
         }
-        match self.shared.journal.newest_of(key).await.map_err(not_stored)? {
-            Some(stored) => {
-                self.changes.insert(key.clone(), unchanged(stored.incident, self.now));
-            }
-            None => {
-                self.unknown.insert(key.clone());
-            }
-        }
-        Ok(())
+        let stored = self.shared.journal.newest_of(key).await.map_err(not_stored)?;
+        let place = stored.map(|stored| self.keep(stored));
+        self.places.insert(key.clone(), place);
+        Ok(place)
     }
 
-    fn incident(&self, key: &IncidentKey) -> Option<&Incident> {
-        self.changes.get(key).map(|change| &change.after)
+    /// The place of an incident that was read.
+    fn keep(&mut self, stored: StoredIncident) -> usize {
+        let known = self.changes.iter().position(|change| change.after.id == stored.incident.id);
+        known.unwrap_or_else(|| {
+            self.changes.push(unchanged(stored.incident, self.now));
+            self.changes.len().saturating_sub(1)
+        })
     }
 
-    fn what_it_means(&self, sighting: &AlertSighting, group: &str, fresh: IncidentId, quiet: bool) -> Seen {
-        let context = Sighted { now: self.now, policy: &self.policy, fresh, quiet, group: Some(group) };
-        sight(self.incident(&sighting.key), sighting, &context)
+    fn incident(&self, place: Option<usize>) -> Option<&Incident> {
+        self.changes.get(place?).map(|change| &change.after)
     }
 
-    fn take_alert(&mut self, delivery: &AlertDelivery, sighting: &AlertSighting) {
-        let group = delivery.group_key.as_str();
-        match self.what_it_means(sighting, group, IncidentId(0), false) {
-            Seen::Nothing => self.repeated(sighting),
+    /// What is known besides an alert of this body.
+    fn sighted<'b>(&'b self, delivery: &'b AlertDelivery, quiet: bool) -> Sighted<'b> {
+        let group = Some(delivery.group_key.as_str());
+        Sighted { now: self.now, policy: &self.policy, fresh: IncidentId::UNNUMBERED, quiet, group }
+    }
+
+    /// Takes one alert; the place of its incident, if it has one.
+    fn take_alert(
+        &mut self,
+        delivery: &AlertDelivery,
+        sighting: &AlertSighting,
+        place: Option<usize>,
+    ) -> Option<usize> {
+        let means = |draft: &Self, quiet| sight(draft.incident(place), sighting, &draft.sighted(delivery, quiet));
+        match means(self, false) {
+            Seen::Nothing => self.repeated(sighting, place),
             Seen::Change(events) if events.contains(&Event::Reopened) => {
                 let quiet = self.openings.add(self.policy.storm_per_minute);
-                if let Seen::Change(events) = self.what_it_means(sighting, group, IncidentId(0), quiet) {
-                    self.add(&sighting.key, events);
-                    self.note_group(group, &sighting.key);
+                if let Seen::Change(events) = means(self, quiet) {
+                    self.add(place, events);
                 }
             }
-            Seen::Change(events) => {
-                self.add(&sighting.key, events);
-                self.note_group(group, &sighting.key);
-            }
+            Seen::Change(events) => self.add(place, events),
             Seen::Open(_) => {
                 let quiet = self.openings.add(self.policy.storm_per_minute);
-                let fresh = self.shared.journal.fresh_id();
-                if let Seen::Open(events) = self.what_it_means(sighting, group, fresh, quiet) {
-                    self.open(&sighting.key, events);
-                    self.note_group(group, &sighting.key);
+                if let Seen::Open(events) = means(self, quiet) {
+                    return self.open(&sighting.key, events);
                 }
             }
         }
+        place
     }
 
-    fn repeated(&mut self, sighting: &AlertSighting) {
-        self.accepted.repeated = self.accepted.repeated.saturating_add(1);
-        let Some(incident) = self.changes.get(&sighting.key).map(|change| &change.after) else { return };
+    fn repeated(&mut self, sighting: &AlertSighting, place: Option<usize>) {
+        self.repeated = self.repeated.saturating_add(1);
+        let Some((place, incident)) = place.zip(self.incident(place)) else { return };
         if sighting.status != AlertStatus::Firing {
             return;
         }
-        self.seen.push((incident.id, self.now));
-        if !incident.has_room_for(&sighting.fingerprint) {
-            let more = self.too_many.entry(sighting.key.clone()).or_default();
+        let (id, has_room) = (incident.id, incident.has_room_for(&sighting.fingerprint));
+        self.seen.insert(id);
+        if !has_room {
+            let more = self.too_many.entry(place).or_default();
             *more = more.saturating_add(1);
         }
     }
 
-    /// Which incidents were seen in a group is only asked for when its bodies are cut.
-    fn note_group(&mut self, group: &str, key: &IncidentKey) {
-        if let Some(id) = self.incident(key).map(|incident| incident.id) {
-            self.groups.push((group.to_owned(), id));
-        }
+    fn open(&mut self, key: &IncidentKey, events: Vec<Event>) -> Option<usize> {
+        let change = self.shared.opening(events, self.now)?;
+        self.changes.push(change);
+        let place = Some(self.changes.len().saturating_sub(1));
+        self.places.insert(key.clone(), place);
+        place
     }
 
-    fn open(&mut self, key: &IncidentKey, events: Vec<Event>) {
-        let Some(change) = self.shared.opening(events, self.now) else { return };
-        self.accepted.opened.push(change.after.id);
-        self.unknown.remove(key);
-        self.changes.insert(key.clone(), change);
-    }
-
-    fn add(&mut self, key: &IncidentKey, events: Vec<Event>) {
-        let Some(change) = self.changes.get_mut(key) else { return };
-        let id = change.after.id;
-        if !self.accepted.opened.contains(&id) && !self.accepted.changed.contains(&id) {
-            self.accepted.changed.push(id);
-        }
+    fn add(&mut self, place: Option<usize>, events: Vec<Event>) {
+        let Some(change) = place.and_then(|place| self.changes.get_mut(place)) else { return };
         if events.iter().any(|event| matches!(event, Event::AlertFired { .. })) {
-            self.seen.push((id, self.now));
+            self.seen.insert(change.after.id);
         }
         extend(change, events, self.now, &self.policy);
     }
 
     /// A body that was cut: its incidents say so until one comes whole; a resolved group ends also the alerts that it
     /// does not list.
-    async fn take_cut_off(&mut self, delivery: &AlertDelivery) -> Result<(), SubmitError> {
-        let mut keys: Vec<IncidentKey> = delivery.alerts.iter().map(|alert| alert.key.clone()).collect();
+    async fn take_cut_off(&mut self, delivery: &AlertDelivery, mut places: BTreeSet<usize>) -> Result<(), SubmitError> {
         if delivery.truncated > 0 {
             let stored = self.shared.journal.live_in_group(&delivery.group_key).await.map_err(not_stored)?;
-            keys.extend(stored.into_iter().map(|stored| stored.incident.key));
+            for stored in stored {
+                places.insert(self.keep(stored));
+            }
         }
-        keys.sort();
-        keys.dedup();
         let listed: Vec<&str> = delivery.alerts.iter().map(|alert| alert.fingerprint.0.as_str()).collect();
         let ends = delivery.truncated > 0 && delivery.status == AlertStatus::Resolved;
-        for key in keys {
-            self.load(&key).await?;
-            let Some(incident) = self.incident(&key) else { continue };
+        for place in places {
+            let Some(incident) = self.incident(Some(place)) else { continue };
             if ends {
-                let group = Some(delivery.group_key.as_str());
-                let context =
-                    Sighted { now: self.now, policy: &self.policy, fresh: IncidentId(0), quiet: false, group };
-                let events = end_cut_off(incident, &listed, &context);
-                if !events.is_empty() {
-                    self.add(&key, events);
-                }
+                let events = end_cut_off(incident, &listed, &self.sighted(delivery, false));
+                self.add(Some(place), events);
                 continue;
             }
-            let count = delivery.truncated.saturating_add(self.too_many.get(&key).copied().unwrap_or(0));
+            let count = delivery.truncated.saturating_add(self.too_many.get(&place).copied().unwrap_or(0));
             if incident.is_live() && incident.cut_off != count {
-                self.add(&key, vec![Event::AlertsCutOff { count }]);
+                self.add(Some(place), vec![Event::AlertsCutOff { count }]);
             }
         }
         Ok(())
     }
 
-    pub(super) fn finish(self) -> (Append, Accepted, Openings<'a>) {
-        let changed = self.changes.into_values().filter(|change| !change.events.is_empty());
-        let append = Append { changes: changed.collect(), seen: self.seen, groups: self.groups, ..Append::default() };
-        (append, self.accepted, self.openings)
+    pub(super) fn finish(self, delivery: &AlertDelivery) -> Drafted<'a> {
+        let changes: Vec<Change> = self.changes.into_iter().filter(|change| !change.events.is_empty()).collect();
+        let known = changes.iter().filter(|change| change.read_version > 0);
+        let moved = known.map(|change| change.after.id).collect();
+        // An incident that opens is seen at that moment.
+        let seen = self.seen.into_iter().filter(|id| *id != IncidentId::UNNUMBERED);
+        let append = Append {
+            changes,
+            seen: seen.map(|id| (id, self.now)).collect(),
+            group: Some(delivery.group_key.clone()),
+            ..Append::default()
+        };
+        Drafted { append, changed: moved, repeated: self.repeated, openings: self.openings }
     }
 }

@@ -135,5 +135,5 @@ pub(super) async fn take_lock(shared: &Shared, incident: &Incident, step: u32) -
     let Some(operation) = operation else { return Ok(()) };
     let append = Append { lock: Some((operation.lock(), incident.id, fix.number)), ..Append::default() };
     let waits = |error: AppendError| PerformError::Waiting { reason: error.to_string(), after: None };
-    shared.journal.append(append).await.map_err(waits)
+    shared.journal.append(append).await.map_err(waits).map(drop)
 }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{SubmitError, body::Draft, build::Shared};
+use super::{
+    SubmitError,
+    body::{Draft, Drafted},
+    build::Shared,
+};
 use crate::{
     incident::{
         Act, AlertDelivery, Answer, Command, Event, Incident, IncidentId, NewEffect, Policy, Refusal, apply, begin,
@@ -39,16 +43,16 @@ impl Inbox {
             let now = self.0.clock.now();
             let mut draft = Draft::new(&self.0, now);
             draft.take(delivery).await?;
-            let (append, accepted, openings) = draft.finish();
+            let Drafted { append, changed, repeated, openings } = draft.finish(delivery);
             let news = self.0.news_of(&append);
             match self.0.journal.append(append).await {
-                Ok(()) => {
+                Ok(opened) => {
                     self.0.stored(&news);
                     if openings.keep() {
                         self.0.storm.notify();
                     }
-                    self.0.announce(accepted.opened.iter().chain(&accepted.changed));
-                    return Ok(accepted);
+                    self.0.announce(opened.iter().chain(&changed));
+                    return Ok(Accepted { opened, changed, repeated });
                 }
                 Err(AppendError::Conflict) => {}
                 Err(other) => return Err(other.into()),
@@ -78,7 +82,7 @@ impl Inbox {
             let append = Append { changes, answer: Some((key.clone(), kept, now)), ..Append::default() };
             let news = self.0.news_of(&append);
             match self.0.journal.append(append).await {
-                Ok(()) => {
+                Ok(_) => {
                     self.0.stored(&news);
                     self.0.announce([&command.incident]);
                     log_command(command, answer.is_ok());

@@ -42,7 +42,7 @@ async fn tell_of(shared: &Shared, first: &Overdue, all: &[Overdue]) -> Result<()
     let change = shared.change(stored.incident, vec![event], shared.clock.now());
     let noticed = all.iter().map(|one| one.row).collect();
     match shared.journal.append(Append { changes: vec![change], noticed, ..Append::default() }).await {
-        Ok(()) => {
+        Ok(_) => {
             shared.announce([&first.incident]);
             Ok(())
         }

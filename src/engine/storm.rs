@@ -145,9 +145,7 @@ async fn step(shared: &Shared) -> Result<bool, SubmitError> {
     let quiet = shared.journal.quiet(READ_MOST).await.map_err(not_stored)?;
     let newest = quiet.iter().map(|stored| begun(&stored.incident)).max();
     let policy = shared.policy();
-    let fresh =
-        if standing.as_ref().is_some_and(Incident::is_live) { IncidentId(0) } else { shared.journal.fresh_id() };
-    let context = Sighted { now, policy: &policy, fresh, quiet: false, group: None };
+    let context = Sighted { now, policy: &policy, fresh: IncidentId::UNNUMBERED, quiet: false, group: None };
     let change = match (storm(standing.as_ref(), &shared.cluster, QuietOnes { count, newest }, &context), standing) {
         (Seen::Change(events), Some(incident)) => Some(shared.change(incident, events, now)),
         (Seen::Open(events), _) => shared.opening(events, now),
@@ -197,8 +195,8 @@ async fn leave(
 async fn store(shared: &Shared, change: Change) -> Result<bool, SubmitError> {
     let id = change.after.id;
     match shared.journal.append(Append { changes: vec![change], ..Append::default() }).await {
-        Ok(()) => {
-            shared.announce([&id]);
+        Ok(opened) => {
+            shared.announce(opened.iter().chain([&id]).filter(|id| **id != IncidentId::UNNUMBERED));
             Ok(true)
         }
         Err(AppendError::Conflict) => {

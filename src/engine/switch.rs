@@ -39,7 +39,7 @@ impl Inbox {
                 ..Append::default()
             };
             match self.0.journal.append(append).await {
-                Ok(()) => {
+                Ok(_) => {
                     // Why is for the incident's thread, not for the log.
                     tracing::warn!(by = %switch.by, on = switch.on, "the kill switch was moved");
                     // What is stored last is in force, whichever of two people's answers comes first.

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IncidentId(pub u32);
 
+impl IncidentId {
+    /// No name yet: the journal gives the next number in the transaction that opens the incident, so that an opening that
+    /// came to nothing leaves no gap.
+    pub const UNNUMBERED: Self = Self(0);
+}
+
 impl fmt::Display for IncidentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "INC-{}", self.0)

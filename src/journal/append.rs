@@ -12,7 +12,7 @@ use crate::incident::{Delivery, Event, EvidenceDigest, Incident, IncidentId, Lif
 pub struct Change {
     /// The version that was read; 0 for a new incident.
     pub read_version: u64,
-    /// The state after the events.
+    /// The state after the events. A new incident may be [`IncidentId::UNNUMBERED`]: it gets its number when it is written.
     pub after: Incident,
     /// What happened, in order.
     pub events: Vec<Event>,
@@ -60,8 +60,8 @@ pub struct Append {
     pub changes: Vec<Change>,
     /// Incidents whose alerts were repeated, and when.
     pub seen: Vec<(IncidentId, Timestamp)>,
-    /// Groups in which incidents were seen.
-    pub groups: Vec<(String, IncidentId)>,
+    /// Alertmanager's group in which the changed incidents were seen.
+    pub group: Option<String>,
     /// A claimed effect, by its row and attempt, that ends with this.
     pub finish: Option<(i64, u32, Finish)>,
     /// A message that was posted or edited.
@@ -91,12 +91,13 @@ impl From<sqlx::Error> for AppendError {
 }
 
 impl Append {
-    /// Writes all of it within a savepoint of its own.
-    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), AppendError> {
+    /// Writes all of it within a savepoint of its own; the names of the incidents that open by it.
+    pub(super) async fn write(mut self, connection: &mut SqliteConnection) -> Result<Vec<IncidentId>, AppendError> {
         let mut savepoint = connection.begin().await?;
+        let opened = number_new(&mut savepoint, &mut self.changes).await?;
         self.write_rows(&mut savepoint).await?;
         savepoint.commit().await?;
-        Ok(())
+        Ok(opened)
     }
 
     async fn write_rows(&self, db: &mut SqliteConnection) -> Result<(), AppendError> {
@@ -112,17 +113,13 @@ impl Append {
         }
         for change in &self.changes {
             write_change(db, change).await?;
+            if let Some(group) = &self.group {
+                write_group(db, group, change.after.id).await?;
+            }
         }
         for (incident, at) in &self.seen {
             sqlx::query("UPDATE incidents SET last_seen = max(last_seen, ?) WHERE id = ?")
                 .bind(to_micros(*at))
-                .bind(i64::from(incident.0))
-                .execute(&mut *db)
-                .await?;
-        }
-        for (group, incident) in &self.groups {
-            sqlx::query("INSERT OR IGNORE INTO groups (group_key, incident) VALUES (?, ?)")
-                .bind(group)
                 .bind(i64::from(incident.0))
                 .execute(&mut *db)
                 .await?;
@@ -162,6 +159,39 @@ fn json<T: Serialize>(value: &T) -> Result<String, AppendError> {
 fn version(version: u64) -> i64 {
     // Versions count events of one incident; one that exceeded 63 bits would have filled every disk first.
     i64::try_from(version).unwrap_or(i64::MAX)
+}
+
+/// Gives each new incident that has no number yet the next one. There is one writer, so the highest number stays that until
+/// this transaction ends, and one that is rolled back has used none.
+async fn number_new(db: &mut SqliteConnection, changes: &mut [Change]) -> Result<Vec<IncidentId>, AppendError> {
+    let mut new: Vec<&mut Change> = changes.iter_mut().filter(|change| change.read_version == 0).collect();
+    if new.iter().any(|change| change.after.id == IncidentId::UNNUMBERED) {
+        let highest: i64 = sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM incidents").fetch_one(db).await?;
+        let mut number = u32::try_from(highest).unwrap_or(u32::MAX);
+        for change in new.iter_mut().filter(|change| change.after.id == IncidentId::UNNUMBERED) {
+            number = number.saturating_add(1);
+            give_number(change, IncidentId(number));
+        }
+    }
+    Ok(new.into_iter().map(|change| change.after.id).collect())
+}
+
+fn give_number(change: &mut Change, number: IncidentId) {
+    change.after.id = number;
+    for event in &mut change.events {
+        if let Event::Opened { id, .. } = event {
+            *id = number;
+        }
+    }
+}
+
+async fn write_group(db: &mut SqliteConnection, group: &str, incident: IncidentId) -> Result<(), AppendError> {
+    sqlx::query("INSERT OR IGNORE INTO groups (group_key, incident) VALUES (?, ?)")
+        .bind(group)
+        .bind(i64::from(incident.0))
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn write_change(db: &mut SqliteConnection, change: &Change) -> Result<(), AppendError> {

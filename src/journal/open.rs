@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU32},
+    sync::Arc,
     time::Duration,
 };
 
@@ -29,7 +29,6 @@ pub struct Journal {
     pub(super) readers: SqlitePool,
     pub(super) writer: mpsc::Sender<writer::Job>,
     pub(super) seen: writer::Seen,
-    pub(super) newest_id: Arc<AtomicU32>,
     _lock: Arc<File>,
 }
 
@@ -50,8 +49,6 @@ impl Journal {
             MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => JournalError::Newer,
             other => JournalError::Migrate(Box::new(other)),
         })?;
-        let newest: i64 =
-            sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM incidents").fetch_one(&mut connection).await?;
         // Nobody else is in the file (the lock says so): what is claimed was claimed by a process that is gone.
         sqlx::query("UPDATE effects SET state = 'due', claimed_until = NULL WHERE state = 'claimed'")
             .execute(&mut connection)
@@ -64,13 +61,7 @@ impl Journal {
             .await
             .map_err(failed)?;
         let seen = writer::Seen::new();
-        Ok(Self {
-            readers,
-            writer: writer::start(connection, options, seen.clone()),
-            seen,
-            newest_id: Arc::new(AtomicU32::new(u32::try_from(newest).unwrap_or(0))),
-            _lock: Arc::new(lock),
-        })
+        Ok(Self { readers, writer: writer::start(connection, options, seen.clone()), seen, _lock: Arc::new(lock) })
     }
 }
 

@@ -1,7 +1,5 @@
 //! Reading: incidents, events, messages, answers and evidence, as committed.
 
-use std::sync::atomic::Ordering;
-
 use jiff::Timestamp;
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -41,11 +39,6 @@ fn stored(row: &SqliteRow) -> Result<StoredIncident, JournalError> {
 }
 
 impl Journal {
-    /// The name that a new incident would get.
-    pub fn fresh_id(&self) -> IncidentId {
-        IncidentId(self.newest_id.fetch_add(1, Ordering::Relaxed).saturating_add(1))
-    }
-
     /// One incident.
     pub async fn incident(&self, id: IncidentId) -> Result<Option<StoredIncident>, JournalError> {
         let row = sqlx::query("SELECT state, last_seen FROM incidents WHERE id = ?")

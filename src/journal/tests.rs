@@ -51,7 +51,8 @@ async fn what_was_appended_is_there_after_a_restart() {
     let journal = reopened(folder.path()).await;
     let stored = journal.incident(IncidentId(1)).await.unwrap().unwrap();
     assert_eq!(stored.incident.key.0, "k");
-    assert_eq!(journal.fresh_id(), IncidentId(2), "names go on where they were");
+    let next = Change { after: Incident { id: IncidentId::UNNUMBERED, ..change(0, "l").after }, ..change(0, "l") };
+    assert_eq!(journal.append(one(next)).await, Ok(vec![IncidentId(2)]), "names go on where they were");
 }
 
 /// Opens again; the writer of the dropped handle lets go of the lock when its task has ended.
@@ -84,9 +85,29 @@ async fn a_conflict_never_fails_its_neighbours_in_one_batch() {
         journal.append(one(change(3, "a")))
     );
     assert_eq!(lost, Err(AppendError::Conflict));
-    assert_eq!(kept, Ok(()));
+    assert_eq!(kept, Ok(vec![IncidentId(2)]));
     assert_eq!(same_key, Err(AppendError::Conflict), "two live incidents of one key");
     assert!(journal.incident(IncidentId(3)).await.unwrap().is_none());
+}
+
+/// Two Alertmanagers send the same new groups at the same time: all but the first of each key lose, and use up no number.
+#[tokio::test]
+async fn numbers_of_incidents_do_not_jump_when_openings_collide() {
+    let (_folder, journal) = fresh().await;
+    let keys = ["a", "a", "a", "b", "a", "b", "c"];
+    let opened = futures::future::join_all(keys.map(|key| journal.append(one(change(0, key))))).await;
+    let names: Vec<u32> = opened.into_iter().flatten().flatten().map(|id| id.0).collect();
+    assert_eq!(names, [1, 2, 3]);
+    let both =
+        Append { changes: vec![change(0, "d"), change(0, "e")], group: Some("g".to_owned()), ..Append::default() };
+    assert_eq!(journal.append(both).await, Ok(vec![IncidentId(4), IncidentId(5)]));
+    for id in 1..=5 {
+        let first = journal.events(IncidentId(id)).await.unwrap().remove(0).event;
+        assert!(matches!(first, Event::Opened { id: its, .. } if its.0 == id), "the event knows its number");
+        let links = journal.links(IncidentId(id)).await.unwrap();
+        assert!(matches!(verify_chain(IncidentId(id), &links), Verified::Holds { .. }));
+    }
+    assert_eq!(journal.live_in_group("g").await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -130,7 +151,7 @@ async fn a_due_effect_is_claimed_once_and_a_claim_that_ran_out_is_due_again() {
     let late = Append { finish: Some((claims[0].row, claims[0].attempt, Finish::Done)), ..Append::default() };
     assert!(journal.append(late).await.is_err(), "whose claim ran out ends nothing: somebody else has it");
     let ends = Append { finish: Some((again[0].row, again[0].attempt, Finish::Done)), ..Append::default() };
-    assert_eq!(journal.append(ends.clone()).await, Ok(()));
+    assert_eq!(journal.append(ends.clone()).await, Ok(Vec::new()));
     assert!(journal.append(ends).await.is_err(), "an effect ends once");
 }
 

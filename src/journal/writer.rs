@@ -12,6 +12,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOp
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Append, AppendError, Journal, effects, effects::ClaimRequest, upkeep};
+use crate::incident::IncidentId;
 
 /// How many callers may wait; more are told to come again (503), so that memory stays bounded.
 const WAITING_MOST: usize = 4096;
@@ -24,7 +25,7 @@ const OUTCOME_WAITS: Duration = Duration::from_secs(8);
 
 /// What the writer is asked.
 pub(super) enum Job {
-    Append(Box<Append>, oneshot::Sender<Result<(), AppendError>>),
+    Append(Box<Append>, oneshot::Sender<Result<Vec<IncidentId>, AppendError>>),
     Claim(ClaimRequest, oneshot::Sender<Result<Vec<effects::Claim>, AppendError>>),
     HandBack(Vec<(i64, u32)>, oneshot::Sender<Result<(), AppendError>>),
     Forget(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
@@ -177,11 +178,10 @@ fn answer<T: Send + 'static>(result: Result<T, AppendError>, reply: oneshot::Sen
 fn refuse(batch: Vec<Job>, error: &AppendError) {
     for job in batch {
         match job {
-            Job::Append(_, reply)
-            | Job::HandBack(_, reply)
-            | Job::Forget(_, reply)
-            | Job::ForgetDone(_, reply)
-            | Job::Beat(_, reply) => drop(reply.send(Err(error.clone()))),
+            Job::Append(_, reply) => drop(reply.send(Err(error.clone()))),
+            Job::HandBack(_, reply) | Job::Forget(_, reply) | Job::ForgetDone(_, reply) | Job::Beat(_, reply) => {
+                drop(reply.send(Err(error.clone())));
+            }
             Job::ForgetEvidence(_, reply) => drop(reply.send(Err(error.clone()))),
             Job::Claim(_, reply) => drop(reply.send(Err(error.clone()))),
         }
@@ -189,7 +189,7 @@ fn refuse(batch: Vec<Job>, error: &AppendError) {
 }
 
 /// The incidents that close by this.
-fn closing(append: &Append) -> Vec<crate::incident::IncidentId> {
+fn closing(append: &Append) -> Vec<IncidentId> {
     let closes = |change: &&super::Change| {
         change.events.iter().any(|event| matches!(event, crate::incident::Event::Closed { .. }))
     };
@@ -197,13 +197,13 @@ fn closing(append: &Append) -> Vec<crate::incident::IncidentId> {
 }
 
 impl Journal {
-    /// Appends; returns once it is on disk.
-    pub async fn append(&self, append: Append) -> Result<(), AppendError> {
+    /// Appends; returns the names of the incidents that opened by it, once it is on disk.
+    pub async fn append(&self, append: Append) -> Result<Vec<IncidentId>, AppendError> {
         let closing = closing(&append);
         let (reply, answer) = oneshot::channel();
-        self.ask(Job::Append(Box::new(append), reply), answer).await?;
+        let opened = self.ask(Job::Append(Box::new(append), reply), answer).await?;
         self.anchor(&closing).await;
-        Ok(())
+        Ok(opened)
     }
 
     /// Appends what an effect came to: waits for a place while many others append, since being sent away would repeat
