@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 /// How long a phase may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the file is left alone between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
