@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{LevelNumber, Policy};
+use super::{Level, LevelNumber, Policy};
 use crate::people::PersonId;
 
 /// A window whose end was noticed later than this (the bot was down) starts the next window now and not then, so that
@@ -126,17 +126,34 @@ impl Policy {
 
     /// Calls `level`, or the next one above it that can be reached; with none left, all are called again later.
     pub fn call_from(&self, level: LevelNumber, starts: Timestamp) -> Climb {
+        let (reachable, unreachable) = self.reachable_from(level);
+        match reachable {
+            Some(level) => {
+                let rung = Rung::Waiting { level: level.number, until: starts + level.window };
+                Climb { rung, call: vec![level.number], unreachable, late_by: None }
+            }
+            None => Climb { unreachable, ..self.call_all(starts) },
+        }
+    }
+
+    /// `level`, or the next one above it that can be reached; and the levels that were passed over on the way there.
+    pub fn reachable_from(&self, level: LevelNumber) -> (Option<&Level>, Vec<LevelNumber>) {
         let mut unreachable = Vec::new();
         let mut candidate = self.level(level);
         while let Some(level) = candidate {
             if level.is_reachable() {
-                let rung = Rung::Waiting { level: level.number, until: starts + level.window };
-                return Climb { rung, call: vec![level.number], unreachable, late_by: None };
+                return (Some(level), unreachable);
             }
             unreachable.push(level.number);
             candidate = self.above(level.number);
         }
-        Climb { unreachable, ..self.call_all(starts) }
+        (None, unreachable)
+    }
+
+    /// The idle clock of somebody who has it on behalf of `level`, started at `starts`.
+    pub fn idle(&self, level: LevelNumber, starts: Timestamp) -> Rung {
+        let window = self.level(level).map_or(self.repeat_every, |level| level.window);
+        Rung::Acknowledged { level, until: starts + window }
     }
 
     /// Calls every level that can be reached.

@@ -1,6 +1,7 @@
 //! What is remembered of calls: who was asked in the window that runs, by which way that got through, and which pages
 //! still ring. A call is judged when it is made, and this is what it is judged by.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{CallReason, Event, Incident, Life};
@@ -8,6 +9,10 @@ use crate::escalation::{LevelNumber, PagerName, Rung};
 
 /// How many pages are remembered. More than this have not been sent by any ladder within one incident's life.
 const PAGES_MOST: usize = 100;
+
+/// A level that was reached beside the ladder this short a time ago is not called once more when the ladder comes to it:
+/// two calls within a few minutes tell nobody anything new.
+const JUST_CALLED: SignedDuration = SignedDuration::from_mins(5);
 
 /// One level's newest call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +32,25 @@ pub struct Asked {
     /// Whether the fall-back pager was called because the chat could not be reached.
     #[serde(default)]
     pub fell_back: bool,
+    /// When it was called beside the window, because of what was found; `None` for a call that the window made.
+    #[serde(default)]
+    pub beside: Option<Timestamp>,
+}
+
+impl Asked {
+    /// Whether the call has reached the level by any way.
+    pub fn got_through(&self) -> bool {
+        self.mentioned || self.paged || self.fell_back
+    }
+}
+
+/// The first time that a level was really called in this opening of the incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstCall {
+    /// Which level.
+    pub level: LevelNumber,
+    /// The version of the incident by then.
+    pub version: u64,
 }
 
 /// How a page that was sent stands.
@@ -66,6 +90,8 @@ pub struct Calls {
     pub pages: Vec<Page>,
     /// The level that was called because of what was found, since the incident last opened.
     pub by_evidence: Option<LevelNumber>,
+    /// The levels that were really called since the incident last opened.
+    pub first: Vec<FirstCall>,
 }
 
 impl Calls {
@@ -74,9 +100,26 @@ impl Calls {
         self.asked.iter().find(|asked| asked.level == level)
     }
 
-    fn ask(&mut self, level: LevelNumber, rung: Rung, version: u64) {
-        self.asked.retain(|asked| asked.level != level);
-        let fresh = Asked { level, rung, version, mentioned: false, paged: false, refused: 0, fell_back: false };
+    /// Whether the newest call of a level is not its first one: only then somebody is called *again*.
+    pub fn calls_again(&self, level: LevelNumber) -> bool {
+        let first = self.first.iter().find(|first| first.level == level);
+        first.is_some_and(|first| self.of(level).is_none_or(|asked| first.version < asked.version))
+    }
+
+    /// The levels that are called beside the window, because of what was found.
+    pub fn beside(&self) -> impl Iterator<Item = LevelNumber> {
+        self.asked.iter().filter(|asked| asked.beside.is_some()).map(|asked| asked.level)
+    }
+
+    /// Whether a level was reached beside the ladder so short a time ago that the ladder need not call it once more.
+    pub fn just_reached_beside(&self, level: LevelNumber, now: Timestamp) -> bool {
+        self.of(level).is_some_and(|asked| {
+            asked.got_through() && asked.beside.is_some_and(|at| now.duration_since(at) < JUST_CALLED)
+        })
+    }
+
+    fn ask(&mut self, fresh: Asked) {
+        self.asked.retain(|asked| asked.level != fresh.level);
         self.asked.push(fresh);
     }
 
@@ -134,7 +177,8 @@ impl Ways {
 }
 
 /// Whether a call that was asked for in `rung` is still to be made. A window that has passed does not lose it: it is
-/// then late. Only an acknowledgement, an end, a newer call of the same level, or a step down the ladder does.
+/// then late. Only an acknowledgement, an end, a newer call of the same level, or a step down the ladder does. A call
+/// beside the window is above it on the ladder, and one that was made after an acknowledgement calls for help.
 pub(super) fn call_wanted(incident: &Incident, level: LevelNumber, rung: &Rung) -> bool {
     if incident.life != Life::Open || incident.quiet {
         return false;
@@ -145,17 +189,34 @@ pub(super) fn call_wanted(incident: &Incident, level: LevelNumber, rung: &Rung) 
         Rung::AllPaged { .. } => true,
         Rung::Acknowledged { .. } => false,
     };
-    let newest = incident.calls.of(level).map_or(running == rung, |asked| asked.rung == *rung);
-    reaches && newest
+    let asked = incident.calls.of(level);
+    let beside = asked.is_some_and(|asked| asked.beside.is_some());
+    let newest = asked.map_or(running == rung, |asked| asked.rung == *rung);
+    (reaches || beside) && newest
 }
 
-pub(super) fn apply_calls(incident: &mut Incident, event: &Event) {
+pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp) {
     let version = incident.version;
+    let fresh = |level: LevelNumber, rung: Rung, beside: Option<Timestamp>| Asked {
+        level,
+        rung,
+        version,
+        mentioned: false,
+        paged: false,
+        refused: 0,
+        fell_back: false,
+        beside,
+    };
     match event {
+        Event::CalledBeside { level, rung, .. } => {
+            incident.calls.ask(fresh(*level, *rung, Some(at)));
+            incident.calls.by_evidence = incident.calls.by_evidence.max(Some(*level));
+        }
         Event::RungBegan { rung, call, reason } => {
             for level in call {
-                incident.calls.ask(*level, *rung, version);
+                incident.calls.ask(fresh(*level, *rung, None));
             }
+            // As versions that put the lower levels aside stored it.
             if let (CallReason::Evidence { .. }, Rung::Waiting { level, .. }) = (reason, rung) {
                 incident.calls.by_evidence = incident.calls.by_evidence.max(Some(*level));
             }
@@ -182,7 +243,10 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event) {
             incident.calls.asked.clear();
             incident.calls.end_pages(PageState::Resolved, version);
         }
-        Event::Reopened => incident.calls.by_evidence = None,
+        Event::Reopened => {
+            incident.calls.by_evidence = None;
+            incident.calls.first.clear();
+        }
         _ => {}
     }
 }
@@ -193,10 +257,15 @@ fn called(incident: &mut Incident, level: LevelNumber, by_pager: bool, page: Opt
         asked.mentioned |= !by_pager;
         asked.paged |= by_pager;
     });
+    if incident.calls.first.iter().all(|first| first.level != level) {
+        incident.calls.first.push(FirstCall { level, version });
+    }
+    // An acknowledgement forgets who was asked, so whoever is asked by now was asked after it, for help.
+    let for_help = incident.calls.of(level).is_some_and(|asked| asked.beside.is_some());
     let Some((pager, key)) = page else { return };
     // A page that was under way while somebody acknowledged, or while the alerts ended, is ended as well.
     let state = match (&incident.life, incident.ladder.rung()) {
-        (Life::Open, Some(Rung::Acknowledged { .. })) => PageState::Acknowledged,
+        (Life::Open, Some(Rung::Acknowledged { .. })) if !for_help => PageState::Acknowledged,
         (Life::Open, _) => PageState::Ringing,
         (Life::Clearing { .. } | Life::Closed { .. }, _) => PageState::Resolved,
     };
@@ -218,7 +287,7 @@ fn ask_again(incident: &mut Incident) {
     let mut all = std::mem::take(&mut incident.calls.asked);
     for one in &mut all {
         // The same instant: nothing was dropped, and the call is still there.
-        if one.rung != running && is_called(one.level) && Ways::left(incident, one).any() {
+        if one.rung != running && (one.beside.is_some() || is_called(one.level)) && Ways::left(incident, one).any() {
             one.rung = running;
             one.version = incident.version;
         }

@@ -113,6 +113,9 @@ impl List<'_> {
                     self.call(*level, reason, *rung, Ways::of(self.incident, *level));
                 }
             }
+            Event::CalledBeside { level, rung, reason } => {
+                self.call(*level, reason, *rung, Ways::of(self.incident, *level));
+            }
             Event::ClearingEnded => {
                 let again = self.incident.calls.asked.iter().filter(|asked| asked.version == self.incident.version);
                 for asked in again.cloned().collect::<Vec<_>>() {

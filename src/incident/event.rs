@@ -105,6 +105,15 @@ pub enum Event {
         /// Why.
         reason: CallReason,
     },
+    /// A level is called beside the window that runs, because of what was found. The windows go on as they were.
+    CalledBeside {
+        /// Which level.
+        level: LevelNumber,
+        /// The window that runs.
+        rung: Rung,
+        /// Why.
+        reason: CallReason,
+    },
     /// A window passed unanswered. Kept for reports.
     WindowBreached {
         /// Which.

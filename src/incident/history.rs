@@ -14,6 +14,11 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::Closed { reason: CloseReason::Person(by) } => format!("closed by {by}"),
         Event::TargetSet { target, by } => format!("target {target}, set by {by}"),
         Event::WentStale { .. } => "the alert is no longer repeated by its source".to_owned(),
+        Event::CalledBeside { level, .. } => format!("calling {level} as well, because of what was found"),
+        Event::RungBegan { rung: Rung::Waiting { level, .. }, call, .. } if call.is_empty() => {
+            format!("{level}, who was called just now, has the window")
+        }
+        Event::RungBegan { call, .. } if call.is_empty() => "no level can be called".to_owned(),
         Event::RungBegan { call, .. } => {
             let levels: Vec<String> = call.iter().map(ToString::to_string).collect();
             format!("calling {}", levels.join(", "))

@@ -33,7 +33,7 @@ mod web_address;
 
 pub use alert::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey};
 pub use apply::{apply, begin};
-pub use calls::{Asked, Calls, Page, PageState};
+pub use calls::{Asked, Calls, FirstCall, Page, PageState};
 pub use decide::{NOTE_MOST, decide};
 pub use delivery::{Delivery, MessageRef};
 pub use effect::{CallReason, Destination, Face, NewEffect, PageEnd, Priority, Room, Timer, Work};

@@ -3,14 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    CallReason, Event, Follows, Incident, Life, Outcome, Policy, Timer, Triage, Work,
+    Asked, CallReason, Event, Follows, Incident, Life, Outcome, Policy, Timer, Triage, Work,
     calls::{Ways, call_wanted},
-    climb::{climb_events, follows},
+    climb::{beside_events, climb_events, follows},
     settle_fix,
     storm::stands_for_a_storm,
 };
 use crate::{
-    escalation::{Ladder, LevelNumber, PagerName, Rung},
+    escalation::{Climb, Ladder, LevelNumber, PagerName, Rung},
     triage::{CallAtOnce, Verdict},
 };
 
@@ -57,7 +57,11 @@ impl Facts<'_> {
             Timer::RungEnds { rung } => self.rung_ended(rung),
             Timer::RungReminder { rung } => {
                 let runs = self.incident.ladder.rung() == Some(rung) && self.now < rung.until();
-                if runs { vec![Event::Reminded { rung: *rung }] } else { Vec::new() }
+                if runs && self.busy_with_a_fix(rung).is_none() {
+                    vec![Event::Reminded { rung: *rung }]
+                } else {
+                    Vec::new()
+                }
             }
             Timer::HoldEnds { until } => {
                 let holds = self.incident.life == Life::Clearing { until: *until } && self.now >= *until;
@@ -89,25 +93,45 @@ impl Facts<'_> {
     fn rung_ended(&self, ended: &Rung) -> Vec<Event> {
         let Some(running) = self.incident.ladder.rung() else { return Vec::new() };
         let Some(climb) = self.incident.policy.next(running, ended, self.now) else { return Vec::new() };
+        if let Some(level) = self.busy_with_a_fix(ended) {
+            return vec![Event::WorkSeen { rung: self.incident.policy.idle(level, self.now) }];
+        }
         let reason = match ended {
             Rung::Waiting { .. } if matches!(climb.rung, Rung::AllPaged { .. }) => CallReason::Repeat,
             Rung::Waiting { .. } => CallReason::Unanswered,
             Rung::AllPaged { .. } => CallReason::Repeat,
             Rung::Acknowledged { .. } => CallReason::Idle,
         };
+        let calls = &self.incident.calls;
+        let is_new =
+            |level: &LevelNumber| reason != CallReason::Unanswered || !calls.just_reached_beside(*level, self.now);
+        let call = climb.call.iter().copied().filter(is_new).collect();
+        let climb = Climb { call, ..climb };
         let breached = Event::WindowBreached { rung: *ended };
         [breached].into_iter().chain(climb_events(climb, &reason)).collect()
+    }
+
+    /// The level on whose behalf somebody has it, who waits for an approver or for the bot: that is work and not
+    /// idleness, and every phase of a fix ends by itself.
+    fn busy_with_a_fix(&self, rung: &Rung) -> Option<LevelNumber> {
+        match rung {
+            Rung::Acknowledged { level, .. } => self.incident.fix.as_ref().map(|_| *level),
+            Rung::Waiting { .. } | Rung::AllPaged { .. } => None,
+        }
     }
 
     /// One way of calling a level came to nothing, for good. With no other way left, the next level is called at once.
     fn way_failed(&self, level: LevelNumber, why: &str) -> Vec<Event> {
         let unreachable = |follows| Event::LevelUnreachable { level, why: why.to_owned(), follows };
         let asked = self.incident.calls.of(level);
-        let got_through = asked.is_some_and(|asked| asked.mentioned || asked.paged || asked.fell_back);
+        let got_through = asked.is_some_and(Asked::got_through);
         let refused = asked.map_or(0, |asked| asked.refused).saturating_add(1);
         let ways = u32::try_from(Ways::of(self.incident, level).count(self.incident)).unwrap_or(u32::MAX);
         if got_through || refused < ways {
             return vec![unreachable(Follows::OtherWay)];
+        }
+        if let Some(asked) = asked.filter(|asked| asked.beside.is_some()) {
+            return self.next_beside(asked, why);
         }
         let waits_for_it = matches!(self.incident.ladder.rung(), Some(Rung::Waiting { level: at, .. }) if *at == level);
         if !waits_for_it {
@@ -119,6 +143,18 @@ impl Facts<'_> {
         };
         let said = unreachable(follows(&climb));
         [said].into_iter().chain(climb_events(climb, &reason)).collect()
+    }
+
+    /// A level that was called beside the window cannot be reached: the one above it is called beside it instead.
+    fn next_beside(&self, asked: &Asked, why: &str) -> Vec<Event> {
+        let policy = &self.incident.policy;
+        let reason = CallReason::Evidence { because: format!("{} cannot be reached", asked.level) };
+        let above = policy.above(asked.level).map(|above| beside_events(policy, above.number, asked.rung, &reason));
+        let above = above.unwrap_or_default();
+        let called = above.iter().any(|event| matches!(event, Event::CalledBeside { .. }));
+        let follows = if called { Follows::NextLevel } else { Follows::Nothing };
+        let said = Event::LevelUnreachable { level: asked.level, why: why.to_owned(), follows };
+        [said].into_iter().chain(above).collect()
     }
 
     /// The chat cannot be reached: a level without a pager of its own is called by the fall-back pager meanwhile, once.
@@ -192,20 +228,19 @@ pub(super) fn evidence_call(incident: &Incident, verdict: &Verdict, now: Timesta
     call_at_once(incident, wanted, &format!("the verdict is \"{}\"", verdict.scenario), now)
 }
 
-/// Calls `wanted`, or the highest level below it that there is.
+/// Calls `wanted`, or the highest level below it that there is, *beside* the windows: nobody is called later because of
+/// it, and whoever has the incident keeps it. Not where that level or a higher one was called already.
 fn call_at_once(incident: &Incident, wanted: LevelNumber, because: &str, now: Timestamp) -> Vec<Event> {
     let known = incident.policy.levels.iter().map(|level| level.number).filter(|number| *number <= wanted).max();
-    let Some(level) = known else { return Vec::new() };
-    let stands_at = match &incident.ladder {
-        Ladder::Running { rung, .. } | Ladder::Paused { rung, .. } => match rung {
-            Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. } => *level,
-            Rung::AllPaged { .. } => return Vec::new(),
-        },
-        Ladder::Still => return Vec::new(),
+    // While it clears, this is asked for the moment at which the window goes on.
+    let running = incident.ladder.clone().resumed(now).rung().copied();
+    let (Some(level), Some(rung)) = (known, running) else { return Vec::new() };
+    let stands_at = match rung {
+        Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. } => level,
+        Rung::AllPaged { .. } => return Vec::new(),
     };
     if stands_at >= level || incident.calls.by_evidence >= Some(level) {
         return Vec::new();
     }
-    let reason = CallReason::Evidence { because: because.to_owned() };
-    climb_events(incident.policy.call_from(level, now), &reason)
+    beside_events(&incident.policy, level, rung, &CallReason::Evidence { because: because.to_owned() })
 }

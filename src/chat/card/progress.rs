@@ -1,7 +1,7 @@
 //! The parts of the card that move: the fix, the ladder, and what the bot could not do.
 
 use super::{
-    LIST_MOST, Line, command, people,
+    LIST_MOST, Line, Span, command, joined, people,
     text::{code, person, strong, text, time, words},
 };
 use crate::{
@@ -52,7 +52,15 @@ fn waiting(incident: &Incident, level: LevelNumber, until: jiff::Timestamp) -> V
         Some(above) => format!("Then {} {} is called.", above.number, above.team),
         None => "Then every level is called again.".to_owned(),
     };
-    vec![first, words(next), stops(incident)]
+    [first, words(next)].into_iter().chain(beside(incident)).chain([stops(incident)]).collect()
+}
+
+/// The levels that are called beside the window.
+fn beside(incident: &Incident) -> Option<Line> {
+    let names: Vec<Span> = incident.calls.beside().map(|level| strong(level_name(incident, level))).collect();
+    let verb = if names.len() == 1 { " is" } else { " are" };
+    let said = text(format!("{verb} called as well, because of what was found."));
+    (!names.is_empty()).then(|| joined(names).into_iter().chain([said]).collect())
 }
 
 fn acknowledged(
@@ -68,7 +76,8 @@ fn acknowledged(
         time(until),
         text(format!(", {level} is called again.")),
     ];
-    vec![vec![who, text(" has it for "), strong(name), text("; the clock is stopped.")], idle]
+    let has_it = vec![who, text(" has it for "), strong(name), text("; the clock is stopped.")];
+    [has_it].into_iter().chain(beside(incident)).chain([idle]).collect()
 }
 
 fn stops(incident: &Incident) -> Line {

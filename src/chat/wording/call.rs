@@ -3,13 +3,13 @@
 use super::Post;
 use crate::{
     chat::card::{self, Line, code, command, level_name, person, strong, text, time},
-    escalation::{LevelNumber, Rung},
+    escalation::{Ladder, LevelNumber, Rung},
     incident::{CallReason, Incident},
 };
 
 /// The post that calls `level`. It says "mentioned" and not "paged", because here only that happens.
 pub fn call(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Post {
-    let mut lines = vec![why(level, reason, incident), about(incident), what_now(incident)];
+    let mut lines = vec![why(level, reason, incident), about(incident), what_now(level, incident)];
     lines.retain(|line| !line.is_empty());
     Post {
         lines,
@@ -23,10 +23,14 @@ pub fn call(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Pos
 fn why(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Line {
     let name = strong(level_name(incident, level));
     let mut line = vec![name];
+    let mentioned = if incident.calls.calls_again(level) { " is mentioned again" } else { " is mentioned" };
     match reason {
+        CallReason::Opened if incident.reopened_at.is_some() => {
+            line.push(text(" is mentioned: an incident is open again."));
+        }
         CallReason::Opened => line.push(text(" is mentioned: a new incident.")),
         CallReason::Unanswered => {
-            line.push(text(" is mentioned: nobody of the level before acknowledged in time."));
+            line.push(text(format!("{mentioned}: nobody of the level before acknowledged in time.")));
         }
         CallReason::Escalated { by } => {
             line.extend([text(" is mentioned: "), person(by), text(" asks for you.")]);
@@ -35,14 +39,17 @@ fn why(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Line {
             line.extend([text(" is mentioned: "), person(by), text(" hands it over to you.")]);
         }
         CallReason::Idle => {
-            line.push(text(" is mentioned again: it was acknowledged, and then nothing was done for a whole window."));
+            let why = "it was acknowledged, and then nothing was done for a whole window.";
+            line.push(text(format!("{mentioned}: {why}")));
         }
-        CallReason::Repeat => line.push(text(" is mentioned again: every level was called and nobody answered.")),
+        CallReason::Repeat => {
+            line.push(text(format!("{mentioned}: every level is called now, because nobody has answered.")));
+        }
         CallReason::FiringAgain => {
             line.push(text(" is mentioned: it fires again, and you had not been reached before it paused."));
         }
         CallReason::Evidence { because } => {
-            line.push(text(format!(" is mentioned without waiting, because of what was found: {because}")));
+            line.push(text(format!(" is mentioned without waiting, because of what was found: {because}.")));
         }
     }
     line
@@ -58,7 +65,10 @@ fn about(incident: &Incident) -> Line {
     line
 }
 
-fn what_now(incident: &Incident) -> Line {
+fn what_now(called: LevelNumber, incident: &Incident) -> Line {
+    if incident.calls.beside().any(|level| level == called) {
+        return beside(incident);
+    }
     match incident.ladder.rung() {
         Some(Rung::Waiting { level, until }) => {
             let next = incident.policy.above(*level).map_or_else(
@@ -79,5 +89,25 @@ fn what_now(incident: &Incident) -> Line {
             command("ack", incident.id, ""),
         ],
         Some(Rung::Acknowledged { .. }) | None => Vec::new(),
+    }
+}
+
+/// Who has it, or is called, besides somebody who was called because of what was found.
+fn beside(incident: &Incident) -> Line {
+    let take_over = command("handoff", incident.id, "@you");
+    match &incident.ladder {
+        Ladder::Running { rung: Rung::Acknowledged { .. }, holder: Some(holder) } => {
+            vec![person(holder), text(" has it and needs you. To take it over, name yourself: "), take_over]
+        }
+        Ladder::Running { rung: Rung::Waiting { level, until }, .. } => vec![
+            strong(level_name(incident, *level)),
+            text(" is called as well and has until "),
+            time(*until),
+            text(". Acknowledging stops the clock for all: "),
+            command("ack", incident.id, ""),
+        ],
+        Ladder::Running { .. } | Ladder::Still | Ladder::Paused { .. } => {
+            vec![text("Acknowledging stops the clock: "), command("ack", incident.id, "")]
+        }
     }
 }

@@ -344,6 +344,9 @@ fn fix_ended(incident: &Incident, line: Line, end: &FixEnd) -> Post {
 
 /// What to do when a fix made it worse: whom to decide with depends on who has been called.
 fn worse(incident: &Incident) -> Line {
+    if let Some(level) = incident.calls.beside().max() {
+        return words(format!("Next: stop, and decide with {}, who is called.", level_name(incident, level)));
+    }
     match incident.ladder.rung() {
         Some(Rung::Waiting { level, .. }) if *level != LevelNumber::FIRST => {
             words(format!("Next: stop, and decide with {}, who is called.", level_name(incident, *level)))

@@ -3,8 +3,8 @@
 use super::*;
 use crate::{
     chat::card::tests as night,
-    escalation::LevelNumber,
-    incident::{CallReason, FixEnd, Follows, Incident, Notice},
+    escalation::{LevelNumber, Rung},
+    incident::{CallReason, Event, FirstCall, FixEnd, Follows, Incident, Notice, apply},
     remediation::{Proof, Verification},
     triage::FixName,
 };
@@ -79,24 +79,64 @@ fn every_notice_says_what_happened_and_what_is_next() {
     insta::assert_snapshot!(posts.join("\n"));
 }
 
-#[test]
-fn every_reason_to_call_somebody_is_said() {
+fn reasons() -> [CallReason; 8] {
     let by = night::who("U0ONCALL");
-    let reasons = [
+    [
         CallReason::Opened,
         CallReason::Unanswered,
         CallReason::Escalated { by: by.clone() },
         CallReason::HandedOver { by },
         CallReason::Idle,
         CallReason::Repeat,
-        CallReason::Evidence { because: "the SPIRE server is down".to_owned() },
-    ];
+        CallReason::FiringAgain,
+        CallReason::Evidence { because: "the verdict is \"SPIRE server unhealthy\"".to_owned() },
+    ]
+}
+
+#[test]
+fn every_reason_to_call_somebody_is_said() {
+    let reasons = reasons();
     let incident = night::opened();
     let posts: Vec<String> = reasons.iter().map(|reason| read(&call(LevelNumber(2), reason, &incident))).collect();
     insta::assert_snapshot!(posts.join("\n"));
     for post in &posts {
         assert!(post.contains("mentioned"), "a mention in a chat is not a page, so it does not say that it is: {post}");
     }
+}
+
+#[test]
+fn mentioned_again_is_said_only_to_a_level_that_was_called_before() {
+    let says_again = |incident: &Incident| {
+        let said = |reason: &CallReason| call(LevelNumber(2), reason, incident).summary().contains("mentioned again");
+        reasons().iter().filter(|reason| said(reason)).count()
+    };
+    let mut incident = night::opened();
+    assert_eq!(says_again(&incident), 0);
+    incident.calls.first.push(FirstCall { level: LevelNumber(1), version: 1 });
+    assert_eq!(says_again(&incident), 0, "another level was");
+    incident.calls.first.push(FirstCall { level: LevelNumber(2), version: 1 });
+    assert_eq!(says_again(&incident), 3, "unanswered, idle, repeat");
+}
+
+#[test]
+fn a_level_that_is_called_because_of_what_was_found_hears_who_else_is() {
+    let rung = Rung::Waiting { level: LevelNumber(1), until: night::at(15) };
+    let reason = CallReason::Evidence { because: "the verdict is \"network issue\"".to_owned() };
+    let mut incident = night::diagnosed();
+    apply(&mut incident, &Event::CalledBeside { level: LevelNumber(3), rung, reason: reason.clone() }, night::at(1));
+    insta::assert_snapshot!(read(&call(LevelNumber(3), &reason, &incident)), @r#"
+    (channel) User("U0INFRA") L3 Infrastructure is mentioned without waiting, because of what was found: the verdict is "network issue".
+    INC-7 MTLSHandshakeFailureRateHigh on web svc/frontend. Diagnosis: expired certificate.
+    L1 Platform On-Call is called as well and has until 2026-03-01 03:15:00 UTC. Acknowledging stops the clock for all: /mtls ack INC-7
+    [Acknowledge]
+    "#);
+
+    let held = Incident { ladder: night::asking().ladder, ..incident };
+    insta::assert_snapshot!(read(&call(LevelNumber(3), &reason, &held)), @r#"
+    (channel) User("U0INFRA") L3 Infrastructure is mentioned without waiting, because of what was found: the verdict is "network issue".
+    INC-7 MTLSHandshakeFailureRateHigh on web svc/frontend. Diagnosis: expired certificate.
+    @U0ONCALL has it and needs you. To take it over, name yourself: /mtls handoff INC-7 @you
+    "#);
 }
 
 #[test]

@@ -46,9 +46,12 @@ pub fn decide(
         apply(&mut woken, event, now);
     }
     let scene = Scene { incident: &woken, ..scene };
-    let (decided, text) = scene.act(&command.act)?;
+    let (decided, mut text) = scene.act(&command.act)?;
+    let (taken, told) = scene.taken_by_working(&command.act).unzip();
+    text.extend(told.iter().map(|told: &String| format!(" {told}")));
     let work = scene.sign_of_work(&decided);
-    Ok((left.into_iter().chain(decided).chain(work).collect(), Answer { text }))
+    let taken = taken.into_iter().flatten();
+    Ok((left.into_iter().chain(taken).chain(decided).chain(work).collect(), Answer { text }))
 }
 
 fn role_for(act: &Act) -> Role {

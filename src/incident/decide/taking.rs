@@ -1,17 +1,47 @@
 //! Who has it: acknowledge, hand off, escalate.
 
+use jiff::Timestamp;
+
 use super::{Decided, Scene};
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{CallReason, Event, HandOffTo, Refusal, climb::climb_events},
-    people::PersonId,
+    incident::{Act, CallReason, Event, HandOffTo, Life, Refusal, climb::climb_events},
+    people::{PersonId, Role},
 };
+
+/// What follows for somebody who has taken an incident.
+fn until_called_again(until: Timestamp) -> String {
+    format!(
+        "Nobody else is called; without a sign of work (a command, a fix, a note) by {until:.0}, your level is called \
+         again."
+    )
+}
+
+/// Whether an act is work on the fault, so that whoever does it has the incident if nobody has.
+fn is_work(act: &Act) -> bool {
+    match act {
+        // Naming the target starts the diagnostics, and watching the counters again is a look at the fault.
+        Act::SetTarget { .. }
+        | Act::Triage
+        | Act::ProposeFix { .. }
+        | Act::Approve { .. }
+        | Act::Note { .. }
+        | Act::Verify => true,
+        // A fix that is rejected or taken back leaves the fault to nobody, so the calls go on. The others say themselves
+        // who has it from now on, or that nobody has to.
+        Act::Withdraw
+        | Act::Reject { .. }
+        | Act::Acknowledge
+        | Act::HandOff { .. }
+        | Act::Escalate { .. }
+        | Act::Resolve => false,
+    }
+}
 
 impl Scene<'_> {
     /// The idle clock of somebody who has it on behalf of `level`.
     pub(super) fn idle_rung(&self, level: LevelNumber) -> Rung {
-        let window = self.incident.policy.level(level).map_or(self.incident.policy.repeat_every, |level| level.window);
-        Rung::Acknowledged { level, until: self.now + window }
+        self.incident.policy.idle(level, self.now)
     }
 
     fn level_now(&self) -> LevelNumber {
@@ -32,21 +62,32 @@ impl Scene<'_> {
         }
     }
 
+    /// Working is acknowledging (design section 5): whoever may acknowledge and works on an incident that nobody has,
+    /// has it now. The events, and what the person is told.
+    pub(super) fn taken_by_working(&self, act: &Act) -> Option<(Vec<Event>, String)> {
+        let nobody_has_it = self.window_met().is_some() && self.incident.life == Life::Open;
+        let may_acknowledge = self.actor.may(Role::Commander, self.now);
+        if !(nobody_has_it && may_acknowledge && is_work(act)) {
+            return None;
+        }
+        let (events, until) = self.take();
+        Some((events, format!("You have it now. {}", until_called_again(until))))
+    }
+
+    /// The window is answered, and the actor's idle clock runs; with its end.
+    fn take(&self) -> (Vec<Event>, Timestamp) {
+        let rung = self.idle_rung(self.level_now());
+        let taken = Event::Acknowledged { by: self.actor.id.clone(), rung };
+        (self.window_met().into_iter().chain([taken]).collect(), rung.until())
+    }
+
     pub(super) fn acknowledge(&self) -> Decided {
         self.require_open()?;
         if let Some(holder) = self.holder() {
             return Err(Refusal::AlreadyAcknowledged(holder.clone()));
         }
-        let met = self.window_met();
-        let rung = self.idle_rung(self.level_now());
-        let taken = Event::Acknowledged { by: self.actor.id.clone(), rung };
-        let text = format!(
-            "You have {}. Nobody else is called; without a sign of work (a command, a fix, a note) by {:.0}, your level \
-             is called again.",
-            self.incident.id,
-            rung.until()
-        );
-        Ok((met.into_iter().chain([taken]).collect(), text))
+        let (events, until) = self.take();
+        Ok((events, format!("You have {}. {}", self.incident.id, until_called_again(until))))
     }
 
     /// The window that was answered by somebody taking it, or giving it to somebody.

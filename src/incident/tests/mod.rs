@@ -1,6 +1,7 @@
 //! Nights played on the pure rooms alone: alerts, people and outcomes go in, and the state and the effects are looked at.
 
 mod alerts;
+mod beside;
 mod calls;
 mod escalation;
 mod fixing;
@@ -8,3 +9,4 @@ mod races;
 mod rehearsal;
 mod storm;
 mod switch;
+mod working;

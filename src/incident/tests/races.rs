@@ -36,6 +36,13 @@ fn happens(night: &mut Night, what: Meets) -> Result<(), Refusal> {
     }
 }
 
+/// A plan waits for approval, and nobody has the incident: whoever asked has given it back to the first level.
+fn unheld_with_a_question() -> Night {
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(LevelNumber(1)) }).unwrap();
+    night
+}
+
 /// The invariants of the end of every pair, whatever the order was.
 fn check(night: &Night, first: Meets, second: Meets) {
     let incident = night.incident();
@@ -59,7 +66,7 @@ fn check(night: &Night, first: Meets, second: Meets) {
 fn every_ordered_pair_of_acknowledge_resolve_approve_and_expire_in_one_instant() {
     for first in ALL {
         for second in ALL {
-            let mut night = Night::with_a_question(&["frontend-1"]);
+            let mut night = unheld_with_a_question();
             // The very instant at which the question expires.
             night.now += 10 * MINUTE;
             let one = happens(&mut night, first);
@@ -88,7 +95,7 @@ fn every_ordered_pair_of_acknowledge_resolve_approve_and_expire_in_one_instant()
 fn every_ordered_pair_a_microsecond_before_the_question_expires_and_then_the_expiry() {
     for first in ALL {
         for second in ALL {
-            let mut night = Night::with_a_question(&["frontend-1"]);
+            let mut night = unheld_with_a_question();
             night.now += 10 * MINUTE - jiff::SignedDuration::from_micros(1);
             for one in [first, second] {
                 if one == Meets::Expire {
@@ -246,8 +253,10 @@ fn holds(night: &Night) {
             let twice = night.events[..place].iter().any(|before| before == event);
             assert!(!twice, "the same step of the same plan ran twice");
         }
-        if let Event::RungBegan { rung, call, .. } = event {
-            every_call_is_due_or_superseded(night, place, rung, call);
+        match event {
+            Event::RungBegan { rung, call, .. } => every_call_is_due_or_superseded(night, place, rung, call),
+            Event::CalledBeside { level, rung, .. } => every_call_is_due_or_superseded(night, place, rung, &[*level]),
+            _ => {}
         }
         if let Event::FixEnded { end: FixEnd::Verified { verification }, .. } = event {
             assert_ne!(verification.proof, crate::remediation::Proof::Worked, "no sample was ever given");

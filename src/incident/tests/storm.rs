@@ -29,7 +29,9 @@ fn the_first_command_about_a_quiet_incident_gives_it_its_card_its_triage_and_its
     night.says("U0ONCALL", Act::Note { text: "this one is ours".to_owned() }).unwrap();
     assert!(shown(&night));
     assert!(night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: 1 })));
-    assert_eq!(night.takes_calls(), [L1]);
+    assert!(night.takes_calls().is_empty(), "whoever wrote the note has it");
+    night.passes(15 * MINUTE);
+    assert_eq!(night.takes_calls(), [L1], "and then did nothing");
     night.passes(15 * MINUTE);
     assert_eq!(night.takes_calls(), [LevelNumber(2)]);
 }

@@ -6,7 +6,7 @@ use super::{Night, channel, fake_slack::Trouble, night, root};
 use crate::{
     engine::{Done, Perform, PerformError, Task},
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{CallReason, CloseReason, Incident, Life, Notice, Outcome, Work},
+    incident::{CallReason, Calls, CloseReason, FirstCall, Incident, Life, Notice, Outcome, Work},
     people::Mention,
 };
 
@@ -386,7 +386,9 @@ async fn raw_output_that_is_too_long_becomes_a_file_in_the_thread() {
 async fn after_the_last_window_all_are_called_by_name_again() {
     let rung = Rung::AllPaged { until: night::at(165) };
     let ladder = Ladder::Running { rung, holder: None };
-    let night = Night::of(Incident { ladder, ..night::diagnosed() }).await;
+    let first = vec![FirstCall { level: LevelNumber(3), version: 1 }];
+    let calls = Calls { first, ..Calls::default() };
+    let night = Night::of(Incident { ladder, calls, ..night::diagnosed() }).await;
     let work = Work::Mention {
         to: channel(),
         level: LevelNumber(3),
