@@ -163,7 +163,7 @@ fn real_spire_is_understood_by_the_words_of_its_agents_and_by_what_is_not_there(
     let server = diagnose(&read("real-spire-server-gone"));
     assert_eq!((server.scenario, server.call_at_once), (Scenario::SpireServer, Some(CallAtOnce::L2)));
     assert!(server.fixes.is_empty() && never(&server, FixName::RestartPod));
-    let said = ["though it has StatefulSet/spire-server (0 replicas)", "msg=\"Synchronize failed\""];
+    let said = ["though it has StatefulSet/spire-server (0 replicas)", "connect: connection refused"];
     assert!(said.iter().all(|said| server.reasons.iter().any(|why| why.contains(said))), "{:#?}", server.reasons);
 
     let agent = diagnose(&read("real-spire-agent-gone"));

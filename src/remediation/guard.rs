@@ -2,19 +2,12 @@
 
 use crate::{
     mesh::{Namespace, PodRef},
-    triage::Scenario,
+    triage::{Scenario, is_platform},
 };
-
-/// Namespaces whose pods carry everybody else's: no fix restarts pods there by itself. Those that begin with `kube-` are
-/// Kubernetes' own by its naming rules; SPIRE's namespace comes from the configuration.
-pub const SYSTEM_NAMESPACES: [&str; 1] = ["istio-system"];
-/// The prefix that Kubernetes keeps for its own namespaces.
-const SYSTEM_PREFIX: &str = "kube-";
 
 /// Whether the pods of a namespace carry everybody else's. `protected` are those that the configuration names.
 pub(super) fn is_system(namespace: &Namespace, protected: &[Namespace]) -> bool {
-    let name = namespace.as_str();
-    name.starts_with(SYSTEM_PREFIX) || SYSTEM_NAMESPACES.contains(&name) || protected.contains(namespace)
+    is_platform(namespace) || protected.contains(namespace)
 }
 
 /// Why a fix is not offered. Every text says what to do instead, or what has to change first.

@@ -10,7 +10,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use guard::{GuardRefusal, SYSTEM_NAMESPACES};
+pub use guard::GuardRefusal;
 pub use plan::{Budget, Operation, Plan, PlanId, PlannedPod};
 pub use verification::{Counters, Proof, Sample, Verification};
 pub use verify::verify;

@@ -5,11 +5,8 @@ use jiff::Timestamp;
 use super::{Budget, GuardRefusal, Operation, Plan, PlannedPod, guard::is_system};
 use crate::{
     mesh::{Namespace, NodeName, PodRef, PodUid, TargetRef},
-    triage::{FixName, Verdict},
+    triage::{EVICTIONS_MOST, FixName, Verdict, not_replaced_by},
 };
-
-/// The most pods that one plan restarts: more is a rollout, and somebody should look first.
-pub const PODS_MOST: usize = 10;
 
 /// One pod of the target, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +58,8 @@ pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<GuardRefusal>> {
             refusals.push(GuardRefusal::Gone);
         }
     }
-    if stale.len() > PODS_MOST {
-        refusals.push(GuardRefusal::TooMany { count: stale.len(), most: PODS_MOST });
+    if stale.len() > EVICTIONS_MOST {
+        refusals.push(GuardRefusal::TooMany { count: stale.len(), most: EVICTIONS_MOST });
     }
     refusals.extend(stale.iter().flat_map(|pod| refused_pod(pod, facts.protected)));
     if refusals.is_empty() { Ok(drawn(facts, &stale, &replaced)) } else { Err(refusals) }
@@ -109,15 +106,6 @@ fn refused_pod(pod: &PodFacts, protected: &[Namespace]) -> Vec<GuardRefusal> {
         refusals.push(GuardRefusal::BudgetSpent { pod: which(), budget: spent.name.clone() });
     }
     refusals
-}
-
-/// What a controller does instead of bringing up a fresh pod.
-fn not_replaced_by(kind: &str) -> Option<&'static str> {
-    match kind {
-        "Node" => Some("it is a static pod, of which the API server holds only a picture: restart it on its node"),
-        "Job" => Some("an eviction counts as a failure of the job and may end it: let it end, or start it again"),
-        _ => None,
-    }
 }
 
 /// The controllers of Kubernetes itself that replace a pod under an eviction.

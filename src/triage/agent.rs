@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::{
     AgentEvidence, Gathered, Healthcheck, LogExcerpt,
-    agent_log::{Entry, Sign, entries, names, shortened},
+    agent_log::{Entry, Sign, entries, names},
+    not_understood::end_of,
 };
 
 /// What an agent is, as far as could be seen.
@@ -70,13 +71,14 @@ impl Judged {
 const CUT_OFF_LEAST: usize = 2;
 
 fn quoted(entry: &Entry<'_>) -> String {
-    format!("its log says: {}", shortened(entry.line))
+    format!("its log says: {}", end_of(entry.line))
 }
 
 /// What the log says about the agent: only what came after the last good sign counts against it, and only a renewal
 /// that is newer than what is due speaks for it. `None` when it says neither.
 fn by_its_log(log: &LogExcerpt, due: &[Due]) -> Option<AgentState> {
-    let all: Vec<Entry<'_>> = entries(log).into_iter().filter(|entry| entry.sign != Sign::NoIdentity).collect();
+    let tells = |entry: &Entry<'_>| !matches!(entry.sign, Sign::NoIdentity | Sign::NotUnderstood);
+    let all: Vec<Entry<'_>> = entries(log).into_iter().filter(tells).collect();
     let is_good = |entry: &&Entry<'_>| matches!(entry.sign, Sign::Renewal | Sign::Well);
     let since_good = || all.iter().rev().take_while(|entry| !is_good(entry));
     if let Some(bad) = since_good().find(|entry| entry.sign == Sign::Bad) {
@@ -163,12 +165,12 @@ pub(super) fn judge(agent: &AgentEvidence, expected: &Expected, matching: Option
         (Some(Healthcheck { healthy: false, output }), Some(AgentState::Works(why))) => Judged {
             state: AgentState::Unknown(format!(
                 "the signs contradict each other: its healthcheck says \"{}\", its pod is Ready, and {why}",
-                shortened(output.trim())
+                end_of(output.trim())
             )),
             remedy: Some("see whether mesh.agent_socket in the configuration names this agent's socket".to_owned()),
         },
         (Some(Healthcheck { healthy: false, output }), _) => {
-            Judged::plain(AgentState::Broken(format!("its healthcheck says: {}", shortened(output.trim()))))
+            Judged::plain(AgentState::Broken(format!("its healthcheck says: {}", end_of(output.trim()))))
         }
         (_, Some(state)) => Judged::plain(state),
         (green, None) => Judged::plain(match agent.log.value() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::LogExcerpt;
+use super::{LogExcerpt, not_understood::speaks_of_failure};
 
 /// What one line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,8 @@ pub(super) enum Sign {
     CannotReach,
     /// A workload got no identity: no registration entry matched, or it could not be attested.
     NoIdentity,
+    /// Something failed, in words that no rule knows.
+    NotUnderstood,
 }
 
 const RENEWAL: [&str; 2] = ["Renewing X509-SVID", "Creating X509-SVID"];
@@ -68,6 +70,17 @@ fn has(line: &str, signs: &[&str]) -> bool {
 
 /// What a line says about the agent or its workloads, if anything.
 pub(super) fn sign_of(line: &str) -> Option<Sign> {
+    known_sign(line).or_else(|| is_a_failure(line).then_some(Sign::NotUnderstood))
+}
+
+/// Whether a line that no rule knows speaks of a failure: an agent's errors are about identities, whatever their words.
+fn is_a_failure(line: &str) -> bool {
+    const ERROR: [&str; 6] =
+        ["level=error", "level=fatal", "level=panic", "\"level\":\"error\"", "\"level\":\"fatal\"", "addrConn"];
+    has(line, &ERROR) || speaks_of_failure(line)
+}
+
+fn known_sign(line: &str) -> Option<Sign> {
     if has(line, &RENEWAL) {
         Some(Sign::Renewal)
     } else if has(line, &WELL) {
@@ -101,16 +114,6 @@ pub(super) struct Entry<'a> {
     pub(super) sign: Sign,
     pub(super) at: Option<Timestamp>,
     pub(super) line: &'a str,
-}
-
-/// A line as it is quoted.
-pub(super) fn shortened(line: &str) -> String {
-    const MOST: usize = 160;
-    let mut short: String = line.chars().take(MOST).collect();
-    if line.chars().count() > MOST {
-        short.push('…');
-    }
-    short
 }
 
 /// Whether a line is about this SPIFFE ID, and not about a longer one that begins like it.

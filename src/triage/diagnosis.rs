@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 use super::{
-    AgentEvidence, CallAtOnce, Check, Confidence, Consequence, Evidence, FixName, Never, NotChecked, On, PodEvidence,
-    RuledOut, Scenario, Side, VERDICT_SCHEMA, Verdict,
+    AgentEvidence, CallAtOnce, Check, Confidence, Consequence, Evidence, FixName, Gathered, Missing, Never, NotChecked,
+    On, PodEvidence, RuledOut, Scenario, Side, VERDICT_SCHEMA, Verdict,
     agent::{Due, Expected, Judged, judge},
     bundles::spire_bundle_check,
     examine::{Examined, Holding, Issuer, Stuck, examine},
     ruled_out,
-    spire::{AgentState, agent_check, server_check, servers_unseen},
+    spire::{AgentState, agent_check, not_understood_check, server_check, servers_unseen},
 };
 use crate::mesh::{NodeName, PodRef};
 
@@ -51,6 +51,13 @@ impl Conclusion {
             never: Vec::new(),
             call_at_once: None,
         }
+    }
+
+    /// In one sentence, as a cause beside another one.
+    fn beside(&self) -> String {
+        let pods: Vec<String> = self.pods.iter().map(ToString::to_string).collect();
+        let why = self.reasons.first().map_or_else(String::new, |why| format!(": {why}"));
+        format!("another cause beside it, {}, shows on {}{why}", self.scenario, pods.join(", "))
     }
 
     pub(super) fn never(mut self, fixes: &[FixName], reason: &str) -> Self {
@@ -98,7 +105,7 @@ fn agents_elsewhere(evidence: &Evidence) -> Option<u32> {
 /// agent did its part.
 fn expected_on(node: &NodeName, pods: &[SeenPod<'_>]) -> Expected {
     let mut expected = Expected::default();
-    let its_own = |(pod, found): &&SeenPod<'_>| pod.node.as_ref() == Some(node) && found.issuer != Issuer::Istiod;
+    let its_own = |(pod, found): &&SeenPod<'_>| pod.node.as_ref() == Some(node) && found.issuer.may_be_spire();
     for (_, found) in pods.iter().filter(its_own) {
         let Holding::Svid { svid, .. } = &found.holding else { continue };
         let over = found.holding.is_over();
@@ -118,7 +125,8 @@ impl Scene<'_> {
         let unseen = self.evidence.servers_missing.as_ref().map(|reason| servers_unseen(reason, now));
         let agents = self.agents.iter().map(|(agent, judged)| agent_check(agent, judged));
         let bundle = spire_bundle_check(self.evidence);
-        pods.chain(servers).chain(unseen).chain(agents).chain(bundle).collect()
+        let logs = self.agents.iter().filter_map(|(agent, _)| not_understood_check(agent));
+        pods.chain(servers).chain(unseen).chain(agents).chain(logs).chain(bundle).collect()
     }
 
     fn not_checked(&self) -> Vec<NotChecked> {
@@ -128,6 +136,7 @@ impl Scene<'_> {
             let why = "only a sample of the target's pods is looked at (config: triage.sample)".to_owned();
             list.push(NotChecked { what: format!("pods {}", names.join(", ")), why });
         }
+        list.extend(self.unread_config_maps());
         for (pod, _) in self.pods.iter().filter(|(pod, _)| pod.ambient) {
             let why = "it is in ambient mode: ztunnel does its mTLS".to_owned();
             list.push(NotChecked { what: format!("the certificate that serves {}", pod.pod), why });
@@ -141,6 +150,16 @@ impl Scene<'_> {
             list.push(NotChecked { what: what.to_owned(), why: later.to_owned() });
         }
         list
+    }
+
+    /// The ConfigMaps that tell who issued a certificate, where they are there and could not be read.
+    pub(super) fn unread_config_maps(&self) -> impl Iterator<Item = NotChecked> {
+        [&self.evidence.spire_bundle, &self.evidence.istio_root].into_iter().filter_map(|map| match map {
+            Gathered::Missing { reason: Missing::Gone { .. }, .. } | Gathered::Seen { .. } => None,
+            Gathered::Missing { reason, source, .. } => {
+                Some(NotChecked { what: source.clone(), why: reason.sentence() })
+            }
+        })
     }
 
     /// Whether an agent renews, which it can only do with a server.
@@ -162,24 +181,50 @@ impl Scene<'_> {
         let stale = |found: &Examined| {
             found.holding.is_over() || found.holding.is_overdue() || found.holding == Holding::NoSecret
         };
-        self.pods.iter().any(|(_, found)| stale(found))
+        self.pods.iter().any(|(_, found)| stale(found) && found.issuer.may_be_spire())
     }
 
     /// The order is that of the chain of causes: the root first. Overdue comes last but one, since a certificate that is
     /// still in date explains no failing call.
     fn conclude(&self, now: Timestamp) -> Conclusion {
-        self.istiod_issued(now)
+        self.istiod_alone(now)
             .or_else(|| self.server_unhealthy())
             .or_else(|| self.cannot_reach_server())
-            .or_else(|| self.not_yet_valid())
-            .or_else(|| self.not_registered(now))
-            .or_else(|| self.expired(now))
-            .or_else(|| self.no_identity())
-            .or_else(|| self.wrong_identity())
-            .or_else(|| self.broken_chain())
+            .or_else(|| self.of_the_pods(now))
             .or_else(|| self.peers_fault())
             .or_else(|| self.overdue(now))
             .unwrap_or_else(|| self.nothing_found())
+    }
+
+    /// What the pods' own certificates show. Several causes that show on different pods are several: that of the most pods
+    /// is the verdict, at a tie the first in the order of causes, and each of the others is named with its pods.
+    fn of_the_pods(&self, now: Timestamp) -> Option<Conclusion> {
+        let causes = [
+            self.not_yet_valid(),
+            self.not_registered(now),
+            self.expired(now),
+            self.no_identity(),
+            self.wrong_identity(),
+            self.broken_chain(),
+            self.istiod_issued(now),
+        ];
+        let mut causes: Vec<Conclusion> = causes.into_iter().flatten().collect();
+        let first = causes.first()?.pods.clone();
+        // What shows on pods of the first cause follows from it, or is told by its own rule.
+        let apart = |cause: &Conclusion| cause.pods.iter().all(|pod| !first.contains(pod));
+        let most = (1..causes.len())
+            .rev()
+            .filter(|at| causes.get(*at).is_some_and(apart))
+            .max_by_key(|at| causes.get(*at).map(|cause| (cause.pods.len(), cause.scenario != Scenario::Inconclusive)));
+        let is_larger =
+            |at: &usize| !first.is_empty() && causes.get(*at).is_some_and(|cause| cause.pods.len() > first.len());
+        let mut verdict = causes.remove(most.filter(is_larger).unwrap_or(0));
+        let named = verdict.pods.clone();
+        let beside = causes.iter().filter(|cause| {
+            !named.is_empty() && !cause.pods.is_empty() && cause.pods.iter().all(|pod| !named.contains(pod))
+        });
+        verdict.reasons.extend(beside.map(Conclusion::beside));
+        Some(verdict)
     }
 
     pub(super) fn consequences(&self, with_agents: bool) -> Vec<Consequence> {

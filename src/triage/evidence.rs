@@ -170,6 +170,14 @@ pub struct ProxyStats {
     pub connects_failed: Option<u64>,
 }
 
+impl ProxyStats {
+    /// Whether a TLS counter of either side is visible at all.
+    pub(super) fn count_handshakes(&self) -> bool {
+        let visible = |counters: &TlsCounters| counters.failures().is_some() || counters.handshake.is_some();
+        visible(&self.server) || self.clients.values().any(visible)
+    }
+}
+
 /// Lines of a log, bounded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogExcerpt {

@@ -8,12 +8,14 @@ mod copies;
 mod counters;
 mod diagnosis;
 pub mod envoy;
+mod eviction;
 mod evidence;
 mod examine;
 mod fix;
 mod identity;
 mod issuance;
 mod leaning;
+mod not_understood;
 mod nothing_found;
 mod peer;
 mod redact;
@@ -27,6 +29,7 @@ mod tests;
 mod verdict;
 
 pub use diagnosis::diagnose;
+pub use eviction::{EVICTIONS_MOST, is_platform, not_replaced_by};
 pub use evidence::{
     AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing, PemFile,
     PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters,

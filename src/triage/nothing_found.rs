@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    CheckResult, Confidence, Gathered, Missing, PodEvidence, Scenario, ServedSecrets,
+    Check, CheckResult, Confidence, Gathered, Missing, PemFile, PodEvidence, ProxyStats, Scenario, ServedSecrets,
     bundles::spire_bundle_check,
+    copies::IdentityCopy,
     diagnosis::{Conclusion, Scene},
     envoy::TlsReason,
-    examine::{Chain, Examined, Holding, Issuer, Stuck, words},
+    examine::{Chain, Examined, Holding, Issuer, Stuck, UNREADABLE, words},
     spire::{AgentState, server_check},
 };
 
@@ -46,6 +47,7 @@ impl Scene<'_> {
             let maybe = "the peer's clock is wrong, or it was renewed a moment ago";
             open.push(format!("{}, and the copy that was read is in date: {maybe}", words(TlsReason::OwnExpired)));
         }
+        open.extend(self.not_understood());
         open.extend(self.too_few());
         open.extend(self.open_about_pods());
         open.extend(self.open_about_spire());
@@ -77,6 +79,7 @@ impl Scene<'_> {
                 _ => None,
             }
         }
+        let maps = [grant(&self.evidence.spire_bundle), grant(&self.evidence.istio_root)];
         let pods = self.evidence.pods.iter().flat_map(|pod| {
             let files = [grant(&pod.svid_file), grant(&pod.bundle_file)];
             files.into_iter().chain([grant(&pod.served), grant(&pod.stats), grant(&pod.proxy_log)])
@@ -87,7 +90,7 @@ impl Scene<'_> {
             Some(Missing::Forbidden { grant }) => Some(grant.clone()),
             _ => None,
         };
-        pods.chain(agents).chain(servers).chain([listing]).flatten().collect()
+        pods.chain(agents).chain(servers).chain([listing]).chain(maps).flatten().collect()
     }
 
     fn open_about_pods(&self) -> Vec<String> {
@@ -107,6 +110,8 @@ impl Scene<'_> {
                 _ => {}
             }
             open.extend(self.unseen_behind(pod, found));
+            open.extend(unreadable_files(pod, found));
+            open.extend(unseen_handshakes(pod, found));
             if found.stuck == Some(Stuck::File) {
                 open.push(format!(
                     "the proxy of {} serves a good SVID, and its file holds an old one: whoever reads the file fails",
@@ -183,4 +188,49 @@ impl Scene<'_> {
         }
         open
     }
+}
+
+/// Files that could not be read, or hold no SVID, although the copy that decides is fine: the application may go by them.
+fn unreadable_files(pod: &PodEvidence, found: &Examined) -> Vec<String> {
+    let rows = found.checks.iter().filter(|row| row.id == UNREADABLE);
+    let mut open: Vec<String> = rows.map(|row| format!("{}: {} ({})", pod.pod, row.summary, row.source)).collect();
+    let file = IdentityCopy::on_disk(pod);
+    if let Some(Err(error)) = file.as_ref().map(|file| &file.leaf)
+        && !matches!(found.holding, Holding::Bad(_))
+    {
+        open.push(format!("the certificate file of {} holds no SVID: {error} ({})", pod.pod, pod.svid_file.source()));
+    }
+    let nothing_in_it = |file: &PemFile| file.certificates.is_empty();
+    if pod.svid_file.value().is_some_and(nothing_in_it) && !matches!(found.holding, Holding::Unseen(_)) {
+        open.push(format!("the certificate file of {} holds no certificate ({})", pod.pod, pod.svid_file.source()));
+    }
+    open
+}
+
+/// Whether handshakes work shows in counters or in a log that tells of calls that were answered. Where neither is visible,
+/// certificates in date are no clean bill: an alert may be right all the same.
+fn unseen_handshakes(pod: &PodEvidence, found: &Examined) -> Option<String> {
+    if !pod.sidecar {
+        return None;
+    }
+    let told = |row: &Check| row.id == "3.3-proxy-log" && row.result == CheckResult::Pass;
+    let counted = pod.stats.value().is_some_and(ProxyStats::count_handshakes);
+    if counted || found.checks.iter().any(told) {
+        return None;
+    }
+    let why = match &pod.stats {
+        Gathered::Missing { reason, .. } => reason.sentence(),
+        Gathered::Seen { value, .. } => format!(
+            "its TLS counters are absent{} (see row 4.1 on how to include them), and no access log shows calls that were \
+             answered",
+            failed_calls(value)
+        ),
+    };
+    Some(format!("whether handshakes of {} work could not be seen: {why}", pod.pod))
+}
+
+fn failed_calls(stats: &ProxyStats) -> String {
+    let failed = stats.requests_failed.unwrap_or(0).saturating_add(stats.connects_failed.unwrap_or(0));
+    let calls = stats.requests_answered.unwrap_or(0).saturating_add(failed);
+    if failed == 0 { String::new() } else { format!(", {failed} of {calls} calls failed since it started") }
 }

@@ -14,11 +14,18 @@ const AT_PEERS: [Scenario; 4] =
 
 pub(super) fn ruled_out(scene: &Scene<'_>, conclusion: &Conclusion) -> Vec<RuledOut> {
     let unexplained = conclusion.scenario == Scenario::Inconclusive && scene.handshakes_fail();
+    let unseen = scene.pods_left_out();
     Scenario::ALL
         .into_iter()
         .filter(|scenario| *scenario != conclusion.scenario)
         .map(|scenario| scene.evidence_against(scenario, conclusion))
         .map(|row| if unexplained && row.certain && AT_PEERS.contains(&row.scenario) { left_open(&row) } else { row })
+        .map(|row| match &unseen {
+            Some(unseen) if row.certain && AT_PEERS.contains(&row.scenario) => {
+                not(row.scenario, false, &format!("{}, but {unseen}", row.because))
+            }
+            _ => row,
+        })
         .collect()
 }
 
@@ -34,6 +41,12 @@ impl Scene<'_> {
         let mut rows = self.pods.iter().flat_map(|(_, found)| &found.checks);
         self.is_refused_without_a_reason()
             || rows.any(|row| row.result == CheckResult::Fail && counters.contains(&row.id.as_str()))
+    }
+
+    /// The pods that nobody looked at, if there are any: of them nothing is certain.
+    fn pods_left_out(&self) -> Option<String> {
+        let count = self.evidence.not_sampled.len();
+        (count > 0).then(|| format!("{count} pod(s) of the target were not looked at"))
     }
 
     fn evidence_against(&self, scenario: Scenario, conclusion: &Conclusion) -> RuledOut {
@@ -74,9 +87,12 @@ impl Scene<'_> {
     }
 
     fn against_server(&self) -> RuledOut {
-        let healthy = self.evidence.servers.iter().any(|server| server_health(server, self.renews()) == Some(true));
-        let (certain, because) = if healthy {
-            (true, "a SPIRE server pod says that it is healthy")
+        let is_healthy = |server| server_health(server, self.renews()) == Some(true);
+        let servers = &self.evidence.servers;
+        let (certain, because) = if !servers.is_empty() && servers.iter().all(is_healthy) {
+            (true, "every SPIRE server pod says that it is healthy")
+        } else if servers.iter().any(is_healthy) {
+            (false, "a SPIRE server pod says that it is healthy, and not every one does")
         } else {
             (false, "the SPIRE server's health could not be seen")
         };
@@ -87,7 +103,7 @@ impl Scene<'_> {
         let (certain, because) = if self.is_hinted(Scenario::Network) {
             (false, "some calls were refused without a TLS reason")
         } else if self.renews() {
-            (true, "an agent reaches the SPIRE server: it renews")
+            (false, "an agent reaches the SPIRE server: it renews; no path between services was tested")
         } else {
             (false, "no path was tested by this version")
         };

@@ -3,7 +3,8 @@
 use super::{
     AgentEvidence, Check, CheckResult, Gathered, Healthcheck, Missing, ServerEvidence,
     agent::Judged,
-    agent_log::{shortened, sign_of},
+    agent_log::{Sign, entries, sign_of},
+    not_understood::{Unclear, end_of},
 };
 
 pub use super::{
@@ -14,6 +15,27 @@ pub use super::{
 /// Whether a line of an agent's log says anything about its health or its workloads.
 pub fn is_telling(line: &str) -> bool {
     sign_of(line).is_some()
+}
+
+/// What an agent wrote of failures that no rule knows.
+pub(super) fn not_understood(agent: &AgentEvidence) -> Option<Unclear> {
+    let entries = agent.log.value().map(entries).unwrap_or_default();
+    Unclear::of(entries.iter().filter(|entry| entry.sign == Sign::NotUnderstood).map(|entry| entry.line))
+}
+
+/// Step 2.3, where the log speaks of failures that no rule knows: a row of its own, whatever the agent's state is.
+pub(super) fn not_understood_check(agent: &AgentEvidence) -> Option<Check> {
+    Some(Check {
+        id: "2.3-agent-log".to_owned(),
+        subject: format!("agent of {}", agent.node),
+        result: CheckResult::Inconclusive,
+        summary: format!("its log {}", not_understood(agent)?.sentence()),
+        source: agent.log.source().to_owned(),
+        observed_at: agent.log.at(),
+        remedy: Some(
+            "read that line, and report it with the version of SPIRE so that it is known next time".to_owned(),
+        ),
+    })
 }
 
 /// Step 2.2: one row an agent.
@@ -54,7 +76,7 @@ pub(super) fn server_health(server: &ServerEvidence, renews: bool) -> Option<boo
 
 /// Step 2.1: one row a server pod.
 pub(super) fn server_check(server: &ServerEvidence, renews: bool) -> Check {
-    let said = server.healthcheck.value().filter(|check| !check.healthy).map(|check| shortened(check.output.trim()));
+    let said = server.healthcheck.value().filter(|check| !check.healthy).map(|check| end_of(check.output.trim()));
     let (result, summary, remedy) = match (&server.healthcheck, server_health(server, renews), said) {
         (_, Some(true), _) => (CheckResult::Pass, "it says that it is healthy".to_owned(), None),
         (_, Some(false), Some(said)) => (CheckResult::Fail, format!("its healthcheck says: {said}"), None),
@@ -81,7 +103,7 @@ pub(super) fn server_check(server: &ServerEvidence, renews: bool) -> Check {
 /// Reads a healthcheck's output and exit code.
 pub fn read_healthcheck(exit_code: i32, stdout: &str, stderr: &str) -> Healthcheck {
     let output = if stdout.trim().is_empty() { stderr } else { stdout };
-    Healthcheck { healthy: exit_code == 0, output: shortened(output.trim()) }
+    Healthcheck { healthy: exit_code == 0, output: end_of(output.trim()) }
 }
 
 /// The row of a server that could not be listed.

@@ -9,6 +9,7 @@ use super::{
     certificate::Life,
     diagnosis::{Conclusion, Scene, SeenPod},
     envoy::TlsReason,
+    eviction::{EVICTIONS_MOST, why_not_evicted},
     examine::{Holding, Issuer, Stuck},
     spire::AgentState,
 };
@@ -31,7 +32,7 @@ fn names(pods: &[&SeenPod<'_>]) -> Vec<PodRef> {
 
 impl Scene<'_> {
     fn stale_where(&self, stale: fn(&Holding) -> bool) -> Vec<&SeenPod<'_>> {
-        self.pods.iter().filter(|(_, found)| stale(&found.holding) && found.issuer != Issuer::Istiod).collect()
+        self.pods.iter().filter(|(_, found)| stale(&found.holding) && found.issuer.may_be_spire()).collect()
     }
 
     fn by_agent<'s>(&'s self, stale: &[&'s SeenPod<'s>]) -> ByAgent<'s> {
@@ -52,18 +53,31 @@ impl Scene<'_> {
         by
     }
 
-    /// Certificates that istiod issued: SPIRE is context, and restarts are refused.
+    /// Certificates that istiod issued, where no certificate of SPIRE is over.
+    pub(super) fn istiod_alone(&self, now: Timestamp) -> Option<Conclusion> {
+        let spires = |(_, found): &SeenPod<'_>| found.holding.is_over() && found.issuer.may_be_spire();
+        if self.pods.iter().any(spires) { None } else { self.istiod_issued(now) }
+    }
+
+    /// Certificates that istiod issued, or may have: SPIRE is context, and restarts are refused.
     pub(super) fn istiod_issued(&self, now: Timestamp) -> Option<Conclusion> {
-        let over = |seen: &&SeenPod<'_>| seen.1.holding.is_over();
-        let (istiod, spire): (Vec<_>, Vec<_>) =
-            self.pods.iter().filter(over).partition(|(_, found)| found.issuer == Issuer::Istiod);
-        if istiod.is_empty() || !spire.is_empty() {
+        let over = |(_, found): &&SeenPod<'_>| found.holding.is_over() && !found.issuer.may_be_spire();
+        let istiod: Vec<_> = self.pods.iter().filter(over).collect();
+        if istiod.is_empty() {
             return None;
         }
-        let mut reasons = vec![
-            "the certificate is over, and istiod issued it, not SPIRE".to_owned(),
-            "istiod and port 15012 were not checked by this version".to_owned(),
-        ];
+        let known = istiod.iter().all(|(_, found)| found.issuer == Issuer::Istiod);
+        let who = if known {
+            "the certificate is over, and istiod issued it, not SPIRE".to_owned()
+        } else {
+            let unread: Vec<String> =
+                self.unread_config_maps().map(|map| format!("{}: {}", map.what, map.why)).collect();
+            format!(
+                "the certificate is over, and whether istiod or SPIRE issued it is not known ({})",
+                unread.join("; ")
+            )
+        };
+        let mut reasons = vec![who, "istiod and port 15012 were not checked by this version".to_owned()];
         reasons.extend(istiod.iter().map(|seen| stale_sentence(seen, now)));
         let mut conclusion = Conclusion::of(Scenario::Inconclusive, reasons);
         conclusion.confidence = Confidence::Medium;
@@ -71,7 +85,11 @@ impl Scene<'_> {
         conclusion.consequences = self.consequences(false);
         Some(conclusion.never(
             &[FixName::RestartSpireAgent, FixName::SyncTrustBundle, FixName::RestartPod],
-            "istiod issued this certificate: nothing in SPIRE can cure it, and istiod was not checked",
+            if known {
+                "istiod issued this certificate: nothing in SPIRE can cure it, and istiod was not checked"
+            } else {
+                "who issued this certificate is not known: where it is istiod, nothing in SPIRE can cure it"
+            },
         ))
     }
 
@@ -128,14 +146,19 @@ impl Scene<'_> {
             let reason = format!("the SPIRE agent of {nodes} does not work: a restarted pod would get no SVID");
             conclusion = conclusion.never(&[FixName::RestartPod], &reason);
         } else {
-            let others: Vec<String> = by.works.iter().map(|(pod, _)| pod.pod.to_string()).collect();
+            let (back, kept) = evictable(&by.works);
+            let others: Vec<String> = back.iter().map(|(pod, _)| pod.pod.to_string()).collect();
             conclusion.reasons.extend(by.works.iter().map(|seen| stale_sentence(seen, now)));
-            conclusion.reasons.push(format!(
-                "restart-pod fits only {}, whose own agent works; the pods of {nodes} wait for their agent",
-                others.join(", ")
-            ));
-            conclusion.pods = names(&by.works);
-            conclusion.fixes.push(FixName::RestartPod);
+            if back.is_empty() {
+                conclusion.pods = names(&by.works);
+            } else {
+                conclusion.reasons.push(format!(
+                    "restart-pod fits only {}, whose own agent works; the pods of {nodes} wait for their agent",
+                    others.join(", ")
+                ));
+                conclusion.pods = names(&back);
+            }
+            conclusion = offer_restart(conclusion, &back, &kept);
         }
         conclusion.reasons.extend(by.unknown.iter().map(|(seen, why)| unknown_sentence(seen, why, now)));
         conclusion.never(&[FixName::SyncTrustBundle], "no bundle is at fault")
@@ -154,8 +177,9 @@ impl Scene<'_> {
             let reason = "it is not known whether the node's SPIRE agent works: a restarted pod might get no SVID";
             conclusion = conclusion.never(&[FixName::RestartPod], reason);
         } else {
-            conclusion.pods = names(&by.works);
-            conclusion.fixes = vec![FixName::RestartPod];
+            let (back, kept) = evictable(&by.works);
+            conclusion.pods = names(if back.is_empty() { &by.works } else { &back });
+            conclusion = offer_restart(conclusion, &back, &kept);
             let peers_see_it = by.works.iter().all(|(_, found)| found.decided_by_what_peers_see);
             let sure = by.unknown.is_empty() && peers_see_it;
             conclusion.confidence = if sure { most } else { most.min(Confidence::Medium) };
@@ -205,6 +229,35 @@ impl Scene<'_> {
             (false, false) => Side::Unknown,
         }
     }
+}
+
+/// Stale pods that an eviction brings back, and those that the fix would certainly refuse, with why.
+fn evictable<'s>(works: &[&'s SeenPod<'s>]) -> (Vec<&'s SeenPod<'s>>, Vec<String>) {
+    let (mut back, mut kept) = (Vec::new(), Vec::new());
+    for seen in works {
+        match why_not_evicted(seen.0) {
+            None => back.push(*seen),
+            Some(why) => kept.push(format!("{} {why}", seen.0.pod)),
+        }
+    }
+    if back.len() > EVICTIONS_MOST {
+        kept.push(format!(
+            "{} stale pods are more than one plan restarts ({EVICTIONS_MOST}): look at the rollout first",
+            back.len()
+        ));
+        back.clear();
+    }
+    (back, kept)
+}
+
+/// Offers a restart where the fix would not refuse it, and says why where it would.
+fn offer_restart(mut conclusion: Conclusion, back: &[&SeenPod<'_>], kept: &[String]) -> Conclusion {
+    if back.is_empty() {
+        return conclusion.never(&[FixName::RestartPod], &kept.join("; "));
+    }
+    conclusion.fixes.push(FixName::RestartPod);
+    conclusion.reasons.extend(kept.iter().map(|why| format!("restart-pod leaves one out: {why}")));
+    conclusion
 }
 
 fn unknown_sentence(seen: &SeenPod<'_>, why: &str, now: Timestamp) -> String {

@@ -4,9 +4,11 @@ use crate::{
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     remediation::{
         Budget, GuardRefusal, Plan,
-        restart_pod::{PODS_MOST, PodFacts, RestartFacts, plan},
+        restart_pod::{PodFacts, RestartFacts, plan},
     },
-    triage::{Check, CheckResult, Confidence, FixName, Never, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
+    triage::{
+        Check, CheckResult, Confidence, EVICTIONS_MOST, FixName, Never, On, Scenario, Side, VERDICT_SCHEMA, Verdict,
+    },
 };
 
 fn three_in_the_morning() -> Timestamp {
@@ -219,12 +221,12 @@ fn pods_that_are_gone_ask_for_another_triage() {
 
 #[test]
 fn more_pods_than_one_plan_restarts_are_somebodys_to_look_at() {
-    let names: Vec<String> = (0..=PODS_MOST).map(|number| format!("frontend-{number}")).collect();
+    let names: Vec<String> = (0..=EVICTIONS_MOST).map(|number| format!("frontend-{number}")).collect();
     let pods: Vec<PodFacts> = names.iter().map(|name| facts(name)).collect();
     let of_verdict: Vec<&str> = names.iter().map(String::as_str).collect();
-    let refusal = GuardRefusal::TooMany { count: PODS_MOST + 1, most: PODS_MOST };
+    let refusal = GuardRefusal::TooMany { count: EVICTIONS_MOST + 1, most: EVICTIONS_MOST };
     assert_eq!(drawn(&verdict(&of_verdict), &pods), Err(vec![refusal]));
-    assert!(drawn(&verdict(&of_verdict[..PODS_MOST]), &pods).is_ok());
+    assert!(drawn(&verdict(&of_verdict[..EVICTIONS_MOST]), &pods).is_ok());
 }
 
 #[test]

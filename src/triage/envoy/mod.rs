@@ -8,6 +8,7 @@ mod sign;
 mod stats;
 
 pub use answered::{ENOUGH, connected_since};
+pub(super) use log::is_not_understood;
 pub use log::{TlsReason, reason_of, tls_lines};
 pub use secrets::read_secrets;
 pub use sign::{Direction, Sign, SignCount, count_signs, sign_of};

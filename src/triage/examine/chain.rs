@@ -1,13 +1,15 @@
 //! Steps 1.2, 1.4 and 1.6: where the chain leads, who issued it, and whether the roots end before their successor is there.
 
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
+
 use super::{Chain, Issuer, Rows};
 use crate::{
     mesh::{SpiffeId, TrustDomain},
     triage::{
-        CheckResult, Gathered, PemFile,
+        CheckResult, Gathered, Missing, PemFile,
         bundles::{ends, in_file, served},
         certificate::{PathError, ders, verify_path},
-        copies::IdentityCopy,
+        copies::{IdentityCopy, Place},
         roots::{Roots, may_vouch, roots_for},
     },
 };
@@ -110,6 +112,11 @@ impl<'a> Rows<'a> {
             Some(copy) => match self.issuer_of(copy) {
                 Issuer::Spire => (Issuer::Spire, CheckResult::Pass, "SPIRE issued it"),
                 Issuer::Istiod => (Issuer::Istiod, CheckResult::Pass, "istiod issued it: nothing in SPIRE can cure it"),
+                Issuer::MaybeIstiod => (
+                    Issuer::MaybeIstiod,
+                    CheckResult::Inconclusive,
+                    "it may be istiod: SPIRE's bundle or istiod's root could not be read, and neither is known to lead to it",
+                ),
                 Issuer::Unknown => {
                     (Issuer::Unknown, CheckResult::Inconclusive, "neither SPIRE's bundle nor istiod's root leads to it")
                 }
@@ -130,9 +137,26 @@ impl<'a> Rows<'a> {
             Issuer::Spire
         } else if leads_to(&self.evidence.istio_root) {
             Issuer::Istiod
+        } else if self.istiod_is_open() && !self.is_of_the_file(copy) {
+            Issuer::MaybeIstiod
         } else {
             Issuer::Unknown
         }
+    }
+
+    /// Whether a copy is that of the SVID file, or of the same authority: only SPIRE's are written there.
+    fn is_of_the_file(&self, copy: &IdentityCopy<'_>) -> bool {
+        let named_by = |copy: &IdentityCopy<'_>| copy.chain.first().and_then(|leaf| issuer_name(leaf));
+        let file = IdentityCopy::on_disk(self.pod);
+        copy.place == Place::File
+            || file.is_some_and(|file| named_by(&file).is_some_and(|name| named_by(copy) == Some(name)))
+    }
+
+    /// Whether istiod may have issued what does not lead to its root: that could not be read, or it is not known that there
+    /// is none.
+    fn istiod_is_open(&self) -> bool {
+        let Gathered::Missing { reason, .. } = &self.evidence.istio_root else { return false };
+        !matches!(reason, Missing::Gone { .. })
     }
 
     /// Step 1.6: the bundle file, and what the proxy trusts.
@@ -145,6 +169,13 @@ impl<'a> Rows<'a> {
             self.add("1.6-bundle-end", row.result, row.summary, seen, row.remedy);
         }
     }
+}
+
+/// The name of who signed a certificate, as it stands in it; `None` where it has none.
+fn issuer_name(leaf: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let name = certificate.issuer();
+    name.iter().next().is_some().then(|| name.as_raw().to_vec())
 }
 
 /// The roots of a bundle that may vouch for a domain.

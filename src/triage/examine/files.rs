@@ -2,14 +2,29 @@
 
 use super::Rows;
 use crate::triage::{
-    CheckResult,
+    CheckResult, Gathered, Missing, PemFile,
     certificate::{PemRemark, pem_remarks},
 };
+
+/// The row of a file that is there and could not be read.
+pub(in crate::triage) const UNREADABLE: &str = "1.0-file-unreadable";
+
+/// Why a file that may well be there was not read. One that is not there is no fault where SPIRE serves the proxy itself;
+/// what the image or the rights do not allow is a gap of ours.
+fn unreadable(file: &Gathered<PemFile>) -> Option<String> {
+    let Gathered::Missing { reason, .. } = file else { return None };
+    matches!(reason, Missing::Other { .. } | Missing::TimedOut { .. }).then(|| reason.sentence())
+}
 
 impl Rows<'_> {
     pub(super) fn files(&mut self) {
         let pod = self.pod;
         for (name, file) in [("certificate", &pod.svid_file), ("bundle", &pod.bundle_file)] {
+            if let Some(why) = unreadable(file) {
+                let summary = format!("the {name} file could not be read: {why}");
+                let remedy = "see who may read it in the container, and what it is";
+                self.add(UNREADABLE, CheckResult::Inconclusive, summary, (file.source(), file.at()), Some(remedy));
+            }
             for remark in file.value().map(pem_remarks).unwrap_or_default() {
                 let (id, result) = match remark {
                     PemRemark::Keys(_) => ("1.0-key-in-file", CheckResult::Fail),

@@ -15,6 +15,8 @@ use super::{
     envoy::{SignCount, TlsReason},
 };
 
+pub(super) use files::UNREADABLE;
+
 pub use super::copies::Holding;
 
 /// Who issued the certificate that decides.
@@ -24,8 +26,17 @@ pub enum Issuer {
     Spire,
     /// istiod: nothing in SPIRE can cure it.
     Istiod,
+    /// It may be istiod: no bundle leads to it, and istiod's root or SPIRE's bundle could not be read.
+    MaybeIstiod,
     /// Neither, or it could not be seen.
     Unknown,
+}
+
+impl Issuer {
+    /// Whether nothing speaks for istiod, so that SPIRE can have to do with it.
+    pub(super) fn may_be_spire(self) -> bool {
+        !matches!(self, Self::Istiod | Self::MaybeIstiod)
+    }
 }
 
 /// Whether a chain leads to a root.

@@ -7,7 +7,8 @@ use crate::triage::{
     CheckResult,
     copies::{IdentityCopy, missing},
     counters::counted,
-    envoy::{ENOUGH, SignCount, TlsReason, count_signs},
+    envoy::{ENOUGH, SignCount, TlsReason, count_signs, is_not_understood},
+    not_understood::Unclear,
 };
 
 impl Rows<'_> {
@@ -38,6 +39,13 @@ impl Rows<'_> {
         }
         if !refused.is_empty() {
             said.push(format!("over: {}; SPIRE has issued the SVID that is served since then", in_words(&refused)));
+        }
+        if let Some(unclear) = Unclear::of(log.lines.iter().map(String::as_str).filter(|line| is_not_understood(line)))
+        {
+            if result == CheckResult::Pass {
+                result = CheckResult::Inconclusive;
+            }
+            said.push(format!("it {}", unclear.sentence()));
         }
         if said.is_empty() {
             said.push("no TLS error in the proxy's log (which is silent by default)".to_owned());

@@ -136,7 +136,7 @@ fn a_refusal_without_a_reason_names_no_cause_and_rules_out_neither_identity_nor_
     for line in ["503 UF \"TLS_error:SSLV3_ALERT_CERTIFICATE_UNKNOWN\" outbound|1||x", cut] {
         let verdict = logged(vec![dated(1, line); 3]).verdict();
         assert_eq!(verdict.scenario, Scenario::Inconclusive, "{line}: {:?}", verdict.reasons);
-        let ours = [Scenario::SpireAgent, Scenario::Network, Scenario::SpireServer];
+        let ours = [Scenario::SpireAgent, Scenario::SpireServer];
         assert_eq!(certain(&verdict), ours, "{line}: {:?}", verdict.ruled_out);
     }
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod copies;
+mod dangerous;
 mod leanings;
 mod remarks;
 mod rows;

@@ -1,0 +1,280 @@
+//! Verdicts that would do harm: an all-clear over failing calls, a fix of the wrong system, a fix that is refused when it is
+//! asked for, and a cause that hides another one.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::{Authority, FRONTEND, Night, forbidden, gone, never, pem, seen, three};
+use crate::triage::{
+    CheckResult, Confidence, FixName, Gathered, LogExcerpt, Missing, PemFile, ProxyStats, Scenario, TlsCounters,
+    Verdict,
+};
+
+/// The same workload in the trust domain that istiod signs for here.
+const OF_ISTIOD: &str = "spiffe://cluster.local/ns/web/sa/frontend";
+
+fn is_open(verdict: &Verdict, words: &str) {
+    assert_eq!(verdict.scenario, Scenario::Inconclusive, "{words}: {:?}", verdict.reasons);
+    assert!(verdict.reasons.iter().any(|reason| reason.contains(words)), "{words}: {:?}", verdict.reasons);
+}
+
+fn unreadable<T>(why: &str) -> Gathered<T> {
+    Gathered::Missing { reason: Missing::Other { why: why.to_owned() }, source: "cat svid.crt".to_owned(), at: three() }
+}
+
+#[test]
+fn calls_that_fail_while_no_tls_counter_is_visible_are_not_called_healthy() {
+    let mut night = Night::healthy();
+    let hosts = ProxyStats { requests_answered: Some(60), requests_failed: Some(40), ..ProxyStats::default() };
+    night.pod(0).stats = seen(hosts, "Envoy /stats and /clusters");
+    is_open(&night.verdict(), "its TLS counters are absent, 40 of 100 calls failed since it started");
+
+    night.pod(0).stats = seen(ProxyStats::default(), "Envoy /stats and /clusters");
+    is_open(
+        &night.verdict(),
+        "whether handshakes of web/frontend-a work could not be seen: its TLS counters are absent",
+    );
+
+    night.pod(0).stats = forbidden("create pods/portforward in web");
+    let verdict = night.verdict();
+    is_open(&verdict, "work could not be seen: not allowed: grant create pods/portforward in web");
+
+    let counted = TlsCounters { handshake: Some(9), connection_error: Some(0), ..TlsCounters::default() };
+    night.pod(0).stats = seen(ProxyStats { server: counted, ..ProxyStats::default() }, "Envoy /stats");
+    assert_eq!(night.verdict().scenario, Scenario::NoFaultFound, "one visible side is enough: {:?}", night.verdict());
+}
+
+#[test]
+fn an_access_log_whose_new_connections_work_shows_what_counters_do_not() {
+    let mut night = Night::healthy();
+    night.pod(0).stats = seen(ProxyStats::default(), "Envoy /stats and /clusters");
+    let line = "[2026-11-24T02:55:00.000Z] \"GET /a HTTP/1.1\" 503 UC x - \"-\" 0 9 2 - \"-\" outbound|1||a -";
+    let connected_since = BTreeMap::from([("outbound|1||a".to_owned(), 400)]);
+    let log = LogExcerpt { lines: vec![line.to_owned(); 3], connected_since, ..LogExcerpt::default() };
+    night.pod(0).proxy_log = seen(log, "log of istio-proxy");
+    assert_eq!(night.verdict().scenario, Scenario::NoFaultFound, "{:?}", night.verdict().reasons);
+}
+
+#[test]
+fn a_config_map_that_could_not_be_read_makes_no_spire_fault_of_an_istiod_certificate() {
+    let mut night = Night::healthy();
+    let leaf = night.istiod.leaf(OF_ISTIOD, -10);
+    night.serves(0, &leaf);
+    night.pod(0).svid_file = gone("svid.crt");
+    let known = night.verdict();
+    is_open(&known, "the certificate is over, and istiod issued it, not SPIRE");
+
+    night.evidence.istio_root = forbidden("get configmaps in web");
+    let verdict = night.verdict();
+    is_open(
+        &verdict,
+        "whether istiod or SPIRE issued it is not known (get configmaps in web: not allowed: grant get config",
+    );
+    assert!(verdict.fixes.is_empty() && never(&verdict, FixName::RestartPod), "{:?}", verdict.fixes);
+    assert!(never(&verdict, FixName::RestartSpireAgent));
+    let listed = verdict.not_checked.iter().find(|one| one.what == "get configmaps in web").unwrap();
+    assert_eq!(listed.why, "not allowed: grant get configmaps in web");
+
+    night.evidence.spire_bundle = forbidden("get configmaps in spire");
+    let both = night.verdict();
+    assert_eq!(both.not_checked.iter().filter(|one| one.why.contains("get configmaps")).count(), 2);
+    is_open(&both, "whether istiod or SPIRE issued it is not known");
+}
+
+#[test]
+fn an_svid_that_lies_in_spires_file_is_spires_though_no_config_map_could_be_read() {
+    let mut night = Night::healthy();
+    night.holds(0, -10);
+    night.evidence.istio_root = forbidden("get configmaps in web");
+    night.evidence.spire_bundle = forbidden("get configmaps in spire");
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::ExpiredCertificate, "{:?}", verdict.reasons);
+    // The proxy did not take the new one of the same authority.
+    let new = night.spire.leaf(FRONTEND, 50);
+    night.file(0, &new);
+    assert_eq!(night.verdict().scenario, Scenario::ExpiredCertificate, "{:?}", night.verdict().reasons);
+}
+
+#[test]
+fn a_restart_that_its_guards_would_refuse_is_not_offered_and_why_is_said() {
+    for (controller, why) in [
+        (None, "web/frontend-a has no controller, so nothing brings it back: whoever made it makes it again"),
+        (Some("Job/load-1"), "web/frontend-a belongs to a Job: an eviction counts as a failure of the job"),
+        (Some("Node/node-1"), "web/frontend-a belongs to a Node: it is a static pod"),
+    ] {
+        let mut night = Night::healthy();
+        night.holds(0, -10);
+        night.pod(0).controller = controller.map(ToOwned::to_owned);
+        let verdict = night.verdict();
+        assert_eq!((verdict.scenario, verdict.confidence), (Scenario::ExpiredCertificate, Confidence::High));
+        assert!(verdict.fixes.is_empty(), "{controller:?}");
+        let reason = &verdict.never.iter().find(|never| never.fix == FixName::RestartPod).unwrap().reason;
+        assert!(reason.starts_with(why), "{reason}");
+        assert_eq!(verdict.on.pods.len(), 1, "it is named all the same");
+    }
+}
+
+#[test]
+fn of_several_pods_those_are_restarted_that_come_back() {
+    let mut night = Night::healthy();
+    night.add("frontend-b", "node-2");
+    night.holds(0, -10);
+    night.holds(1, -10);
+    night.pod(0).controller = None;
+    let verdict = night.verdict();
+    assert_eq!(verdict.fixes, [FixName::RestartPod]);
+    assert_eq!(verdict.on.pods.iter().map(ToString::to_string).collect::<Vec<_>>(), ["web/frontend-b"]);
+    let left_out = "restart-pod leaves one out: web/frontend-a has no controller";
+    assert!(verdict.reasons.iter().any(|reason| reason.starts_with(left_out)), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn a_line_of_a_proxy_that_nobody_understands_is_quoted_from_its_end_and_is_no_all_clear() {
+    let mut night = Night::healthy();
+    let long = "x".repeat(400);
+    let line = format!("warning\tenvoy config\tgRPC config for {long} Secret rejected: the key type is not supported");
+    night.proxy_says(0, &line, 2);
+    let verdict = night.verdict();
+    is_open(
+        &verdict,
+        "the proxy of web/frontend-a speaks of a failure in 2 line(s) that this version does not understand",
+    );
+    is_open(&verdict, "Secret rejected: the key type is not supported»");
+    let row = verdict.checks.iter().find(|row| row.id == "3.3-proxy-log").unwrap();
+    assert_eq!(row.result, CheckResult::Inconclusive);
+    assert!(row.summary.contains("the key type is not supported»"), "{}", row.summary);
+}
+
+#[test]
+fn a_line_of_an_agent_that_nobody_understands_is_quoted_and_is_no_all_clear() {
+    let mut night = Night::healthy();
+    let renewed = super::renewal(1, FRONTEND);
+    let strange =
+        "time=x level=error msg=\"Failed to mint X509 SVID\" error=\"rpc error: the signer sulks\"".to_owned();
+    night.agent_says(0, &[renewed.clone(), strange.clone(), renewed]);
+    let verdict = night.verdict();
+    is_open(
+        &verdict,
+        "the SPIRE agent of node-1 speaks of a failure in 1 line(s) that this version does not understand",
+    );
+    is_open(&verdict, "the signer sulks\"»");
+    assert!(verdict.checks.iter().any(|row| row.id == "2.3-agent-log" && row.result == CheckResult::Inconclusive));
+    // It hides no cause either.
+    night.holds(0, -10);
+    night.agent_says(0, &[super::renewal(1, FRONTEND), strange]);
+    assert_eq!(night.verdict().scenario, Scenario::ExpiredCertificate);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_and_is_no_all_clear() {
+    let mut night = Night::healthy();
+    night.pod(0).svid_file = unreadable("Permission denied");
+    is_open(
+        &night.verdict(),
+        "web/frontend-a: the certificate file could not be read: Permission denied (cat svid.crt)",
+    );
+
+    let mut night = Night::healthy();
+    night.pod(0).bundle_file = unreadable("Is a directory");
+    is_open(&night.verdict(), "web/frontend-a: the bundle file could not be read: Is a directory (cat svid.crt)");
+
+    let mut night = Night::healthy();
+    let root = night.spire.root.clone();
+    night.file(0, &root);
+    is_open(&night.verdict(), "the certificate file of web/frontend-a holds no SVID");
+
+    let mut night = Night::healthy();
+    night.pod(0).svid_file = seen(PemFile { other_blocks: 1, ..PemFile::default() }, "cat svid.crt");
+    is_open(&night.verdict(), "the certificate file of web/frontend-a holds no certificate (cat svid.crt)");
+}
+
+#[test]
+fn what_was_not_looked_at_is_not_ruled_out_for_certain() {
+    let of = |verdict: &Verdict, scenario| {
+        let row = verdict.ruled_out.iter().find(|row| row.scenario == scenario).unwrap().clone();
+        (row.certain, row.because)
+    };
+    let mut night = Night::healthy();
+    let whole = night.verdict();
+    assert!(of(&whole, Scenario::ExpiredCertificate).0);
+    assert_eq!(
+        of(&whole, Scenario::Network).1,
+        "an agent reaches the SPIRE server: it renews; no path between services was tested"
+    );
+    assert!(!of(&whole, Scenario::Network).0);
+
+    night.evidence.not_sampled = vec![night.evidence.pods[0].pod.clone()];
+    let because = "every SVID that was looked at is in date, but 1 pod(s) of the target were not looked at";
+    assert_eq!(of(&night.verdict(), Scenario::ExpiredCertificate), (false, because.to_owned()));
+
+    let mut second = night.evidence.servers[0].clone();
+    second.healthcheck = gone("healthcheck");
+    night.evidence.servers.push(second);
+    assert!(!of(&night.verdict(), Scenario::SpireServer).0, "one server says so, of the other nothing is known");
+}
+
+#[test]
+fn one_pod_with_a_wrong_clock_does_not_hide_twenty_expired_ones() {
+    let mut night = Night::healthy();
+    for number in 1..=20 {
+        night.add(&format!("frontend-{number}"), "node-2");
+        night.holds(number, -10);
+    }
+    let future = night.spire.leaf_with(FRONTEND, 120, |leaf| {
+        let begins = three() + SignedDuration::from_mins(60);
+        leaf.not_before = super::date(begins);
+    });
+    night.serves(0, &future);
+    night.file(0, &future);
+    for pod in &mut night.evidence.pods[11..] {
+        pod.controller = None; // so that one plan may restart the others
+    }
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::ExpiredCertificate, "{:?}", verdict.reasons);
+    assert_eq!((verdict.on.pods.len(), &verdict.fixes[..]), (10, &[FixName::RestartPod][..]));
+    let beside = "another cause beside it, clock skew, shows on web/frontend-a: 1 SVID(s) begin in the future";
+    assert!(verdict.reasons.iter().any(|reason| reason.starts_with(beside)), "{:?}", verdict.reasons);
+
+    // Of as many each, the order of causes decides, and the other is named.
+    let mut even = Night::healthy();
+    even.add("frontend-b", "node-2");
+    even.serves(
+        0,
+        &even
+            .spire
+            .leaf_with(FRONTEND, 120, |leaf| leaf.not_before = super::date(three() + SignedDuration::from_mins(60))),
+    );
+    even.holds(1, -10);
+    let verdict = even.verdict();
+    assert_eq!(verdict.scenario, Scenario::ClockSkew);
+    let beside = "another cause beside it, expired certificate, shows on web/frontend-b: the SVID of web/frontend-b ended 10 min";
+    assert!(verdict.reasons.iter().any(|reason| reason.starts_with(beside)), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn an_istiod_certificate_beside_expired_ones_of_spire_is_named_with_its_pod() {
+    let mut night = Night::healthy();
+    night.add("frontend-b", "node-2");
+    night.holds(1, -10);
+    let leaf = night.istiod.leaf(OF_ISTIOD, -10);
+    night.serves(0, &leaf);
+    night.pod(0).svid_file = gone("svid.crt");
+    let verdict = night.verdict();
+    assert_eq!((verdict.scenario, &verdict.fixes[..]), (Scenario::ExpiredCertificate, &[FixName::RestartPod][..]));
+    assert_eq!(verdict.on.pods.len(), 1);
+    let beside =
+        "another cause beside it, inconclusive, shows on web/frontend-a: the certificate is over, and istiod issued it";
+    assert!(verdict.reasons.iter().any(|reason| reason.starts_with(beside)), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn two_bundles_of_one_name_are_not_mistaken_for_each_other() {
+    let mut night = Night::healthy();
+    let strange = Authority::of("prod.example.org");
+    let leaf = strange.leaf(FRONTEND, 45);
+    night.serves(0, &leaf);
+    night.pod(0).svid_file = gone("svid.crt");
+    night.evidence.spire_bundle = seen(pem(&[&strange.root]), "ConfigMap spire/spire-bundle");
+    assert_eq!(night.verdict().scenario, Scenario::TrustBundleMismatch);
+}
