@@ -1,11 +1,11 @@
-//! One webhook body on its way to one transaction.
+//! Webhook bodies on their way to one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::{
-    SubmitError,
+    Accepted, SubmitError,
     build::Shared,
     inbox::{extend, not_stored, unchanged},
     storm::Openings,
@@ -18,31 +18,65 @@ use crate::{
     journal::{Append, Change, StoredIncident},
 };
 
-/// What a body makes of its incidents, before it is stored.
+/// What bodies make of their incidents, before it is stored.
 pub(super) struct Draft<'a> {
     shared: &'a Shared,
     now: Timestamp,
     policy: Policy,
-    /// The incidents that the body is about, changed in place.
+    /// The incidents that the bodies are about, changed in place.
     changes: Vec<Change>,
     /// Where among them the incident of a key is; `None` where nothing is known of the key.
     places: BTreeMap<IncidentKey, Option<usize>>,
     /// Incidents that its source says still fire.
     seen: BTreeSet<IncidentId>,
-    /// How many alerts an incident could not keep apart, by its place.
+    /// Alertmanager's groups, and the places of the incidents that changed by each.
+    groups: BTreeSet<(String, usize)>,
+    /// How many alerts of the body an incident could not keep apart, by its place.
     too_many: BTreeMap<usize, u64>,
-    repeated: usize,
+    /// What the body came to so far.
+    body: Body,
+    bodies: Vec<Body>,
     openings: Openings<'a>,
 }
 
-/// What a body came to, to be stored.
+/// What one body came to.
+#[derive(Debug, Default)]
+struct Body {
+    /// The places of the incidents that opened.
+    opened: BTreeSet<usize>,
+    /// Those that changed or opened.
+    touched: BTreeSet<usize>,
+    /// Alerts that said nothing new.
+    repeated: usize,
+}
+
+/// What bodies came to, to be stored.
 pub(super) struct Drafted<'a> {
     pub(super) append: Append,
-    /// Incidents that change.
-    pub(super) changed: Vec<IncidentId>,
-    /// Alerts that said nothing new.
-    pub(super) repeated: usize,
     pub(super) openings: Openings<'a>,
+    pub(super) sums: Sums,
+}
+
+/// What each body came to, by places in the append: incidents get their names when they are stored.
+pub(super) struct Sums {
+    /// The incident at each place; `None` for one that opens.
+    names: Vec<Option<IncidentId>>,
+    bodies: Vec<Body>,
+}
+
+impl Sums {
+    /// The same, once the incidents that opened have their names, in the order of their places.
+    pub(super) fn named(self, opened: &[IncidentId]) -> Vec<Accepted> {
+        let mut opened = opened.iter().copied();
+        let names: Vec<_> = self.names.into_iter().map(|name| name.or_else(|| opened.next())).collect();
+        let name = |place: &usize| names.get(*place).copied().flatten();
+        let of_one = |body: Body| Accepted {
+            opened: body.opened.iter().filter_map(name).collect(),
+            changed: body.touched.difference(&body.opened).filter_map(name).collect(),
+            repeated: body.repeated,
+        };
+        self.bodies.into_iter().map(of_one).collect()
+    }
 }
 
 impl<'a> Draft<'a> {
@@ -54,19 +88,38 @@ impl<'a> Draft<'a> {
             changes: Vec::new(),
             places: BTreeMap::new(),
             seen: BTreeSet::new(),
+            groups: BTreeSet::new(),
             too_many: BTreeMap::new(),
-            repeated: 0,
+            body: Body::default(),
+            bodies: Vec::new(),
             openings: shared.storm.openings(now),
         }
     }
 
+    /// Reads the newest incidents of these keys at once, for the bodies that name them.
+    pub(super) async fn load(&mut self, keys: &[&IncidentKey]) -> Result<(), SubmitError> {
+        let stored = self.shared.journal.newest_of_each(keys).await.map_err(not_stored)?;
+        self.places.extend(keys.iter().map(|key| ((*key).clone(), None)));
+        for (key, stored) in stored {
+            let place = self.keep(stored);
+            self.places.insert(key, Some(place));
+        }
+        Ok(())
+    }
+
+    /// Takes one body.
     pub(super) async fn take(&mut self, delivery: &AlertDelivery) -> Result<(), SubmitError> {
         let mut places = BTreeSet::new();
         for sighting in &delivery.alerts {
             let place = self.find(&sighting.key).await?;
             places.extend(self.take_alert(delivery, sighting, place));
         }
-        self.take_cut_off(delivery, places).await
+        self.take_cut_off(delivery, places).await?;
+        let body = std::mem::take(&mut self.body);
+        self.groups.extend(body.touched.iter().map(|place| (delivery.group_key.clone(), *place)));
+        self.bodies.push(body);
+        self.too_many.clear();
+        Ok(())
     }
 
     /// The newest incident of a key, read once a body.
@@ -127,7 +180,7 @@ impl<'a> Draft<'a> {
     }
 
     fn repeated(&mut self, sighting: &AlertSighting, place: Option<usize>) {
-        self.repeated = self.repeated.saturating_add(1);
+        self.body.repeated = self.body.repeated.saturating_add(1);
         let Some((place, incident)) = place.zip(self.incident(place)) else { return };
         if sighting.status != AlertStatus::Firing {
             return;
@@ -142,14 +195,20 @@ impl<'a> Draft<'a> {
 
     fn open(&mut self, key: &IncidentKey, events: Vec<Event>) -> Option<usize> {
         let change = self.shared.opening(events, self.now)?;
+        let place = self.changes.len();
         self.changes.push(change);
-        let place = Some(self.changes.len().saturating_sub(1));
-        self.places.insert(key.clone(), place);
-        place
+        self.body.opened.insert(place);
+        self.body.touched.insert(place);
+        self.places.insert(key.clone(), Some(place));
+        Some(place)
     }
 
     fn add(&mut self, place: Option<usize>, events: Vec<Event>) {
-        let Some(change) = place.and_then(|place| self.changes.get_mut(place)) else { return };
+        let Some((place, change)) = place.and_then(|place| Some((place, self.changes.get_mut(place)?))) else { return };
+        if events.is_empty() {
+            return;
+        }
+        self.body.touched.insert(place);
         if events.iter().any(|event| matches!(event, Event::AlertFired { .. })) {
             self.seen.insert(change.after.id);
         }
@@ -164,6 +223,9 @@ impl<'a> Draft<'a> {
             for stored in stored {
                 places.insert(self.keep(stored));
             }
+            // Those that the bodies before opened are not stored yet.
+            let before = self.groups.iter().filter(|(group, _)| *group == delivery.group_key);
+            places.extend(before.map(|(_, place)| *place));
         }
         let listed: Vec<&str> = delivery.alerts.iter().map(|alert| alert.fingerprint.0.as_str()).collect();
         let ends = delivery.truncated > 0 && delivery.status == AlertStatus::Resolved;
@@ -182,18 +244,31 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(self, delivery: &AlertDelivery) -> Drafted<'a> {
-        let changes: Vec<Change> = self.changes.into_iter().filter(|change| !change.events.is_empty()).collect();
-        let known = changes.iter().filter(|change| change.read_version > 0);
-        let moved = known.map(|change| change.after.id).collect();
+    pub(super) fn finish(self) -> Drafted<'a> {
+        // Where each incident is among those that changed.
+        let mut moved_to = BTreeMap::new();
+        let mut changes = Vec::new();
+        for (place, change) in self.changes.into_iter().enumerate().filter(|(_, change)| !change.events.is_empty()) {
+            moved_to.insert(place, changes.len());
+            changes.push(change);
+        }
+        let moved = |place: &usize| moved_to.get(place).copied();
+        let of_one = |body: Body| Body {
+            opened: body.opened.iter().filter_map(moved).collect(),
+            touched: body.touched.iter().filter_map(moved).collect(),
+            repeated: body.repeated,
+        };
+        let names = changes.iter().map(|change| (change.read_version > 0).then_some(change.after.id)).collect();
+        let sums = Sums { names, bodies: self.bodies.into_iter().map(of_one).collect() };
         // An incident that opens is seen at that moment.
         let seen = self.seen.into_iter().filter(|id| *id != IncidentId::UNNUMBERED);
+        let groups = self.groups.into_iter().filter_map(|(group, place)| Some((group, moved(&place)?)));
         let append = Append {
-            changes,
             seen: seen.map(|id| (id, self.now)).collect(),
-            group: Some(delivery.group_key.clone()),
+            groups: groups.collect(),
+            changes,
             ..Append::default()
         };
-        Drafted { append, changed: moved, repeated: self.repeated, openings: self.openings }
+        Drafted { append, openings: self.openings, sums }
     }
 }

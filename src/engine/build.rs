@@ -14,11 +14,14 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Crasher, Health, Inbox, Perform, dispatch, health,
+    Crasher, Health, Inbox, Perform,
+    deliveries::Deliveries,
+    dispatch, health,
     progress::Running,
     pulse::Pulse,
     storm::{self, Storm},
     tally::{Ended, Tally, Window, Windows, windows_of},
+    turns::Turns,
 };
 use crate::{
     clock::Clock,
@@ -42,6 +45,8 @@ pub(super) struct Shared {
     pub(super) performers: BTreeMap<Room, Arc<dyn Perform>>,
     pub(super) changes: broadcast::Sender<IncidentId>,
     pub(super) storm: Storm,
+    pub(super) deliveries: Deliveries,
+    pub(super) turns: Turns,
     pub(super) crasher: Option<Crasher>,
     pub(super) triages: Running,
     pub(super) pulse: Pulse,
@@ -167,6 +172,8 @@ impl EngineBuilder {
             performers: self.performers,
             changes: broadcast::Sender::new(CHANGES_KEPT),
             storm,
+            deliveries: Deliveries::default(),
+            turns: Turns::default(),
             crasher: self.crasher,
             triages: Running::default(),
             pulse: Pulse::default(),

@@ -51,7 +51,7 @@ impl Queue {
     pub(super) async fn run(self, stop: CancellationToken, abandon: CancellationToken) {
         let slots = Arc::new(Semaphore::new(usize::try_from(self.limits.most).unwrap_or(1)));
         let mut running = JoinSet::new();
-        let mut changes = self.shared.journal.changes();
+        let mut changes = self.shared.journal.changes_for(self.room);
         let mut asked = self.shared.pulse.enter(self.room);
         while !stop.is_cancelled() {
             changes.borrow_and_update();

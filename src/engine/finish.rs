@@ -37,6 +37,7 @@ enum Ending {
 pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, PerformError>) {
     let ending = decide_ending(shared, claim, result);
     for _ in 0..DECIDED_AGAIN_MOST {
+        let _turn = shared.turns.of([claim.incident]).await;
         let append = match append_of(shared, claim, &ending).await {
             Ok(append) => append,
             Err(error) => {

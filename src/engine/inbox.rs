@@ -4,15 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{
-    SubmitError,
-    body::{Draft, Drafted},
-    build::Shared,
-};
+use super::{SubmitError, build::Shared};
 use crate::{
     incident::{
-        Act, AlertDelivery, Answer, Command, Event, Incident, IncidentId, NewEffect, Policy, Refusal, apply, begin,
-        decide, effects,
+        Act, Answer, Command, Event, Incident, IncidentId, NewEffect, Policy, Refusal, apply, begin, decide, effects,
     },
     journal::{Append, AppendError, Change, StoredAnswer, StoredEvent, StoredIncident},
     people::PersonId,
@@ -37,30 +32,6 @@ pub struct Accepted {
 pub struct Inbox(pub(super) Arc<Shared>);
 
 impl Inbox {
-    /// Takes one webhook body: one transaction over its alerts.
-    pub async fn deliver(&self, delivery: &AlertDelivery) -> Result<Accepted, SubmitError> {
-        for _ in 0..DECIDED_AGAIN_MOST {
-            let now = self.0.clock.now();
-            let mut draft = Draft::new(&self.0, now);
-            draft.take(delivery).await?;
-            let Drafted { append, changed, repeated, openings } = draft.finish(delivery);
-            let news = self.0.news_of(&append);
-            match self.0.journal.append(append).await {
-                Ok(opened) => {
-                    self.0.stored(&news);
-                    if openings.keep() {
-                        self.0.storm.notify();
-                    }
-                    self.0.announce(opened.iter().chain(&changed));
-                    return Ok(Accepted { opened, changed, repeated });
-                }
-                Err(AppendError::Conflict) => {}
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Err(SubmitError::Busy)
-    }
-
     /// Takes one command of a person. A key that was seen before gives the first answer again.
     pub async fn submit(&self, command: &Command) -> Result<Answer, SubmitError> {
         let key = request_key(&command.actor.id, &command.key);
@@ -68,6 +39,7 @@ impl Inbox {
             if let Some(answer) = self.0.journal.answer(&key).await.map_err(not_stored)? {
                 return replayed(answer);
             }
+            let _turn = self.0.turns.of([command.incident]).await;
             let now = self.0.clock.now();
             let stored = self.0.journal.incident(command.incident).await.map_err(not_stored)?;
             let decided = match stored {

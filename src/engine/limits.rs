@@ -14,6 +14,8 @@ const MESSAGES_MOST: u32 = 4;
 const KEPT_FOR_PAGES: u32 = 1;
 /// Timers at once: they only ask the journal.
 const TIMERS_MOST: u32 = 16;
+/// Some of these are for timers by which somebody is called: hours after a storm thousands of others are due at once.
+const TIMERS_KEPT_FOR_PAGES: u32 = 4;
 
 /// What a room may do at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub(super) struct Limits {
 pub(super) fn of(room: Room) -> Limits {
     let all_alike = |most| Limits { most, kept: 0, kept_for: Priority::Page };
     match room {
-        Room::Engine => all_alike(TIMERS_MOST),
+        Room::Engine => Limits { most: TIMERS_MOST, kept: TIMERS_KEPT_FOR_PAGES, kept_for: Priority::Page },
         // Writes go one by one.
         Room::Execute => all_alike(1),
         Room::Cluster => {

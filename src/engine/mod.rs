@@ -8,6 +8,7 @@ mod backoff;
 mod body;
 mod build;
 mod crash;
+mod deliveries;
 mod dispatch;
 mod finish;
 mod health;
@@ -20,6 +21,7 @@ mod pulse;
 mod storm;
 mod switch;
 mod tally;
+mod turns;
 
 pub use build::{EVIDENCE_KEPT, Engine, EngineBuilder};
 pub use crash::{CrashPoint, Crasher};

@@ -23,8 +23,13 @@ impl Inbox {
             let now = self.0.clock.now();
             let switch = decide_switch(request, self.0.configured_writes(), now)?;
             let answer = answer_to_switch(&switch);
-            let live = self.live(TOLD_MOST).await?;
-            let ids: Vec<_> = live.iter().map(|stored| stored.incident.id).collect();
+            let ids: Vec<_> = self.live(TOLD_MOST).await?.iter().map(|stored| stored.incident.id).collect();
+            // What alerts change meanwhile never keeps the switch from being moved.
+            let _turn = self.0.turns.of(ids.iter().copied()).await;
+            let mut live = Vec::with_capacity(ids.len());
+            for id in &ids {
+                live.extend(self.incident(*id).await?.filter(|stored| stored.incident.is_live()));
+            }
             let changes = live
                 .into_iter()
                 .map(|stored| {

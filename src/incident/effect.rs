@@ -253,6 +253,9 @@ impl Room {
 }
 
 impl Priority {
+    /// Every one, the most urgent first.
+    pub const ALL: [Self; 4] = [Self::Page, Self::Approval, Self::Verdict, Self::Detail];
+
     /// Lower is taken first.
     pub fn rank(self) -> i64 {
         match self {
@@ -283,17 +286,19 @@ impl Work {
         match self {
             Self::Mention { .. }
             | Self::CallPager { .. }
-            | Self::Timer { .. }
+            | Self::Timer { timer: Timer::RungEnds { .. } | Timer::RungReminder { .. } }
             | Self::Post { notice: Notice::HandedTo { .. }, .. } => Priority::Page,
             Self::RunStep { .. }
             | Self::PollReplacement { .. }
             | Self::Sample { .. }
             | Self::DrawPlan { .. }
+            | Self::Timer { timer: Timer::QuestionExpires { .. } }
             | Self::Post { notice: Notice::ApprovalWanted { .. } | Notice::FixEnded { .. }, .. } => Priority::Approval,
             Self::Triage { .. }
             | Self::DrawCard { .. }
+            | Self::Timer { timer: Timer::HoldEnds { .. } }
             | Self::Post { notice: Notice::Verdict { .. } | Notice::TargetWanted, .. } => Priority::Verdict,
-            Self::Post { .. } | Self::EndPage { .. } => Priority::Detail,
+            Self::Post { .. } | Self::EndPage { .. } | Self::Timer { timer: Timer::StaleCheck } => Priority::Detail,
         }
     }
 

@@ -1,10 +1,12 @@
 //! What one caller appends: all of it or nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, SqliteConnection};
 
-use super::{AppendError, RECORD_VERSION, chain, slots, switch::write_switch, to_micros};
+use super::{AppendError, RECORD_VERSION, chain, queries, rows, slots, switch::write_switch, to_micros};
 use crate::incident::{Delivery, Event, EvidenceDigest, Incident, IncidentId, Life, NewEffect, WriteSwitch};
 
 /// Events of one incident, with what they made of it and what they ask for.
@@ -60,8 +62,8 @@ pub struct Append {
     pub changes: Vec<Change>,
     /// Incidents whose alerts were repeated, and when.
     pub seen: Vec<(IncidentId, Timestamp)>,
-    /// Alertmanager's group in which the changed incidents were seen.
-    pub group: Option<String>,
+    /// Alertmanager's groups, and which of the changes each of them was seen in.
+    pub groups: Vec<(String, usize)>,
     /// A claimed effect, by its row and attempt, that ends with this.
     pub finish: Option<(i64, u32, Finish)>,
     /// A message that was posted or edited.
@@ -91,6 +93,12 @@ impl From<sqlx::Error> for AppendError {
 }
 
 impl Append {
+    /// About how many rows this writes.
+    pub(super) fn rows(&self) -> usize {
+        let of_one = |change: &Change| change.events.len().saturating_add(change.effects.len()).saturating_add(1);
+        self.changes.iter().map(of_one).sum::<usize>().saturating_add(self.seen.len()).saturating_add(1)
+    }
+
     /// Writes all of it within a savepoint of its own; the names of the incidents that open by it.
     pub(super) async fn write(mut self, connection: &mut SqliteConnection) -> Result<Vec<IncidentId>, AppendError> {
         let mut savepoint = connection.begin().await?;
@@ -111,19 +119,8 @@ impl Append {
         for row in &self.noticed {
             sqlx::query("UPDATE effects SET noticed = 1 WHERE id = ?").bind(row).execute(&mut *db).await?;
         }
-        for change in &self.changes {
-            write_change(db, change).await?;
-            if let Some(group) = &self.group {
-                write_group(db, group, change.after.id).await?;
-            }
-        }
-        for (incident, at) in &self.seen {
-            sqlx::query("UPDATE incidents SET last_seen = max(last_seen, ?) WHERE id = ?")
-                .bind(to_micros(*at))
-                .bind(i64::from(incident.0))
-                .execute(&mut *db)
-                .await?;
-        }
+        write_changes(db, &self.changes).await?;
+        self.write_sightings(db).await?;
         if let Some((row, attempt, finish)) = &self.finish {
             write_finish(db, *row, *attempt, finish).await?;
         }
@@ -140,7 +137,11 @@ impl Append {
                 .await?;
         }
         for (incident, effects) in &self.redraws {
-            write_effects(db, i64::from(incident.0), effects).await?;
+            let id = i64::from(incident.0);
+            replace_in_slots(db, id, effects).await?;
+            let rows: Vec<_> = effects.iter().map(|effect| (id, effect)).collect();
+            insert_effects(db, &rows).await?;
+            merge_slots(db, id, effects).await?;
         }
         if let Some(switch) = &self.switch {
             write_switch(db, switch).await?;
@@ -149,6 +150,24 @@ impl Append {
             write_answer(db, key, answer, *at).await?;
         }
         Ok(())
+    }
+
+    /// Once for each incident and group, however many of their alerts came: the row of an incident holds all of its state.
+    async fn write_sightings(&self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        let mut seen = BTreeMap::new();
+        for (incident, at) in &self.seen {
+            let newest = seen.entry(*incident).or_insert(*at);
+            *newest = (*newest).max(*at);
+        }
+        for (incident, at) in seen {
+            sqlx::query(queries::SEEN).bind(to_micros(at)).bind(i64::from(incident.0)).execute(&mut *db).await?;
+        }
+        let named = self.groups.iter().filter_map(|(group, place)| Some((group, self.changes.get(*place)?.after.id)));
+        let groups: Vec<_> = named.collect::<BTreeSet<_>>().into_iter().collect();
+        rows::insert(db, "INSERT OR IGNORE INTO groups (group_key, incident) ", &groups, |row, (group, incident)| {
+            row.push_bind(group.as_str()).push_bind(i64::from(incident.0));
+        })
+        .await
     }
 }
 
@@ -185,115 +204,155 @@ fn give_number(change: &mut Change, number: IncidentId) {
     }
 }
 
-async fn write_group(db: &mut SqliteConnection, group: &str, incident: IncidentId) -> Result<(), AppendError> {
-    sqlx::query("INSERT OR IGNORE INTO groups (group_key, incident) VALUES (?, ?)")
-        .bind(group)
-        .bind(i64::from(incident.0))
-        .execute(db)
-        .await?;
-    Ok(())
+/// A row of `incidents`.
+struct IncidentRow {
+    id: i64,
+    key: String,
+    version: i64,
+    life: &'static str,
+    quiet: bool,
+    at: i64,
+    state: String,
 }
 
-pub(super) async fn write_change(db: &mut SqliteConnection, change: &Change) -> Result<(), AppendError> {
-    let incident = &change.after;
-    let id = i64::from(incident.id.0);
-    let life = match incident.life {
-        Life::Open => "open",
-        Life::Clearing { .. } => "clearing",
-        Life::Closed { .. } => "closed",
-    };
-    let state = json(incident)?;
-    if change.read_version == 0 {
-        sqlx::query(
-            "INSERT INTO incidents (id, key, version, life, quiet, opened_at, last_seen, state) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(id)
-        .bind(&incident.key.0)
-        .bind(version(incident.version))
-        .bind(life)
-        .bind(incident.quiet)
-        .bind(to_micros(change.at))
-        .bind(to_micros(change.at))
-        .bind(state)
-        .execute(&mut *db)
-        .await?;
-    } else {
-        let update = "UPDATE incidents SET version = ?, life = ?, quiet = ?, state = ? WHERE id = ? AND version = ?";
-        let updated = sqlx::query(update)
-            .bind(version(incident.version))
-            .bind(life)
-            .bind(incident.quiet)
-            .bind(state)
-            .bind(id)
-            .bind(version(change.read_version))
-            .execute(&mut *db)
-            .await?;
-        if updated.rows_affected() != 1 {
-            return Err(AppendError::Conflict);
+impl IncidentRow {
+    fn of(change: &Change) -> Result<Self, AppendError> {
+        let incident = &change.after;
+        let life = match incident.life {
+            Life::Open => "open",
+            Life::Clearing { .. } => "clearing",
+            Life::Closed { .. } => "closed",
+        };
+        Ok(Self {
+            id: i64::from(incident.id.0),
+            key: incident.key.0.clone(),
+            version: version(incident.version),
+            life,
+            quiet: incident.quiet,
+            at: to_micros(change.at),
+            state: json(incident)?,
+        })
+    }
+}
+
+/// Writes changes, one an incident: those of new incidents together, and the events and effects of all together.
+pub(super) async fn write_changes(db: &mut SqliteConnection, changes: &[Change]) -> Result<(), AppendError> {
+    let mut openings = Vec::new();
+    for change in changes {
+        let row = IncidentRow::of(change)?;
+        if change.read_version == 0 {
+            openings.push(row);
+        } else {
+            update_incident(db, change.read_version, row).await?;
         }
     }
-    write_events(db, change, id).await?;
-    write_effects(db, id, &change.effects).await
+    let insert = "INSERT INTO incidents (id, key, version, life, quiet, opened_at, last_seen, last_event_at, state) ";
+    rows::insert(db, insert, &openings, |row, one| {
+        row.push_bind(one.id)
+            .push_bind(one.key.as_str())
+            .push_bind(one.version)
+            .push_bind(one.life)
+            .push_bind(one.quiet);
+        row.push_bind(one.at).push_bind(one.at).push_bind(one.at).push_bind(one.state.as_str());
+    })
+    .await?;
+    write_events(db, changes).await?;
+    write_effects(db, changes).await
 }
 
-async fn write_events(db: &mut SqliteConnection, change: &Change, id: i64) -> Result<(), AppendError> {
-    let mut previous = chain::head(db, id, change.read_version).await?;
-    let mut seq = version(change.read_version);
-    for event in &change.events {
-        seq = seq.saturating_add(1);
-        let body = json(event)?;
+async fn update_incident(db: &mut SqliteConnection, read_version: u64, row: IncidentRow) -> Result<(), AppendError> {
+    let updated = sqlx::query(queries::UPDATE_INCIDENT)
+        .bind(row.version)
+        .bind(row.life)
+        .bind(row.quiet)
+        .bind(row.at)
+        .bind(row.state)
+        .bind(row.id)
+        .bind(version(read_version))
+        .execute(&mut *db)
+        .await?;
+    if updated.rows_affected() == 1 { Ok(()) } else { Err(AppendError::Conflict) }
+}
+
+/// A row of `events`.
+struct EventRow {
+    incident: i64,
+    seq: i64,
+    at: i64,
+    name: &'static str,
+    body: Vec<u8>,
+    previous: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+async fn write_events(db: &mut SqliteConnection, changes: &[Change]) -> Result<(), AppendError> {
+    let mut events = Vec::new();
+    for change in changes {
+        let incident = i64::from(change.after.id.0);
+        let mut previous = chain::head(db, incident, change.read_version).await?;
+        let mut seq = version(change.read_version);
         let at = to_micros(change.at);
-        let hash = chain::link(&previous, id, seq, at, body.as_bytes());
-        sqlx::query(
-            "INSERT INTO events (incident, seq, at, type, version, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(id)
-        .bind(seq)
-        .bind(at)
-        .bind(event.name())
-        .bind(RECORD_VERSION)
-        .bind(body.into_bytes())
-        .bind(previous)
-        .bind(hash.clone())
-        .execute(&mut *db)
-        .await?;
-        previous = hash;
+        for event in &change.events {
+            seq = seq.saturating_add(1);
+            let body = json(event)?.into_bytes();
+            let hash = chain::link(&previous, incident, seq, at, &body);
+            events.push(EventRow { incident, seq, at, name: event.name(), body, previous, hash: hash.clone() });
+            previous = hash;
+        }
+    }
+    let insert = "INSERT INTO events (incident, seq, at, type, version, body, previous, hash) ";
+    rows::insert(db, insert, &events, |row, one| {
+        row.push_bind(one.incident).push_bind(one.seq).push_bind(one.at).push_bind(one.name).push_bind(RECORD_VERSION);
+        row.push_bind(one.body.as_slice()).push_bind(one.previous.as_slice()).push_bind(one.hash.as_slice());
+    })
+    .await?;
+    Ok(())
+}
+
+async fn write_effects(db: &mut SqliteConnection, changes: &[Change]) -> Result<(), AppendError> {
+    // A new incident has no effects that others could replace.
+    let older = || changes.iter().filter(|change| change.read_version > 0);
+    for change in older() {
+        replace_in_slots(db, i64::from(change.after.id.0), &change.effects).await?;
+    }
+    let mut rows = Vec::new();
+    for Change { after, effects, .. } in changes {
+        rows.extend(effects.iter().map(|effect| (i64::from(after.id.0), effect)));
+    }
+    insert_effects(db, &rows).await?;
+    for change in older() {
+        merge_slots(db, i64::from(change.after.id.0), &change.effects).await?;
     }
     Ok(())
 }
 
-async fn write_effects(db: &mut SqliteConnection, id: i64, effects: &[NewEffect]) -> Result<(), AppendError> {
-    for effect in effects {
-        if let Some(slot) = &effect.slot {
-            // The newest state wins: an older edit that has not begun is merged into this one, and gives way also where
-            // it has the same key.
-            sqlx::query(
-                "UPDATE effects SET key = key || '/before-' || id WHERE incident = ? AND slot = ? AND state = 'due'",
-            )
-            .bind(id)
-            .bind(slot)
-            .execute(&mut *db)
-            .await?;
-        }
-        sqlx::query(
-            "INSERT INTO effects (incident, key, slot, room, priority, due, wanted_at, state, version, work) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, 'due', ?7, ?8)",
-        )
-        .bind(id)
-        .bind(&effect.key)
-        .bind(&effect.slot)
-        .bind(effect.work.room().name())
-        .bind(effect.work.priority().rank())
-        .bind(to_micros(effect.due))
-        .bind(RECORD_VERSION)
-        .bind(json(&effect.work)?)
-        .execute(&mut *db)
-        .await?;
+/// The newest state wins: an older edit that has not begun is merged into its new one, and gives way also where it has
+/// the same key.
+async fn replace_in_slots(db: &mut SqliteConnection, incident: i64, effects: &[NewEffect]) -> Result<(), AppendError> {
+    for slot in effects.iter().filter_map(|effect| effect.slot.as_ref()) {
+        sqlx::query(queries::REPLACE_IN_SLOT).bind(incident).bind(slot).execute(&mut *db).await?;
     }
+    Ok(())
+}
+
+async fn merge_slots(db: &mut SqliteConnection, incident: i64, effects: &[NewEffect]) -> Result<(), AppendError> {
     if effects.iter().any(|effect| effect.slot.is_some()) {
-        slots::merge(db, Some(id)).await?;
+        slots::merge(db, incident).await?;
     }
+    Ok(())
+}
+
+async fn insert_effects(db: &mut SqliteConnection, effects: &[(i64, &NewEffect)]) -> Result<(), AppendError> {
+    let with_work = |(incident, effect): &(i64, &NewEffect)| Ok((*incident, (*effect).clone(), json(&effect.work)?));
+    let effects = effects.iter().map(with_work).collect::<Result<Vec<_>, AppendError>>()?;
+    let insert = "INSERT INTO effects (incident, key, slot, room, priority, due, wanted_at, state, version, work) ";
+    rows::insert(db, insert, &effects, |row, (incident, effect, work)| {
+        let due = to_micros(effect.due);
+        row.push_bind(*incident).push_bind(effect.key.as_str()).push_bind(effect.slot.as_deref());
+        row.push_bind(effect.work.room().name()).push_bind(effect.work.priority().rank()).push_bind(due).push_bind(due);
+        row.push_bind("due").push_bind(RECORD_VERSION).push_bind(work.as_str());
+    })
+    .await?;
     Ok(())
 }
 
@@ -318,7 +377,7 @@ async fn write_finish(db: &mut SqliteConnection, row: i64, attempt: u32, finish:
     // The claim ran out and somebody else has it, or has finished it: what we found out is theirs to find.
     let Some(incident) = incident else { return Err(AppendError::Locked("the effect".to_owned())) };
     if state == "due" {
-        slots::merge(db, Some(incident)).await?;
+        slots::merge(db, incident).await?;
     }
     Ok(())
 }

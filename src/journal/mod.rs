@@ -6,12 +6,16 @@
 
 mod append;
 mod chain;
+mod claims;
 mod effects;
 mod error;
+mod lanes;
 mod open;
 mod overdue;
 mod probe;
+mod queries;
 mod read;
+mod rows;
 mod slots;
 mod switch;
 mod upkeep;
@@ -19,7 +23,8 @@ mod writer;
 
 pub use append::{Append, Change, Finish, StoredAnswer};
 pub use chain::{Link, Verified, verify_chain};
-pub use effects::{Backlog, Claim, Wanted};
+pub use claims::{Claim, Wanted};
+pub use effects::Backlog;
 pub use error::{AppendError, JournalError};
 pub use open::Journal;
 pub use overdue::Overdue;

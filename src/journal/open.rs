@@ -12,11 +12,10 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::mpsc;
 
-use super::{JournalError, RECORD_VERSION, slots, writer};
+use super::{JournalError, RECORD_VERSION, lanes::Lanes, slots, writer};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/migrations");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/migrations");
 
 /// Connections for reading; a card, a claim and a few webhooks at once.
 const READERS: u32 = 4;
@@ -27,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Journal {
     pub(super) readers: SqlitePool,
-    pub(super) writer: mpsc::Sender<writer::Job>,
+    pub(super) writer: Lanes,
     pub(super) seen: writer::Seen,
     _lock: Arc<File>,
 }
@@ -53,7 +52,7 @@ impl Journal {
         sqlx::query("UPDATE effects SET state = 'due', claimed_until = NULL WHERE state = 'claimed'")
             .execute(&mut connection)
             .await?;
-        slots::merge(&mut connection, None).await?;
+        slots::merge_all(&mut connection).await?;
         refuse_newer(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Journal, JournalError, from_micros, to_micros};
+use super::{Journal, JournalError, from_micros, queries, to_micros};
 use crate::incident::{IncidentId, Work};
 
 /// The most late effects that are read at once; the rest is read at the next look.
@@ -27,17 +27,8 @@ impl Journal {
     /// The effects that were wanted before `before` and are not done, of incidents whose people were not told of any
     /// that still is late; by incident, most urgent first.
     pub async fn overdue(&self, before: Timestamp) -> Result<Vec<Overdue>, JournalError> {
-        let rows: Vec<(i64, i64, i64, String, Option<String>)> = sqlx::query_as(
-            "SELECT id, incident, wanted_at, work, last_error FROM effects AS e \
-             WHERE state IN ('due', 'claimed') AND wanted_at < ?1 \
-                 AND NOT EXISTS (SELECT 1 FROM effects AS told WHERE told.incident = e.incident AND told.noticed <> 0 \
-                     AND told.state IN ('due', 'claimed') AND told.wanted_at < ?1) \
-             ORDER BY incident, priority, wanted_at LIMIT ?2",
-        )
-        .bind(to_micros(before))
-        .bind(READ_MOST)
-        .fetch_all(&self.readers)
-        .await?;
+        let rows: Vec<(i64, i64, i64, String, Option<String>)> =
+            sqlx::query_as(queries::OVERDUE).bind(to_micros(before)).bind(READ_MOST).fetch_all(&self.readers).await?;
         let read = |(row, incident, since, work, last_error): (i64, i64, i64, String, Option<String>)| {
             // What cannot be read is set aside, aloud, when it is claimed.
             let work = serde_json::from_str(&work).ok()?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{Journal, JournalError, Link, RECORD_VERSION, StoredAnswer, from_micros, to_micros};
+use super::{Journal, JournalError, Link, RECORD_VERSION, StoredAnswer, from_micros, queries, to_micros};
 use crate::incident::{Destination, Event, EvidenceDigest, Incident, IncidentId, IncidentKey, MessageRef};
 
 /// An incident with the column that is no event.
@@ -38,6 +38,10 @@ fn stored(row: &SqliteRow) -> Result<StoredIncident, JournalError> {
     })
 }
 
+fn listed(keys: &[&IncidentKey]) -> String {
+    serde_json::json!(keys.iter().map(|key| &key.0).collect::<Vec<_>>()).to_string()
+}
+
 impl Journal {
     /// One incident.
     pub async fn incident(&self, id: IncidentId) -> Result<Option<StoredIncident>, JournalError> {
@@ -57,58 +61,57 @@ impl Journal {
         row.as_ref().map(stored).transpose()
     }
 
+    /// The newest incident of each of these keys, open or closed, where there is one.
+    pub async fn newest_of_each(
+        &self,
+        keys: &[&IncidentKey],
+    ) -> Result<Vec<(IncidentKey, StoredIncident)>, JournalError> {
+        let rows = sqlx::query(queries::NEWEST_OF).bind(listed(keys)).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((IncidentKey(row.try_get("wanted")?), stored(row)?))).collect()
+    }
+
+    /// The names of the newest incidents of these keys, open or closed, without reading their state.
+    pub async fn names_of(&self, keys: &[&IncidentKey]) -> Result<Vec<IncidentId>, JournalError> {
+        let names: Vec<i64> = sqlx::query_scalar(queries::NAMES_OF).bind(listed(keys)).fetch_all(&self.readers).await?;
+        Ok(names.into_iter().filter_map(|id| u32::try_from(id).ok()).map(IncidentId).collect())
+    }
+
     /// The incidents that are not closed, newest first, at most `most`.
     pub async fn live(&self, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
-        let rows =
-            sqlx::query("SELECT state, last_seen FROM incidents WHERE life <> 'closed' ORDER BY id DESC LIMIT ?")
-                .bind(i64::from(most))
-                .fetch_all(&self.readers)
-                .await?;
+        let rows = sqlx::query(queries::LIVE).bind(i64::from(most)).fetch_all(&self.readers).await?;
         rows.iter().map(stored).collect()
     }
 
     /// The newest incidents of any life, newest first, at most `most`.
     pub async fn newest(&self, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
-        let rows = sqlx::query("SELECT state, last_seen FROM incidents ORDER BY id DESC LIMIT ?")
-            .bind(i64::from(most))
-            .fetch_all(&self.readers)
-            .await?;
+        let rows = sqlx::query(queries::NEWEST).bind(i64::from(most)).fetch_all(&self.readers).await?;
         rows.iter().map(stored).collect()
+    }
+
+    /// The names of the incidents, not closed, that were seen in a group of Alertmanager.
+    pub async fn names_in_group(&self, group_key: &str) -> Result<Vec<IncidentId>, JournalError> {
+        let names: Vec<i64> =
+            sqlx::query_scalar(queries::NAMES_IN_GROUP).bind(group_key).fetch_all(&self.readers).await?;
+        Ok(names.into_iter().filter_map(|id| u32::try_from(id).ok()).map(IncidentId).collect())
     }
 
     /// The incidents, not closed, that were seen in a group of Alertmanager.
     pub async fn live_in_group(&self, group_key: &str) -> Result<Vec<StoredIncident>, JournalError> {
-        let rows = sqlx::query(
-            "SELECT state, last_seen FROM incidents JOIN groups ON groups.incident = incidents.id \
-             WHERE group_key = ? AND life <> 'closed'",
-        )
-        .bind(group_key)
-        .fetch_all(&self.readers)
-        .await?;
+        let rows = sqlx::query(queries::IN_GROUP).bind(group_key).fetch_all(&self.readers).await?;
         rows.iter().map(stored).collect()
     }
 
     /// How many incidents have opened since `since`, and how many live ones opened within a storm.
     pub async fn openings(&self, since: Timestamp) -> Result<(Vec<Timestamp>, u32), JournalError> {
         let opened: Vec<i64> =
-            sqlx::query_scalar("SELECT opened_at FROM incidents WHERE opened_at >= ? ORDER BY opened_at")
-                .bind(to_micros(since))
-                .fetch_all(&self.readers)
-                .await?;
-        let quiet: i64 = sqlx::query_scalar("SELECT count(*) FROM incidents WHERE quiet AND life <> 'closed'")
-            .fetch_one(&self.readers)
-            .await?;
+            sqlx::query_scalar(queries::OPENINGS).bind(to_micros(since)).fetch_all(&self.readers).await?;
+        let quiet: i64 = sqlx::query_scalar(queries::QUIET_COUNT).fetch_one(&self.readers).await?;
         Ok((opened.into_iter().map(from_micros).collect(), u32::try_from(quiet).unwrap_or(u32::MAX)))
     }
 
     /// The newest live incidents that opened within a storm, newest first, at most `most`.
     pub async fn quiet(&self, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
-        let rows = sqlx::query(
-            "SELECT state, last_seen FROM incidents WHERE quiet AND life <> 'closed' ORDER BY id DESC LIMIT ?",
-        )
-        .bind(i64::from(most))
-        .fetch_all(&self.readers)
-        .await?;
+        let rows = sqlx::query(queries::QUIET).bind(i64::from(most)).fetch_all(&self.readers).await?;
         rows.iter().map(stored).collect()
     }
 

@@ -1,3 +1,6 @@
+mod load;
+mod plans;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
@@ -98,8 +101,8 @@ async fn numbers_of_incidents_do_not_jump_when_openings_collide() {
     let opened = futures::future::join_all(keys.map(|key| journal.append(one(change(0, key))))).await;
     let names: Vec<u32> = opened.into_iter().flatten().flatten().map(|id| id.0).collect();
     assert_eq!(names, [1, 2, 3]);
-    let both =
-        Append { changes: vec![change(0, "d"), change(0, "e")], group: Some("g".to_owned()), ..Append::default() };
+    let groups = [("g".to_owned(), 0), ("g".to_owned(), 1)];
+    let both = Append { changes: vec![change(0, "d"), change(0, "e")], groups: groups.to_vec(), ..Append::default() };
     assert_eq!(journal.append(both).await, Ok(vec![IncidentId(4), IncidentId(5)]));
     for id in 1..=5 {
         let first = journal.events(IncidentId(id)).await.unwrap().remove(0).event;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
-use super::{AppendError, Journal, to_micros, writer::Job};
+use super::{AppendError, Journal, queries, to_micros, writer::Job};
 
 /// How much evidence one transaction forgets: a body has up to 4 MiB, and appends wait for it.
 pub const FORGOTTEN_AT_ONCE: u32 = 20;
@@ -18,15 +18,11 @@ pub(super) async fn beat(db: &mut SqliteConnection, now: Timestamp) -> Result<()
 }
 
 pub(super) async fn forget_evidence(db: &mut SqliteConnection, before: Timestamp) -> Result<u64, sqlx::Error> {
-    let forgotten = sqlx::query(
-        "DELETE FROM evidence WHERE digest IN (SELECT digest FROM evidence JOIN incidents ON incidents.id = evidence.incident \
-             WHERE evidence.at < ?1 AND life = 'closed' \
-                 AND (SELECT max(at) FROM events WHERE events.incident = incidents.id) < ?1 LIMIT ?2)",
-    )
-    .bind(to_micros(before))
-    .bind(i64::from(FORGOTTEN_AT_ONCE))
-    .execute(db)
-    .await?;
+    let forgotten = sqlx::query(queries::OLD_EVIDENCE)
+        .bind(to_micros(before))
+        .bind(i64::from(FORGOTTEN_AT_ONCE))
+        .execute(db)
+        .await?;
     Ok(forgotten.rows_affected())
 }
 

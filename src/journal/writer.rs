@@ -1,23 +1,28 @@
 //! The one writer: gathers what waits into one durable transaction.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
-use super::{Append, AppendError, Journal, effects, effects::ClaimRequest, upkeep};
-use crate::incident::IncidentId;
+use super::{
+    Append, AppendError, Journal,
+    claims::{self, ClaimRequest},
+    effects,
+    lanes::{self, Lane, Lanes, Waiting},
+    upkeep,
+};
+use crate::incident::{IncidentId, Room};
 
-/// How many callers may wait; more are told to come again (503), so that memory stays bounded.
-const WAITING_MOST: usize = 4096;
 /// How many appends share one transaction: enough that the fsync is no limit, few enough that nobody waits long.
-const BATCH_MOST: usize = 256;
+pub(super) const BATCH_MOST: usize = 256;
 
 /// How long what an effect came to waits for a place in the queue: it has happened and must not be repeated, and the
 /// claim outlives this.
@@ -26,12 +31,30 @@ const OUTCOME_WAITS: Duration = Duration::from_secs(8);
 /// What the writer is asked.
 pub(super) enum Job {
     Append(Box<Append>, oneshot::Sender<Result<Vec<IncidentId>, AppendError>>),
-    Claim(ClaimRequest, oneshot::Sender<Result<Vec<effects::Claim>, AppendError>>),
+    Claim(ClaimRequest, oneshot::Sender<Result<Vec<claims::Claim>, AppendError>>),
     HandBack(Vec<(i64, u32)>, oneshot::Sender<Result<(), AppendError>>),
-    Forget(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
-    ForgetDone(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
+    Forget(jiff::Timestamp, oneshot::Sender<Result<u64, AppendError>>),
+    ForgetDone(Vec<i64>, oneshot::Sender<Result<u64, AppendError>>),
     ForgetEvidence(jiff::Timestamp, oneshot::Sender<Result<u64, AppendError>>),
     Beat(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
+}
+
+impl Job {
+    /// About how many rows it writes: what it costs others.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::Append(append, _) => append.rows(),
+            Self::ForgetDone(rows, _) => rows.len(),
+            _ => 1,
+        }
+    }
+
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Append(..) | Self::Claim(..) | Self::HandBack(..) | Self::Beat(..) => Lane::People,
+            Self::Forget(..) | Self::ForgetDone(..) | Self::ForgetEvidence(..) => Lane::Bulk,
+        }
+    }
 }
 
 /// What others see of the writer.
@@ -39,6 +62,8 @@ pub(super) enum Job {
 pub(super) struct Seen {
     /// Moves after every transaction that brought something.
     pub(super) changed: watch::Sender<u64>,
+    /// For each room, moves after every transaction that brought something for it.
+    rooms: Arc<Mutex<BTreeMap<Room, watch::Sender<u64>>>>,
     /// How many transactions were written.
     pub(super) transactions: Arc<AtomicU64>,
     /// Whether the last one could not be.
@@ -47,35 +72,79 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn new() -> Self {
-        Self { changed: watch::Sender::new(0), transactions: Arc::default(), fails: Arc::default() }
+        Self {
+            changed: watch::Sender::new(0),
+            rooms: Arc::default(),
+            transactions: Arc::default(),
+            fails: Arc::default(),
+        }
     }
 
-    fn tell(&self, written: &Result<bool, AppendError>) {
+    fn rooms(&self) -> MutexGuard<'_, BTreeMap<Room, watch::Sender<u64>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, written: &Result<News, AppendError>) {
         self.fails.store(written.is_err(), Ordering::Relaxed);
-        let Ok(has_news) = written else { return };
+        let Ok(news) = written else { return };
         self.transactions.fetch_add(1, Ordering::Relaxed);
         // A claim that found nothing is no news: else the rooms would wake each other for ever.
-        if *has_news {
+        if news.any {
             self.changed.send_modify(|count| *count = count.wrapping_add(1));
+        }
+        for (room, changed) in &*self.rooms() {
+            if news.of_every_room || news.rooms.contains(room) {
+                changed.send_modify(|count| *count = count.wrapping_add(1));
+            }
         }
     }
 }
 
-pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions, seen: Seen) -> mpsc::Sender<Job> {
-    let (sender, receiver) = mpsc::channel(WAITING_MOST);
-    tokio::spawn(run(connection, options, receiver, seen));
-    sender
+/// What a transaction brought that others wait for.
+#[derive(Debug, Default)]
+struct News {
+    any: bool,
+    /// The rooms that have something to do by it.
+    rooms: BTreeSet<Room>,
+    of_every_room: bool,
 }
 
-async fn run(
-    mut connection: SqliteConnection,
-    options: SqliteConnectOptions,
-    mut jobs: mpsc::Receiver<Job>,
-    seen: Seen,
-) {
-    let mut batch = Vec::with_capacity(BATCH_MOST);
-    while jobs.recv_many(&mut batch, BATCH_MOST).await > 0 {
-        let written = write_batch(&mut connection, std::mem::take(&mut batch)).await;
+impl News {
+    fn of(append: &Append) -> Self {
+        let changed = append.changes.iter().flat_map(|change| &change.effects);
+        let effects = changed.chain(append.redraws.iter().flat_map(|(_, effects)| effects));
+        Self { any: true, rooms: effects.map(|effect| effect.work.room()).collect(), of_every_room: false }
+    }
+
+    /// What nobody waits for.
+    fn none() -> Self {
+        Self::default()
+    }
+
+    fn of_every_room(any: bool) -> Self {
+        Self { any, rooms: BTreeSet::new(), of_every_room: any }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.any |= other.any;
+        self.of_every_room |= other.of_every_room;
+        self.rooms.extend(other.rooms);
+    }
+}
+
+pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions, seen: Seen) -> Lanes {
+    let (lanes, waiting) = lanes::lanes();
+    tokio::spawn(run(connection, options, waiting, seen));
+    lanes
+}
+
+async fn run(mut connection: SqliteConnection, options: SqliteConnectOptions, mut waiting: Waiting, seen: Seen) {
+    loop {
+        let batch = waiting.next().await;
+        if batch.is_empty() {
+            break;
+        }
+        let written = write_batch(&mut connection, batch).await;
         if let Err(error) = &written {
             tracing::error!(%error, "the journal could not be written");
             connection = afresh(connection, &options).await;
@@ -106,8 +175,8 @@ async fn afresh(old: SqliteConnection, options: &SqliteConnectOptions) -> Sqlite
 /// An answer that is given once the batch is on disk.
 type Reply = Box<dyn FnOnce(Result<(), AppendError>) + Send>;
 
-/// Writes a batch; whether something is there that others wait for.
-async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) -> Result<bool, AppendError> {
+/// Writes a batch; what is there by it that others wait for.
+async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) -> Result<News, AppendError> {
     let mut transaction = match connection.begin_with("BEGIN IMMEDIATE").await {
         Ok(transaction) => transaction,
         Err(error) => {
@@ -118,10 +187,10 @@ async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) -> Resu
     };
     let begun = mark(&mut transaction, "SAVEPOINT batch").await;
     let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
-    let mut has_news = false;
+    let mut news = News::none();
     for job in batch {
-        let (reply, news) = write_one(&mut transaction, job).await;
-        has_news |= news;
+        let (reply, brought) = write_one(&mut transaction, job).await;
+        news.add(brought);
         replies.push(reply);
     }
     // Gone with the transaction, if SQLite ended that on the way: then what came before is not there.
@@ -136,7 +205,7 @@ async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) -> Resu
     for reply in replies {
         reply(committed.clone());
     }
-    committed.map(|()| has_news)
+    committed.map(|()| news)
 }
 
 async fn mark(db: &mut SqliteConnection, statement: &'static str) -> Result<(), AppendError> {
@@ -144,28 +213,27 @@ async fn mark(db: &mut SqliteConnection, statement: &'static str) -> Result<(), 
     done.map(|_| ()).map_err(|error| AppendError::NotStored(error.to_string()))
 }
 
-async fn write_one(db: &mut SqliteConnection, job: Job) -> (Reply, bool) {
+async fn write_one(db: &mut SqliteConnection, job: Job) -> (Reply, News) {
     match job {
-        Job::Append(append, reply) => (answer(append.write(db).await, reply), true),
+        Job::Append(append, reply) => {
+            let news = News::of(&append);
+            (answer(append.write(db).await, reply), news)
+        }
         Job::Claim(request, reply) => {
-            let claimed = effects::claim(db, &request).await;
-            let has_news = claimed.as_ref().is_ok_and(|(_, news)| *news);
-            (answer(claimed.map(|(claims, _)| claims), reply), has_news)
+            let claimed = claims::claim(db, &request).await;
+            let news = News::of_every_room(claimed.as_ref().is_ok_and(|(_, news)| *news));
+            (answer(claimed.map(|(claims, _)| claims), reply), news)
         }
-        Job::HandBack(rows, reply) => {
-            (answer(effects::hand_back(db, &rows).await.map_err(AppendError::from), reply), true)
-        }
-        Job::ForgetDone(now, reply) => {
-            (answer(effects::forget_done(db, now).await.map_err(AppendError::from), reply), false)
-        }
-        Job::Forget(before, reply) => {
-            (answer(effects::forget(db, before).await.map_err(AppendError::from), reply), false)
-        }
-        Job::ForgetEvidence(before, reply) => {
-            (answer(upkeep::forget_evidence(db, before).await.map_err(AppendError::from), reply), false)
-        }
-        Job::Beat(now, reply) => (answer(upkeep::beat(db, now).await.map_err(AppendError::from), reply), false),
+        Job::HandBack(rows, reply) => (done(claims::hand_back(db, &rows).await, reply), News::of_every_room(true)),
+        Job::ForgetDone(rows, reply) => (done(effects::forget_done(db, &rows).await, reply), News::none()),
+        Job::Forget(before, reply) => (done(effects::forget(db, before).await, reply), News::none()),
+        Job::ForgetEvidence(before, reply) => (done(upkeep::forget_evidence(db, before).await, reply), News::none()),
+        Job::Beat(now, reply) => (done(upkeep::beat(db, now).await, reply), News::none()),
     }
+}
+
+fn done<T: Send + 'static>(result: Result<T, sqlx::Error>, reply: oneshot::Sender<Result<T, AppendError>>) -> Reply {
+    answer(result.map_err(AppendError::from), reply)
 }
 
 fn answer<T: Send + 'static>(result: Result<T, AppendError>, reply: oneshot::Sender<Result<T, AppendError>>) -> Reply {
@@ -179,10 +247,10 @@ fn refuse(batch: Vec<Job>, error: &AppendError) {
     for job in batch {
         match job {
             Job::Append(_, reply) => drop(reply.send(Err(error.clone()))),
-            Job::HandBack(_, reply) | Job::Forget(_, reply) | Job::ForgetDone(_, reply) | Job::Beat(_, reply) => {
+            Job::HandBack(_, reply) | Job::Beat(_, reply) => drop(reply.send(Err(error.clone()))),
+            Job::Forget(_, reply) | Job::ForgetEvidence(_, reply) | Job::ForgetDone(_, reply) => {
                 drop(reply.send(Err(error.clone())));
             }
-            Job::ForgetEvidence(_, reply) => drop(reply.send(Err(error.clone()))),
             Job::Claim(_, reply) => drop(reply.send(Err(error.clone()))),
         }
     }
@@ -196,12 +264,26 @@ fn closing(append: &Append) -> Vec<IncidentId> {
     append.changes.iter().filter(closes).map(|change| change.after.id).collect()
 }
 
+async fn answered<T>(answer: oneshot::Receiver<Result<T, AppendError>>) -> Result<T, AppendError> {
+    answer.await.unwrap_or_else(|_| Err(AppendError::NotStored("the journal is closed".to_owned())))
+}
+
 impl Journal {
     /// Appends; returns the names of the incidents that opened by it, once it is on disk.
     pub async fn append(&self, append: Append) -> Result<Vec<IncidentId>, AppendError> {
+        self.append_in(Lane::People, append).await
+    }
+
+    /// Appends what alerts say, after what people ask and what effects came to; returns the same.
+    pub async fn append_alerts(&self, append: Append) -> Result<Vec<IncidentId>, AppendError> {
+        self.append_in(Lane::Bulk, append).await
+    }
+
+    async fn append_in(&self, lane: Lane, append: Append) -> Result<Vec<IncidentId>, AppendError> {
         let closing = closing(&append);
         let (reply, answer) = oneshot::channel();
-        let opened = self.ask(Job::Append(Box::new(append), reply), answer).await?;
+        self.writer.take(lane, Job::Append(Box::new(append), reply))?;
+        let opened = answered(answer).await?;
         self.anchor(&closing).await;
         Ok(opened)
     }
@@ -212,8 +294,8 @@ impl Journal {
         let (reply, answer) = oneshot::channel();
         let closing = closing(&append);
         let job = Job::Append(Box::new(append), reply);
-        self.writer.send_timeout(job, OUTCOME_WAITS).await.map_err(|_| AppendError::Busy)?;
-        answer.await.unwrap_or_else(|_| Err(AppendError::NotStored("the journal is closed".to_owned())))?;
+        self.writer.take_within(job, OUTCOME_WAITS).await?;
+        answered(answer).await?;
         self.anchor(&closing).await;
         Ok(())
     }
@@ -233,12 +315,17 @@ impl Journal {
         job: Job,
         answer: oneshot::Receiver<Result<T, AppendError>>,
     ) -> Result<T, AppendError> {
-        self.writer.try_send(job).map_err(|_| AppendError::Busy)?;
-        answer.await.unwrap_or_else(|_| Err(AppendError::NotStored("the journal is closed".to_owned())))
+        self.writer.take(job.lane(), job)?;
+        answered(answer).await
     }
 
     /// A counter that moves after every transaction that brought something, for those who wait for something new.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.seen.changed.subscribe()
+    }
+
+    /// The same for what brings something to one room.
+    pub fn changes_for(&self, room: Room) -> watch::Receiver<u64> {
+        self.seen.rooms().entry(room).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 }

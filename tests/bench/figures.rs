@@ -4,6 +4,7 @@
 
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
+mod load;
 
 use std::{
     process::Command,
@@ -211,5 +212,6 @@ async fn main() {
     webhooks().await;
     first_message().await;
     triage().await;
+    load::run().await;
     certificates();
 }

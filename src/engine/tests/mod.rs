@@ -3,6 +3,7 @@
 mod keeping;
 mod lessons;
 mod limits;
+mod load;
 mod running;
 mod stopping;
 

@@ -1,0 +1,118 @@
+//! Everything fails at once, and people still get through.
+
+use std::sync::Mutex;
+
+use futures::future::join_all;
+
+use super::*;
+use crate::{
+    engine::Inbox,
+    incident::{Act, AlertDelivery, AlertSighting, AlertStatus, Command, SwitchRequest},
+    people::{Actor, PersonId, Platform, Role},
+};
+
+/// Of an alert of `service`, which is one incident; each pod is an alert of its own.
+fn alert(service: &str, pod: usize, status: &str, starts_at: i64) -> AlertSighting {
+    serde_json::from_value(serde_json::json!({
+        "key": format!("c/a/web/{service}"), "fingerprint": format!("{service}-{pod}"), "name": "a", "status": status,
+        "starts_at": Timestamp::from_second(starts_at).unwrap(), "cluster": "c", "target": null, "pod": null,
+        "labels": {"pod": format!("{service}-{pod}")}, "summary": "calls fail",
+    }))
+    .unwrap()
+}
+
+fn body(group: &str, alerts: Vec<AlertSighting>) -> AlertDelivery {
+    AlertDelivery { group_key: group.to_owned(), status: AlertStatus::Firing, alerts, truncated: 0 }
+}
+
+fn engineer() -> Actor {
+    let id = PersonId { platform: Platform::Slack, workspace: "T0TEAM".to_owned(), user: "U0ONCALL".to_owned() };
+    Actor { id, roles: [Role::Commander, Role::Approver].into(), as_of: Timestamp::UNIX_EPOCH }
+}
+
+async fn note(inbox: &Inbox, incident: IncidentId, key: &str) {
+    let act = Act::Note { text: "looking at it".to_owned() };
+    inbox.submit(&Command { incident, actor: engineer(), key: key.to_owned(), act }).await.unwrap();
+}
+
+async fn engine() -> (tempfile::TempDir, Engine) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+    (folder, Engine::builder(journal, clock, "c", policy()).build().await.unwrap())
+}
+
+#[tokio::test]
+async fn three_hundred_groups_of_one_incident_at_once_are_stored_together_and_none_is_sent_away() {
+    let (_folder, engine) = engine().await;
+    let inbox = engine.inbox();
+    let before = engine.transactions();
+    let bodies: Vec<_> = (0..300).map(|pod| body(&format!("g{pod}"), vec![alert("web", pod, "firing", 0)])).collect();
+    for accepted in join_all(bodies.iter().map(|body| inbox.deliver(body))).await {
+        accepted.unwrap();
+    }
+    let live = inbox.live(10).await.unwrap();
+    assert_eq!(live.iter().map(|stored| stored.incident.alerts.len()).collect::<Vec<_>>(), [300]);
+    assert_eq!(live[0].incident.id, IncidentId(1), "no number is used up by those that were decided on again");
+    let transactions = engine.transactions() - before;
+    assert!(transactions <= 3, "{transactions} transactions");
+}
+
+#[tokio::test]
+async fn what_each_of_the_bodies_stored_together_came_to_is_said_to_its_own_sender() {
+    let (_folder, engine) = engine().await;
+    let inbox = engine.inbox();
+    let opens = body("g1", vec![alert("web", 1, "firing", 0), alert("db", 1, "firing", 0)]);
+    let repeats = body("g1", vec![alert("web", 1, "firing", 0)]);
+    let changes = body("g2", vec![alert("web", 2, "firing", 0)]);
+    let accepted = join_all([&opens, &repeats, &changes].map(|body| inbox.deliver(body))).await;
+    let accepted: Vec<_> = accepted.into_iter().map(Result::unwrap).collect();
+    let counts = accepted.iter().map(|one| (one.opened.len(), one.changed.len(), one.repeated));
+    assert_eq!(counts.collect::<Vec<_>>(), [(2, 0, 0), (0, 0, 1), (0, 1, 0)]);
+}
+
+#[tokio::test]
+async fn a_group_that_was_cut_ends_also_what_a_body_that_came_with_it_opened() {
+    let (_folder, engine) = engine().await;
+    let inbox = engine.inbox();
+    let opens = body("g1", vec![alert("web", 1, "firing", 0), alert("web", 2, "firing", 0)]);
+    let mut ends = body("g1", vec![alert("web", 1, "resolved", 0)]);
+    (ends.status, ends.truncated) = (AlertStatus::Resolved, 1);
+    for accepted in join_all([&opens, &ends].map(|body| inbox.deliver(body))).await {
+        accepted.unwrap();
+    }
+    assert!(!inbox.live(1).await.unwrap()[0].incident.is_firing());
+}
+
+#[tokio::test]
+async fn a_note_and_the_kill_switch_do_not_wait_behind_nine_hundred_alerts_that_flap() {
+    let (_folder, engine) = engine().await;
+    let inbox = engine.inbox();
+    let flap = |round: i64| {
+        let status = if round % 2 == 0 { "firing" } else { "resolved" };
+        body("g", (0..960).map(|pod| alert("web", pod, status, round / 2)).collect())
+    };
+    inbox.deliver(&flap(0)).await.unwrap();
+    let order = Mutex::new(Vec::new());
+    let ended = |what: &'static str| order.lock().unwrap().push(what);
+    let bodies = join_all((1..=8).map(|round| {
+        let (inbox, body, ended) = (inbox.clone(), flap(round), &ended);
+        async move {
+            inbox.deliver(&body).await.unwrap();
+            ended("body");
+        }
+    }));
+    let person = async {
+        note(&inbox, IncidentId(1), "note").await;
+        ended("note");
+        let request =
+            SwitchRequest { on: false, actor: engineer(), key: "off".to_owned(), reason: "let it be".to_owned() };
+        inbox.switch_writes(&request).await.unwrap();
+        ended("switch");
+    };
+    tokio::join!(bodies, person);
+    let order = order.into_inner().unwrap();
+    let bodies_before = |what| order.iter().take_while(|one| **one != what).filter(|one| **one == "body").count();
+    assert!(bodies_before("note") <= 2, "{order:?}");
+    assert!(bodies_before("switch") <= 4, "{order:?}");
+}
