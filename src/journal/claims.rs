@@ -95,12 +95,13 @@ async fn claim_rows(
     request: &ClaimRequest,
 ) -> Result<Vec<sqlx::sqlite::SqliteRow>, sqlx::Error> {
     let Wanted { most, kept, kept_for, .. } = request.wanted;
-    let ranks: Vec<i64> = sqlx::query_scalar(queries::DUE_RANKS)
+    let mut ranks: Vec<i64> = sqlx::query_scalar(queries::DUE_RANKS)
         .bind(request.room.name())
         .bind(to_micros(request.now))
         .bind(ranks())
         .fetch_all(&mut *db)
         .await?;
+    ranks.sort_unstable();
     let mut rows = Vec::new();
     for rank in ranks {
         let places = if rank <= kept_for.rank() { most } else { most.saturating_sub(kept) };

@@ -81,8 +81,7 @@ pub(super) const LIVE: &str = "SELECT state, last_seen FROM incidents WHERE life
 pub(super) const NEWEST: &str = "SELECT state, last_seen FROM incidents ORDER BY id DESC LIMIT ?";
 
 /// The newest incidents that opened within a storm.
-pub(super) const QUIET: &str =
-    "SELECT state, last_seen FROM incidents WHERE quiet AND life <> 'closed' ORDER BY id DESC LIMIT ?";
+pub(super) const QUIET: &str = "SELECT state, last_seen FROM incidents INDEXED BY incidents_quiet WHERE quiet AND life <> 'closed' ORDER BY id DESC LIMIT ?";
 
 /// How many of them there are.
 pub(super) const QUIET_COUNT: &str = "SELECT count(*) FROM incidents WHERE quiet AND life <> 'closed'";

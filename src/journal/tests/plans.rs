@@ -40,7 +40,76 @@ async fn what_is_asked_with_every_transaction_goes_by_an_index_and_never_over_wh
         ("incidents of a group", queries::IN_GROUP),
         ("names of a group", queries::NAMES_IN_GROUP),
     ];
-    insta::assert_snapshot!(plans(&asked).await, @"");
+    insta::assert_snapshot!(plans(&asked).await, @"
+    an alert is repeated
+      SEARCH incidents USING INTEGER PRIMARY KEY (rowid=?)
+    an incident moves on
+      SEARCH incidents USING INTEGER PRIMARY KEY (rowid=?)
+    an edit is replaced
+      SEARCH effects USING INDEX effects_slot_due (incident=? AND slot=?)
+    the newest edit takes over
+      SEARCH newest USING COVERING INDEX effects_slot_due (incident=? AND slot>?)
+      CORRELATED SCALAR SUBQUERY 6
+      SEARCH other USING COVERING INDEX effects_slot_due (incident=? AND slot=? AND rowid<?)
+      CORRELATED SCALAR SUBQUERY 7
+      SEARCH other USING COVERING INDEX effects_slot_due (incident=? AND slot=? AND rowid>?)
+      CORRELATED SCALAR SUBQUERY 2
+      SEARCH other USING INDEX effects_slot_due (incident=? AND slot=?)
+      CORRELATED SCALAR SUBQUERY 1
+      SEARCH other USING INDEX effects_slot_due (incident=? AND slot=?)
+      CORRELATED SCALAR SUBQUERY 3
+      SEARCH other USING INDEX effects_slot_due (incident=? AND slot=?)
+      CORRELATED SCALAR SUBQUERY 5
+      SEARCH other USING INDEX effects_slot_due (incident=? AND slot=?)
+      CORRELATED SCALAR SUBQUERY 4
+      SEARCH other USING INDEX effects_slot_due (incident=? AND slot=?)
+    older edits give way
+      SEARCH effects USING COVERING INDEX effects_slot_due (incident=? AND slot>?)
+      CORRELATED SCALAR SUBQUERY 1
+      SEARCH other USING COVERING INDEX effects_slot_due (incident=? AND slot=? AND rowid>?)
+    claims that ran out
+      SEARCH effects USING COVERING INDEX effects_claimed (room=? AND claimed_until<?)
+      LIST SUBQUERY 1
+      SCAN json_each VIRTUAL TABLE INDEX 1:
+      CREATE BLOOM FILTER
+    ranks with something due
+      SCAN rank VIRTUAL TABLE INDEX 1:
+      SEARCH effects EXISTS USING COVERING INDEX effects_to_do (room=? AND priority=? AND due<?)
+    a claim
+      SEARCH effects USING INTEGER PRIMARY KEY (rowid=?)
+      LIST SUBQUERY 3
+      SEARCH e USING INDEX effects_to_do (room=? AND priority=? AND due<?)
+      CORRELATED SCALAR SUBQUERY 1
+      SEARCH other USING COVERING INDEX effects_slot_claimed (incident=? AND slot=?)
+      CORRELATED SCALAR SUBQUERY 2
+      SEARCH other USING COVERING INDEX effects_slot_due (incident=? AND slot=? AND rowid>?)
+      CREATE BLOOM FILTER
+    when something is due next
+      CO-ROUTINE (subquery-3)
+      COMPOUND QUERY
+      LEFT-MOST SUBQUERY
+      SCAN rank VIRTUAL TABLE INDEX 1:
+      CORRELATED SCALAR SUBQUERY 1
+      SEARCH effects USING COVERING INDEX effects_to_do (room=? AND priority=? AND due>?)
+      UNION ALL
+      SEARCH effects USING COVERING INDEX effects_claimed (room=? AND claimed_until>?)
+      SEARCH (subquery-3)
+    incidents of keys
+      SCAN wanted VIRTUAL TABLE INDEX 1:
+      SEARCH incidents USING INTEGER PRIMARY KEY (rowid=?)
+      CORRELATED SCALAR SUBQUERY 1
+      SEARCH other USING COVERING INDEX incidents_by_key (key=?)
+    names of keys
+      SCAN wanted VIRTUAL TABLE INDEX 1:
+      SEARCH incidents USING COVERING INDEX incidents_by_key (key=?)
+      USE TEMP B-TREE FOR GROUP BY
+    incidents of a group
+      SEARCH groups USING PRIMARY KEY (group_key=?)
+      SEARCH incidents USING INTEGER PRIMARY KEY (rowid=?)
+    names of a group
+      SEARCH groups USING PRIMARY KEY (group_key=?)
+      SEARCH incidents USING INTEGER PRIMARY KEY (rowid=?)
+    ");
 }
 
 #[tokio::test]
@@ -57,5 +126,38 @@ async fn looks_at_the_whole_read_only_what_they_return() {
         ("old evidence", queries::OLD_EVIDENCE),
         ("old answers", queries::OLD_ANSWERS),
     ];
-    insta::assert_snapshot!(plans(&asked).await, @"");
+    insta::assert_snapshot!(plans(&asked).await, @"
+    open incidents
+      SCAN incidents USING INDEX incidents_live
+    the newest incidents
+      SCAN incidents
+    incidents of a storm
+      SCAN incidents USING INDEX incidents_quiet
+    how many
+      SCAN incidents USING COVERING INDEX incidents_quiet
+    openings of the last minute
+      SEARCH incidents USING COVERING INDEX incidents_by_opened (opened_at>?)
+    what waits
+      SEARCH effects USING INDEX effects_by_wanted (wanted_at<?)
+      USE TEMP B-TREE FOR GROUP BY
+    what is late
+      SEARCH e USING INDEX effects_by_wanted (wanted_at<?)
+      CORRELATED SCALAR SUBQUERY 1
+      SEARCH told USING INDEX sqlite_autoindex_effects_1 (incident=?)
+      USE TEMP B-TREE FOR ORDER BY
+    what was done long ago
+      SEARCH incidents USING COVERING INDEX incidents_closed (last_event_at<?)
+      SEARCH effects USING INDEX sqlite_autoindex_effects_1 (incident=?)
+    old evidence
+      SEARCH evidence USING PRIMARY KEY (digest=?)
+      LIST SUBQUERY 1
+      SEARCH evidence USING COVERING INDEX evidence_by_at (at<?)
+      SEARCH incidents USING INTEGER PRIMARY KEY (rowid=?)
+      CREATE BLOOM FILTER
+    old answers
+      SEARCH requests USING PRIMARY KEY (key=?)
+      LIST SUBQUERY 1
+      SEARCH requests USING COVERING INDEX requests_by_at (at<?)
+      CREATE BLOOM FILTER
+    ");
 }
