@@ -39,10 +39,13 @@ const WORKED_ON: usize = 400;
 const WORKED_ON_AT_ONCE: usize = 130;
 /// How many alerts a large body has.
 const LARGE: usize = 1_000;
+/// How many alerts of one incident flap, and how often.
+const FLAPPING: usize = 960;
+const FLAPS: usize = 24;
 /// How often somebody begins to do something.
 const BEGINS_EVERY: Duration = Duration::from_millis(25);
 /// How long somebody waits for a page before the measurement is given up.
-const WAITED_MOST: Duration = Duration::from_secs(60);
+const WAITED_MOST: Duration = Duration::from_mins(1);
 
 /// Measures all of it.
 pub(crate) async fn run() {
@@ -76,6 +79,11 @@ pub(crate) async fn run() {
     line("page_p99_with_10000_opening", p99(waits.pages), "ms", "<=1000");
     line("command_p99_with_10000_open", p99(quiet.commands), "ms", "<=1000");
     line("page_p99_with_10000_open", p99(quiet.pages), "ms", "<=1000");
+    bot.stop().await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let bot = Bot::start(&folder.path().join("j.sqlite"), 10).await;
+    line("command_p99_behind_960_flapping_alerts", p99(bot.flapping().await), "ms", "<=1000");
     bot.stop().await;
 }
 
@@ -177,6 +185,20 @@ fn body(services: impl Iterator<Item = usize>) -> Bytes {
     Bytes::from(format!(r#"{{"version":"4","status":"firing","groupKey":"g{group}","alerts":[{alerts}]}}"#))
 }
 
+/// All pods of one service fail, or work again.
+fn flap(round: usize) -> Bytes {
+    let (status, second) = (if round.is_multiple_of(2) { "firing" } else { "resolved" }, round / 2);
+    let alert = |pod: usize| {
+        format!(
+            r#"{{"status":"{status}","startsAt":"2026-11-24T03:00:{second:02}Z","fingerprint":"flap{pod}",
+            "labels":{{"alertname":"MTLSHandshakeFailureRateHigh","namespace":"web","service":"flap","pod":"flap-{pod}"}}}}"#
+        )
+    };
+    let alerts: Vec<String> = (0..FLAPPING).map(alert).collect();
+    let alerts = alerts.join(",");
+    Bytes::from(format!(r#"{{"version":"4","status":"{status}","groupKey":"flap","alerts":[{alerts}]}}"#))
+}
+
 struct Bot {
     engine: Engine,
     inbox: Inbox,
@@ -245,6 +267,21 @@ impl Bot {
         let began = Instant::now();
         self.single(open, 1_000).await;
         1_000.0 / began.elapsed().as_secs_f64()
+    }
+
+    /// How long notes wait on an incident whose alerts all end and fire again, over and over.
+    async fn flapping(&self) -> Vec<f64> {
+        send(self.address, vec![flap(0)]).await;
+        let flaps = |first: usize| (first..=FLAPS).step_by(2).map(flap).collect();
+        let senders = [tokio::spawn(send(self.address, flaps(1))), tokio::spawn(send(self.address, flaps(2)))];
+        let mut begun = Vec::new();
+        while !senders.iter().all(tokio::task::JoinHandle::is_finished) || begun.len() < 60 {
+            let (inbox, text) = (self.inbox.clone(), format!("note {}", begun.len()));
+            begun.push(tokio::spawn(async move { command(&inbox, IncidentId(1), Act::Note { text }).await }));
+            tokio::time::sleep(BEGINS_EVERY).await;
+        }
+        let waits = futures::future::join_all(begun).await;
+        waits.into_iter().map(Result::unwrap).collect()
     }
 
     /// How long people wait while `load` goes on.
