@@ -219,6 +219,31 @@ async fn slack_without_a_scope_the_channel_or_a_group_is_told_with_what_is_lost(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_bot_on_the_same_slack_app_is_told_before_it_hears_half_of_what_people_ask() {
+    let mut it = SetUp::new().await;
+    let said = |all: &str| all.lines().find(|line| line.contains("of this Slack app")).unwrap_or_default().to_owned();
+    let (_, all) = it.doctor(&[]).await;
+    assert_eq!(said(&all), "ok      slack         no other bot has a connection of this Slack app");
+    it.slack.other_bots(2);
+    let (code, all) = it.doctor(&[]).await;
+    assert_eq!(code, 1, "{all}");
+    assert_eq!(
+        said(&all),
+        "MISSING slack         2 other connections of this Slack app are open: another bot uses it, and hears a part of what \
+         people ask this one: give each bot an app of its own, or set slack.shared_app: true in both, so that ids carry the \
+         cluster (a bot that has just been started again may count twice: look again in a minute)"
+    );
+    it.slack.other_bots(1);
+    let (code, all) = it.doctor(&[]).await;
+    assert_eq!(code, 2, "it may be the running bot's, elsewhere: {all}");
+    assert!(said(&all).starts_with("unknown slack         one other connection of this Slack app is open"), "{all}");
+    it.config["slack"]["shared_app"] = json!(true);
+    let (code, all) = it.doctor(&[]).await;
+    assert_eq!(code, 0, "{all}");
+    assert!(said(&all).contains("as slack.shared_app says"), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_bot_takes_the_test_alert_and_opens_no_incident() {
     let mut it = SetUp::new().await;
     it.config["slack"] = Value::Null;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     engine::SubmitError,
-    incident::{Answer, Command, Incident, IncidentId, SwitchRequest},
+    incident::{Answer, Command, Incident, IncidentId, SwitchRequest, TakeAll},
 };
 
 /// The way in for people's requests.
@@ -14,6 +14,8 @@ use crate::{
 pub trait Ask: Send + Sync + 'static {
     /// Decides on one command; returns after commit. A key that was seen before gets the first answer again.
     async fn submit(&self, command: Command) -> Result<Answer, SubmitError>;
+    /// Takes every incident that is open.
+    async fn take_all(&self, request: TakeAll) -> Result<Answer, SubmitError>;
     /// Switches fixes off or on, for every incident.
     async fn switch_writes(&self, request: SwitchRequest) -> Result<Answer, SubmitError>;
     /// One incident, if it exists.
@@ -26,6 +28,10 @@ pub trait Ask: Send + Sync + 'static {
 impl Ask for crate::engine::Inbox {
     async fn submit(&self, command: Command) -> Result<Answer, SubmitError> {
         Self::submit(self, &command).await
+    }
+
+    async fn take_all(&self, request: TakeAll) -> Result<Answer, SubmitError> {
+        Self::take_all(self, &request).await
     }
 
     async fn switch_writes(&self, request: SwitchRequest) -> Result<Answer, SubmitError> {

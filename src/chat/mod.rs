@@ -13,7 +13,9 @@ pub mod page;
 pub mod pager;
 pub mod slack;
 pub mod terminal;
+mod whose;
 pub mod wording;
 
 pub use ask::Ask;
 pub use outgoing::{Connector, Outgoing, OutgoingError, checked, connector};
+pub use whose::{OtherBot, Whose};

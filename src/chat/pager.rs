@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{
-    card::utc,
+    card::{survey_in_words, utc},
     outgoing::{Outgoing, OutgoingError},
 };
 use crate::{
@@ -181,7 +181,9 @@ pub struct Call<'a> {
 
 /// One name a call: a level that is called again is rung again.
 fn page_key(effect: &str, incident: &Incident) -> String {
-    format!("mtls-medic/{}/{}/{effect}", incident.cluster, incident.id).chars().take(DEDUP_KEY_MOST).collect()
+    // By the bot's own cluster: the bot of the incident's cluster may page the same people about its own INC-7.
+    let cluster = incident.foreign_to.as_ref().unwrap_or(&incident.cluster);
+    format!("mtls-medic/{cluster}/{}/{effect}", incident.id).chars().take(DEDUP_KEY_MOST).collect()
 }
 
 /// An error as the label of a metric.
@@ -223,7 +225,16 @@ fn why(reason: &CallReason) -> &'static str {
 
 fn summary(level: LevelNumber, incident: &Incident) -> String {
     let target = incident.target.as_ref().map_or_else(|| "target not known".to_owned(), ToString::to_string);
-    let found = incident.verdict.as_ref().map_or("not yet diagnosed", |verdict| verdict.scenario.title());
+    if let Some(count) = incident.storm {
+        let found = incident.survey.as_ref().map_or_else(|| "not yet diagnosed".to_owned(), survey_in_words);
+        let text = format!("{} {level}: {count} incidents at once in {}, {found}", incident.id, incident.cluster);
+        return text.chars().take(SUMMARY_MOST).collect();
+    }
+    let found = match &incident.verdict {
+        _ if incident.is_foreign() => "not diagnosed, since this bot looks after another cluster",
+        Some(verdict) => verdict.scenario.title(),
+        None => "not yet diagnosed",
+    };
     let text = format!("{} {level}: {} on {target} in {}, {found}", incident.id, incident.alert, incident.cluster);
     text.chars().take(SUMMARY_MOST).collect()
 }

@@ -25,7 +25,7 @@ mod transport;
 mod tests;
 
 pub use client::{ClusterError, Limits, Reach, Settings, connect, connect_to};
-pub use collect::{Progress, gather, gather_about};
+pub use collect::{Progress, Surveyed, gather, gather_about, gather_several};
 pub use perform::ClusterAdapter;
 pub use resolve::{FoundPod, Resolved, resolve};
 pub use review::Wanted;

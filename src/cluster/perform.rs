@@ -7,7 +7,7 @@ use futures::future::join_all;
 
 use super::{
     ClusterError, Progress, Reach,
-    collect::gather_about,
+    collect::{gather_about, gather_several},
     execute::{Evicted, NotWritten, approved},
     replacement::Replacement,
     resolve::{FoundPod, resolve},
@@ -19,7 +19,7 @@ use crate::{
     incident::{AlertStatus, Fix, Incident, Outcome, Round, Work},
     mesh::{PodRef, PodUid, TargetRef},
     remediation::{Operation, Plan, PlanId, Sample, restart_pod},
-    triage::diagnose,
+    triage::{NotChecked, Survey, diagnose},
 };
 
 /// The adapter for the rooms Cluster and Execute.
@@ -59,10 +59,42 @@ impl ClusterAdapter {
             Err(error) => return Err(again(&error)),
         };
         let verdict = Box::new(diagnose(&evidence));
-        let bytes = serde_json::to_vec(&evidence)
-            .map_err(|error| PerformError::Never { reason: format!("the evidence could not be written: {error}") })?;
+        let bytes = written(&evidence)?;
         let digest = crate::journal::digest(&bytes);
         let outcome = Outcome::TriageFinished { run, verdict, evidence: Some(digest) };
+        Ok(Done { outcome, delivery: None, evidence: Some(bytes) })
+    }
+
+    /// The diagnostics of a storm: over a few of its services, within the limits of one triage.
+    async fn survey(&self, run: u32, services: &[TargetRef], told: engine::Progress) -> Result<Done, PerformError> {
+        let progress: Progress = Arc::new(move |check| told.report(check));
+        let gathered = gather_several(&self.reach, services, self.clock.clone(), progress).await;
+        let (mut seen, mut not_looked_at, mut first_error) = (Vec::new(), Vec::new(), None);
+        for (target, gathered) in gathered {
+            match gathered {
+                Ok(evidence) => seen.push(evidence),
+                Err(error) => {
+                    not_looked_at.push(NotChecked { what: target.to_string(), why: error.to_string() });
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        if seen.is_empty() {
+            return match first_error {
+                Some(error @ (ClusterError::NotFound { .. } | ClusterError::Forbidden { .. })) => {
+                    Ok(Outcome::TriageFailed { run, reason: error.to_string() }.into())
+                }
+                Some(error) => Err(again(&error)),
+                None => {
+                    let reason = "none of its services is known".to_owned();
+                    Ok(Outcome::TriageFailed { run, reason }.into())
+                }
+            };
+        }
+        let verdicts: Vec<_> = seen.iter().map(diagnose).collect();
+        let survey = Box::new(Survey::of(&verdicts, not_looked_at, self.clock.now()));
+        let bytes = written(&seen)?;
+        let outcome = Outcome::Surveyed { run, survey, evidence: Some(crate::journal::digest(&bytes)) };
         Ok(Done { outcome, delivery: None, evidence: Some(bytes) })
     }
 
@@ -202,6 +234,11 @@ type Lives = Vec<(PodRef, PodUid)>;
 /// How many pods that live through a fix are watched: a few show a trend as well as all.
 const WITNESSES_MOST: usize = 3;
 
+fn written<T: serde::Serialize>(evidence: &T) -> Result<Vec<u8>, PerformError> {
+    let never = |error| PerformError::Never { reason: format!("the evidence could not be written: {error}") };
+    serde_json::to_vec(evidence).map_err(never)
+}
+
 fn again(error: &ClusterError) -> PerformError {
     PerformError::Again { reason: error.to_string(), after: None }
 }
@@ -210,6 +247,9 @@ fn again(error: &ClusterError) -> PerformError {
 impl Perform for ClusterAdapter {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         let incident = &task.incident;
+        if let (Work::Triage { run }, Some(look)) = (&task.work, &incident.storm_look) {
+            return self.survey(*run, look.looked_at(), task.progress.clone()).await;
+        }
         let Some(target) = &incident.target else { return Ok(Outcome::NoLongerWanted.into()) };
         let fix = incident.fix.as_ref();
         match (&task.work, fix) {

@@ -23,6 +23,8 @@ pub(super) struct Parts {
     pub(super) journal: PathBuf,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) cluster: String,
+    /// Whether a bot of another cluster uses the same Slack app.
+    pub(super) shared_app: bool,
     pub(super) policy: Policy,
     pub(super) reach: Reach,
     pub(super) mapping: Mapping,
@@ -48,6 +50,7 @@ impl Bot {
         let journal = Journal::open(&parts.journal).await?;
         let cluster = Arc::new(ClusterAdapter::new(parts.reach, parts.clock.clone()));
         let mut builder = Engine::builder(journal, parts.clock, &parts.cluster, parts.policy)
+            .shared_app(parts.shared_app)
             .performer(Room::Cluster, cluster.clone())
             .performer(Room::Execute, cluster);
         if let Some(keep) = parts.keep {

@@ -113,6 +113,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         journal: config.journal.clone(),
         clock: clock.clone(),
         cluster: config.cluster.clone(),
+        shared_app: config.slack.as_ref().is_some_and(|slack| slack.shared_app),
         policy: settled.policy,
         reach,
         mapping: settled.mapping,

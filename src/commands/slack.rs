@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::serve::ServeError;
 use crate::{
     chat::{
+        Whose,
         card::Link,
         slack::{
             Client, Desk, Directory, Home, Look, Patience, Roster, SLACK_API, SLACK_HOOKS, SlackOut, Socket, router,
@@ -80,6 +81,7 @@ impl SlackParts {
             team: slack.team.clone(),
             enterprise: slack.enterprise.clone(),
             channels: BTreeSet::from([slack.channel.clone()]),
+            whose: Whose::default(),
             groups,
             hooks: SLACK_HOOKS.to_owned(),
         };
@@ -96,7 +98,8 @@ impl SlackParts {
 
     /// What requests come in by: routes in HTTP mode, a socket in Socket Mode.
     pub(super) fn listen(self, inbox: Inbox, clock: Arc<dyn Clock>) -> (Router, Option<Arc<Socket>>, Arc<Desk>) {
-        let desk = Desk::new(Arc::new(inbox), self.client, self.directory, self.home, clock.clone());
+        let home = Home { whose: Whose::of(&inbox), ..self.home };
+        let desk = Desk::new(Arc::new(inbox), self.client, self.directory, home, clock.clone());
         match self.way {
             Way::Socket(client) => {
                 let socket = Socket::new(*client, desk.clone(), Patience::default());

@@ -15,8 +15,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The journal's file. Its folder must exist and last.
     pub journal: PathBuf,
-    /// The name of this cluster, for alerts without a cluster label.
+    /// The name of this cluster: of alerts whose cluster label says so, and of those without one.
     pub cluster: String,
+    /// Other values of the cluster label that mean this cluster. An alert of any other opens an incident that people are
+    /// called about, and that this bot neither diagnoses nor fixes.
+    #[serde(default)]
+    pub cluster_also: Vec<String>,
     /// Who may send alerts, and which are ours.
     pub alertmanager: Alertmanager,
     /// Which cluster. Left out: the one that the bot runs in.
@@ -200,6 +204,10 @@ pub struct Slack {
     pub enterprise: Option<String>,
     /// The incident channel (`C…`).
     pub channel: String,
+    /// Whether a bot of another cluster uses the same Slack app. Ids then carry the cluster (`INC-7/blue`), and whoever types
+    /// a command names one. An app of its own for each bot is better: Slack spreads what people ask over all connections.
+    #[serde(default)]
+    pub shared_app: bool,
     /// The runbook's address, shown on the card.
     pub runbook: Option<String>,
     /// Another address of Slack's API, for tests.

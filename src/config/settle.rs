@@ -11,7 +11,7 @@ use crate::{
     approval::Rule,
     cluster::Settings,
     escalation::{self, Level, LevelNumber, PagerName},
-    incident::{Destination, Face, Policy},
+    incident::{Destination, Face, OwnCluster, Policy},
     people::Mention,
 };
 
@@ -33,6 +33,8 @@ pub struct Settled {
 
 /// Nothing is forgotten while an answer to a request may still be repeated (the engine keeps them as long).
 const KEPT_AT_LEAST: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The longest name of a cluster that people type behind an incident's.
+const TYPED_MOST: usize = 40;
 /// The heart beats no faster: watchers outside limit their callers.
 const BEATS_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 /// And no faster than this when nothing is said.
@@ -46,6 +48,7 @@ impl Config {
         let levels = self.levels(&mut problems);
         let settings = settings(&self.mesh, &self.triage, &mut problems);
         self.check_people(&mut problems);
+        self.check_cluster(&mut problems);
         ids::check(self, &mut problems);
         let keep = self.keep.map(|span| span.0);
         if keep.is_some_and(|keep| keep < KEPT_AT_LEAST) {
@@ -166,6 +169,25 @@ impl Config {
         }
     }
 
+    /// The cluster that the bot looks after, by all of its names.
+    pub fn own_cluster(&self) -> OwnCluster {
+        OwnCluster::new(&self.cluster, self.cluster_also.iter().cloned())
+    }
+
+    fn check_cluster(&self, problems: &mut Vec<String>) {
+        if self.cluster_also.iter().any(|name| name.trim().is_empty()) {
+            problems.push("cluster_also: a cluster has a name".to_owned());
+        }
+        let typed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+        let fits = self.cluster.len() <= TYPED_MOST && self.cluster.chars().all(typed);
+        if self.slack.as_ref().is_some_and(|slack| slack.shared_app) && !fits {
+            problems.push(format!(
+                "slack.shared_app: ids carry the cluster then, so its name has only letters, digits, '-', '_' and '.', and at \
+                 most {TYPED_MOST} of them"
+            ));
+        }
+    }
+
     fn policy(&self, levels: Vec<Level>) -> Policy {
         let channels =
             self.slack.iter().map(|slack| Destination { face: Face::Slack, channel: slack.channel.clone() }).collect();
@@ -173,6 +195,7 @@ impl Config {
         let or = |given: Option<Span>, usual: SignedDuration| given.map_or(usual, |span| span.0);
         let ladder = usual.escalation;
         Policy {
+            cluster: self.own_cluster(),
             escalation: escalation::Policy {
                 repeat_every: or(self.escalation.repeat, ladder.repeat_every),
                 reminder_percent: self.escalation.reminder_percent.unwrap_or(ladder.reminder_percent).min(99),

@@ -26,6 +26,26 @@ fn the_example_is_whole_and_right() {
 }
 
 #[test]
+fn a_cluster_has_all_the_names_that_the_file_gives_it_and_a_file_of_before_that_gives_one() {
+    let own = |text: &str| Config::parse(text).unwrap().own_cluster();
+    let today = own(EXAMPLE);
+    assert!(today.is("prod-eu-1") && today.is("prod-eu-1.example.org") && !today.is("prod-us-1"));
+    let before = own(&EXAMPLE.replace("cluster_also: [prod-eu-1.example.org]\n", ""));
+    assert!(before.is("prod-eu-1") && !before.is("prod-eu-1.example.org"));
+}
+
+#[test]
+fn where_bots_share_an_app_the_name_of_the_cluster_can_be_typed_behind_an_incidents() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = example(folder.path());
+    config.slack.as_mut().unwrap().shared_app = true;
+    assert!(config.settle().is_ok());
+    config.cluster = "the big one".to_owned();
+    let why = config.settle().map(drop).unwrap_err().to_string();
+    assert!(why.contains("slack.shared_app: ids carry the cluster then"), "{why}");
+}
+
+#[test]
 fn an_unknown_field_is_refused_by_its_name() {
     let why = Config::parse(&EXAMPLE.replace("journal:", "jornal:")).unwrap_err();
     assert!(why.contains("jornal"), "{why}");

@@ -13,10 +13,17 @@ use super::{
 use crate::{
     incident::{
         AlertDelivery, AlertSighting, AlertStatus, Event, Incident, IncidentId, IncidentKey, Policy, Seen, Sighted,
-        end_cut_off, sight,
+        end_cut_off, say_aloud, sight,
     },
     journal::{Append, Change, StoredIncident},
 };
+
+/// Of how many other clusters the channel is told: a label that is never the same tells nobody anything.
+const CLUSTERS_TOLD_MOST: u32 = 20;
+
+fn cluster_told(cluster: &str) -> String {
+    format!("cluster/{cluster}")
+}
 
 /// What bodies make of their incidents, before it is stored.
 pub(super) struct Draft<'a> {
@@ -37,6 +44,10 @@ pub(super) struct Draft<'a> {
     body: Body,
     bodies: Vec<Body>,
     openings: Openings<'a>,
+    /// Other clusters of which the channel has yet to hear, and is told by this body.
+    told: Vec<(String, Timestamp)>,
+    /// Clusters that were asked about.
+    asked: BTreeMap<String, bool>,
 }
 
 /// What one body came to.
@@ -93,6 +104,8 @@ impl<'a> Draft<'a> {
             body: Body::default(),
             bodies: Vec::new(),
             openings: shared.storm.openings(now),
+            told: Vec::new(),
+            asked: BTreeMap::new(),
         }
     }
 
@@ -112,6 +125,7 @@ impl<'a> Draft<'a> {
         let mut places = BTreeSet::new();
         for sighting in &delivery.alerts {
             let place = self.find(&sighting.key).await?;
+            self.ask_about_cluster(&sighting.cluster).await?;
             places.extend(self.take_alert(delivery, sighting, place));
         }
         self.take_cut_off(delivery, places).await?;
@@ -131,6 +145,17 @@ impl<'a> Draft<'a> {
         let place = stored.map(|stored| self.keep(stored));
         self.places.insert(key.clone(), place);
         Ok(place)
+    }
+
+    /// Reads whether the channel was told of another cluster, once a body.
+    async fn ask_about_cluster(&mut self, cluster: &str) -> Result<(), SubmitError> {
+        if self.policy.cluster.is(cluster) || self.asked.contains_key(cluster) {
+            return Ok(());
+        }
+        let what = cluster_told(cluster);
+        let may_tell = self.shared.journal.may_tell(&what, CLUSTERS_TOLD_MOST).await.map_err(not_stored)?;
+        self.asked.insert(cluster.to_owned(), may_tell);
+        Ok(())
     }
 
     /// The place of an incident that was read.
@@ -171,7 +196,14 @@ impl<'a> Draft<'a> {
             Seen::Change(events) => self.add(place, events),
             Seen::Open(_) => {
                 let quiet = self.openings.add(self.policy.storm_per_minute);
-                if let Seen::Open(events) = means(self, quiet) {
+                if let Seen::Open(mut events) = means(self, quiet) {
+                    let may_tell = self.asked.get_mut(&sighting.cluster).filter(|may_tell| **may_tell);
+                    if let Some(may_tell) = may_tell
+                        && say_aloud(&mut events)
+                    {
+                        *may_tell = false;
+                        self.told.push((cluster_told(&sighting.cluster), self.now));
+                    }
                     return self.open(&sighting.key, events);
                 }
             }
@@ -213,6 +245,8 @@ impl<'a> Draft<'a> {
             self.seen.insert(change.after.id);
         }
         extend(change, events, self.now, &self.policy);
+        let put_right = self.policy.cluster.put_right(&change.after);
+        extend(change, put_right, self.now, &self.policy);
     }
 
     /// A body that was cut: its incidents say so until one comes whole; a resolved group ends also the alerts that it
@@ -267,6 +301,7 @@ impl<'a> Draft<'a> {
             seen: seen.map(|id| (id, self.now)).collect(),
             groups: groups.collect(),
             changes,
+            told: self.told,
             ..Append::default()
         };
         Drafted { append, openings: self.openings, sums }

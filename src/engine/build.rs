@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Crasher, Health, Inbox, Perform,
+    Crasher, Health, Inbox, Perform, clusters,
     deliveries::Deliveries,
     dispatch, health,
     progress::Running,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    incident::{IncidentId, Policy, Room},
+    incident::{IncidentId, Keeper, Policy, Room},
     journal::{Claim, Journal, JournalError},
 };
 
@@ -134,6 +134,7 @@ pub struct EngineBuilder {
     performers: BTreeMap<Room, Arc<dyn Perform>>,
     crasher: Option<Crasher>,
     keep: SignedDuration,
+    shared_app: bool,
 }
 
 /// How long raw evidence is kept when nothing else is said: a year's audit looks back on it, and a month.
@@ -143,6 +144,12 @@ impl EngineBuilder {
     /// Raw evidence is kept this long after the last event of its incident, once that is closed; events stay for ever.
     pub fn keep(self, keep: SignedDuration) -> Self {
         Self { keep, ..self }
+    }
+
+    /// Whether a bot of another cluster shows its incidents to the same people through the same app: ids then carry the
+    /// cluster.
+    pub fn shared_app(self, shared_app: bool) -> Self {
+        Self { shared_app, ..self }
     }
 
     /// Names who performs the work of a room. Work of a room that nobody performs stays due and is reported.
@@ -165,8 +172,9 @@ impl EngineBuilder {
             storm.opened(at);
         }
         let switch = self.journal.write_switch().await?;
+        let keeper = Keeper::new(&self.cluster, self.shared_app);
         let shared = Arc::new(Shared {
-            journal: self.journal,
+            journal: self.journal.kept_by(keeper),
             clock: self.clock,
             cluster: self.cluster,
             performers: self.performers,
@@ -212,6 +220,7 @@ impl Engine {
             performers: BTreeMap::new(),
             crasher: None,
             keep: EVIDENCE_KEPT,
+            shared_app: false,
         }
     }
 
@@ -225,12 +234,12 @@ impl Engine {
         for task in dispatch::Queue::each(&self.shared) {
             self.tasks.spawn(task.run(self.stop.clone(), self.abandon.clone()));
         }
-        for endless in [Background::Storm, Background::Health] {
+        for task in [Background::Storm, Background::Health, Background::Clusters] {
             let (shared, stop) = (self.shared.clone(), self.stop.clone());
             self.tasks.spawn(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = endless.run(shared) => {}
+                    () = task.run(shared) => {}
                 }
             });
         }
@@ -301,6 +310,8 @@ impl Engine {
 enum Background {
     Storm,
     Health,
+    /// Ends by itself.
+    Clusters,
 }
 
 impl Background {
@@ -308,6 +319,7 @@ impl Background {
         match self {
             Self::Storm => storm::watch(shared).await,
             Self::Health => health::watch(shared).await,
+            Self::Clusters => clusters::put_right(shared).await,
         }
     }
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::{SubmitError, build::Shared};
 use crate::{
     incident::{
-        Act, Answer, Command, Event, Incident, IncidentId, NewEffect, Policy, Refusal, apply, begin, decide, effects,
+        Act, Answer, Command, Event, Incident, IncidentId, Keeper, NewEffect, Policy, Refusal, TakeAll, apply, begin,
+        decide, effects,
     },
     journal::{Append, AppendError, Change, StoredAnswer, StoredEvent, StoredIncident},
     people::PersonId,
@@ -34,6 +35,9 @@ pub struct Inbox(pub(super) Arc<Shared>);
 impl Inbox {
     /// Takes one command of a person. A key that was seen before gives the first answer again.
     pub async fn submit(&self, command: &Command) -> Result<Answer, SubmitError> {
+        if command.act == Act::AcknowledgeAll {
+            return self.take_all(&TakeAll { actor: command.actor.clone(), key: command.key.clone() }).await;
+        }
         let key = request_key(&command.actor.id, &command.key);
         for _ in 0..DECIDED_AGAIN_MOST {
             if let Some(answer) = self.0.journal.answer(&key).await.map_err(not_stored)? {
@@ -95,6 +99,11 @@ impl Inbox {
     /// The names of incidents as they change, for faces that show them live.
     pub fn changes(&self) -> tokio::sync::broadcast::Receiver<IncidentId> {
         self.0.changes.subscribe()
+    }
+
+    /// The bot that keeps the incidents, as their ids carry it.
+    pub fn keeper(&self) -> Option<Keeper> {
+        self.0.journal.keeper
     }
 
     /// The rules in force.

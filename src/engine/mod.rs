@@ -7,6 +7,7 @@
 mod backoff;
 mod body;
 mod build;
+mod clusters;
 mod crash;
 mod deliveries;
 mod dispatch;
@@ -20,6 +21,7 @@ mod progress;
 mod pulse;
 mod storm;
 mod switch;
+mod take_all;
 mod tally;
 mod turns;
 

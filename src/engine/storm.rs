@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::{SubmitError, build::Shared, inbox::not_stored};
 use crate::{
-    incident::{Incident, IncidentId, Life, QuietOnes, Seen, Sighted, leave_storm, storm, storm_key},
+    incident::{Incident, IncidentId, Life, QuietOnes, Seen, Sighted, held_back, leave_storm, storm, storm_key},
     journal::{Append, AppendError, Change, StoredIncident},
 };
 
@@ -103,6 +103,12 @@ impl Storm {
         }
     }
 
+    /// Forgets what was counted, as after a quiet minute.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
     pub(super) fn notify(&self) {
         self.raised.notify_one();
     }
@@ -146,7 +152,10 @@ async fn step(shared: &Shared) -> Result<bool, SubmitError> {
     let newest = quiet.iter().map(|stored| begun(&stored.incident)).max();
     let policy = shared.policy();
     let context = Sighted { now, policy: &policy, fresh: IncidentId::UNNUMBERED, quiet: false, group: None };
-    let change = match (storm(standing.as_ref(), &shared.cluster, QuietOnes { count, newest }, &context), standing) {
+    let held =
+        held_back(quiet.iter().rev().map(|stored| &stored.incident).filter(|incident| incident.life == Life::Open));
+    let quiet_ones = QuietOnes { count, newest };
+    let change = match (storm(standing.as_ref(), &shared.cluster, quiet_ones, &held, &context), standing) {
         (Seen::Change(events), Some(incident)) => Some(shared.change(incident, events, now)),
         (Seen::Open(events), _) => shared.opening(events, now),
         _ => None,

@@ -73,7 +73,7 @@ mod tests {
     #[tokio::test]
     async fn people_get_their_turn_in_the_order_in_which_they_came_and_nothing_is_left_behind() {
         let turns = Turns::default();
-        let (one, other) = (IncidentId(1), IncidentId(2));
+        let (one, other) = (IncidentId::new(1), IncidentId::new(2));
         let body = turns.of([other, one]).await;
         let mut person = Box::pin(turns.of([one]));
         assert!(person.as_mut().now_or_never().is_none());
@@ -90,10 +90,10 @@ mod tests {
     #[tokio::test]
     async fn who_gives_up_waiting_holds_up_nobody() {
         let turns = Turns::default();
-        let held = turns.of([IncidentId(1)]).await;
-        assert!(turns.of([IncidentId(0), IncidentId(1)]).now_or_never().is_none());
-        drop(turns.of([IncidentId(0)]).now_or_never().expect("it was let go with the one who gave up"));
+        let held = turns.of([IncidentId::new(1)]).await;
+        assert!(turns.of([IncidentId::new(0), IncidentId::new(1)]).now_or_never().is_none());
+        drop(turns.of([IncidentId::new(0)]).now_or_never().expect("it was let go with the one who gave up"));
         drop(held);
-        assert!(turns.of([IncidentId(0), IncidentId(1)]).now_or_never().is_some());
+        assert!(turns.of([IncidentId::new(0), IncidentId::new(1)]).now_or_never().is_some());
     }
 }

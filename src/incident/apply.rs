@@ -19,6 +19,7 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
         key: key.clone(),
         alert: alert.clone(),
         cluster: cluster.clone(),
+        foreign_to: None,
         target: target.clone(),
         opened_at: at,
         reopened_at: None,
@@ -28,6 +29,8 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
         stale_since: None,
         quiet: *quiet,
         storm: None,
+        storm_look: None,
+        survey: None,
         policy: (**policy).clone(),
         ladder: Ladder::Still,
         calls: super::Calls::default(),
@@ -72,6 +75,9 @@ fn keep_newest(lines: &mut Vec<Line>, line: Line, most: usize) {
 fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
     match event {
         Event::StormGrew { count } => incident.storm = Some(*count),
+        Event::StormSeen { look } => incident.storm_look = Some(look.clone()),
+        Event::OfAnotherCluster { ours, .. } => incident.foreign_to = Some(ours.clone()),
+        Event::OfOurCluster => incident.foreign_to = None,
         Event::LeftStorm => incident.quiet = false,
         Event::JoinedStorm => incident.quiet = true,
         Event::AlertFired { sighting, group } => {
@@ -135,6 +141,11 @@ fn apply_triage(incident: &mut Incident, event: &Event, at: Timestamp) {
         Event::TriageFinished { run, verdict, evidence } => {
             incident.triage = Triage::Done { run: *run, at };
             incident.verdict = Some((**verdict).clone());
+            incident.evidence.clone_from(evidence);
+        }
+        Event::Surveyed { run, survey, evidence } => {
+            incident.triage = Triage::Done { run: *run, at };
+            incident.survey = Some((**survey).clone());
             incident.evidence.clone_from(evidence);
         }
         Event::TriageFailed { run, reason } => {

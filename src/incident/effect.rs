@@ -297,7 +297,9 @@ impl Work {
             Self::Triage { .. }
             | Self::DrawCard { .. }
             | Self::Timer { timer: Timer::HoldEnds { .. } }
-            | Self::Post { notice: Notice::Verdict { .. } | Notice::TargetWanted, .. } => Priority::Verdict,
+            | Self::Post {
+                notice: Notice::Verdict { .. } | Notice::TargetWanted | Notice::OtherCluster { .. }, ..
+            } => Priority::Verdict,
             Self::Post { .. } | Self::EndPage { .. } | Self::Timer { timer: Timer::StaleCheck } => Priority::Detail,
         }
     }

@@ -159,7 +159,9 @@ impl List<'_> {
     fn posts(&mut self, event: &Event) {
         match event {
             Event::Opened { target: None, .. } if !self.is_storm() => self.post(&Notice::TargetWanted),
-            Event::LeftStorm if self.incident.target.is_none() && self.incident.is_live() => {
+            Event::LeftStorm
+                if self.incident.target.is_none() && self.incident.is_live() && !self.incident.is_foreign() =>
+            {
                 self.post(&Notice::TargetWanted);
             }
             other => {
@@ -216,6 +218,7 @@ impl List<'_> {
 
 fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
     Some(match event {
+        Event::OfAnotherCluster { ours, first: true } => Notice::OtherCluster { ours: ours.clone() },
         Event::StormGrew { count: 1 } => Notice::Storm { count: 1 },
         Event::WentStale { last_seen } => Notice::Stale { last_seen: *last_seen },
         Event::ClearingBegan { until } => Notice::Clearing { until: *until },
@@ -230,7 +233,7 @@ fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
         Event::NoticedLate { seconds } => Notice::MissedWindow { seconds: *seconds },
         Event::Acknowledged { by, rung } => Notice::Acknowledged { by: by.clone(), until: rung.until() },
         Event::HandedTo { to, by, .. } => Notice::HandedTo { to: to.clone(), by: by.clone() },
-        Event::TriageFinished { run, .. } => Notice::Verdict { run: *run },
+        Event::TriageFinished { run, .. } | Event::Surveyed { run, .. } => Notice::Verdict { run: *run },
         Event::TriageFailed { reason, .. } => Notice::TriageFailed { reason: reason.clone() },
         Event::PlanDrawn { plan, .. } => Notice::ApprovalWanted { plan: plan.id() },
         Event::PlanMoved { what, .. } => Notice::PlanMoved { what: what.clone() },

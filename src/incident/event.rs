@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertSighting, Destination, EvidenceDigest, Fingerprint, FixEnd, IncidentId, IncidentKey, Round,
+    AlertSighting, Destination, EvidenceDigest, Fingerprint, FixEnd, IncidentId, IncidentKey, Round, StormLook,
     reason::CloseReason, reason::Follows,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     mesh::{PodRef, PodUid, TargetRef},
     people::PersonId,
     remediation::{Plan, PlanId, Sample},
-    triage::{FixName, Verdict},
+    triage::{FixName, Survey, Verdict},
 };
 
 /// One event.
@@ -41,6 +41,16 @@ pub enum Event {
         /// Whether it opened within a storm: it is neither posted nor called about by itself.
         quiet: bool,
     },
+    /// Its alert is of a cluster that this bot does not look after: people are called, and nothing is looked at or changed.
+    OfAnotherCluster {
+        /// The cluster that this bot looks after.
+        ours: String,
+        /// Whether it is the first of that cluster, which the channel is told aloud.
+        #[serde(default)]
+        first: bool,
+    },
+    /// Its cluster is ours after all: the configuration has learnt that name of it.
+    OfOurCluster,
     /// It stands on its own from now on: it is shown and called about.
     LeftStorm,
     /// It opens again within a storm: it is neither posted nor called about by itself.
@@ -49,6 +59,20 @@ pub enum Event {
     StormGrew {
         /// How many.
         count: u32,
+    },
+    /// Which services of a storm are known, and looked at by the diagnostics that begin now.
+    StormSeen {
+        /// The services and how many there are.
+        look: StormLook,
+    },
+    /// A look at several services of a storm ended.
+    Surveyed {
+        /// Which run.
+        run: u32,
+        /// What it came to.
+        survey: Box<Survey>,
+        /// Where its evidence is kept.
+        evidence: Option<EvidenceDigest>,
     },
     /// An alert began to fire, or fires again.
     AlertFired {

@@ -24,6 +24,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
             format!("calling {}", levels.join(", "))
         }
         Event::WindowBreached { rung: Rung::Waiting { level, .. } } => format!("{level} did not answer in time"),
+        Event::OfOurCluster => "its cluster is known as ours now".to_owned(),
         Event::LeftStorm => "stands on its own from now on".to_owned(),
         Event::FellBack { level, pager, .. } => format!("chat out of reach: {level} is called by {}", pager.0),
         Event::LevelUnreachable { level, why, .. } => format!("{level} cannot be called: {why}"),
@@ -32,6 +33,11 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::Acknowledged { by, .. } => format!("acknowledged by {by}"),
         Event::HandedTo { to, by, .. } => format!("handed to {to} by {by}"),
         Event::TriageFinished { verdict, .. } => format!("verdict: {}", verdict.scenario),
+        Event::Surveyed { survey, .. } => {
+            let causes: Vec<&str> = survey.causes().map(|finding| finding.scenario.title()).collect();
+            let found = if causes.is_empty() { "no cause found".to_owned() } else { causes.join(", ") };
+            format!("{} services looked at: {found}", survey.looked_at())
+        }
         Event::TriageFailed { .. } => "the diagnostics could not run".to_owned(),
         Event::FixProposed { name, by, .. } => format!("{name} asked for by {by}"),
         Event::PlanDrawn { plan, .. } => format!("plan {} waits for approval", plan.id()),

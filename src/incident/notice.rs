@@ -53,6 +53,11 @@ pub enum Notice {
         /// By whom.
         by: PersonId,
     },
+    /// The first alert of a cluster that this bot does not look after.
+    OtherCluster {
+        /// The cluster that it looks after.
+        ours: String,
+    },
     /// The channel is asked which service the alert is about.
     TargetWanted,
     /// The verdict of a triage, whole.

@@ -8,7 +8,7 @@ use crate::{
     escalation::{LevelNumber, PagerName},
     mesh::{PodRef, PodUid},
     remediation::{Plan, PlanId, Sample},
-    triage::Verdict,
+    triage::{Survey, Verdict},
 };
 
 /// What an effect came to.
@@ -21,6 +21,15 @@ pub enum Outcome {
         run: u32,
         /// What it says.
         verdict: Box<Verdict>,
+        /// Where its evidence is kept.
+        evidence: Option<EvidenceDigest>,
+    },
+    /// A look at several services of a storm ended.
+    Surveyed {
+        /// Which run.
+        run: u32,
+        /// What it came to.
+        survey: Box<Survey>,
         /// Where its evidence is kept.
         evidence: Option<EvidenceDigest>,
     },

@@ -2,12 +2,14 @@
 
 use jiff::SignedDuration;
 
-use super::Destination;
+use super::{Destination, OwnCluster};
 use crate::{approval, escalation};
 
 /// Everything that decisions need to know from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// The cluster that is looked after: an incident of another is neither diagnosed nor offered a fix.
+    pub cluster: OwnCluster,
     /// The ladder; copied into each incident when it opens.
     pub escalation: escalation::Policy,
     /// Who must approve.
@@ -36,6 +38,7 @@ impl Policy {
     pub fn usual(escalation: escalation::Policy, channels: Vec<Destination>) -> Self {
         let minutes = SignedDuration::from_mins;
         Self {
+            cluster: OwnCluster::any(),
             escalation,
             approval: approval::Rule { needed: 1, expires_after: minutes(15) },
             channels,

@@ -26,6 +26,15 @@ pub struct Command {
     pub act: Act,
 }
 
+/// The wish of one person to take every incident that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakeAll {
+    /// Who asks, with their rights.
+    pub actor: Actor,
+    /// The platform's own key for this request: the same key gets the first answer again.
+    pub key: String,
+}
+
 /// To whom an incident is handed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,6 +75,8 @@ pub enum Act {
     },
     /// Take it: paging stops.
     Acknowledge,
+    /// Take it and every other incident that is open.
+    AcknowledgeAll,
     /// Give it to somebody else.
     HandOff {
         /// To whom.
@@ -112,9 +123,28 @@ pub enum Refusal {
     /// Its alerts are resolved.
     #[error("the alerts of {0} are resolved, and it closes by itself at {1:.0} unless they fire again")]
     Clearing(IncidentId, Timestamp),
+    /// It is of a cluster that this bot does not look after.
+    #[error(
+        "{incident} is of cluster {theirs}, and this bot looks after {ours}: it can neither look there nor change anything. \
+         Ask the bot of {theirs}, or follow the runbook there by hand. If {theirs} is another name of {ours}, put it into \
+         the configuration (cluster_also)"
+    )]
+    OtherCluster {
+        /// Which incident.
+        incident: IncidentId,
+        /// Its cluster.
+        theirs: String,
+        /// The bot's.
+        ours: String,
+    },
     /// No target is known.
     #[error("it is not known which service this is about: say `/mtls target {0} NAMESPACE WORKLOAD` first")]
     NoTarget(IncidentId),
+    /// It stands for many incidents.
+    #[error(
+        "{0} stands for many incidents and has no service of its own: name one of them, as `/mtls incidents` lists them"
+    )]
+    StandsForMany(IncidentId),
     /// A triage is already running.
     #[error("a triage is running already; its verdict will be in the thread within 20 s")]
     TriageRunning,

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Asked, CallReason, Event, Follows, Incident, Life, Outcome, Policy, Timer, Triage, Work,
+    Asked, CallReason, Event, EvidenceDigest, Follows, Incident, Life, Outcome, Policy, Timer, Triage, Work,
     calls::{Ways, call_wanted},
     climb::{beside_events, climb_events, follows},
     settle_fix,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     escalation::{Climb, Ladder, LevelNumber, PagerName, Rung},
-    triage::{CallAtOnce, Verdict},
+    triage::{CallAtOnce, Scenario, Survey, Verdict},
 };
 
 /// What a settlement looks at besides the outcome.
@@ -31,6 +31,7 @@ pub fn settle(incident: &Incident, outcome: &Outcome, now: Timestamp, policy: &P
             let current = matches!(&incident.triage, Triage::Running { run: running, .. } if running == run);
             if current { [finished].into_iter().chain(facts.called_by_evidence(verdict)).collect() } else { Vec::new() }
         }
+        Outcome::Surveyed { run, survey, evidence } => facts.surveyed(*run, survey, evidence.as_ref()),
         Outcome::TriageFailed { run, reason } => facts.triage_failed(*run, reason),
         Outcome::Elapsed { timer, last_seen } => facts.elapsed(timer, *last_seen),
         Outcome::Shown { to, first_card: true } => vec![Event::CardPosted { to: to.clone() }],
@@ -47,6 +48,22 @@ pub fn settle(incident: &Incident, outcome: &Outcome, now: Timestamp, policy: &P
 }
 
 impl Facts<'_> {
+    fn surveyed(&self, run: u32, survey: &Survey, evidence: Option<&EvidenceDigest>) -> Vec<Event> {
+        let current = matches!(&self.incident.triage, Triage::Running { run: running, .. } if *running == run);
+        if !current {
+            return Vec::new();
+        }
+        let done = Event::Surveyed { run, survey: Box::new(survey.clone()), evidence: evidence.cloned() };
+        let wanted = survey.causes().find_map(|finding| Some((finding.call_at_once?, finding.scenario)));
+        let call = match wanted {
+            Some((call, scenario)) if self.incident.life == Life::Open => {
+                called_for(self.incident, call, scenario, self.now)
+            }
+            _ => Vec::new(),
+        };
+        [done].into_iter().chain(call).collect()
+    }
+
     fn triage_failed(&self, run: u32, reason: &str) -> Vec<Event> {
         let current = matches!(&self.incident.triage, Triage::Running { run: running, .. } if *running == run);
         if current { vec![Event::TriageFailed { run, reason: reason.to_owned() }] } else { Vec::new() }
@@ -220,12 +237,16 @@ pub(super) const POLL_EVERY: SignedDuration = SignedDuration::from_secs(3);
 /// The call that a verdict asks for. While the alerts are resolved for now it is asked of the ladder that waits, for the
 /// moment at which they fire again.
 pub(super) fn evidence_call(incident: &Incident, verdict: &Verdict, now: Timestamp) -> Vec<Event> {
-    let wanted = match verdict.call_at_once {
-        None => return Vec::new(),
-        Some(CallAtOnce::L2) => LevelNumber(2),
-        Some(CallAtOnce::L3) => LevelNumber(3),
+    let Some(call) = verdict.call_at_once else { return Vec::new() };
+    called_for(incident, call, verdict.scenario, now)
+}
+
+fn called_for(incident: &Incident, call: CallAtOnce, scenario: Scenario, now: Timestamp) -> Vec<Event> {
+    let wanted = match call {
+        CallAtOnce::L2 => LevelNumber(2),
+        CallAtOnce::L3 => LevelNumber(3),
     };
-    call_at_once(incident, wanted, &format!("the verdict is \"{}\"", verdict.scenario), now)
+    call_at_once(incident, wanted, &format!("the verdict is \"{scenario}\""), now)
 }
 
 /// Calls `wanted`, or the highest level below it that there is, *beside* the windows: nobody is called later because of

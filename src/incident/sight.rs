@@ -76,10 +76,15 @@ fn opening(sighting: &AlertSighting, context: &Sighted<'_>) -> Vec<Event> {
         },
         fired_event(sighting, context),
     ];
+    let own = &context.policy.cluster;
+    let foreign = !own.is(&sighting.cluster);
+    if foreign {
+        events.insert(1, Event::OfAnotherCluster { ours: own.name().to_owned(), first: false });
+    }
     if context.quiet {
         return events;
     }
-    if sighting.target.is_some() {
+    if sighting.target.is_some() && !foreign {
         events.push(Event::TriageStarted { run: 1, by: None });
     }
     events.extend(first_call(context));
@@ -145,7 +150,7 @@ fn reopening(incident: &Incident, fired: Event, context: &Sighted<'_>) -> Vec<Ev
     }
     let mut events: Vec<Event> = incident.quiet.then_some(Event::LeftStorm).into_iter().collect();
     events.extend([Event::Reopened, fired]);
-    if incident.target.is_some() {
+    if incident.target.is_some() && !incident.is_foreign() {
         events.push(Event::TriageStarted { run: incident.last_run().saturating_add(1), by: None });
     }
     let climb = incident.policy.open(context.now);

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AlertSighting, AlertStatus, Calls, CloseReason, Destination, EvidenceDigest, Fingerprint, Fix, IncidentId,
-    IncidentKey, PastFix,
+    IncidentKey, PastFix, StormLook,
 };
 use crate::{
     escalation::{self, Ladder},
     mesh::TargetRef,
-    triage::Verdict,
+    triage::{Survey, Verdict},
 };
 
 /// How many alerts an incident keeps apart: its state is read and written as a whole with every event.
@@ -101,6 +101,9 @@ pub struct Incident {
     pub alert: String,
     /// Which cluster.
     pub cluster: String,
+    /// The cluster that this bot looks after, where the incident's is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_to: Option<String>,
     /// What it is about.
     pub target: Option<TargetRef>,
     /// When it opened.
@@ -119,6 +122,12 @@ pub struct Incident {
     pub quiet: bool,
     /// For the incident that stands for a storm: how many incidents opened in it.
     pub storm: Option<u32>,
+    /// For the incident that stands for a storm: which services were looked at last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm_look: Option<StormLook>,
+    /// For the incident that stands for a storm: what its newest diagnostics came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survey: Option<Survey>,
     /// The ladder's rules as they stood when it opened.
     pub policy: escalation::Policy,
     /// Where on the ladder it stands.

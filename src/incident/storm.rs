@@ -1,12 +1,18 @@
 //! The storm: many incidents that are called about as one, the one that stands for them, and how each leaves it.
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{
     Act, CallReason, CloseReason, Event, Incident, IncidentKey, Life, Seen, Sighted, Triage, climb::climb_events,
     sight::first_call,
 };
-use crate::escalation::Ladder;
+use crate::{
+    escalation::{Ladder, Rung},
+    mesh::TargetRef,
+};
 
 /// The start of the key of an incident that stands for a storm.
 const STORM: &str = "storm/";
@@ -29,17 +35,107 @@ pub struct QuietOnes {
     pub newest: Option<Timestamp>,
 }
 
-/// What happens to the incident that stands for the storm: it opens, grows, ends, or goes on.
-pub fn storm(standing: Option<&Incident>, cluster: &str, quiet: QuietOnes, context: &Sighted<'_>) -> Seen {
-    match standing {
-        Some(incident) if incident.is_live() => goes_on(incident, quiet.count, context),
-        _ if quiet.count == 0 => Seen::Nothing,
-        Some(incident) => after_its_end(incident, cluster, quiet, context),
-        None => Seen::Open(opening(cluster, quiet.count, context)),
+/// How many services of a storm are named on its card.
+const SERVICES_NAMED: usize = 8;
+/// How many of those are looked at, one pod each. With SPIRE's server and the agents of their nodes that is what a triage
+/// of one service with its sample of pods asks of the API server, and some more.
+const SERVICES_LOOKED_AT: usize = 5;
+/// How often a storm that grows is looked at again, and after how long at the earliest.
+const LOOKS_MOST: u32 = 5;
+const LOOKS_APART: SignedDuration = SignedDuration::from_mins(1);
+/// It has grown when it has doubled, and by so many at least.
+const GROWN_BY: u32 = 10;
+
+/// Which services of a storm are known, as its diagnostics look at them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StormLook {
+    /// A few of the services, of as many namespaces as there are; the first are those that are looked at.
+    pub services: Vec<TargetRef>,
+    /// How many more there are.
+    pub more: u32,
+    /// How many incidents of it do not say which service they are about.
+    pub without_target: u32,
+    /// How many are of clusters that this bot does not look after.
+    pub of_other_clusters: u32,
+    /// How many incidents the storm had.
+    pub count: u32,
+    /// How often it has been looked at, this time included.
+    pub looks: u32,
+}
+
+impl StormLook {
+    /// The services that are looked at.
+    pub fn looked_at(&self) -> &[TargetRef] {
+        self.services.get(..SERVICES_LOOKED_AT).unwrap_or(&self.services)
     }
 }
 
-fn goes_on(incident: &Incident, count: u32, context: &Sighted<'_>) -> Seen {
+/// What is known of the services of incidents that are held back, oldest first: namespaces take turns, so that one of them
+/// does not stand for the storm.
+pub fn held_back<'a>(quiet: impl IntoIterator<Item = &'a Incident>) -> StormLook {
+    let mut look = StormLook::default();
+    let mut services: BTreeMap<_, Vec<&TargetRef>> = BTreeMap::new();
+    for incident in quiet {
+        match &incident.target {
+            _ if incident.is_foreign() => look.of_other_clusters = look.of_other_clusters.saturating_add(1),
+            None => look.without_target = look.without_target.saturating_add(1),
+            Some(target) => {
+                let of_namespace = services.entry(&target.namespace).or_default();
+                if !of_namespace.contains(&target) {
+                    of_namespace.push(target);
+                }
+            }
+        }
+    }
+    let all: usize = services.values().map(Vec::len).sum();
+    let longest = services.values().map(Vec::len).max().unwrap_or(0);
+    let in_turn = (0..longest).flat_map(|turn| services.values().filter_map(move |list| list.get(turn).copied()));
+    look.services = in_turn.take(SERVICES_NAMED).cloned().collect();
+    look.more = u32::try_from(all.saturating_sub(look.services.len())).unwrap_or(u32::MAX);
+    look
+}
+
+/// What happens to the incident that stands for the storm: it opens, grows, is looked at, ends, or goes on. `held` is what
+/// is known of the services of those that are held back.
+pub fn storm(
+    standing: Option<&Incident>,
+    cluster: &str,
+    quiet: QuietOnes,
+    held: &StormLook,
+    context: &Sighted<'_>,
+) -> Seen {
+    match standing {
+        Some(incident) if incident.is_live() => goes_on(incident, quiet.count, held, context),
+        _ if quiet.count == 0 => Seen::Nothing,
+        Some(incident) => after_its_end(incident, cluster, quiet, held, context),
+        None => Seen::Open(opening(cluster, quiet.count, held, context)),
+    }
+}
+
+/// The events with which a storm of so many incidents is looked at for the time `looks`. None where no service is known.
+fn look(run: u32, count: u32, looks: u32, held: &StormLook) -> Vec<Event> {
+    let seen = Event::StormSeen { look: StormLook { count, looks, ..held.clone() } };
+    let triage = (!held.services.is_empty()).then_some(Event::TriageStarted { run, by: None });
+    [seen].into_iter().chain(triage).collect()
+}
+
+/// Whether a storm of so many incidents is looked at again: never while it is looked at, and not for ever.
+fn is_looked_at_again(incident: &Incident, count: u32, held: &StormLook, now: Timestamp) -> bool {
+    let last = match &incident.triage {
+        Triage::Running { .. } => return false,
+        Triage::Done { at, .. } => Some(*at),
+        Triage::NotRun | Triage::Failed { .. } => None,
+    };
+    let rested = last.is_none_or(|last| now.duration_since(last) >= LOOKS_APART);
+    let grown = incident.storm_look.as_ref().is_none_or(|look| {
+        let first_service = look.services.is_empty();
+        let grown = count >= look.count.saturating_mul(2).max(look.count.saturating_add(GROWN_BY));
+        look.looks < LOOKS_MOST && (grown || first_service)
+    });
+    rested && grown && !held.services.is_empty()
+}
+
+fn goes_on(incident: &Incident, count: u32, held: &StormLook, context: &Sighted<'_>) -> Seen {
     let mut events = Vec::new();
     match incident.life {
         Life::Open if count == 0 => {
@@ -51,25 +147,36 @@ fn goes_on(incident: &Incident, count: u32, context: &Sighted<'_>) -> Seen {
     if Some(count) > incident.storm {
         events.push(Event::StormGrew { count });
     }
+    if count > 0 && is_looked_at_again(incident, count, held, context.now) {
+        let looks = incident.storm_look.as_ref().map_or(0, |look| look.looks).saturating_add(1);
+        events.extend(look(incident.last_run().saturating_add(1), count, looks, held));
+    }
     if events.is_empty() { Seen::Nothing } else { Seen::Change(events) }
 }
 
-fn after_its_end(incident: &Incident, cluster: &str, quiet: QuietOnes, context: &Sighted<'_>) -> Seen {
+fn after_its_end(
+    incident: &Incident,
+    cluster: &str,
+    quiet: QuietOnes,
+    held: &StormLook,
+    context: &Sighted<'_>,
+) -> Seen {
     let Life::Closed { at, reason } = &incident.life else { return Seen::Nothing };
     // Whoever closed it knew of those that were there: only newer ones are another storm.
     if matches!(reason, CloseReason::Person(_)) && quiet.newest.is_none_or(|newest| newest <= *at) {
         return Seen::Nothing;
     }
     if context.now.duration_since(*at) > context.policy.flap {
-        return Seen::Open(opening(cluster, quiet.count, context));
+        return Seen::Open(opening(cluster, quiet.count, held, context));
     }
     let mut events = vec![Event::Reopened, Event::StormGrew { count: quiet.count }];
+    events.extend(look(incident.last_run().saturating_add(1), quiet.count, 1, held));
     let climb = incident.policy.open(context.now);
     events.extend(climb.map(|climb| climb_events(climb, &CallReason::Opened)).unwrap_or_default());
     Seen::Change(events)
 }
 
-fn opening(cluster: &str, count: u32, context: &Sighted<'_>) -> Vec<Event> {
+fn opening(cluster: &str, count: u32, held: &StormLook, context: &Sighted<'_>) -> Vec<Event> {
     let opened = Event::Opened {
         id: context.fresh,
         key: storm_key(cluster),
@@ -81,6 +188,7 @@ fn opening(cluster: &str, count: u32, context: &Sighted<'_>) -> Vec<Event> {
         quiet: false,
     };
     let mut events = vec![opened, Event::StormGrew { count }];
+    events.extend(look(1, count, 1, held));
     events.extend(first_call(context));
     events
 }
@@ -95,14 +203,26 @@ pub fn leave_storm(incident: &Incident, now: Timestamp) -> Vec<Event> {
     if incident.life != Life::Open {
         return events;
     }
-    if incident.target.is_some() && incident.triage == Triage::NotRun {
-        events.push(Event::TriageStarted { run: 1, by: None });
+    if incident.target.is_some() && !incident.is_foreign() && !looked_at_since_it_opened(incident) {
+        events.push(Event::TriageStarted { run: incident.last_run().saturating_add(1), by: None });
     }
-    if incident.ladder == Ladder::Still {
+    // One that somebody took within the storm is theirs; whoever should have been called meanwhile is called now.
+    if !matches!(incident.ladder, Ladder::Running { rung: Rung::Acknowledged { .. }, .. }) {
         let climb = incident.policy.open(now);
         events.extend(climb.map(|climb| climb_events(climb, &CallReason::Opened)).unwrap_or_default());
     }
     events
+}
+
+/// Whether its diagnostics have begun since it opened, or opened again: what was found before says nothing of now.
+fn looked_at_since_it_opened(incident: &Incident) -> bool {
+    let opened = incident.reopened_at.unwrap_or(incident.opened_at);
+    match &incident.triage {
+        Triage::Running { since, .. } => *since >= opened,
+        Triage::Done { at, .. } => *at >= opened,
+        // When one failed is not known: looking once more costs little.
+        Triage::NotRun | Triage::Failed { .. } => false,
+    }
 }
 
 /// The same, because a person gave a command about it: what they do themselves is left to them.

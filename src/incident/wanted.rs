@@ -56,7 +56,7 @@ fn post_wanted(incident: &Incident, notice: &Notice, now: Timestamp) -> bool {
         }
         // The post is the only call that the new holder gets: wanted while they have it.
         Notice::HandedTo { to, .. } => holder(incident) == Some(to),
-        Notice::TargetWanted => incident.is_live() && incident.target.is_none(),
+        Notice::TargetWanted => incident.is_live() && incident.target.is_none() && !incident.is_foreign(),
         Notice::ApprovalWanted { plan } => asks_about(incident.fix.as_ref(), plan),
         // A newer run has spoken already: the older verdict would only confuse.
         Notice::Verdict { run } => !matches!(&incident.triage, Triage::Done { run: newest, .. } if newest > run),

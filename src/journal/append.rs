@@ -80,6 +80,8 @@ pub struct Append {
     pub noticed: Vec<i64>,
     /// Cards that are drawn again although nothing has happened.
     pub redraws: Vec<(IncidentId, Vec<NewEffect>)>,
+    /// What the channel is told once by this, by name: a conflict where it was told already.
+    pub told: Vec<(String, Timestamp)>,
     /// A move of the kill switch.
     pub switch: Option<WriteSwitch>,
 }
@@ -131,13 +133,13 @@ impl Append {
             // Whoever only waited for it frees nothing.
             sqlx::query("DELETE FROM locks WHERE name = ? AND incident = ? AND fix = ?")
                 .bind(name)
-                .bind(i64::from(incident.0))
+                .bind(i64::from(incident.number()))
                 .bind(i64::from(*fix))
                 .execute(&mut *db)
                 .await?;
         }
         for (incident, effects) in &self.redraws {
-            let id = i64::from(incident.0);
+            let id = i64::from(incident.number());
             replace_in_slots(db, id, effects).await?;
             let rows: Vec<_> = effects.iter().map(|effect| (id, effect)).collect();
             insert_effects(db, &rows).await?;
@@ -145,6 +147,13 @@ impl Append {
         }
         if let Some(switch) = &self.switch {
             write_switch(db, switch).await?;
+        }
+        for (what, at) in &self.told {
+            sqlx::query("INSERT INTO told (what, at) VALUES (?, ?)")
+                .bind(what)
+                .bind(to_micros(*at))
+                .execute(&mut *db)
+                .await?;
         }
         if let Some((key, answer, at)) = &self.answer {
             write_answer(db, key, answer, *at).await?;
@@ -160,12 +169,12 @@ impl Append {
             *newest = (*newest).max(*at);
         }
         for (incident, at) in seen {
-            sqlx::query(queries::SEEN).bind(to_micros(at)).bind(i64::from(incident.0)).execute(&mut *db).await?;
+            sqlx::query(queries::SEEN).bind(to_micros(at)).bind(i64::from(incident.number())).execute(&mut *db).await?;
         }
         let named = self.groups.iter().filter_map(|(group, place)| Some((group, self.changes.get(*place)?.after.id)));
         let groups: Vec<_> = named.collect::<BTreeSet<_>>().into_iter().collect();
         rows::insert(db, "INSERT OR IGNORE INTO groups (group_key, incident) ", &groups, |row, (group, incident)| {
-            row.push_bind(group.as_str()).push_bind(i64::from(incident.0));
+            row.push_bind(group.as_str()).push_bind(i64::from(incident.number()));
         })
         .await
     }
@@ -189,7 +198,7 @@ async fn number_new(db: &mut SqliteConnection, changes: &mut [Change]) -> Result
         let mut number = u32::try_from(highest).unwrap_or(u32::MAX);
         for change in new.iter_mut().filter(|change| change.after.id == IncidentId::UNNUMBERED) {
             number = number.saturating_add(1);
-            give_number(change, IncidentId(number));
+            give_number(change, IncidentId::new(number));
         }
     }
     Ok(new.into_iter().map(|change| change.after.id).collect())
@@ -224,7 +233,7 @@ impl IncidentRow {
             Life::Closed { .. } => "closed",
         };
         Ok(Self {
-            id: i64::from(incident.id.0),
+            id: i64::from(incident.id.number()),
             key: incident.key.0.clone(),
             version: version(incident.version),
             life,
@@ -288,7 +297,7 @@ struct EventRow {
 async fn write_events(db: &mut SqliteConnection, changes: &[Change]) -> Result<(), AppendError> {
     let mut events = Vec::new();
     for change in changes {
-        let incident = i64::from(change.after.id.0);
+        let incident = i64::from(change.after.id.number());
         let mut previous = chain::head(db, incident, change.read_version).await?;
         let mut seq = version(change.read_version);
         let at = to_micros(change.at);
@@ -313,15 +322,15 @@ async fn write_effects(db: &mut SqliteConnection, changes: &[Change]) -> Result<
     // A new incident has no effects that others could replace.
     let older = || changes.iter().filter(|change| change.read_version > 0);
     for change in older() {
-        replace_in_slots(db, i64::from(change.after.id.0), &change.effects).await?;
+        replace_in_slots(db, i64::from(change.after.id.number()), &change.effects).await?;
     }
     let mut rows = Vec::new();
     for Change { after, effects, .. } in changes {
-        rows.extend(effects.iter().map(|effect| (i64::from(after.id.0), effect)));
+        rows.extend(effects.iter().map(|effect| (i64::from(after.id.number()), effect)));
     }
     insert_effects(db, &rows).await?;
     for change in older() {
-        merge_slots(db, i64::from(change.after.id.0), &change.effects).await?;
+        merge_slots(db, i64::from(change.after.id.number()), &change.effects).await?;
     }
     Ok(())
 }
@@ -387,7 +396,7 @@ async fn write_delivery(db: &mut SqliteConnection, id: IncidentId, delivery: &De
         "INSERT INTO deliveries (incident, face, channel, slot, message, version) VALUES (?, ?, ?, ?, ?, ?) \
          ON CONFLICT DO UPDATE SET message = excluded.message, version = excluded.version",
     )
-    .bind(i64::from(id.0))
+    .bind(i64::from(id.number()))
     .bind(delivery.to.face.name())
     .bind(&delivery.to.channel)
     .bind(&delivery.slot)
@@ -414,7 +423,7 @@ async fn write_evidence(
          ON CONFLICT (digest) DO UPDATE SET incident = excluded.incident, at = excluded.at",
     )
     .bind(&digest.0)
-    .bind(i64::from(id.0))
+    .bind(i64::from(id.number()))
     .bind(to_micros(at))
     .bind(body)
     .execute(db)
@@ -425,13 +434,13 @@ async fn write_evidence(
 async fn take_lock(db: &mut SqliteConnection, name: &str, id: IncidentId, fix: u32) -> Result<(), AppendError> {
     sqlx::query("INSERT OR IGNORE INTO locks (name, incident, fix) VALUES (?, ?, ?)")
         .bind(name)
-        .bind(i64::from(id.0))
+        .bind(i64::from(id.number()))
         .bind(i64::from(fix))
         .execute(&mut *db)
         .await?;
     let (holder, its_fix): (i64, i64) =
         sqlx::query_as("SELECT incident, fix FROM locks WHERE name = ?").bind(name).fetch_one(db).await?;
-    let ours = holder == i64::from(id.0) && its_fix == i64::from(fix);
+    let ours = holder == i64::from(id.number()) && its_fix == i64::from(fix);
     if ours { Ok(()) } else { Err(AppendError::Locked(name.to_owned())) }
 }
 

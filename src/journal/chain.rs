@@ -66,7 +66,7 @@ pub(super) async fn head(db: &mut SqliteConnection, incident: i64, seq: u64) -> 
 pub fn verify_chain(incident: IncidentId, links: &[Link]) -> Verified {
     let mut previous = Vec::new();
     for (expected, one) in (1_i64..).zip(links) {
-        let hash = link(&previous, i64::from(incident.0), one.seq, one.at, &one.body);
+        let hash = link(&previous, i64::from(incident.number()), one.seq, one.at, &one.body);
         if one.seq != expected || one.previous != previous || one.hash != hash {
             return Verified::BrokenAt { seq: expected };
         }
@@ -81,7 +81,7 @@ impl Journal {
         for incident in incidents {
             let head: Result<Option<(i64, Vec<u8>)>, sqlx::Error> =
                 sqlx::query_as("SELECT seq, hash FROM events WHERE incident = ? ORDER BY seq DESC LIMIT 1")
-                    .bind(i64::from(incident.0))
+                    .bind(i64::from(incident.number()))
                     .fetch_optional(&self.readers)
                     .await;
             match head {

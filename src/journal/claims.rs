@@ -159,7 +159,7 @@ async fn set_aside(
 fn read_claim(row: &sqlx::sqlite::SqliteRow, id: i64, work: Work) -> Result<Claim, sqlx::Error> {
     Ok(Claim {
         row: id,
-        incident: IncidentId(u32::try_from(row.try_get::<i64, _>("incident")?).unwrap_or(0)),
+        incident: IncidentId::new(u32::try_from(row.try_get::<i64, _>("incident")?).unwrap_or(0)),
         key: row.try_get("key")?,
         due: from_micros(row.try_get("due")?),
         wanted: from_micros(row.try_get("wanted_at")?),

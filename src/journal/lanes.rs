@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn body(rows: usize) -> Job {
-        let seen = vec![(crate::incident::IncidentId(1), Timestamp::UNIX_EPOCH); rows - 1];
+        let seen = vec![(crate::incident::IncidentId::new(1), Timestamp::UNIX_EPOCH); rows - 1];
         Job::Append(Box::new(Append { seen, ..Append::default() }), oneshot::channel().0)
     }
 

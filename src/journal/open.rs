@@ -14,6 +14,7 @@ use sqlx::{
 };
 
 use super::{JournalError, RECORD_VERSION, lanes::Lanes, slots, writer};
+use crate::incident::Keeper;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/migrations");
 
@@ -28,6 +29,8 @@ pub struct Journal {
     pub(super) readers: SqlitePool,
     pub(super) writer: Lanes,
     pub(super) seen: writer::Seen,
+    /// Whose incidents these are.
+    pub(crate) keeper: Option<Keeper>,
     _lock: Arc<File>,
 }
 
@@ -60,7 +63,18 @@ impl Journal {
             .await
             .map_err(failed)?;
         let seen = writer::Seen::new();
-        Ok(Self { readers, writer: writer::start(connection, options, seen.clone()), seen, _lock: Arc::new(lock) })
+        Ok(Self {
+            readers,
+            writer: writer::start(connection, options, seen.clone()),
+            seen,
+            keeper: None,
+            _lock: Arc::new(lock),
+        })
+    }
+
+    /// The same journal, whose incidents are kept by that bot: read and new ones carry its name.
+    pub fn kept_by(self, keeper: Keeper) -> Self {
+        Self { keeper: Some(keeper), ..self }
     }
 }
 

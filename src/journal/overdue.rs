@@ -32,7 +32,7 @@ impl Journal {
         let read = |(row, incident, since, work, last_error): (i64, i64, i64, String, Option<String>)| {
             // What cannot be read is set aside, aloud, when it is claimed.
             let work = serde_json::from_str(&work).ok()?;
-            let incident = IncidentId(u32::try_from(incident).ok()?);
+            let incident = IncidentId::new(u32::try_from(incident).ok()?);
             Some(Overdue { row, incident, since: from_micros(since), work, last_error })
         };
         Ok(rows.into_iter().filter_map(read).collect())

@@ -30,26 +30,25 @@ fn record<T: serde::de::DeserializeOwned>(what: &'static str, text: &[u8]) -> Re
     serde_json::from_slice(text).map_err(|source| JournalError::Record { what, source })
 }
 
-fn stored(row: &SqliteRow) -> Result<StoredIncident, JournalError> {
-    let state: String = row.try_get("state")?;
-    Ok(StoredIncident {
-        incident: record("state", state.as_bytes())?,
-        last_seen: from_micros(row.try_get("last_seen")?),
-    })
-}
-
 fn listed(keys: &[&IncidentKey]) -> String {
     serde_json::json!(keys.iter().map(|key| &key.0).collect::<Vec<_>>()).to_string()
 }
 
 impl Journal {
+    fn stored(&self, row: &SqliteRow) -> Result<StoredIncident, JournalError> {
+        let state: String = row.try_get("state")?;
+        let mut incident: Incident = record("state", state.as_bytes())?;
+        incident.id = incident.id.kept_by(self.keeper);
+        Ok(StoredIncident { incident, last_seen: from_micros(row.try_get("last_seen")?) })
+    }
+
     /// One incident.
     pub async fn incident(&self, id: IncidentId) -> Result<Option<StoredIncident>, JournalError> {
         let row = sqlx::query("SELECT state, last_seen FROM incidents WHERE id = ?")
-            .bind(i64::from(id.0))
+            .bind(i64::from(id.number()))
             .fetch_optional(&self.readers)
             .await?;
-        row.as_ref().map(stored).transpose()
+        row.as_ref().map(|row| self.stored(row)).transpose()
     }
 
     /// The newest incident of a key, open or closed.
@@ -58,7 +57,7 @@ impl Journal {
             .bind(&key.0)
             .fetch_optional(&self.readers)
             .await?;
-        row.as_ref().map(stored).transpose()
+        row.as_ref().map(|row| self.stored(row)).transpose()
     }
 
     /// The newest incident of each of these keys, open or closed, where there is one.
@@ -67,38 +66,46 @@ impl Journal {
         keys: &[&IncidentKey],
     ) -> Result<Vec<(IncidentKey, StoredIncident)>, JournalError> {
         let rows = sqlx::query(queries::NEWEST_OF).bind(listed(keys)).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok((IncidentKey(row.try_get("wanted")?), stored(row)?))).collect()
+        rows.iter().map(|row| Ok((IncidentKey(row.try_get("wanted")?), self.stored(row)?))).collect()
     }
 
     /// The names of the newest incidents of these keys, open or closed, without reading their state.
     pub async fn names_of(&self, keys: &[&IncidentKey]) -> Result<Vec<IncidentId>, JournalError> {
         let names: Vec<i64> = sqlx::query_scalar(queries::NAMES_OF).bind(listed(keys)).fetch_all(&self.readers).await?;
-        Ok(names.into_iter().filter_map(|id| u32::try_from(id).ok()).map(IncidentId).collect())
+        Ok(names
+            .into_iter()
+            .filter_map(|id| u32::try_from(id).ok())
+            .map(|id| IncidentId::new(id).kept_by(self.keeper))
+            .collect())
     }
 
     /// The incidents that are not closed, newest first, at most `most`.
     pub async fn live(&self, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
         let rows = sqlx::query(queries::LIVE).bind(i64::from(most)).fetch_all(&self.readers).await?;
-        rows.iter().map(stored).collect()
+        rows.iter().map(|row| self.stored(row)).collect()
     }
 
     /// The newest incidents of any life, newest first, at most `most`.
     pub async fn newest(&self, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
         let rows = sqlx::query(queries::NEWEST).bind(i64::from(most)).fetch_all(&self.readers).await?;
-        rows.iter().map(stored).collect()
+        rows.iter().map(|row| self.stored(row)).collect()
     }
 
     /// The names of the incidents, not closed, that were seen in a group of Alertmanager.
     pub async fn names_in_group(&self, group_key: &str) -> Result<Vec<IncidentId>, JournalError> {
         let names: Vec<i64> =
             sqlx::query_scalar(queries::NAMES_IN_GROUP).bind(group_key).fetch_all(&self.readers).await?;
-        Ok(names.into_iter().filter_map(|id| u32::try_from(id).ok()).map(IncidentId).collect())
+        Ok(names
+            .into_iter()
+            .filter_map(|id| u32::try_from(id).ok())
+            .map(|id| IncidentId::new(id).kept_by(self.keeper))
+            .collect())
     }
 
     /// The incidents, not closed, that were seen in a group of Alertmanager.
     pub async fn live_in_group(&self, group_key: &str) -> Result<Vec<StoredIncident>, JournalError> {
         let rows = sqlx::query(queries::IN_GROUP).bind(group_key).fetch_all(&self.readers).await?;
-        rows.iter().map(stored).collect()
+        rows.iter().map(|row| self.stored(row)).collect()
     }
 
     /// How many incidents have opened since `since`, and how many live ones opened within a storm.
@@ -112,13 +119,33 @@ impl Journal {
     /// The newest live incidents that opened within a storm, newest first, at most `most`.
     pub async fn quiet(&self, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
         let rows = sqlx::query(queries::QUIET).bind(i64::from(most)).fetch_all(&self.readers).await?;
-        rows.iter().map(stored).collect()
+        rows.iter().map(|row| self.stored(row)).collect()
+    }
+
+    /// Whether the channel may still be told this: it was not told before, and fewer than `most` such things were.
+    pub async fn may_tell(&self, what: &str, most: u32) -> Result<bool, JournalError> {
+        let (told, all): (i64, i64) = sqlx::query_as("SELECT coalesce(sum(what = ?), 0), count(*) FROM told")
+            .bind(what)
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(told == 0 && all < i64::from(most))
+    }
+
+    /// The live incidents with numbers above `after`, lowest first, at most `most`.
+    pub async fn live_after(&self, after: u32, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
+        let rows =
+            sqlx::query("SELECT state, last_seen FROM incidents WHERE id > ? AND life <> 'closed' ORDER BY id LIMIT ?")
+                .bind(i64::from(after))
+                .bind(i64::from(most))
+                .fetch_all(&self.readers)
+                .await?;
+        rows.iter().map(|row| self.stored(row)).collect()
     }
 
     /// The events of an incident, in order.
     pub async fn events(&self, id: IncidentId) -> Result<Vec<StoredEvent>, JournalError> {
         let rows = sqlx::query("SELECT seq, at, version, body FROM events WHERE incident = ? ORDER BY seq")
-            .bind(i64::from(id.0))
+            .bind(i64::from(id.number()))
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(read_event).collect()
@@ -127,7 +154,7 @@ impl Journal {
     /// The chain of an incident's events, as stored.
     pub async fn links(&self, id: IncidentId) -> Result<Vec<Link>, JournalError> {
         let rows = sqlx::query("SELECT seq, at, body, previous, hash FROM events WHERE incident = ? ORDER BY seq")
-            .bind(i64::from(id.0))
+            .bind(i64::from(id.number()))
             .fetch_all(&self.readers)
             .await?;
         let link = |row: &SqliteRow| -> Result<Link, sqlx::Error> {
@@ -152,7 +179,7 @@ impl Journal {
         let row: Option<(String, i64)> = sqlx::query_as(
             "SELECT message, version FROM deliveries WHERE incident = ? AND face = ? AND channel = ? AND slot = ?",
         )
-        .bind(i64::from(id.0))
+        .bind(i64::from(id.number()))
         .bind(to.face.name())
         .bind(&to.channel)
         .bind(slot)
@@ -169,7 +196,7 @@ impl Journal {
                 .bind(message)
                 .fetch_optional(&self.readers)
                 .await?;
-        Ok(id.and_then(|id| u32::try_from(id).ok()).map(IncidentId))
+        Ok(id.and_then(|id| u32::try_from(id).ok()).map(|id| IncidentId::new(id).kept_by(self.keeper)))
     }
 
     /// The answer that a request with this key got, if it was seen before.

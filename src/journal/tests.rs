@@ -11,7 +11,7 @@ use crate::{
 
 fn opened(id: u32, key: &str) -> Event {
     Event::Opened {
-        id: IncidentId(id),
+        id: IncidentId::new(id),
         key: IncidentKey(key.to_owned()),
         alert: "a".to_owned(),
         cluster: "c".to_owned(),
@@ -52,10 +52,10 @@ async fn what_was_appended_is_there_after_a_restart() {
     journal.append(one(change(1, "k"))).await.unwrap();
     drop(journal);
     let journal = reopened(folder.path()).await;
-    let stored = journal.incident(IncidentId(1)).await.unwrap().unwrap();
+    let stored = journal.incident(IncidentId::new(1)).await.unwrap().unwrap();
     assert_eq!(stored.incident.key.0, "k");
     let next = Change { after: Incident { id: IncidentId::UNNUMBERED, ..change(0, "l").after }, ..change(0, "l") };
-    assert_eq!(journal.append(one(next)).await, Ok(vec![IncidentId(2)]), "names go on where they were");
+    assert_eq!(journal.append(one(next)).await, Ok(vec![IncidentId::new(2)]), "names go on where they were");
 }
 
 /// Opens again; the writer of the dropped handle lets go of the lock when its task has ended.
@@ -80,7 +80,7 @@ async fn a_second_process_is_told_that_the_journal_is_in_use() {
 async fn a_conflict_never_fails_its_neighbours_in_one_batch() {
     let (_folder, journal) = fresh().await;
     journal.append(one(change(1, "a"))).await.unwrap();
-    let stale = noted(&journal.incident(IncidentId(1)).await.unwrap().unwrap().incident);
+    let stale = noted(&journal.incident(IncidentId::new(1)).await.unwrap().unwrap().incident);
     journal.append(one(stale.clone())).await.unwrap();
     let (lost, kept, same_key) = tokio::join!(
         journal.append(one(stale)),
@@ -88,9 +88,9 @@ async fn a_conflict_never_fails_its_neighbours_in_one_batch() {
         journal.append(one(change(3, "a")))
     );
     assert_eq!(lost, Err(AppendError::Conflict));
-    assert_eq!(kept, Ok(vec![IncidentId(2)]));
+    assert_eq!(kept, Ok(vec![IncidentId::new(2)]));
     assert_eq!(same_key, Err(AppendError::Conflict), "two live incidents of one key");
-    assert!(journal.incident(IncidentId(3)).await.unwrap().is_none());
+    assert!(journal.incident(IncidentId::new(3)).await.unwrap().is_none());
 }
 
 /// Two Alertmanagers send the same new groups at the same time: all but the first of each key lose, and use up no number.
@@ -99,16 +99,16 @@ async fn numbers_of_incidents_do_not_jump_when_openings_collide() {
     let (_folder, journal) = fresh().await;
     let keys = ["a", "a", "a", "b", "a", "b", "c"];
     let opened = futures::future::join_all(keys.map(|key| journal.append(one(change(0, key))))).await;
-    let names: Vec<u32> = opened.into_iter().flatten().flatten().map(|id| id.0).collect();
+    let names: Vec<u32> = opened.into_iter().flatten().flatten().map(IncidentId::number).collect();
     assert_eq!(names, [1, 2, 3]);
     let groups = [("g".to_owned(), 0), ("g".to_owned(), 1)];
     let both = Append { changes: vec![change(0, "d"), change(0, "e")], groups: groups.to_vec(), ..Append::default() };
-    assert_eq!(journal.append(both).await, Ok(vec![IncidentId(4), IncidentId(5)]));
+    assert_eq!(journal.append(both).await, Ok(vec![IncidentId::new(4), IncidentId::new(5)]));
     for id in 1..=5 {
-        let first = journal.events(IncidentId(id)).await.unwrap().remove(0).event;
-        assert!(matches!(first, Event::Opened { id: its, .. } if its.0 == id), "the event knows its number");
-        let links = journal.links(IncidentId(id)).await.unwrap();
-        assert!(matches!(verify_chain(IncidentId(id), &links), Verified::Holds { .. }));
+        let first = journal.events(IncidentId::new(id)).await.unwrap().remove(0).event;
+        assert!(matches!(first, Event::Opened { id: its, .. } if its.number() == id), "the event knows its number");
+        let links = journal.links(IncidentId::new(id)).await.unwrap();
+        assert!(matches!(verify_chain(IncidentId::new(id), &links), Verified::Holds { .. }));
     }
     assert_eq!(journal.live_in_group("g").await.unwrap().len(), 2);
 }
@@ -118,18 +118,21 @@ async fn tampering_in_the_middle_of_a_night_is_found() {
     let (_folder, journal) = fresh().await;
     journal.append(one(change(1, "a"))).await.unwrap();
     for _ in 0..3 {
-        let incident = journal.incident(IncidentId(1)).await.unwrap().unwrap().incident;
+        let incident = journal.incident(IncidentId::new(1)).await.unwrap().unwrap().incident;
         journal.append(one(noted(&incident))).await.unwrap();
     }
-    let links = journal.links(IncidentId(1)).await.unwrap();
-    assert!(matches!(verify_chain(IncidentId(1), &links), Verified::Holds { events: 4, .. }));
+    let links = journal.links(IncidentId::new(1)).await.unwrap();
+    assert!(matches!(verify_chain(IncidentId::new(1), &links), Verified::Holds { events: 4, .. }));
     let mut changed = links.clone();
     changed[1].body = changed[1].body.to_ascii_uppercase();
-    assert_eq!(verify_chain(IncidentId(1), &changed), Verified::BrokenAt { seq: 2 });
+    assert_eq!(verify_chain(IncidentId::new(1), &changed), Verified::BrokenAt { seq: 2 });
     let mut shortened = links.clone();
     shortened.remove(1);
-    assert_eq!(verify_chain(IncidentId(1), &shortened), Verified::BrokenAt { seq: 2 });
-    assert!(matches!(verify_chain(IncidentId(2), &links), Verified::BrokenAt { seq: 1 }), "moved to another incident");
+    assert_eq!(verify_chain(IncidentId::new(1), &shortened), Verified::BrokenAt { seq: 2 });
+    assert!(
+        matches!(verify_chain(IncidentId::new(2), &links), Verified::BrokenAt { seq: 1 }),
+        "moved to another incident"
+    );
 }
 
 fn effect(key: &str, slot: Option<&str>) -> NewEffect {
@@ -167,7 +170,7 @@ async fn of_the_edits_of_one_message_only_the_newest_is_kept_and_none_overtakes(
     let now = Timestamp::from_second(10).unwrap();
     let claims = journal.claim(Room::Engine, now, now + SignedDuration::from_secs(40), 10).await.unwrap();
     assert_eq!(claims.iter().map(|claim| claim.key.as_str()).collect::<Vec<_>>(), ["v2"]);
-    let mut next = noted(&journal.incident(IncidentId(1)).await.unwrap().unwrap().incident);
+    let mut next = noted(&journal.incident(IncidentId::new(1)).await.unwrap().unwrap().incident);
     next.effects = vec![effect("v3", Some("card"))];
     journal.append(one(next)).await.unwrap();
     let waits = journal.claim(Room::Engine, now, now + SignedDuration::from_secs(40), 10).await.unwrap();
@@ -190,7 +193,7 @@ async fn a_card_whose_answer_was_lost_is_looked_for_however_many_newer_states_re
     let until = now + SignedDuration::from_secs(40);
     let claims = journal.claim(Room::Engine, now, until, 10).await.unwrap();
     for version in ["v2", "v3"] {
-        let mut next = noted(&journal.incident(IncidentId(1)).await.unwrap().unwrap().incident);
+        let mut next = noted(&journal.incident(IncidentId::new(1)).await.unwrap().unwrap().incident);
         next.effects = vec![effect(version, Some("card"))];
         journal.append(one(next)).await.unwrap();
     }
@@ -214,18 +217,20 @@ async fn work_that_cannot_be_read_is_said_aloud_on_its_incident() {
     sqlx::query("UPDATE effects SET work = '{}'").execute(&mut other).await.unwrap();
     let now = Timestamp::from_second(10).unwrap();
     assert!(journal.claim(Room::Engine, now, now, 10).await.unwrap().is_empty());
-    let events = journal.events(IncidentId(1)).await.unwrap();
+    let events = journal.events(IncidentId::new(1)).await.unwrap();
     assert!(matches!(&events.last().unwrap().event, Event::CouldNot { what, .. } if what.contains("(e)")));
 }
 
 #[tokio::test]
 async fn two_incidents_cannot_hold_one_object() {
     let (_folder, journal) = fresh().await;
-    let lock = |incident| Append { lock: Some(("pod/1".to_owned(), IncidentId(incident), 1)), ..Append::default() };
+    let lock =
+        |incident| Append { lock: Some(("pod/1".to_owned(), IncidentId::new(incident), 1)), ..Append::default() };
     journal.append(lock(1)).await.unwrap();
     journal.append(lock(1)).await.unwrap();
     assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))));
-    let unlock = |incident| Append { unlock: Some(("pod/1".to_owned(), IncidentId(incident), 1)), ..Append::default() };
+    let unlock =
+        |incident| Append { unlock: Some(("pod/1".to_owned(), IncidentId::new(incident), 1)), ..Append::default() };
     journal.append(unlock(2)).await.unwrap();
     assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))), "whoever waits frees nothing");
     journal.append(unlock(1)).await.unwrap();
@@ -296,7 +301,7 @@ async fn after_a_full_disk_the_journal_writes_again_and_what_was_lost_with_it_wa
     let results = futures::future::join_all(appends).await;
     assert!(results[1].is_err());
     for (id, result) in (1..).zip(&results) {
-        let stored = journal.incident(IncidentId(id)).await.unwrap().is_some();
+        let stored = journal.incident(IncidentId::new(id)).await.unwrap().is_some();
         assert!(stored || result.is_err(), "{id} was answered as stored, and is not there");
     }
     assert!(journal.append(one(change(2, "key-2"))).await.is_err());

@@ -24,6 +24,7 @@ mod roots;
 mod ruled_out;
 pub mod spire;
 mod stale;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -36,6 +37,7 @@ pub use evidence::{
 };
 pub use examine::{Chain, Examined, Holding, Issuer, Stuck, examine};
 pub use fix::FixName;
+pub use survey::{Finding, Reason, Survey};
 pub use verdict::{
     CallAtOnce, Check, CheckResult, Confidence, Consequence, Never, NotChecked, On, RuledOut, Scenario, Side,
     VERDICT_SCHEMA, Verdict,

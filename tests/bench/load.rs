@@ -277,7 +277,7 @@ impl Bot {
         let mut begun = Vec::new();
         while !senders.iter().all(tokio::task::JoinHandle::is_finished) || begun.len() < 60 {
             let (inbox, text) = (self.inbox.clone(), format!("note {}", begun.len()));
-            begun.push(tokio::spawn(async move { command(&inbox, IncidentId(1), Act::Note { text }).await }));
+            begun.push(tokio::spawn(async move { command(&inbox, IncidentId::new(1), Act::Note { text }).await }));
             tokio::time::sleep(BEGINS_EVERY).await;
         }
         let waits = futures::future::join_all(begun).await;
@@ -296,7 +296,7 @@ impl Bot {
                     *number
                 };
                 let (inbox, pages) = (self.inbox.clone(), self.pages.clone());
-                begun.push(tokio::spawn(work(inbox, pages, IncidentId(number))));
+                begun.push(tokio::spawn(work(inbox, pages, IncidentId::new(number))));
                 tokio::time::sleep(BEGINS_EVERY).await;
             }
             begun

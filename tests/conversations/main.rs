@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod api_server;
+mod clusters;
 mod complaints;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
@@ -10,6 +11,7 @@ mod figures;
 mod instant;
 mod night;
 mod refusals;
+mod storms;
 
 use std::time::Duration;
 

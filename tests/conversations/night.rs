@@ -7,18 +7,21 @@ use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
     alertmanager::{Mapping, Webhook},
     approval::Rule,
-    chat::slack::{Client, Desk, Directory, Home, Look, Roster, SlackOut, router},
+    chat::{
+        Whose,
+        slack::{Client, Desk, Directory, Home, Look, Roster, SlackOut, router},
+    },
     clock::{Clock, SpedClock, VirtualClock},
     cluster::{ClusterAdapter, Settings, connect_to},
     engine::{Engine, Inbox},
     escalation::{self},
-    incident::{Destination, Event, Face, Incident, Policy, Room},
+    incident::{Destination, Event, Face, Incident, OwnCluster, Policy, Room},
     journal::Journal,
     people::Mention,
     simulate::{Simulation, world::Scenario},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, Message, SIGNING_SECRET, Signer, TEAM};
 
@@ -66,6 +69,37 @@ impl Night {
         Self::with(scenario, Arc::new(SpedClock::new(Timestamp::now(), RATE)), policy).await
     }
 
+    /// A night in which people are called about one incident a minute, and about the rest as one storm.
+    pub async fn stormy(scenario: Scenario) -> Self {
+        let policy = Policy { storm_per_minute: 1, ..policy() };
+        Self::with(scenario, Arc::new(SpedClock::new(Timestamp::now(), RATE)), policy).await
+    }
+
+    /// A night of the bot of another cluster than the alerts'.
+    pub async fn elsewhere(scenario: Scenario) -> Self {
+        let policy = Policy { cluster: OwnCluster::new("blue", []), ..policy() };
+        Self::with(scenario, Arc::new(SpedClock::new(Timestamp::now(), RATE)), policy).await
+    }
+
+    /// Alerts of these services fire in one body.
+    pub async fn alerts_fire_on(&self, services: &[(&str, &str)]) {
+        let alerts: Vec<Value> = services
+            .iter()
+            .map(|(namespace, service)| {
+                json!({
+                    "status": "firing", "startsAt": self.clock.now().to_string(), "fingerprint": format!("f-{service}"),
+                    "labels": {
+                        "alertname": "MTLSHandshakeFailureRateHigh", "cluster": "prod-eu-1", "namespace": namespace,
+                        "service": service,
+                    },
+                })
+            })
+            .collect();
+        let body = json!({ "version": "4", "groupKey": "g", "status": "firing", "alerts": alerts }).to_string();
+        let (delivery, _) = Mapping::default().delivery(Webhook::parse(body.as_bytes()).unwrap());
+        self.inbox.deliver(&delivery).await.unwrap();
+    }
+
     /// A night whose questions expire after two minutes.
     pub async fn impatient(scenario: Scenario) -> Self {
         let policy = Policy { approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(2) }, ..policy() };
@@ -106,6 +140,7 @@ impl Night {
             team: TEAM.to_owned(),
             enterprise: None,
             channels: [CHANNEL.to_owned()].into(),
+            whose: Whose::of(&inbox),
             groups: Vec::new(),
             hooks: slack.hooks(),
         };

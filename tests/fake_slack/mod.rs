@@ -111,6 +111,7 @@ pub(crate) struct State {
     hooks: BTreeMap<String, (String, usize)>,
     sockets: Vec<mpsc::UnboundedSender<String>>,
     muted: Vec<usize>,
+    other_bots: usize,
     pings: usize,
     clock: u64,
     names: u64,

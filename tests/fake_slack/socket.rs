@@ -17,7 +17,11 @@ pub async fn link(Of(slack): Of<FakeSlack>, upgrade: WebSocketUpgrade) -> Respon
 }
 
 async fn serve(slack: FakeSlack, mut socket: WebSocket) {
-    let hello = json!({ "type": "hello", "num_connections": 1, "connection_info": { "app_id": "A0" } });
+    let connections = {
+        let state = slack.lock();
+        state.other_bots + 1 + state.sockets.iter().filter(|open| !open.is_closed()).count()
+    };
+    let hello = json!({ "type": "hello", "num_connections": connections, "connection_info": { "app_id": "A0" } });
     if socket.send(Frame::Text(hello.to_string().into())).await.is_err() {
         return;
     }
@@ -56,6 +60,11 @@ async fn serve(slack: FakeSlack, mut socket: WebSocket) {
 }
 
 impl FakeSlack {
+    /// So many other bots use the same app.
+    pub fn other_bots(&self, count: usize) {
+        self.lock().other_bots = count;
+    }
+
     /// How many WebSockets have ever been opened.
     pub fn sockets_opened(&self) -> usize {
         self.lock().sockets.len()

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     LIST_MOST, Line, button, code, command,
+    storm::{self, survey_in_words, survey_lines},
     text::{strong, text, time, words},
 };
 use crate::{
@@ -30,7 +31,11 @@ fn bullet(rest: &String) -> Line {
 /// The first line of an open incident: what it is, and what is expected of the reader.
 pub(super) fn in_one_line(incident: &Incident) -> Line {
     let found = match (&incident.triage, &incident.verdict) {
-        _ if incident.storm.is_some() => "More incidents are opening than people can be called about".to_owned(),
+        _ if incident.storm.is_some() => match &incident.survey {
+            Some(survey) => format!("More incidents than people can be called about: {}", survey_in_words(survey)),
+            None => "More incidents are opening than people can be called about".to_owned(),
+        },
+        _ if incident.is_foreign() => format!("Of cluster {}, so not diagnosed from here", incident.cluster),
         (Triage::Running { .. }, _) => "Looking into it now".to_owned(),
         (_, Some(verdict)) => format!("Diagnosis: {}", verdict.scenario),
         (Triage::Failed { .. }, None) => "The diagnostics could not run".to_owned(),
@@ -56,13 +61,17 @@ pub(super) fn in_one_line(incident: &Incident) -> Line {
 /// The alert, on what, since when.
 pub(super) fn what_is_wrong(incident: &Incident) -> Vec<Line> {
     if let Some(count) = incident.storm {
-        return vec![vec![
+        let mut lines = vec![vec![
             strong(format!("{count} incidents")),
             text(format!(" have opened in cluster {} since ", incident.cluster)),
             time(incident.opened_at),
             text(". People are called once for all of them. The list: "),
             code("/mtls incidents"),
+            text(". All that are open are taken by "),
+            code("/mtls ack all"),
         ]];
+        lines.extend(storm::services(incident));
+        return lines;
     }
     let mut lines = vec![vec![
         strong(incident.alert.clone()),
@@ -71,6 +80,7 @@ pub(super) fn what_is_wrong(incident: &Incident) -> Vec<Line> {
     ]];
     match &incident.target {
         Some(target) => lines.push(vec![text("Service: "), code(target.to_string())]),
+        None if incident.is_foreign() => {}
         None => lines.push(vec![
             text("The alert does not say which service it is about. Tell the bot: "),
             command("target", incident.id, "NAMESPACE WORKLOAD"),
@@ -135,6 +145,7 @@ fn pods(lead: &str, pods: &[&PodRef]) -> Option<Line> {
 pub(super) fn diagnosis(incident: &Incident) -> Vec<Line> {
     let mut lines = Vec::new();
     match &incident.triage {
+        _ if incident.is_foreign() => lines.push(of_another_cluster(incident)),
         Triage::NotRun if incident.storm.is_some() => {}
         Triage::NotRun if incident.target.is_none() => lines.push(words("Waits for a target.")),
         Triage::NotRun => lines.push(vec![text("Not run. Ask for it: "), command("triage", incident.id, "")]),
@@ -151,7 +162,22 @@ pub(super) fn diagnosis(incident: &Incident) -> Vec<Line> {
     if let Some(verdict) = &incident.verdict {
         lines.extend(verdict_lines(verdict));
     }
+    if let Some(survey) = &incident.survey {
+        lines.extend(survey_lines(survey));
+    }
     lines
+}
+
+fn of_another_cluster(incident: &Incident) -> Line {
+    let ours = incident.foreign_to.as_deref().unwrap_or_default();
+    vec![
+        strong("Not from here: "),
+        text(format!(
+            "this bot looks after {ours}, so it neither looks into cluster {0} nor changes anything there. Ask the bot of {0}, \
+             or follow the runbook there by hand.",
+            incident.cluster
+        )),
+    ]
 }
 
 /// The verdict in lines: what, how sure, where, why, and what follows from it.
@@ -169,7 +195,7 @@ pub(in crate::chat) fn verdict_lines(verdict: &Verdict) -> Vec<Line> {
     lines
 }
 
-fn sure(confidence: Confidence) -> &'static str {
+pub(super) fn sure(confidence: Confidence) -> &'static str {
     match confidence {
         Confidence::Low => "low confidence: one sign only, or checks are missing that could say otherwise",
         Confidence::Medium => "medium confidence: the signs agree, some checks are missing",
@@ -195,7 +221,8 @@ pub(super) fn not_checked(incident: &Incident) -> Vec<Line> {
 
 /// The fixes that fit with their risk, and those that must never be tried here.
 pub(super) fn fixes(incident: &Incident) -> Vec<Line> {
-    let Some(verdict) = incident.verdict.as_ref().filter(|_| incident.is_live()) else { return Vec::new() };
+    let shown = incident.is_live() && !incident.is_foreign();
+    let Some(verdict) = incident.verdict.as_ref().filter(|_| shown) else { return Vec::new() };
     let mut lines = bounded(&verdict.fixes, |fix| fitting(incident, *fix), " fixes");
     if verdict.fixes.is_empty() {
         lines.push(words("No fix of the runbook fits this diagnosis: people decide."));

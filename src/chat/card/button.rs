@@ -18,11 +18,24 @@ const NO_EFFECT_MOST: usize = 2;
 pub struct Press {
     /// About which incident.
     pub incident: IncidentId,
+    /// The cluster of the bot that drew the button. Buttons of earlier versions carry none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// What is asked, with what the button was drawn for.
     pub act: Act,
 }
 
 impl Press {
+    fn of(incident: IncidentId, act: Act) -> Self {
+        Self { incident, cluster: incident.keeper().map(str::to_owned), act }
+    }
+
+    /// Whether both ask the same of the same incident. A button of an earlier version carries no cluster.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let same_bot = self.cluster.is_none() || other.cluster.is_none() || self.cluster == other.cluster;
+        same_bot && self.incident == other.incident && self.act == other.act
+    }
+
     /// Whether it leads to a write, so that it cannot work while fixes are switched off.
     pub fn needs_writes(&self) -> bool {
         matches!(self.act, Act::ProposeFix { .. } | Act::Approve { .. })
@@ -73,12 +86,13 @@ pub(super) fn of(incident: &Incident) -> Vec<Button> {
         FixPhase::Asking { .. } => fix.plan.as_ref(),
         _ => None,
     });
-    let mut buttons: Vec<Button> = acknowledge(incident).into_iter().collect();
+    let mut buttons = taking(incident);
     buttons.extend(asks.into_iter().flat_map(|plan| votes(incident.id, plan)));
     buttons.extend(fix(incident));
     buttons.extend(look_again(incident));
     buttons.extend(escalate(incident));
     buttons.push(resolve(incident));
+    buttons.retain(|button| incident.refused_as_foreign(&button.press.act).is_none());
     buttons
 }
 
@@ -91,7 +105,7 @@ pub(in crate::chat) fn votes(incident: IncidentId, plan: &Plan) -> [Button; 2] {
         text: format!("Plan {id}: {pods} pod(s) of {} are evicted, one after the other.", plan.target),
         yes: "Approve".to_owned(),
     };
-    let about = |act| Press { incident, act };
+    let about = |act| Press::of(incident, act);
     let on = |id: &PlanId| Some(id.clone());
     [
         Button {
@@ -110,19 +124,30 @@ pub(in crate::chat) fn votes(incident: IncidentId, plan: &Plan) -> [Button; 2] {
 }
 
 fn plain(incident: &Incident, label: impl Into<String>, act: Act) -> Button {
-    Button { label: label.into(), style: Style::Plain, press: Press { incident: incident.id, act }, confirm: None }
+    Button { label: label.into(), style: Style::Plain, press: Press::of(incident.id, act), confirm: None }
 }
 
 /// Taking it, while nobody has.
-pub(in crate::chat) fn acknowledge(incident: &Incident) -> Option<Button> {
+fn acknowledge(incident: &Incident) -> Option<Button> {
     let waits = matches!(incident.ladder, Ladder::Running { rung: Rung::Waiting { .. } | Rung::AllPaged { .. }, .. });
     let button = Button { style: Style::Primary, ..plain(incident, "Acknowledge", Act::Acknowledge) };
     (waits && incident.life == Life::Open).then_some(button)
 }
 
+/// Taking it; and for a storm, taking all that are open.
+pub(in crate::chat) fn taking(incident: &Incident) -> Vec<Button> {
+    let one = acknowledge(incident);
+    let all = one.as_ref().filter(|_| incident.storm.is_some());
+    let all = all.map(|_| plain(incident, "Acknowledge all that are open", Act::AcknowledgeAll));
+    one.into_iter().chain(all).collect()
+}
+
 /// Asking for the best fix that fits and that the bot can carry out.
 pub(in crate::chat) fn fix(incident: &Incident) -> Option<Button> {
     let fix = fix_to_offer(incident)?;
+    if incident.refused_as_foreign(&Act::ProposeFix { fix }).is_some() {
+        return None;
+    }
     let button = plain(incident, format!("Ask for {fix}"), Act::ProposeFix { fix });
     Some(Button { style: Style::Primary, ..button })
 }
@@ -162,7 +187,8 @@ fn look_again(incident: &Incident) -> Vec<Button> {
     // Only what a fix replaced can be looked at again.
     let replaced = incident.past_fixes.iter().any(|past| !past.replacements.is_empty());
     let verify = (unproven && replaced).then(|| plain(incident, "Verify again", Act::Verify));
-    let triage = incident.target.as_ref().map(|_| plain(incident, "Triage again", Act::Triage));
+    let known = incident.storm_look.as_ref().is_some_and(|look| !look.services.is_empty());
+    let triage = (incident.target.is_some() || known).then(|| plain(incident, "Triage again", Act::Triage));
     verify.into_iter().chain(triage).collect()
 }
 

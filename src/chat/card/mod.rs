@@ -5,6 +5,7 @@
 mod body;
 mod button;
 mod progress;
+mod storm;
 mod text;
 
 #[cfg(test)]
@@ -12,8 +13,9 @@ pub(crate) mod tests;
 
 pub(in crate::chat) use body::{BY_HAND, risk, verdict_lines};
 pub use button::{Button, Confirm, Press, Style};
-pub(in crate::chat) use button::{acknowledge, fix, votes};
+pub(in crate::chat) use button::{fix, taking, votes};
 pub(in crate::chat) use progress::{end_line, level_name, plan_lines};
+pub(in crate::chat) use storm::{survey_in_words, survey_lines};
 pub use text::{Line, Span, code, command, joined, people, person, plain, strong, text, time, utc, with_times, words};
 
 use jiff::Timestamp;

@@ -78,11 +78,12 @@ pub(crate) fn opened() -> Incident {
         generator_url: None,
     };
     Incident {
-        id: IncidentId(7),
+        id: IncidentId::new(7),
         version: 4,
         key: sighting.key.clone(),
         alert: sighting.name.clone(),
         cluster: "prod".to_owned(),
+        foreign_to: None,
         target: Some(target()),
         opened_at: at(0),
         reopened_at: None,
@@ -96,6 +97,8 @@ pub(crate) fn opened() -> Incident {
         quiet: false,
         calls: crate::incident::Calls::default(),
         storm: None,
+        storm_look: None,
+        survey: None,
         policy: policy(),
         ladder: Ladder::Running { rung: Rung::Waiting { level: LevelNumber(1), until: at(15) }, holder: None },
         channels: vec![Destination { face: Face::Slack, channel: "C0NIGHT".to_owned() }],
@@ -288,4 +291,85 @@ fn a_storm_is_one_card_that_counts_and_asks_for_no_target() {
     assert!(says(&card, Part::WhatIsWrong).contains("40 incidents have opened in cluster prod"));
     assert!(card.section(Part::Diagnosis).is_none() && card.section(Part::BlastRadius).is_none());
     assert!(acts(&card).contains(&Act::Acknowledge));
+}
+
+/// A storm of 64 that was looked at: two services suffer from SPIRE's server, a third shows nothing, a fourth is not there.
+pub(crate) fn stormy() -> Incident {
+    use crate::{incident::StormLook, triage::Survey};
+    let service = |namespace: &str, name: &str| TargetRef::parse(namespace.parse().unwrap(), name).unwrap();
+    let found = |target, scenario, confidence, reasons: &[&str]| Verdict {
+        target,
+        scenario,
+        confidence,
+        reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+        checks: Vec::new(),
+        on: On { side: Side::Unknown, pods: Vec::new(), lives: Vec::new(), nodes: Vec::new() },
+        ..diagnosed().verdict.unwrap()
+    };
+    let down = "the healthcheck of spire-server-0 fails";
+    let verdicts = [
+        found(service("payments", "checkout"), Scenario::SpireServer, Confidence::High, &[down]),
+        found(
+            service("web", "gateway"),
+            Scenario::SpireServer,
+            Confidence::Medium,
+            &[down, "its SVID ended 40 min ago"],
+        ),
+        found(service("web", "frontend"), Scenario::NoFaultFound, Confidence::High, &[]),
+    ];
+    let gone = NotChecked { what: "web svc/cart".to_owned(), why: "web svc/cart is not there".to_owned() };
+    let look = StormLook {
+        services: ["checkout", "ledger"].map(|name| service("payments", name)).to_vec(),
+        more: 40,
+        without_target: 2,
+        of_other_clusters: 1,
+        count: 64,
+        looks: 1,
+    };
+    Incident {
+        target: None,
+        storm: Some(64),
+        storm_look: Some(look),
+        survey: Some(Survey::of(&verdicts, vec![gone], at(1))),
+        triage: Triage::Done { run: 1, at: at(1) },
+        alerts: BTreeMap::new(),
+        ..opened()
+    }
+}
+
+fn section(incident: &Incident, part: Part) -> String {
+    let lines = Card::of(incident).section(part).map(|section| section.lines.clone()).unwrap_or_default();
+    lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn labels(incident: &Incident) -> Vec<String> {
+    Card::of(incident).buttons.into_iter().map(|button| button.label).collect()
+}
+
+#[test]
+fn the_card_of_a_storm_names_its_services_and_takes_all_with_one_button() {
+    let storm = stormy();
+    insta::assert_snapshot!(plain(&Card::of(&storm).headline), @"More incidents than people can be called about: SPIRE server unhealthy at 2 of 3 services looked at. L1 has until 2026-03-01 03:15:00 UTC to acknowledge.");
+    insta::assert_snapshot!(section(&storm, Part::WhatIsWrong), @"
+    64 incidents have opened in cluster prod since 2026-03-01 03:00:00 UTC. People are called once for all of them. The list: /mtls incidents. All that are open are taken by /mtls ack all
+    Held back, on payments svc/checkout, payments svc/ledger and 40 more.
+    Of those held back, 2 do not say which service they are about, and 1 are of clusters that this bot does not look after.
+    ");
+    assert_eq!(
+        labels(&storm),
+        ["Acknowledge", "Acknowledge all that are open", "Triage again", "Escalate to L2 Platform Security", "Resolve"]
+    );
+}
+
+#[test]
+fn the_card_of_another_cluster_says_so_and_offers_neither_diagnostics_nor_a_fix() {
+    let ours = diagnosed();
+    assert!(labels(&ours).iter().any(|label| label == "Triage again"));
+    let foreign = Incident { foreign_to: Some("blue".to_owned()), ..ours };
+    assert_eq!(labels(&foreign), ["Acknowledge", "Escalate to L2 Platform Security", "Resolve"]);
+    assert_eq!(section(&foreign, Part::Fixes), "");
+    let fresh = Incident { foreign_to: Some("blue".to_owned()), triage: Triage::NotRun, target: None, ..opened() };
+    insta::assert_snapshot!(section(&fresh, Part::Diagnosis), @"Not from here: this bot looks after blue, so it neither looks into cluster prod nor changes anything there. Ask the bot of prod, or follow the runbook there by hand.");
+    insta::assert_snapshot!(plain(&Card::of(&fresh).headline), @"Of cluster prod, so not diagnosed from here. L1 has until 2026-03-01 03:15:00 UTC to acknowledge.");
+    assert!(!section(&fresh, Part::WhatIsWrong).contains("/mtls target"), "nobody is asked for what is refused");
 }

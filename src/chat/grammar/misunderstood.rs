@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Verb;
-use crate::{incident::IncidentId, triage::FixName};
+use crate::{chat::OtherBot, incident::IncidentId, triage::FixName};
 
 /// Below this likeness (Jaro-Winkler, 0 to 1) a guess would only confuse.
 const LIKE_ENOUGH: f64 = 0.75;
@@ -73,6 +73,31 @@ pub enum Misunderstood {
         /// Which.
         live: Vec<IncidentId>,
     },
+    /// Other bots hear what is typed as well.
+    #[error(
+        "bots of several clusters hear what you type here, and this is the one of {cluster}: say what you mean with the cluster, as in \
+         `/mtls {} {example}`",
+        .verb.word()
+    )]
+    WhichBot {
+        /// What was typed.
+        verb: Verb,
+        /// The cluster of this bot.
+        cluster: &'static str,
+        /// How one of its incidents is written.
+        example: String,
+    },
+    /// All incidents of another bot.
+    #[error(
+        "this is not the bot of {theirs}: say it again until that one hears you, and give each bot a Slack app of its own"
+    )]
+    AllOfAnother {
+        /// The cluster of the bot that is meant.
+        theirs: String,
+    },
+    /// An incident of another bot.
+    #[error(transparent)]
+    OtherBot(#[from] OtherBot),
     /// No incident is open.
     #[error("no incident is open: name an old one, as in `/mtls status INC-7`")]
     NothingOpen,

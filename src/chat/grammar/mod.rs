@@ -13,8 +13,9 @@ pub use misunderstood::Misunderstood;
 pub use verb::Verb;
 
 use crate::{
+    chat::Whose,
     escalation::LevelNumber,
-    incident::{Act, HandOffTo, IncidentId},
+    incident::{Act, HandOffTo, IncidentId, TypedId},
     mesh::{Namespace, TargetRef},
     people::{PersonId, Platform, Role},
     remediation::PlanId,
@@ -23,6 +24,8 @@ use crate::{
 
 /// The longest command that is read, in bytes: Slack's own limit of a message that people type is lower.
 pub const COMMAND_MOST: usize = 8_000;
+/// How much of the name of a cluster is repeated, in characters.
+const CLUSTER_SHOWN_MOST: usize = 60;
 /// Numbers of more digits than this are no incidents; the hash of a plan may be all digits and has eight.
 const INCIDENT_DIGITS_MOST: usize = 6;
 
@@ -37,6 +40,8 @@ pub struct Place<'a> {
     pub thread: Option<IncidentId>,
     /// The incidents that are open.
     pub live: &'a [IncidentId],
+    /// Which bot hears it.
+    pub whose: Whose,
     /// Which user groups stand for which level, so that an incident can be handed to `@group`.
     pub groups: &'a [(String, LevelNumber)],
 }
@@ -57,6 +62,8 @@ pub enum Said {
         /// Why; may be empty.
         reason: String,
     },
+    /// Take all that are open.
+    AckAll,
     /// Something about one.
     Act(IncidentId, Act),
 }
@@ -76,6 +83,7 @@ pub fn parse(text: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
         Verb::Incidents => Ok(Said::Incidents),
         Verb::Note => note(rest, place),
         Verb::Writes => writes(rest, place.platform),
+        Verb::Ack if says_all(rest) => ack_all(rest, place),
         _ => with_words(verb, &rest.split_whitespace().collect::<Vec<_>>(), place),
     }
 }
@@ -90,7 +98,7 @@ fn note(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
     let (word, after) = first_word(rest);
     let named = word.get(..4).filter(|start| start.eq_ignore_ascii_case("inc-")).and_then(|_| word.parse().ok());
     let (incident, text) = match named {
-        Some(incident) => (incident, after),
+        Some(typed) => (ours(Verb::Note, &typed, place)?, after),
         None => (left_out(Verb::Note, place)?, rest),
     };
     let text = slack::unescape(text, place.platform);
@@ -110,10 +118,29 @@ fn writes(rest: &str, platform: Platform) -> Result<Said, Misunderstood> {
     Ok(Said::Writes { on, reason: slack::unescape(reason, platform) })
 }
 
+/// Whether it is `all`, or `all/blue`.
+fn says_all(rest: &str) -> bool {
+    rest.trim().split('/').next().is_some_and(|word| word.eq_ignore_ascii_case("all"))
+}
+
+/// All of this bot; where others hear it too, the cluster says of which.
+fn ack_all(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
+    let cluster = rest.trim().split_once('/').map(|(_, cluster)| cluster);
+    match (cluster, place.whose.to_be_named()) {
+        (None, Some(cluster)) => {
+            Err(Misunderstood::WhichBot { verb: Verb::Ack, cluster, example: format!("all/{cluster}") })
+        }
+        (Some(theirs), _) if !place.whose.is_ours(theirs) => {
+            Err(Misunderstood::AllOfAnother { theirs: theirs.chars().take(CLUSTER_SHOWN_MOST).collect() })
+        }
+        _ => Ok(Said::AckAll),
+    }
+}
+
 fn with_words(verb: Verb, words: &[&str], place: &Place<'_>) -> Result<Said, Misunderstood> {
     let named = words.split_first().and_then(|(first, rest)| Some((incident(first)?, rest)));
-    let (incident, words) = if let Some(named) = named {
-        named
+    let (incident, words) = if let Some((typed, rest)) = named {
+        (ours(verb, &typed, place)?, rest)
     } else if let Some(error) = incident_comes_first(verb, words) {
         return Err(error);
     } else {
@@ -144,22 +171,37 @@ fn with_words(verb: Verb, words: &[&str], place: &Place<'_>) -> Result<Said, Mis
     Ok(Said::Act(incident, act))
 }
 
-/// `INC-42`, `inc-42` or `42`.
-fn incident(word: &str) -> Option<IncidentId> {
-    let bare_and_long = word.len() > INCIDENT_DIGITS_MOST && !word.contains('-');
+/// `INC-42`, `inc-42` or `42`, and each with a cluster, as `INC-42/blue`.
+fn incident(word: &str) -> Option<TypedId> {
+    let name = word.split('/').next().unwrap_or_default();
+    let bare_and_long = name.len() > INCIDENT_DIGITS_MOST && !name.contains('-');
     if bare_and_long { None } else { word.parse().ok() }
+}
+
+/// The incident that was named, if it is this bot's. Where other bots hear it too, its cluster is named as well.
+fn ours(verb: Verb, typed: &TypedId, place: &Place<'_>) -> Result<IncidentId, Misunderstood> {
+    match (&typed.cluster, place.whose.to_be_named()) {
+        (None, Some(cluster)) => {
+            Err(Misunderstood::WhichBot { verb, cluster, example: place.whose.ours(typed.incident).to_string() })
+        }
+        _ => Ok(place.whose.read(typed)?),
+    }
 }
 
 /// The right order, when an incident is named after the rest: `fix restart-pod INC-7`.
 fn incident_comes_first(verb: Verb, words: &[&str]) -> Option<Misunderstood> {
     let full = |word: &&&str| word.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("inc-"));
-    let named = words.iter().find(full).and_then(|word| incident(word))?;
+    let named = words.iter().find(full).and_then(|word| incident(word))?.incident;
     let rest: Vec<&str> = words.iter().filter(|word| !full(word)).copied().collect();
     Some(Misunderstood::Order { verb, incident: named, rest: rest.join(" ") })
 }
 
 /// The incident that is meant when none is named.
 fn left_out(verb: Verb, place: &Place<'_>) -> Result<IncidentId, Misunderstood> {
+    if let Some(cluster) = place.whose.to_be_named() {
+        let example = place.live.first().copied().unwrap_or(IncidentId::new(7));
+        return Err(Misunderstood::WhichBot { verb, cluster, example: place.whose.ours(example).to_string() });
+    }
     match (place.thread, place.live) {
         (Some(thread), _) => Ok(thread),
         (None, [only]) => Ok(*only),

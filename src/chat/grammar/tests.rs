@@ -1,14 +1,18 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    chat::Whose,
+    incident::{Keeper, OwnCluster},
+};
 
 fn place<'a>(live: &'a [IncidentId], groups: &'a [(String, LevelNumber)]) -> Place<'a> {
-    Place { platform: Platform::Slack, workspace: "T0TEAM", thread: None, live, groups }
+    Place { platform: Platform::Slack, workspace: "T0TEAM", thread: None, live, whose: Whose::default(), groups }
 }
 
 fn said(text: &str) -> Result<Said, Misunderstood> {
     let groups = [("S0SECURITY".to_owned(), LevelNumber(2))];
-    parse(text, &place(&[IncidentId(7)], &groups))
+    parse(text, &place(&[IncidentId::new(7)], &groups))
 }
 
 fn told(text: &str) -> String {
@@ -20,6 +24,7 @@ fn every_command_of_the_help_is_understood_as_it_is_written_there() {
     let filled = |usage: &str| {
         usage
             .trim_start_matches("/mtls ")
+            .replace("[INC]|all", "all")
             .replace("[INC]", "INC-7")
             .replace("[PLAN]", "0123abcd")
             .replace("NAMESPACE WORKLOAD", "web deploy/frontend")
@@ -36,14 +41,65 @@ fn every_command_of_the_help_is_understood_as_it_is_written_there() {
 
 #[test]
 fn the_incident_may_be_left_out_when_only_one_is_open_or_in_its_thread() {
-    assert_eq!(said("ack"), Ok(Said::Act(IncidentId(7), Act::Acknowledge)));
-    let two = [IncidentId(7), IncidentId(8)];
+    assert_eq!(said("ack"), Ok(Said::Act(IncidentId::new(7), Act::Acknowledge)));
+    let two = [IncidentId::new(7), IncidentId::new(8)];
     let told = parse("ack", &place(&two, &[])).unwrap_err().to_string();
     assert_eq!(told, "2 incidents are open (INC-7, INC-8): name one, as in `/mtls ack INC-7`");
-    let thread = Place { thread: Some(IncidentId(8)), ..place(&two, &[]) };
-    assert_eq!(parse("ack", &thread), Ok(Said::Act(IncidentId(8), Act::Acknowledge)));
-    assert_eq!(parse("ack 9", &thread), Ok(Said::Act(IncidentId(9), Act::Acknowledge)));
+    let thread = Place { thread: Some(IncidentId::new(8)), ..place(&two, &[]) };
+    assert_eq!(parse("ack", &thread), Ok(Said::Act(IncidentId::new(8), Act::Acknowledge)));
+    assert_eq!(parse("ack 9", &thread), Ok(Said::Act(IncidentId::new(9), Act::Acknowledge)));
     assert_eq!(parse("ack", &place(&[], &[])), Err(Misunderstood::NothingOpen));
+}
+
+fn of_blue(shared_app: bool) -> Whose {
+    Whose::new(OwnCluster::new("blue", ["blue.example.org".to_owned()]), Keeper::new("blue", shared_app))
+}
+
+#[test]
+fn an_incident_of_another_bot_is_answered_with_whose_it_is() {
+    let live = [IncidentId::new(7)];
+    let heard = |text: &str| parse(text, &Place { whose: of_blue(false), ..place(&live, &[]) });
+    assert_eq!(
+        heard("ack INC-7/red").unwrap_err().to_string(),
+        "that is INC-7 of red, and this is the bot of blue: ask again until the bot of red hears you, and give each bot a \
+         Slack app of its own, because Slack spreads what is asked of one app over all its connections"
+    );
+    assert!(
+        heard("note inc-7/red look at node-1").is_err() && heard("7/red").is_err() && heard("approve 7/red").is_err()
+    );
+    for ours in ["ack", "ack 7", "ack INC-7", "ack INC-7/blue", "ack inc-7/BLUE", "ack 7/blue.example.org"] {
+        assert_eq!(heard(ours), Ok(Said::Act(IncidentId::new(7), Act::Acknowledge)), "{ours}");
+    }
+}
+
+#[test]
+fn all_that_are_open_are_taken_with_one_command_however_many_there_are() {
+    let several = [IncidentId::new(7), IncidentId::new(8)];
+    for live in [&several[..], &several[..1], &[]] {
+        assert_eq!(parse("ack all", &place(live, &[])), Ok(Said::AckAll));
+        assert_eq!(parse("ACK  All ", &place(live, &[])), Ok(Said::AckAll));
+    }
+    let heard = |text: &str, shared| parse(text, &Place { whose: of_blue(shared), ..place(&several, &[]) });
+    assert_eq!(heard("ack all/blue", true), Ok(Said::AckAll));
+    assert!(heard("ack all", true).unwrap_err().to_string().contains("as in `/mtls ack all/blue`"));
+    assert!(heard("ack all/red", false).unwrap_err().to_string().contains("this is not the bot of red"));
+    assert!(matches!(heard("ack everything", false), Err(Misunderstood::WhichIncident { .. })));
+}
+
+#[test]
+fn where_bots_share_one_app_a_command_names_its_incident_with_the_cluster() {
+    let live = [IncidentId::new(7).kept_by(Some(Keeper::new("blue", true)))];
+    let heard = |text: &str| parse(text, &Place { whose: of_blue(true), ..place(&live, &[]) });
+    for unclear in ["ack", "ack 7", "ack INC-7"] {
+        assert_eq!(
+            heard(unclear).unwrap_err().to_string(),
+            "bots of several clusters hear what you type here, and this is the one of blue: say what you mean with the \
+             cluster, as in `/mtls ack INC-7/blue`",
+            "{unclear}"
+        );
+    }
+    let Ok(Said::Act(incident, Act::Acknowledge)) = heard("ack INC-7/blue") else { panic!("it is blue's") };
+    assert_eq!(incident.to_string(), "INC-7/blue", "as every text about it writes it");
 }
 
 #[test]
@@ -67,11 +123,11 @@ fn a_wrong_command_gets_the_nearest_right_one() {
 #[test]
 fn slacks_way_of_writing_people_groups_and_signs_is_read() {
     let person = PersonId { platform: Platform::Slack, workspace: "T0TEAM".to_owned(), user: "U0SEC".to_owned() };
-    let to = |to| Ok(Said::Act(IncidentId(7), Act::HandOff { to }));
+    let to = |to| Ok(Said::Act(IncidentId::new(7), Act::HandOff { to }));
     assert_eq!(said("handoff <@U0SEC|name>"), to(HandOffTo::Person(person)));
     assert_eq!(said("handoff INC-7 <!subteam^S0SECURITY|@security>"), to(HandOffTo::Level(LevelNumber(2))));
     assert_eq!(said("handoff l3"), to(HandOffTo::Level(LevelNumber(3))));
-    let note = |text: &str| Ok(Said::Act(IncidentId(7), Act::Note { text: text.to_owned() }));
+    let note = |text: &str| Ok(Said::Act(IncidentId::new(7), Act::Note { text: text.to_owned() }));
     assert_eq!(said("note inc-7 a &lt; b &amp;&amp; <https://example.org|here>"), note("a < b && https://example.org"));
     assert_eq!(said("note 42 is the answer"), note("42 is the answer"), "a bare number belongs to the note");
 }
@@ -79,7 +135,7 @@ fn slacks_way_of_writing_people_groups_and_signs_is_read() {
 #[test]
 fn a_plan_of_digits_only_is_not_taken_for_an_incident() {
     let act = Act::Approve { plan: Some(PlanId("12345678".to_owned())) };
-    assert_eq!(said("approve 12345678"), Ok(Said::Act(IncidentId(7), act)));
+    assert_eq!(said("approve 12345678"), Ok(Said::Act(IncidentId::new(7), act)));
 }
 
 #[test]

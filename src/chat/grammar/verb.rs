@@ -72,7 +72,7 @@ impl Verb {
             Self::Withdraw => ("withdraw", "[INC]", "take back the fix that you asked for"),
             Self::Approve => ("approve", "[INC] [PLAN]", "approve the plan that waits; somebody else must have asked"),
             Self::Reject => ("reject", "[INC] [PLAN]", "refuse the plan that waits"),
-            Self::Ack => ("ack", "[INC]", "take it: calling people stops"),
+            Self::Ack => ("ack", "[INC]|all", "take it, or all that are open: calling people stops"),
             Self::Handoff => ("handoff", "[INC] @user|L2", "give it to a person or a level"),
             Self::Escalate => ("escalate", "[INC]", "call the next level now"),
             Self::Note => ("note", "[INC] TEXT", "write something into the incident"),

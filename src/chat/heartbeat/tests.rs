@@ -9,7 +9,14 @@ use axum::{Router, extract::State, http::StatusCode, routing::post};
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::{approval::Rule, chat::connector, clock::VirtualClock, escalation, incident::Policy, journal::Journal};
+use crate::{
+    approval::Rule,
+    chat::connector,
+    clock::VirtualClock,
+    escalation,
+    incident::{OwnCluster, Policy},
+    journal::Journal,
+};
 
 #[derive(Default)]
 struct Watcher {
@@ -24,6 +31,7 @@ async fn hear(State(watcher): State<Arc<Watcher>>) -> StatusCode {
 
 fn policy() -> Policy {
     Policy {
+        cluster: OwnCluster::any(),
         escalation: escalation::Policy {
             levels: Vec::new(),
             repeat_every: SignedDuration::from_hours(1),

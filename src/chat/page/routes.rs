@@ -21,12 +21,13 @@ use serde_json::{Value, json};
 
 use super::{Page, guard::own_page_only};
 use crate::{
+    chat::Whose,
     chat::{
         Ask,
         card::{Card, Press},
         grammar::{self, Place, Said},
     },
-    incident::{Act, Command, IncidentId, SwitchRequest},
+    incident::{Act, Command, IncidentId, SwitchRequest, TakeAll},
     people::{Actor, Platform, Role},
 };
 
@@ -110,7 +111,14 @@ async fn command(State(desk): State<Arc<Desk>>, Json(typed): Json<Typed>) -> Res
         Err(error) => return told(error.to_string()),
     };
     let ids: Vec<IncidentId> = live.iter().map(|incident| incident.id).collect();
-    let place = Place { platform: Platform::Page, workspace: "demo", thread: None, live: &ids, groups: &[] };
+    let place = Place {
+        platform: Platform::Page,
+        workspace: "demo",
+        thread: None,
+        live: &ids,
+        whose: Whose::default(),
+        groups: &[],
+    };
     let text = typed.text.trim().strip_prefix("/mtls").unwrap_or(&typed.text).trim();
     match grammar::parse(text, &place) {
         Err(error) => told(error.to_string()),
@@ -127,6 +135,10 @@ async fn command(State(desk): State<Arc<Desk>>, Json(typed): Json<Typed>) -> Res
         Ok(Said::Writes { on, reason }) => {
             let request = SwitchRequest { key: desk.fresh_key(), actor, on, reason };
             told(desk.ask.switch_writes(request).await.map_or_else(|error| error.to_string(), |answer| answer.text))
+        }
+        Ok(Said::AckAll) => {
+            let request = TakeAll { key: desk.fresh_key(), actor };
+            told(desk.ask.take_all(request).await.map_or_else(|error| error.to_string(), |answer| answer.text))
         }
         Ok(Said::Act(id, act)) => {
             desk.page.said(id, &actor.id.user, &format!("/mtls {text}"));

@@ -10,7 +10,7 @@ use crate::{
         grammar,
     },
     engine::SubmitError,
-    incident::{Incident, IncidentId},
+    incident::{Act, Incident, IncidentId},
     people::{Actor, PersonId, Role},
 };
 
@@ -18,24 +18,47 @@ use crate::{
 const LISTED_MOST: usize = 20;
 
 /// What this person can say: nothing that would be refused is listed.
-pub(super) fn help(actor: &Actor, now: Timestamp) -> Vec<Line> {
+pub(super) fn help(actor: &Actor, now: Timestamp, live: &[Arc<Incident>]) -> Vec<Line> {
     let roles: BTreeSet<Role> =
         [Role::Commander, Role::Approver].into_iter().filter(|role| actor.may(*role, now)).collect();
     let mut lines = vec![words("What you can say here (INC may be left out when only one incident is open):")];
     lines.extend(grammar::help(&roles).into_iter().map(|(usage, does)| vec![code(usage), text(format!(": {does}"))]));
+    lines.extend(not_for_foreign(live));
     if roles.is_empty() {
         lines.push(words("More is open to people whose user or group is in the configuration (people)."));
     }
     lines
 }
 
+/// Which open incidents are of other clusters: what looks into the cluster or changes it would be refused for them.
+fn not_for_foreign(live: &[Arc<Incident>]) -> Option<Line> {
+    let refused = |incident: &&Arc<Incident>| incident.refused_as_foreign(&Act::Triage).is_some();
+    let foreign: Vec<String> = live
+        .iter()
+        .filter(refused)
+        .take(LISTED_MOST)
+        .map(|incident| format!("{} (cluster {})", incident.id, incident.cluster))
+        .collect();
+    (!foreign.is_empty()).then(|| {
+        words(format!(
+            "Of clusters that this bot does not look after, so without target, triage, fix, approve and verify: {}.",
+            foreign.join(", ")
+        ))
+    })
+}
+
 /// Why it was not done, as a sentence.
 pub(super) fn refusal(error: &SubmitError) -> Vec<Line> {
-    let mut sentence = error.to_string();
-    if let Some(first) = sentence.get(..1).map(str::to_uppercase) {
-        sentence.replace_range(..1, &first);
+    vec![sentence(error)]
+}
+
+/// An error as a sentence of its own.
+pub(super) fn sentence(error: &dyn std::error::Error) -> Line {
+    let mut said = error.to_string();
+    if let Some(first) = said.get(..1).map(str::to_uppercase) {
+        said.replace_range(..1, &first);
     }
-    vec![with_times(&sentence)]
+    with_times(&said)
 }
 
 /// Somebody else has it: who, and how to take it over.

@@ -60,6 +60,16 @@ const NO_FILE: &str =
     "_Cut here: Slack did not take the rest as a file. `/mtls triage` looks again and posts it anew._";
 
 impl Message {
+    /// The same message, which says first who speaks.
+    pub(super) fn signed(mut self, who: &str) -> Self {
+        self.text = format!("{who}: {}", self.text);
+        let (who, _) = escape(who, SECTION_MOST);
+        let line = json!({ "type": "mrkdwn", "text": format!("*{who}:*"), "verbatim": true });
+        self.blocks.insert(0, json!({ "type": "context", "elements": [line] }));
+        self.blocks.truncate(BLOCKS_MOST);
+        self
+    }
+
     /// The blocks as they are when the file could not be uploaded.
     pub(super) fn without_file(&self) -> Vec<Value> {
         let mut blocks = self.blocks.clone();

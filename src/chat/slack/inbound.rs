@@ -15,14 +15,14 @@ use super::{
 };
 use crate::{
     chat::{
-        Ask,
+        Ask, OtherBot, Whose,
         card::{Card, Line, Press, person, text, with_times, words},
         grammar::{self, Place, Said},
     },
     clock::Clock,
     engine::SubmitError,
     escalation::LevelNumber,
-    incident::{Act, Command, FixPhase, Incident, IncidentId, Refusal, SwitchRequest},
+    incident::{Act, Command, FixPhase, Incident, IncidentId, Refusal, SwitchRequest, TakeAll},
     people::{Actor, PersonId, Platform},
     remediation::PlanId,
 };
@@ -43,6 +43,8 @@ pub struct Home {
     pub enterprise: Option<String>,
     /// The channels that are listened to.
     pub channels: BTreeSet<String>,
+    /// Which bot this is.
+    pub whose: Whose,
     /// Which user groups stand for which level.
     pub groups: Vec<(String, LevelNumber)>,
     /// [`SLACK_HOOKS`] outside of tests: no other address is answered to.
@@ -138,6 +140,11 @@ impl Desk {
             tracing::warn!(team = asked.team, channel = asked.channel, user = asked.user, "{refusal}");
             return self.whisper(asked, &Told::from(vec![words(refusal)]).message).await;
         }
+        if let Err(other) = self.of_this_bot(asked) {
+            tracing::warn!(incident = %other.incident, cluster = other.theirs, "a press was meant for the bot of another cluster");
+            self.client.count_refusal("other_bot");
+            return self.whisper(asked, &Told::from(vec![answers::sentence(&other)]).message).await;
+        }
         let actor = self.directory.actor(&asked.user).await;
         let What::Press { press, label, message: Some(message) } = &asked.what else {
             return self.whisper(asked, &self.answer(asked, actor).await.message).await;
@@ -188,6 +195,12 @@ impl Desk {
         }
     }
 
+    /// Whether the button that was pressed, if one was, is this bot's: its incident may have the number of one of ours.
+    fn of_this_bot(&self, asked: &Asked) -> Result<(), OtherBot> {
+        let What::Press { press: Some(press), .. } = &asked.what else { return Ok(()) };
+        self.home.whose.check(press.incident, press.cluster.as_deref())
+    }
+
     async fn edit(&self, asked: &Asked, message: &Pressed, blocks: &[Value]) {
         if let Err(error) = self.client.update(&asked.channel, &message.id, &message.text, blocks).await {
             tracing::warn!(%error, "the buttons of a post that was pressed could not be changed");
@@ -197,7 +210,7 @@ impl Desk {
     async fn answer(&self, asked: &Asked, actor: Actor) -> Told {
         match &asked.what {
             What::Press { press: Some(press), .. } => {
-                self.submit(press.incident, press.act.clone(), actor, &asked.key).await
+                self.submit(self.home.whose.ours(press.incident), press.act.clone(), actor, &asked.key).await
             }
             What::Press { press: None, .. } => {
                 vec![words("That button is of another version of the bot: use the newest card, or a command.")].into()
@@ -233,14 +246,16 @@ impl Desk {
             workspace: &self.home.team,
             thread: None,
             live: &ids,
+            whose: self.home.whose.clone(),
             groups: &self.home.groups,
         };
         match grammar::parse(typed, &place) {
-            Err(error) => vec![words(error.to_string())].into(),
-            Ok(Said::Help) => answers::help(&actor, self.clock.now()).into(),
+            Err(error) => vec![answers::sentence(&error)].into(),
+            Ok(Said::Help) => answers::help(&actor, self.clock.now(), &live).into(),
             Ok(Said::Incidents) => answers::list(&live).into(),
             Ok(Said::Status(id)) => self.status(id).await,
             Ok(Said::Writes { on, reason }) => self.switch(on, reason, actor, key).await,
+            Ok(Said::AckAll) => self.take_all(actor, key).await,
             Ok(Said::Act(id, act)) => self.submit(id, act, actor, key).await,
         }
     }
@@ -248,6 +263,13 @@ impl Desk {
     async fn switch(&self, on: bool, reason: String, actor: Actor, key: &str) -> Told {
         let request = SwitchRequest { actor, key: key.to_owned(), on, reason };
         match self.ask.switch_writes(request).await {
+            Ok(answer) => Told { done: true, ..vec![with_times(&answer.text)].into() },
+            Err(error) => answers::refusal(&error).into(),
+        }
+    }
+
+    async fn take_all(&self, actor: Actor, key: &str) -> Told {
+        match self.ask.take_all(TakeAll { actor, key: key.to_owned() }).await {
             Ok(answer) => Told { done: true, ..vec![with_times(&answer.text)].into() },
             Err(error) => answers::refusal(&error).into(),
         }
@@ -293,6 +315,9 @@ impl Desk {
 
     /// Answers privately: through Slack's address for this request, once; or by an ephemeral message if that fails.
     async fn whisper(&self, asked: &Asked, message: &Message) {
+        let signed =
+            self.home.whose.to_be_named().map(|cluster| message.clone().signed(&format!("The bot of {cluster}")));
+        let message = signed.as_ref().unwrap_or(message);
         let body = json!({
             "response_type": "ephemeral",
             "replace_original": false,

@@ -35,4 +35,4 @@ pub use inbound::{AT_ONCE_MOST, BusyDesk, Desk, Home, SLACK_HOOKS};
 pub use installation::{Installation, SCOPES, Scope};
 pub use people::{Directory, Roster};
 pub use signature::{NotSigned, SIGNATURE_LASTS, verify};
-pub use socket::{Patience, Socket};
+pub use socket::{Patience, Socket, other_connections};

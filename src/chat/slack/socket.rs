@@ -82,6 +82,22 @@ impl Socket {
         });
     }
 
+    /// Sees whether another bot uses the same app: then each hears a part of what people ask.
+    fn count_others(&self, of_the_app: Option<u64>) {
+        let Some(of_the_app) = of_the_app else { return };
+        self.client.metrics.set("slack_app_connections", &[], of_the_app);
+        let ours = u64::try_from(*self.open.borrow()).unwrap_or(u64::MAX);
+        let others = of_the_app.saturating_sub(ours);
+        if others > 0 {
+            tracing::warn!(
+                others,
+                "Slack counts connections of this app that are not this process's: those of another bot, which then hears a \
+                 part of what people ask here, or old ones that Slack has not given up yet. Give each bot an app of its own; \
+                 `mtls-medic doctor` counts again"
+            );
+        }
+    }
+
     /// How many connections are open, and every change of that.
     pub fn watch(&self) -> watch::Receiver<usize> {
         self.open.subscribe()
@@ -92,7 +108,7 @@ impl Socket {
         let mut failures = 0_usize;
         while !stop.is_cancelled() {
             let began = Instant::now();
-            let asked_for = match self.connect().await {
+            let asked_for = match connect(&self.client).await {
                 Ok(stream) => match self.listened(stream, &stop).await {
                     // The next connection is opened while the old one still listens. One that is greeted and dismissed
                     // at once, again and again, is no good connection: then there are waits in between.
@@ -106,7 +122,7 @@ impl Socket {
                     }
                     Left::Announced | Left::Failed => None,
                 },
-                Err(Closed { reason, after }) => {
+                Err(Closed { reason, after, .. }) => {
                     tracing::warn!(reason, "no Socket Mode connection; trying again");
                     after
                 }
@@ -131,28 +147,6 @@ impl Socket {
         let (this, stop) = (Arc::clone(self), stop.clone());
         tokio::spawn(async move { this.listen(stream, leaving, stop).await });
         left.await.unwrap_or(Left::Failed)
-    }
-
-    async fn connect(&self) -> Result<Stream, Closed> {
-        let address = self.client.open_socket().await.map_err(|error| {
-            let after = match &error {
-                SlackError::RateLimited { after: Some(after), .. } => Duration::try_from(*after).ok(),
-                _ => None,
-            };
-            Closed { reason: error.to_string(), after }
-        })?;
-        let closed = |reason: String| Closed { reason, after: None };
-        // `checked` knows https and loopback; a WebSocket's schemes stand for the same two.
-        checked(&address.replacen("ws", "http", 1))
-            .map_err(|_| closed("Slack gave an address that is no secure WebSocket".to_owned()))?;
-        let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MOST)).max_frame_size(Some(MESSAGE_MOST));
-        let connecting = connect_async_with_config(&address, Some(config), true);
-        match tokio::time::timeout(CALL_LIMIT, connecting).await {
-            Ok(Ok((stream, _))) => Ok(stream),
-            // The address holds a ticket, so it is not repeated.
-            Ok(Err(error)) => Err(closed(format!("the WebSocket could not be opened: {error}"))),
-            Err(_) => Err(closed(format!("the WebSocket did not open within {} s", CALL_LIMIT.as_secs()))),
-        }
     }
 
     /// Listens until the connection ends. Says through `leaving` when and why another should be opened.
@@ -182,11 +176,12 @@ impl Socket {
             };
             pinged = false;
             match self.handle(&text) {
-                Heard::Hello if !greeted => {
+                Heard::Hello(of_the_app) if !greeted => {
                     greeted = true;
                     self.count_open(|open| open.saturating_add(1));
+                    self.count_others(of_the_app);
                 }
-                Heard::Hello | Heard::Nothing => {}
+                Heard::Hello(_) | Heard::Nothing => {}
                 Heard::Disconnect => {
                     if let Some(leaving) = leaving.take() {
                         let _ = leaving.send(if greeted { Left::Announced } else { Left::Failed });
@@ -215,7 +210,7 @@ impl Socket {
         let kind = message.get("type").and_then(Value::as_str).unwrap_or_default();
         let payload = message.get("payload").unwrap_or(&Value::Null);
         let asked = match kind {
-            "hello" => return Heard::Hello,
+            "hello" => return Heard::Hello(connections(&message)),
             "disconnect" => return Heard::Disconnect,
             "slash_commands" => Some(Asked::command(payload)),
             "interactive" => Some(Asked::interaction(payload)),
@@ -243,10 +238,58 @@ impl Socket {
     }
 }
 
+/// Opens a WebSocket; `client` holds the app-level token.
+async fn connect(client: &Client) -> Result<Stream, Closed> {
+    let address = client.open_socket().await.map_err(|error| {
+        let after = match &error {
+            SlackError::RateLimited { after: Some(after), .. } => Duration::try_from(*after).ok(),
+            _ => None,
+        };
+        Closed { reason: error.to_string(), after, refused: Some(error) }
+    })?;
+    let closed = |reason: String| Closed { reason, after: None, refused: None };
+    // `checked` knows https and loopback; a WebSocket's schemes stand for the same two.
+    checked(&address.replacen("ws", "http", 1))
+        .map_err(|_| closed("Slack gave an address that is no secure WebSocket".to_owned()))?;
+    let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MOST)).max_frame_size(Some(MESSAGE_MOST));
+    let connecting = connect_async_with_config(&address, Some(config), true);
+    match tokio::time::timeout(CALL_LIMIT, connecting).await {
+        Ok(Ok((stream, _))) => Ok(stream),
+        // The address holds a ticket, so it is not repeated.
+        Ok(Err(error)) => Err(closed(format!("the WebSocket could not be opened: {error}"))),
+        Err(_) => Err(closed(format!("the WebSocket did not open within {} s", CALL_LIMIT.as_secs()))),
+    }
+}
+
+/// How many connections of the app are open beside one that is opened for this and closed at once; `None` where Slack does
+/// not say. For `doctor`: nothing that Slack may send meanwhile is taken, so that it is sent to another connection.
+pub async fn other_connections(client: &Client) -> Result<Option<u64>, SlackError> {
+    const METHOD: &str = "apps.connections.open";
+    let unreachable = |reason: String| SlackError::Unreachable { method: METHOD, reason };
+    let opened = connect(client).await;
+    let mut stream = opened.map_err(|closed| closed.refused.unwrap_or_else(|| unreachable(closed.reason)))?;
+    let greeting = async {
+        while let Some(Ok(frame)) = stream.next().await {
+            let Frame::Text(text) = frame else { continue };
+            let Ok(message) = serde_json::from_str::<Value>(&text) else { continue };
+            if message.get("type").and_then(Value::as_str) == Some("hello") {
+                return Ok(connections(&message));
+            }
+        }
+        Err(unreachable("the WebSocket closed without a greeting".to_owned()))
+    };
+    let greeted = tokio::time::timeout(CALL_LIMIT, greeting).await;
+    let greeted = greeted.unwrap_or_else(|_| Err(unreachable("no greeting on the WebSocket".to_owned())));
+    drop(tokio::time::timeout(CALL_LIMIT, stream.close(None)).await);
+    Ok(greeted?.map(|all| all.saturating_sub(1)))
+}
+
 /// Why there is no connection, and how long Slack asked us to wait.
 struct Closed {
     reason: String,
     after: Option<Duration>,
+    /// Slack's refusal of the address, where it was that.
+    refused: Option<SlackError>,
 }
 
 /// Why another connection is wanted.
@@ -261,14 +304,20 @@ enum Left {
 
 /// What a message was.
 enum Heard {
-    /// The connection is good.
-    Hello,
+    /// The connection is good; so many are open for the app, by Slack's count.
+    Hello(Option<u64>),
     /// It will be closed soon.
     Disconnect,
     /// To be answered with this.
     Envelope(String),
     /// Nothing of ours.
     Nothing,
+}
+
+/// How many connections of the app are open, as Slack's greeting counts them: this one, and those of every other bot that
+/// uses the same app.
+fn connections(hello: &Value) -> Option<u64> {
+    hello.get("num_connections").and_then(Value::as_u64)
 }
 
 /// A wait between half of it and all of it, so that replicas do not come back all at once.

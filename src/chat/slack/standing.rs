@@ -63,7 +63,7 @@ impl Standing {
 
 /// Whether a press of this button could be answered with anything but a refusal: the card has every button that works.
 pub(super) fn still_works(press: &Press, incident: &Incident) -> bool {
-    press.incident == incident.id && Card::of(incident).buttons.iter().any(|button| button.press == *press)
+    press.incident == incident.id && Card::of(incident).buttons.iter().any(|button| button.press.is_same_as(press))
 }
 
 /// Whether these are the blocks of a card, which is drawn anew by its own effect.
@@ -90,8 +90,10 @@ pub(super) fn why_gone(act: &Act, incident: &Incident) -> Line {
         Life::Open => {}
     }
     match (act, &incident.ladder) {
-        (Act::Acknowledge, Ladder::Running { holder: Some(holder), .. }) => vec![person(holder), text(" has it.")],
-        (Act::Acknowledge, _) => words("Nobody is called now: the card at the top says why."),
+        (Act::Acknowledge | Act::AcknowledgeAll, Ladder::Running { holder: Some(holder), .. }) => {
+            vec![person(holder), text(" has it.")]
+        }
+        (Act::Acknowledge | Act::AcknowledgeAll, _) => words("Nobody is called now: the card at the top says why."),
         (Act::Approve { plan: Some(plan) } | Act::Reject { plan: Some(plan) }, _) => how_decided(plan, incident),
         _ => words("This is no longer the next step: the card at the top shows what can be done now."),
     }

@@ -15,7 +15,7 @@ pub fn call(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Pos
         lines,
         mentions: incident.policy.level(level).map(|known| known.mentions.clone()).unwrap_or_default(),
         broadcast: true,
-        buttons: card::acknowledge(incident).into_iter().collect(),
+        buttons: card::taking(incident),
         ..Post::default()
     }
 }
@@ -56,9 +56,17 @@ fn why(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Line {
 }
 
 fn about(incident: &Incident) -> Line {
+    if let Some(count) = incident.storm {
+        let found = incident.survey.as_ref().map_or_else(|| "Not yet diagnosed".to_owned(), card::survey_in_words);
+        let said = format!(": {count} incidents opened within a short time in cluster {}. {found}.", incident.cluster);
+        return vec![strong(incident.id.to_string()), text(said)];
+    }
     let target = incident.target.as_ref().map_or_else(|| "a target not yet known".to_owned(), ToString::to_string);
     let mut line = vec![strong(incident.id.to_string()), text(format!(" {} on ", incident.alert)), code(target)];
     line.push(match &incident.verdict {
+        _ if incident.is_foreign() => {
+            text(format!(". It is of cluster {}, which this bot does not look after: look there.", incident.cluster))
+        }
         Some(verdict) => text(format!(". Diagnosis: {}.", verdict.scenario.title())),
         None => text(". Not yet diagnosed."),
     });

@@ -2,17 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::{Post, Raw, checks};
+use super::{Post, Raw, checks, raw::checks_that_did_not_pass};
 use crate::{
     chat::card::{
-        self, Line, code, command, end_line, level_name, people, person, plan_lines, strong, text, time, verdict_lines,
-        words,
+        self, Line, code, command, end_line, level_name, people, person, plan_lines, strong, survey_lines, text, time,
+        verdict_lines, words,
     },
     escalation::{LevelNumber, Rung},
     incident::{CloseReason, FixEnd, Follows, Incident, Life, Notice},
     people::{Mention, PersonId},
     remediation::{Plan, PlanId, Proof},
-    triage::FixName,
+    triage::{FixName, Survey},
 };
 
 /// The post for one notice. Never without lines.
@@ -55,6 +55,19 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
                 person(to),
                 text(". It is yours now; the card at the top says where it stands. To give it on: "),
                 command("handoff", id, "@user"),
+            ]])
+        },
+        Notice::OtherCluster { ours } => Post {
+            broadcast: true,
+            ..Post::saying(vec![vec![
+                strong(format!("An alert of cluster {}, and this bot looks after {ours}.", incident.cluster)),
+                text(" People are called about it as usual, and nothing is diagnosed or fixed from here: the bot of "),
+                code(incident.cluster.clone()),
+                text(" does that. If "),
+                code(incident.cluster.clone()),
+                text(format!(" is another name of {ours}, put it into the configuration, as ")),
+                code(format!("cluster_also: [{}]", incident.cluster)),
+                text(": until then none of its alerts is diagnosed. This is said once."),
             ]])
         },
         Notice::TargetWanted => Post {
@@ -231,7 +244,7 @@ fn reminder(incident: &Incident, level: Option<LevelNumber>, until: Timestamp) -
             Vec::new(),
         ),
     };
-    Post { mentions, buttons: card::acknowledge(incident).into_iter().collect(), ..Post::saying(vec![line]) }
+    Post { mentions, buttons: card::taking(incident), ..Post::saying(vec![line]) }
 }
 
 /// The next step after a verdict whose fix can be asked for.
@@ -239,6 +252,9 @@ pub(super) const ASK_WITH_THE_BUTTON: &str =
     "Next: ask for the fix with the button; its plan is shown first and nothing is changed yet.";
 
 fn verdict(incident: &Incident) -> Post {
+    if let Some(survey) = &incident.survey {
+        return surveyed(survey);
+    }
     let Some(verdict) = &incident.verdict else {
         return Post::saying(vec![words("The diagnostics ended without a verdict.")]);
     };
@@ -267,6 +283,19 @@ fn verdict(incident: &Incident) -> Post {
         None => words("Next: the card at the top shows what can be done now."),
     });
     Post { raw: Some(checks(verdict)), buttons: button.into_iter().collect(), ..Post::saying(lines) }
+}
+
+/// What a look at several services of a storm came to.
+fn surveyed(survey: &Survey) -> Post {
+    let mut lines = vec![vec![strong(format!("{} service(s) of the storm were looked at:", survey.looked_at()))]];
+    lines.extend(survey_lines(survey));
+    lines.push(vec![
+        text("Next: to go on with one service, name its incident, as "),
+        code("/mtls incidents"),
+        text(" lists them; it then gets a card, diagnostics and fixes of its own."),
+    ]);
+    let failed = (!survey.checks.is_empty()).then(|| checks_that_did_not_pass(&survey.checks));
+    Post { raw: failed, broadcast: survey.causes().next().is_some(), ..Post::saying(lines) }
 }
 
 fn approval_wanted(incident: &Incident, id: &PlanId) -> Post {

@@ -54,6 +54,11 @@ pub fn checks(verdict: &Verdict) -> Raw {
     Raw::new("checks", text)
 }
 
+/// The checks of several services that did not pass.
+pub(super) fn checks_that_did_not_pass(checks: &[Check]) -> Raw {
+    Raw::new("checks", checks.iter().map(one).collect::<String>())
+}
+
 fn one(check: &Check) -> String {
     let result = match check.result {
         CheckResult::Pass => "pass",

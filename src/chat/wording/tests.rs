@@ -155,3 +155,40 @@ fn a_fix_that_only_a_person_can_do_is_said_to_be_one() {
     assert!(said.contains("The bot cannot do this one: follow the runbook by hand."), "{said}");
     assert!(said.contains("Next: a person does by hand what fits, after the runbook."), "{said}");
 }
+
+#[test]
+fn the_first_alert_of_another_cluster_says_what_does_not_happen_and_how_that_is_mended() {
+    let incident = Incident { foreign_to: Some("blue".to_owned()), ..night::opened() };
+    insta::assert_snapshot!(
+        read(&notice(&Notice::OtherCluster { ours: "blue".to_owned() }, &incident)),
+        @"(channel) An alert of cluster prod, and this bot looks after blue. People are called about it as usual, and nothing is diagnosed or fixed from here: the bot of prod does that. If prod is another name of blue, put it into the configuration, as cluster_also: [prod]: until then none of its alerts is diagnosed. This is said once."
+    );
+    insta::assert_snapshot!(read(&call(LevelNumber(1), &CallReason::Opened, &incident)), @r#"
+    (channel) Group("S0ONCALL") L1 Platform On-Call is mentioned: a new incident.
+    INC-7 MTLSHandshakeFailureRateHigh on web svc/frontend. It is of cluster prod, which this bot does not look after: look there.
+    Acknowledge by 2026-03-01 03:15:00 UTC, or L2 Platform Security is called. Acknowledging stops the clock: /mtls ack INC-7
+    [Acknowledge]
+    "#);
+}
+
+#[test]
+fn a_storm_that_was_looked_at_says_each_cause_with_its_services() {
+    let incident = night::stormy();
+    insta::assert_snapshot!(read(&notice(&Notice::Verdict { run: 1 }, &incident)), @"
+    (channel) 3 service(s) of the storm were looked at:
+    SPIRE server unhealthy (medium confidence: the signs agree, some checks are missing) at payments svc/checkout, web svc/gateway
+    • the healthcheck of spire-server-0 fails
+    • web svc/gateway: its SVID ended 40 min ago
+    no fault found (high confidence) at web svc/frontend
+    Not looked at: web svc/cart: web svc/cart is not there
+    Seen at 2026-03-01 03:01:00 UTC. A cause is named only for the services that show it.
+    Next: to go on with one service, name its incident, as /mtls incidents lists them; it then gets a card, diagnostics and fixes of its own.
+    ");
+    insta::assert_snapshot!(read(&call(LevelNumber(1), &CallReason::Opened, &incident)), @r#"
+    (channel) Group("S0ONCALL") L1 Platform On-Call is mentioned: a new incident.
+    INC-7: 64 incidents opened within a short time in cluster prod. SPIRE server unhealthy at 2 of 3 services looked at.
+    Acknowledge by 2026-03-01 03:15:00 UTC, or L2 Platform Security is called. Acknowledging stops the clock: /mtls ack INC-7
+    [Acknowledge]
+    [Acknowledge all that are open]
+    "#);
+}

@@ -5,9 +5,12 @@ mod look_back;
 mod mounted;
 mod pod;
 mod spire;
+mod survey;
 
 #[cfg(test)]
 pub(super) use mounted::mounted_at;
+
+pub use survey::{Surveyed, gather_several};
 
 use std::sync::Arc;
 

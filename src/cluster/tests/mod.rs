@@ -8,6 +8,7 @@ mod gathering;
 mod logging;
 mod replacing;
 mod sampling;
+mod surveying;
 mod transport;
 
 use std::{sync::Arc, time::Duration};

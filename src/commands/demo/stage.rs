@@ -69,6 +69,7 @@ impl Stage {
             journal: folder.0.join("journal.sqlite"),
             clock: clock.clone(),
             cluster: "demo".to_owned(),
+            shared_app: false,
             policy: people::policy(channel),
             reach: connect_to(&simulation.url(), Settings::default())?,
             mapping: Mapping::default(),

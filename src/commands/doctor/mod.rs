@@ -68,10 +68,11 @@ async fn examine(config: &Config, args: &DoctorArgs, now: Timestamp) -> Examinat
             Err(_) => (Vec::new(), None),
         }
     };
-    let ((of_kubernetes, grant), of_slack, listening) =
+    let ((of_kubernetes, grant), (of_slack, others), listening) =
         futures::join!(kubernetes, slack::examine(config), webhook::look(config.listen));
     findings.extend(of_kubernetes);
     findings.extend(of_slack);
+    findings.extend(others.map(|others| slack::shared(config, others, &listening)));
     findings.extend(pagers::examine(config));
     findings.push(journal(config, &listening).await);
     findings.push(webhook::finding(config.listen, &listening));

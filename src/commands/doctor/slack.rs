@@ -1,8 +1,8 @@
-//! Tokens, scopes, workspace, channel and user groups. Nothing is posted.
+//! Tokens, scopes, workspace, channel, user groups, and whether another bot uses the same app. Nothing is posted.
 
-use super::finding::Finding;
+use super::{finding::Finding, webhook::Listening};
 use crate::{
-    chat::slack::{Client, Installation, SCOPES, SLACK_API, SlackError},
+    chat::slack::{Client, Installation, SCOPES, SLACK_API, SlackError, other_connections},
     config::{Config, Roster, Secret, Slack, SlackMode},
 };
 
@@ -10,9 +10,11 @@ const AREA: &str = "slack";
 /// What is done about most of it.
 const REINSTALL: &str = "add it to the app's manifest (deploy/slack-manifest.yaml) and install the app again";
 
-pub(super) async fn examine(config: &Config) -> Vec<Finding> {
+/// What was found, and how many connections of the app others have, where Slack said so.
+pub(super) async fn examine(config: &Config) -> (Vec<Finding>, Option<u64>) {
     let Some(slack) = &config.slack else {
-        return vec![Finding::ok(AREA, "not configured: nothing is posted anywhere, and only pagers call people")];
+        let said = "not configured: nothing is posted anywhere, and only pagers call people";
+        return (vec![Finding::ok(AREA, said)], None);
     };
     let mut findings = Vec::new();
     if let Some(client) = client(slack, &slack.bot_token, "slack.bot_token", &mut findings) {
@@ -26,8 +28,41 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
             Err(error) => findings.push(failed("the bot's token", &error)),
         }
     }
-    findings.extend(way_in(slack).await);
-    findings
+    let (of_the_way, others) = way_in(slack).await;
+    findings.extend(of_the_way);
+    (findings, others)
+}
+
+/// Whether another bot uses the same app. The running bot has one connection; the bot of another cluster would hear a part
+/// of what people ask this one.
+pub(super) fn shared(config: &Config, others: u64, listening: &Listening) -> Finding {
+    let declared = config.slack.as_ref().is_some_and(|slack| slack.shared_app);
+    let running = matches!(listening, Listening::Bot { .. });
+    match (others, running) {
+        (0, _) => Finding::ok(AREA, "no other bot has a connection of this Slack app"),
+        (1, true) => Finding::ok(AREA, "the one other connection of this Slack app is the running bot's"),
+        _ if declared => Finding::ok(
+            AREA,
+            format!(
+                "{others} other connections of this Slack app are open, as slack.shared_app says: each bot hears a part of \
+                 what people ask. An app of its own for each bot is better"
+            ),
+        ),
+        (1, false) => Finding::not_checked(
+            AREA,
+            format!("one other connection of this Slack app is open, and no bot listens at {}", config.listen),
+            "if your bot does not run elsewhere now, another one uses this app: give each bot an app of its own",
+        ),
+        _ => Finding::missing(
+            AREA,
+            format!(
+                "{others} other connections of this Slack app are open: another bot uses it, and hears a part of what people \
+                 ask this one"
+            ),
+            "give each bot an app of its own, or set slack.shared_app: true in both, so that ids carry the cluster (a bot \
+             that has just been started again may count twice: look again in a minute)",
+        ),
+    }
 }
 
 fn client(slack: &Slack, token: &Secret, field: &str, findings: &mut Vec<Finding>) -> Option<Client> {
@@ -114,13 +149,16 @@ async fn groups(client: &Client, config: &Config, findings: &mut Vec<Finding>) {
 }
 
 /// How requests come in.
-async fn way_in(slack: &Slack) -> Vec<Finding> {
-    let mut findings = Vec::new();
+async fn way_in(slack: &Slack) -> (Vec<Finding>, Option<u64>) {
+    let (mut findings, mut others) = (Vec::new(), None);
     match (slack.mode, &slack.app_token, &slack.signing_secret) {
         (SlackMode::Socket, Some(token), _) => {
             if let Some(client) = client(slack, token, "slack.app_token", &mut findings) {
-                findings.push(match client.open_socket().await {
-                    Ok(_) => Finding::ok(AREA, "Slack gives the app-level token a socket"),
+                findings.push(match other_connections(&client).await {
+                    Ok(counted) => {
+                        others = counted;
+                        Finding::ok(AREA, "Slack gives the app-level token a socket")
+                    }
                     Err(SlackError::Refused { code, .. }) if code != "ratelimited" => Finding::missing(
                         AREA,
                         format!("Slack refuses the app-level token ({code}), so no command or button arrives"),
@@ -145,7 +183,7 @@ async fn way_in(slack: &Slack) -> Vec<Finding> {
             "copy it from the app's Basic Information",
         )),
     }
-    findings
+    (findings, others)
 }
 
 /// A refusal is something to mend; anything else says nothing.

@@ -6,9 +6,10 @@ use super::*;
 use crate::{
     clock::VirtualClock,
     engine::{Engine, Inbox},
-    escalation,
-    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey, Policy},
+    escalation::{self, Ladder},
+    incident::{AlertDelivery, AlertSighting, AlertStatus, Event, Fingerprint, IncidentKey, Policy, TakeAll, Triage},
     journal::Journal,
+    mesh::TargetRef,
 };
 
 fn three_in_the_morning() -> Timestamp {
@@ -150,4 +151,81 @@ async fn a_body_that_comes_whole_again_takes_back_that_targets_are_missing() {
     assert_eq!(engine.inbox().live(1).await.unwrap()[0].incident.cut_off, 7);
     engine.inbox().deliver(&body([alert(0, 0)])).await.unwrap();
     assert_eq!(engine.inbox().live(1).await.unwrap()[0].incident.cut_off, 0);
+}
+
+fn who(user: &str, at: jiff::Timestamp) -> crate::people::Actor {
+    use crate::people::{Actor, PersonId, Platform, Role};
+    let id = PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: user.to_owned() };
+    Actor { id, roles: [Role::Commander].into(), as_of: at }
+}
+
+#[tokio::test]
+async fn one_command_takes_all_160_of_a_storm_each_as_its_own_event_and_the_answer_counts() {
+    let (engine, clock, _folder) = bot().await;
+    let inbox = engine.inbox();
+    inbox.deliver(&body((0..160).map(|service| alert(service, 0)))).await.unwrap();
+    step(&inbox.0).await.unwrap();
+    let request = |user: &str, key: &str| TakeAll { actor: who(user, three_in_the_morning()), key: key.to_owned() };
+    let answer = inbox.take_all(&request("U0ANNA", "1")).await.unwrap();
+    assert!(
+        answer.text.starts_with("You have 161 incidents more, 150 of them held back in a storm."),
+        "{}",
+        answer.text
+    );
+    for stored in inbox.live(1000).await.unwrap() {
+        let events = inbox.events(stored.incident.id).await.unwrap();
+        let taken = events.iter().filter(|one| matches!(one.event, Event::Acknowledged { .. })).count();
+        assert_eq!(taken, 1, "{}", stored.incident.id);
+    }
+    assert_eq!(inbox.take_all(&request("U0ANNA", "1")).await.unwrap(), answer, "Slack sends it again");
+    let again = inbox.take_all(&request("U0ANNA", "2")).await.unwrap();
+    assert_eq!(again.text, "There was nothing to take. 161 yours already.");
+    let other = inbox.take_all(&request("U0BEN", "3")).await.unwrap();
+    assert_eq!(other.text, "There was nothing to take. 161 somebody else's, who keeps it.");
+    let stranger = crate::people::Actor { roles: [].into(), ..who("U0NOBODY", three_in_the_morning()) };
+    let refused = inbox.take_all(&TakeAll { actor: stranger, key: "4".to_owned() }).await.unwrap_err();
+    assert!(matches!(refused, SubmitError::Refused(crate::incident::Refusal::NotAllowed(_))), "{refused}");
+    // The storm is over: those that were held back stand on their own, and who took them has them.
+    clock.advance(SignedDuration::from_mins(6));
+    step(&inbox.0).await.unwrap();
+    let left = inbox.live(1000).await.unwrap();
+    let left: Vec<_> = left.iter().filter(|stored| !stored.incident.quiet).collect();
+    assert_eq!(left.len(), 16);
+    assert!(left.iter().all(|stored| matches!(&stored.incident.ladder, Ladder::Running { holder: Some(_), .. })));
+}
+
+#[tokio::test]
+async fn the_button_of_the_storms_card_takes_all_as_the_command_does() {
+    let (engine, _, _folder) = bot().await;
+    let inbox = engine.inbox();
+    inbox.deliver(&body((0..12).map(|service| alert(service, 0)))).await.unwrap();
+    step(&inbox.0).await.unwrap();
+    let live = inbox.live(100).await.unwrap();
+    let storm = live.iter().find(|stored| stored.incident.storm.is_some()).unwrap();
+    let press = crate::incident::Command {
+        incident: storm.incident.id,
+        actor: who("U0ANNA", three_in_the_morning()),
+        key: "press".to_owned(),
+        act: crate::incident::Act::AcknowledgeAll,
+    };
+    let answer = inbox.submit(&press).await.unwrap();
+    assert!(answer.text.starts_with("You have 13 incidents more, 2 of them held back"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_storm_knows_the_services_of_what_it_holds_back_and_asks_for_their_diagnostics() {
+    let (engine, _, _folder) = bot().await;
+    let inbox = engine.inbox();
+    let aimed = |service: usize| AlertSighting {
+        target: Some(TargetRef::parse("web".parse().unwrap(), &format!("svc-{service:02}")).unwrap()),
+        ..alert(service, 0)
+    };
+    inbox.deliver(&body((0..30).map(aimed))).await.unwrap();
+    step(&inbox.0).await.unwrap();
+    let live = inbox.live(100).await.unwrap();
+    let storm = &live.iter().find(|stored| stored.incident.storm.is_some()).unwrap().incident;
+    let look = storm.storm_look.as_ref().unwrap();
+    assert_eq!((look.services.len(), look.more, look.count), (8, 12, 20));
+    assert_eq!(look.services[0].to_string(), "web svc/svc-10", "the oldest of those that are held back");
+    assert!(matches!(storm.triage, Triage::Running { run: 1, .. }));
 }

@@ -9,7 +9,7 @@ use crate::{
 
 async fn triaged(journal: &Journal, incident: u32, text: &str, at: Timestamp) -> EvidenceDigest {
     let digest = digest(text.as_bytes());
-    let evidence = Some((IncidentId(incident), digest.clone(), text.as_bytes().to_vec(), at));
+    let evidence = Some((IncidentId::new(incident), digest.clone(), text.as_bytes().to_vec(), at));
     journal.append(Append { evidence, ..Append::default() }).await.unwrap();
     digest
 }
@@ -43,5 +43,5 @@ async fn raw_evidence_of_a_night_long_closed_is_forgotten_and_its_events_stay() 
     }
     assert!(journal.evidence(&shared).await.unwrap().is_some(), "another night has it too");
     assert!(journal.evidence(&open).await.unwrap().is_some(), "an open incident keeps what it has");
-    assert_eq!(journal.events(IncidentId(1)).await.unwrap().len(), 1, "events stay");
+    assert_eq!(journal.events(IncidentId::new(1)).await.unwrap().len(), 1, "events stay");
 }

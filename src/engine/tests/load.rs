@@ -53,7 +53,7 @@ async fn three_hundred_groups_of_one_incident_at_once_are_stored_together_and_no
     }
     let live = inbox.live(10).await.unwrap();
     assert_eq!(live.iter().map(|stored| stored.incident.alerts.len()).collect::<Vec<_>>(), [300]);
-    assert_eq!(live[0].incident.id, IncidentId(1), "no number is used up by those that were decided on again");
+    assert_eq!(live[0].incident.id, IncidentId::new(1), "no number is used up by those that were decided on again");
     let transactions = engine.transactions() - before;
     assert!(transactions <= 3, "{transactions} transactions");
 }
@@ -103,7 +103,7 @@ async fn a_note_and_the_kill_switch_do_not_wait_behind_nine_hundred_alerts_that_
         }
     }));
     let person = async {
-        note(&inbox, IncidentId(1), "note").await;
+        note(&inbox, IncidentId::new(1), "note").await;
         ended("note");
         let request =
             SwitchRequest { on: false, actor: engineer(), key: "off".to_owned(), reason: "let it be".to_owned() };

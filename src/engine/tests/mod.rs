@@ -1,5 +1,6 @@
 //! Stories of the engine, with a chat that does as it is told, on a clock that stands still.
 
+mod clusters;
 mod keeping;
 mod lessons;
 mod limits;
@@ -65,7 +66,7 @@ async fn opens(
     stands: impl FnOnce(&mut Incident),
 ) {
     let opened = Event::Opened {
-        id: IncidentId(number),
+        id: IncidentId::new(number),
         key: IncidentKey(format!("k{number}")),
         alert: "a".to_owned(),
         cluster: "c".to_owned(),
@@ -126,7 +127,7 @@ async fn a_card_that_fails_for_a_minute_is_said_to_be_late_once_and_fails_the_he
         late.tell(&inbox.0).await.unwrap();
         night.engine.settled().await.unwrap();
     }
-    let events = night.journal.events(IncidentId(1)).await.unwrap();
+    let events = night.journal.events(IncidentId::new(1)).await.unwrap();
     let told = events.iter().filter(|stored| matches!(stored.event, Event::OverdueNoticed { .. })).count();
     assert_eq!(told, 1);
 }

@@ -24,7 +24,7 @@ impl Scene<'_> {
             return Err(Refusal::FixUnderWay(under_way.name));
         }
         if self.incident.target.is_none() {
-            return Err(Refusal::NoTarget(self.incident.id));
+            return Err(super::no_target(self.incident));
         }
         let verdict = self.incident.verdict.as_ref().ok_or(Refusal::NoVerdict(self.incident.id))?;
         fits(verdict, fix)?;

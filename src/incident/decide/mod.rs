@@ -3,10 +3,16 @@
 
 mod fixing;
 mod taking;
+mod taking_all;
+
+pub use taking_all::{Share, Taken, may_take_all, share};
 
 use jiff::Timestamp;
 
-use super::{Act, Answer, Command, Event, Incident, Life, Policy, Refusal, Triage, apply, storm::leave_storm_for};
+use super::{
+    Act, Answer, Command, Event, Incident, Life, Policy, Refusal, Triage, apply, storm::leave_storm_for,
+    storm::stands_for_a_storm,
+};
 use crate::{
     escalation::{Ladder, Rung},
     people::{Actor, RIGHTS_LAST, Role},
@@ -39,6 +45,9 @@ pub fn decide(
     if !incident.is_live() {
         return Err(Refusal::Closed(incident.id));
     }
+    if let Some(refusal) = incident.refused_as_foreign(&command.act) {
+        return Err(refusal);
+    }
     // Whoever commands a quiet incident means it to be looked after: it leaves the storm first.
     let left = leave_storm_for(incident, &command.act, now);
     let mut woken = incident.clone();
@@ -52,6 +61,16 @@ pub fn decide(
     let work = scene.sign_of_work(&decided);
     let taken = taken.into_iter().flatten();
     Ok((left.into_iter().chain(taken).chain(decided).chain(work).collect(), Answer { text }))
+}
+
+/// Why nothing is looked at or changed for an incident without a service.
+pub(super) fn no_target(incident: &Incident) -> Refusal {
+    if stands_for_a_storm(incident) { Refusal::StandsForMany(incident.id) } else { Refusal::NoTarget(incident.id) }
+}
+
+/// Whether it stands for a storm of which services are known.
+fn has_a_look(incident: &Incident) -> bool {
+    incident.storm_look.as_ref().is_some_and(|look| !look.looked_at().is_empty())
 }
 
 fn role_for(act: &Act) -> Role {
@@ -80,6 +99,7 @@ impl Scene<'_> {
 
     fn act(&self, act: &Act) -> Decided {
         match act {
+            Act::SetTarget { .. } if stands_for_a_storm(self.incident) => Err(no_target(self.incident)),
             Act::SetTarget { target } => {
                 let event = Event::TargetSet { target: target.clone(), by: self.actor.id.clone() };
                 let events = vec![event, self.triage_event()];
@@ -90,7 +110,7 @@ impl Scene<'_> {
             Act::Withdraw => self.withdraw(),
             Act::Approve { plan } => self.approve(plan.as_ref()),
             Act::Reject { plan } => self.reject(plan.as_ref()),
-            Act::Acknowledge => self.acknowledge(),
+            Act::Acknowledge | Act::AcknowledgeAll => self.acknowledge(),
             Act::HandOff { to } => self.hand_off(to),
             Act::Escalate { from } => self.escalate(*from),
             Act::Note { text } => self.note(text),
@@ -104,8 +124,8 @@ impl Scene<'_> {
     }
 
     fn triage(&self) -> Decided {
-        if self.incident.target.is_none() {
-            return Err(Refusal::NoTarget(self.incident.id));
+        if self.incident.target.is_none() && !has_a_look(self.incident) {
+            return Err(no_target(self.incident));
         }
         if matches!(self.incident.triage, Triage::Running { .. }) {
             return Err(Refusal::TriageRunning);

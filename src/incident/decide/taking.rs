@@ -32,6 +32,7 @@ fn is_work(act: &Act) -> bool {
         Act::Withdraw
         | Act::Reject { .. }
         | Act::Acknowledge
+        | Act::AcknowledgeAll
         | Act::HandOff { .. }
         | Act::Escalate { .. }
         | Act::Resolve => false,

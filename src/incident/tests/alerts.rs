@@ -111,7 +111,7 @@ fn a_resolved_group_ends_also_the_alerts_that_were_cut_off_its_body() {
     let context = Sighted {
         now: night.now,
         policy: &policy,
-        fresh: crate::incident::IncidentId(9),
+        fresh: crate::incident::IncidentId::new(9),
         quiet: false,
         group: Some("group"),
     };
@@ -157,7 +157,7 @@ fn a_look_that_falls_into_the_clearing_is_taken_again() {
 fn a_group_that_was_cut_ends_no_alert_of_another_group_of_the_same_incident() {
     let night = Night::with_an_alert();
     let policy = night.policy.clone();
-    let fresh = crate::incident::IncidentId(9);
+    let fresh = crate::incident::IncidentId::new(9);
     let of = |group| Sighted { now: night.now, policy: &policy, fresh, quiet: false, group: Some(group) };
     assert!(end_cut_off(night.incident(), &[], &of("another")).is_empty());
     assert!(!end_cut_off(night.incident(), &[], &of("group")).is_empty());
@@ -193,8 +193,13 @@ fn in_a_storm_an_incident_is_kept_but_neither_posted_nor_called_about() {
     let mut night = Night::quiet();
     let policy = night.policy.clone();
     let sighting = Night::sighting("frontend-1", AlertStatus::Firing);
-    let context =
-        Sighted { now: night.now, policy: &policy, fresh: crate::incident::IncidentId(1), quiet: true, group: None };
+    let context = Sighted {
+        now: night.now,
+        policy: &policy,
+        fresh: crate::incident::IncidentId::new(1),
+        quiet: true,
+        group: None,
+    };
     let Seen::Open(events) = crate::incident::sight(None, &sighting, &context) else { panic!("it opens") };
     let mut incident = crate::incident::begin(&events[0], night.now).unwrap();
     for event in &events[1..] {

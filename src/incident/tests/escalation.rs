@@ -193,7 +193,7 @@ fn people_without_the_role_or_with_stale_rights_command_nothing() {
         as_of: night.now - 6 * MINUTE,
     };
     let mut command = crate::incident::Command {
-        incident: crate::incident::IncidentId(1),
+        incident: crate::incident::IncidentId::new(1),
         actor: actor.clone(),
         key: "k".to_owned(),
         act: Act::Acknowledge,

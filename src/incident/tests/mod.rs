@@ -3,6 +3,7 @@
 mod alerts;
 mod beside;
 mod calls;
+mod clusters;
 mod escalation;
 mod fixing;
 mod races;

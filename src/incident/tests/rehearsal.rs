@@ -170,8 +170,13 @@ impl Night {
 
     pub(super) fn sees(&mut self, sighting: &AlertSighting) -> Seen {
         let policy = self.policy.clone();
-        let context =
-            Sighted { now: self.now, policy: &policy, fresh: IncidentId(1), quiet: self.storms, group: Some("group") };
+        let context = Sighted {
+            now: self.now,
+            policy: &policy,
+            fresh: IncidentId::new(1),
+            quiet: self.storms,
+            group: Some("group"),
+        };
         let seen = sight(self.incident.as_ref(), sighting, &context);
         match &seen {
             Seen::Nothing => {}
@@ -201,7 +206,7 @@ impl Night {
 
     pub(super) fn says(&mut self, user: &str, act: Act) -> Result<Answer, Refusal> {
         let actor = self.actor(user);
-        let command = Command { incident: IncidentId(1), actor, key: "k".to_owned(), act };
+        let command = Command { incident: IncidentId::new(1), actor, key: "k".to_owned(), act };
         let (events, answer) = decide(self.incident(), &command, self.now, &self.policy)?;
         self.record(&events);
         Ok(answer)
@@ -213,7 +218,7 @@ impl Night {
         events
     }
 
-    fn record(&mut self, events: &[Event]) {
+    pub(super) fn record(&mut self, events: &[Event]) {
         for event in events {
             match self.incident.as_mut() {
                 None => self.incident = begin(event, self.now),

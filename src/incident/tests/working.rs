@@ -29,7 +29,7 @@ fn note() -> Act {
 /// Somebody who may approve fixes and may not command the bot.
 fn says_as_approver_only(night: &mut Night, act: Act) -> Result<Vec<Event>, Refusal> {
     let actor = Actor { id: person("U0APPROVER"), roles: [Role::Approver].into(), as_of: night.now };
-    let command = Command { incident: IncidentId(1), actor, key: "a".to_owned(), act };
+    let command = Command { incident: IncidentId::new(1), actor, key: "a".to_owned(), act };
     let (events, _) = decide(night.incident(), &command, night.now, &night.policy)?;
     for event in &events {
         crate::incident::apply(night.incident.as_mut().unwrap(), event, night.now);

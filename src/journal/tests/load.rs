@@ -46,8 +46,8 @@ async fn a_body_of_a_thousand_services_opens_each_with_its_chain_whole() {
     assert_eq!(journal.transactions() - before, 1);
     assert_eq!(journal.newest(2_000).await.unwrap().len(), 1_000);
     for id in [1, 64, 65, 999, 1_000] {
-        let links = journal.links(IncidentId(id)).await.unwrap();
-        assert!(matches!(verify_chain(IncidentId(id), &links), Verified::Holds { events: 1, .. }), "{id}");
+        let links = journal.links(IncidentId::new(id)).await.unwrap();
+        assert!(matches!(verify_chain(IncidentId::new(id), &links), Verified::Holds { events: 1, .. }), "{id}");
     }
     let now = Timestamp::from_second(10).unwrap();
     let claims = journal.claim(Room::Engine, now, now, 2_000).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_body_of_a_thousand_services_opens_each_with_its_chain_whole() {
 async fn nine_hundred_repeated_alerts_write_their_incident_once() {
     let (folder, journal) = fresh().await;
     journal.append(one(change(1, "a"))).await.unwrap();
-    let stored = journal.incident(IncidentId(1)).await.unwrap().unwrap();
+    let stored = journal.incident(IncidentId::new(1)).await.unwrap().unwrap();
     let mut other = connect(&folder.path().join("j.sqlite")).await;
     for statement in [
         "CREATE TABLE written (id INTEGER)",
@@ -66,14 +66,14 @@ async fn nine_hundred_repeated_alerts_write_their_incident_once() {
     ] {
         sqlx::query(statement).execute(&mut other).await.unwrap();
     }
-    let seen = (0..960).map(|second| (IncidentId(1), Timestamp::from_second(second).unwrap())).collect();
+    let seen = (0..960).map(|second| (IncidentId::new(1), Timestamp::from_second(second).unwrap())).collect();
     let changes = vec![noted(&stored.incident)];
     let groups = vec![("g".to_owned(), 0); 960];
     journal.append_alerts(Append { changes, seen, groups, ..Append::default() }).await.unwrap();
     let written: i64 = sqlx::query_scalar("SELECT count(*) FROM written").fetch_one(&mut other).await.unwrap();
     assert_eq!(written, 2, "its state and when it was seen");
     assert_eq!(journal.live_in_group("g").await.unwrap().len(), 1);
-    let stored = journal.incident(IncidentId(1)).await.unwrap().unwrap();
+    let stored = journal.incident(IncidentId::new(1)).await.unwrap().unwrap();
     assert_eq!(stored.last_seen, Timestamp::from_second(959).unwrap());
 }
 
@@ -122,13 +122,13 @@ async fn the_journal_of_the_night_before_opens_and_goes_on() {
     let path = folder.path().join("j.sqlite");
     journal_of_before(&path).await;
     let journal = Journal::open(&path).await.unwrap();
-    let stored = journal.incident(IncidentId(1)).await.unwrap().unwrap();
+    let stored = journal.incident(IncidentId::new(1)).await.unwrap().unwrap();
     let moved: i64 =
         sqlx::query_scalar("SELECT last_event_at FROM incidents").fetch_one(&journal.readers).await.unwrap();
     assert_eq!(moved, 7, "the time of its last event");
     journal.append(one(noted(&stored.incident))).await.unwrap();
-    let links = journal.links(IncidentId(1)).await.unwrap();
-    assert!(matches!(verify_chain(IncidentId(1), &links), Verified::Holds { events: 2, .. }));
+    let links = journal.links(IncidentId::new(1)).await.unwrap();
+    assert!(matches!(verify_chain(IncidentId::new(1), &links), Verified::Holds { events: 2, .. }));
     let now = Timestamp::from_second(10).unwrap();
     let claims = journal.claim(Room::Engine, now, now, 10).await.unwrap();
     // What was claimed by the process before, and the newest of the slot, which calls nobody and comes last.

@@ -5,15 +5,20 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{
-    Night, channel,
-    fake_slack::{SIGNING_SECRET, Signer, Trouble},
-    night, root,
+    Night, channel, directory,
+    fake_slack::{BOT_TOKEN, SIGNING_SECRET, Signer, Trouble},
+    home, night,
+    outbound::call,
+    root,
 };
 use crate::{
-    chat::slack::{AT_ONCE_MOST, Asked, router},
+    chat::{
+        Whose,
+        slack::{AT_ONCE_MOST, Asked, Client, Desk, Home, router},
+    },
     engine::{Perform, Task},
     escalation::LevelNumber,
-    incident::{Act, Incident, IncidentId, Notice, Work},
+    incident::{Act, Incident, IncidentId, Keeper, Notice, OwnCluster, Work},
     triage::FixName,
 };
 
@@ -51,6 +56,17 @@ impl Night {
         let notice = Notice::ApprovalWanted { plan: night::plan().id() };
         let ask = self.task("ask-1", Work::Post { to: channel(), notice });
         self.out.perform(Task { root: root(&ts), ..ask }).await.unwrap();
+    }
+
+    /// From now on what is asked reaches the bot of this cluster, which alerts may also call by other names.
+    fn is_the_bot_of(&mut self, cluster: &str, also: &[&str]) {
+        let own = OwnCluster::new(cluster, also.iter().map(|name| (*name).to_owned()));
+        let whose = Whose::new(own, Keeper::new(cluster, false));
+        let client =
+            Client::new(&self.slack.api(), &BOT_TOKEN.to_owned().into()).unwrap().counted(self.metrics.clone());
+        let home = Home { whose, ..home(&self.slack) };
+        let directory = directory(&client, &self.clock);
+        self.desk = Desk::new(self.inbox.clone(), client, directory, home, self.clock.clone());
     }
 
     fn last_told(&self, user: &str) -> String {
@@ -95,7 +111,7 @@ async fn commands_reach_the_engine_with_who_asked_and_slacks_own_key() {
     let fields = night.slack.typed("U0ONCALL", "fix restart-pod");
     night.sends(&fields).await;
     let command = night.inbox.commands.lock().unwrap()[0].clone();
-    assert_eq!(command.incident, IncidentId(7));
+    assert_eq!(command.incident, IncidentId::new(7));
     assert_eq!(command.actor.id, night::who("U0ONCALL"));
     assert_eq!(command.key, format!("slack/{}", fields["trigger_id"].as_str().unwrap()));
     assert_eq!(command.act, Act::ProposeFix { fix: FixName::RestartPod });
@@ -198,14 +214,52 @@ async fn an_old_escalate_button_says_which_level_it_was_drawn_for() {
 }
 
 #[tokio::test]
+async fn a_press_for_the_bot_of_another_cluster_is_answered_with_whose_it_is_and_decides_nothing() {
+    let of = |cluster| Some(Keeper::new(cluster, false));
+    let red = Incident { id: IncidentId::new(7).kept_by(of("red")), ..night::opened() };
+    let mut night = Night::of(red).await;
+    night.out.perform(night.task("call", call())).await.unwrap();
+    let before = night.slack.messages().last().unwrap().seen();
+    // Slack hands it to the bot of blue, which has an INC-7 of its own.
+    night.is_the_bot_of("blue", &[]);
+    night.presses("U0ONCALL", "Acknowledge").await;
+    assert_eq!(
+        night.last_told("U0ONCALL"),
+        "That is INC-7 of red, and this is the bot of blue: ask again until the bot of red hears you, and give each bot a \
+         Slack app of its own, because Slack spreads what is asked of one app over all its connections"
+    );
+    assert!(night.commands().is_empty());
+    assert_eq!(night.slack.messages().last().unwrap().seen(), before, "the buttons stay for the bot whose they are");
+    assert!(night.counted("slack_refusals_total{reason=\"other_bot\"} 1"));
+    // Another name of its own cluster is its own.
+    night.is_the_bot_of("blue", &["red"]);
+    night.presses("U0ONCALL", "Acknowledge").await;
+    assert_eq!(night.commands(), [Act::Acknowledge]);
+}
+
+#[tokio::test]
+async fn a_button_of_before_buttons_carried_the_cluster_still_works() {
+    let mut night = Night::of(night::opened()).await;
+    night.out.perform(night.task("call", call())).await.unwrap();
+    let drawn: String =
+        night.slack.pressed("U0ONCALL", "Acknowledge")["actions"][0]["value"].as_str().unwrap().to_owned();
+    assert_eq!(drawn, r#"{"incident":7,"act":{"act":"acknowledge"}}"#, "as a card of an earlier version has it");
+    night.is_the_bot_of("blue", &[]);
+    let ours = Incident { id: IncidentId::new(7).kept_by(Some(Keeper::new("blue", false))), ..night::opened() };
+    *night.inbox.incidents.lock().unwrap() = vec![ours.into()];
+    night.presses("U0ONCALL", "Acknowledge").await;
+    assert_eq!(night.commands(), [Act::Acknowledge]);
+}
+
+#[tokio::test]
 async fn a_command_about_one_of_several_incidents_has_to_name_it() {
     let night = Night::of(night::opened()).await;
-    let other = Incident { id: IncidentId(8), ..night::opened() };
+    let other = Incident { id: IncidentId::new(8), ..night::opened() };
     night.inbox.incidents.lock().unwrap().push(other.into());
     night.says("U0ONCALL", "ack").await;
     assert!(night.last_told("U0ONCALL").contains("2 incidents are open (INC-7, INC-8)"));
     night.says("U0ONCALL", "ack inc-8").await;
-    assert_eq!(night.inbox.commands.lock().unwrap()[0].incident, IncidentId(8));
+    assert_eq!(night.inbox.commands.lock().unwrap()[0].incident, IncidentId::new(8));
 }
 
 #[tokio::test]

@@ -12,13 +12,13 @@ use async_trait::async_trait;
 
 use super::{Client, Desk, Directory, Home, Look, Roster, SlackOut};
 use crate::{
-    chat::{Ask, card::tests as night},
+    chat::{Ask, Whose, card::tests as night},
     clock::VirtualClock,
     engine::{MessageRef, Progress, SubmitError, Task},
     http::Metrics,
     incident::{
-        Act, Answer, Command, Destination, Face, FixPhase, Incident, IncidentId, Refusal, SwitchRequest, Work,
-        answer_to_switch, decide_switch,
+        Act, Answer, Command, Destination, Face, FixPhase, Incident, IncidentId, Policy, Refusal, SwitchRequest,
+        TakeAll, Taken, Work, answer_to_switch, decide_switch, may_take_all, share,
     },
     people::{Mention, Role},
 };
@@ -58,6 +58,16 @@ impl Ask for Inbox {
         Ok(self.incidents.lock().unwrap().iter().find(|incident| incident.id == id).cloned())
     }
 
+    async fn take_all(&self, request: TakeAll) -> Result<Answer, SubmitError> {
+        use crate::clock::Clock;
+        may_take_all(&request.actor, self.clock.now())?;
+        let (mut taken, policy) = (Taken::default(), Policy::usual(night::policy(), Vec::new()));
+        for incident in self.live().await? {
+            taken.count(&incident, &share(&incident, &request.actor, self.clock.now(), &policy));
+        }
+        Ok(taken.answer())
+    }
+
     async fn switch_writes(&self, request: SwitchRequest) -> Result<Answer, SubmitError> {
         use crate::clock::Clock;
         let switch = decide_switch(&request, true, self.clock.now())?;
@@ -92,21 +102,10 @@ impl Night {
         });
         let metrics = Metrics::default();
         let client = Client::new(&slack.api(), &BOT_TOKEN.to_owned().into()).unwrap().counted(metrics.clone());
-        let roster = Roster {
-            commanders: vec![Mention::User("U0ONCALL".to_owned())],
-            approvers: vec![Mention::Group("S0APPROVERS".to_owned())],
-        };
-        let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
+        let directory = directory(&client, &clock);
         let look = Look { links: Vec::new() };
-        let home = Home {
-            team: TEAM.to_owned(),
-            enterprise: None,
-            channels: [CHANNEL.to_owned()].into(),
-            groups: Vec::new(),
-            hooks: slack.hooks(),
-        };
         let out = SlackOut::new(client.clone(), directory.clone(), look);
-        let desk = Desk::new(inbox.clone(), client, directory, home, clock.clone());
+        let desk = Desk::new(inbox.clone(), client, directory, home(&slack), clock.clone());
         Self { slack, clock, inbox, out, desk, metrics }
     }
 
@@ -139,6 +138,25 @@ impl Night {
 
     fn commands(&self) -> Vec<Act> {
         self.inbox.commands.lock().unwrap().iter().map(|command| command.act.clone()).collect()
+    }
+}
+
+fn directory(client: &Client, clock: &Arc<VirtualClock>) -> Arc<Directory> {
+    let roster = Roster {
+        commanders: vec![Mention::User("U0ONCALL".to_owned())],
+        approvers: vec![Mention::Group("S0APPROVERS".to_owned())],
+    };
+    Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()))
+}
+
+fn home(slack: &FakeSlack) -> Home {
+    Home {
+        team: TEAM.to_owned(),
+        enterprise: None,
+        channels: [CHANNEL.to_owned()].into(),
+        whose: Whose::default(),
+        groups: Vec::new(),
+        hooks: slack.hooks(),
     }
 }
 

@@ -14,7 +14,7 @@ fn draw() -> Work {
     Work::DrawCard { to: channel() }
 }
 
-fn call() -> Work {
+pub(super) fn call() -> Work {
     Work::Mention {
         to: channel(),
         level: LevelNumber(1),

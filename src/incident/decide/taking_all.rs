@@ -1,0 +1,112 @@
+//! Taking every incident that is open: each is decided on its own, and the answer counts.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::Scene;
+use crate::{
+    incident::{Answer, Event, Incident, Policy, Refusal},
+    people::{Actor, RIGHTS_LAST, Role},
+};
+
+/// What one open incident comes to when somebody takes all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Share {
+    /// The person takes it.
+    Taken(Vec<Event>),
+    /// The person had it already.
+    Theirs,
+    /// Somebody else has it, and keeps it.
+    Somebodys,
+    /// Its alerts are resolved, and it closes by itself.
+    Ending,
+}
+
+/// What a person may take all for: the same as for one.
+pub fn may_take_all(actor: &Actor, now: Timestamp) -> Result<(), Refusal> {
+    if now.duration_since(actor.as_of) > RIGHTS_LAST {
+        return Err(Refusal::RightsUnknown);
+    }
+    if actor.may(Role::Commander, now) { Ok(()) } else { Err(Refusal::NotAllowed(Role::Commander)) }
+}
+
+/// One incident's share of it. One that a storm holds back stays held back, so that no channel gets hundreds of cards: when
+/// it stands on its own later, the person has it.
+pub fn share(incident: &Incident, actor: &Actor, now: Timestamp, policy: &Policy) -> Share {
+    let scene = Scene { incident, actor, now, policy };
+    match scene.acknowledge() {
+        Ok((events, _)) => Share::Taken(events),
+        Err(Refusal::AlreadyAcknowledged(holder)) if holder == actor.id => Share::Theirs,
+        Err(Refusal::AlreadyAcknowledged(_)) => Share::Somebodys,
+        Err(_) => Share::Ending,
+    }
+}
+
+/// How many came to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    shown: u32,
+    held_back: u32,
+    theirs: u32,
+    somebodys: u32,
+    ending: u32,
+    left: bool,
+}
+
+impl Taken {
+    /// Counts one.
+    pub fn count(&mut self, incident: &Incident, share: &Share) {
+        let number = match share {
+            Share::Taken(_) if incident.quiet => &mut self.held_back,
+            Share::Taken(_) => &mut self.shown,
+            Share::Theirs => &mut self.theirs,
+            Share::Somebodys => &mut self.somebodys,
+            Share::Ending => &mut self.ending,
+        };
+        *number = number.saturating_add(1);
+    }
+
+    /// More are open than are taken at once.
+    pub fn and_more(&mut self) {
+        self.left = true;
+    }
+
+    /// How many were looked at.
+    pub fn all(&self) -> u32 {
+        [self.shown, self.held_back, self.theirs, self.somebodys, self.ending].into_iter().fold(0, u32::saturating_add)
+    }
+
+    /// What the person is told.
+    pub fn answer(&self) -> Answer {
+        let taken = self.shown.saturating_add(self.held_back);
+        let mut text = match taken {
+            0 => "There was nothing to take".to_owned(),
+            1 => "You have 1 incident more".to_owned(),
+            more => format!("You have {more} incidents more"),
+        };
+        if self.held_back > 0 {
+            // Writing into a String cannot fail.
+            let _ = write!(text, ", {} of them held back in a storm", self.held_back);
+        }
+        text.push('.');
+        if taken > 0 {
+            text.push_str(
+                " Nobody else is called about them; without a sign of work on one (a command, a fix, a note) for a whole \
+                 window, its level is called again.",
+            );
+        }
+        let others = [
+            (self.theirs, "yours already"),
+            (self.somebodys, "somebody else's, who keeps it"),
+            (self.ending, "resolved, and closing by itself"),
+        ];
+        for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
+            let _ = write!(text, " {count} {what}.");
+        }
+        if self.left {
+            text.push_str(" More are open: say `/mtls ack all` again.");
+        }
+        Answer { text }
+    }
+}
