@@ -82,7 +82,7 @@ pub fn parse(text: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
         Verb::Help => Ok(Said::Help),
         Verb::Incidents => Ok(Said::Incidents),
         Verb::Note => note(rest, place),
-        Verb::Writes => writes(rest, place.platform),
+        Verb::Writes => writes(rest, place),
         Verb::Ack if says_all(rest) => ack_all(rest, place),
         _ => with_words(verb, &rest.split_whitespace().collect::<Vec<_>>(), place),
     }
@@ -108,14 +108,23 @@ fn note(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
     Ok(Said::Act(incident, Act::Note { text }))
 }
 
-fn writes(rest: &str, platform: Platform) -> Result<Said, Misunderstood> {
+/// `off`, `on`, and each with a cluster where other bots hear it too: `on/blue`. To stop is always safe, whichever bot it is;
+/// to let fixes run again is not.
+fn writes(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
     let (word, reason) = first_word(rest);
+    let (word, cluster) = word.split_once('/').map_or((word, None), |(word, cluster)| (word, Some(cluster)));
     let on = match word.to_ascii_lowercase().as_str() {
         "on" => true,
         "off" => false,
         _ => return Err(Misunderstood::Missing { verb: Verb::Writes, what: "`on` or `off`" }),
     };
-    Ok(Said::Writes { on, reason: slack::unescape(reason, platform) })
+    if let Some(theirs) = cluster.filter(|cluster| !place.whose.is_ours(cluster)) {
+        return Err(Misunderstood::AllOfAnother { theirs: theirs.chars().take(CLUSTER_SHOWN_MOST).collect() });
+    }
+    if let (true, None, Some(cluster)) = (on, cluster, place.whose.to_be_named()) {
+        return Err(Misunderstood::WhichBot { verb: Verb::Writes, cluster, example: format!("on/{cluster}") });
+    }
+    Ok(Said::Writes { on, reason: slack::unescape(reason, place.platform) })
 }
 
 /// Whether it is `all`, or `all/blue`.

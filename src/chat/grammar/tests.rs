@@ -87,6 +87,21 @@ fn all_that_are_open_are_taken_with_one_command_however_many_there_are() {
 }
 
 #[test]
+fn the_kill_switch_stops_whichever_bot_hears_it_and_lets_only_the_one_that_was_named_run_again() {
+    let heard = |text: &str, shared| parse(text, &Place { whose: of_blue(shared), ..place(&[], &[]) });
+    let off = Said::Writes { on: false, reason: "it looks like an attack".to_owned() };
+    for said in ["writes off it looks like an attack", "writes off/blue it looks like an attack"] {
+        assert_eq!(heard(said, true), Ok(off.clone()), "{said}");
+    }
+    assert!(heard("writes on", true).unwrap_err().to_string().contains("as in `/mtls writes on/blue`"));
+    assert!(heard("writes on/red", true).unwrap_err().to_string().contains("this is not the bot of red"));
+    for said in ["writes on/blue", "writes ON/Blue"] {
+        assert_eq!(heard(said, true), Ok(Said::Writes { on: true, reason: String::new() }), "{said}");
+    }
+    assert_eq!(heard("writes on", false), Ok(Said::Writes { on: true, reason: String::new() }));
+}
+
+#[test]
 fn where_bots_share_one_app_a_command_names_its_incident_with_the_cluster() {
     let live = [IncidentId::new(7).kept_by(Some(Keeper::new("blue", true)))];
     let heard = |text: &str| parse(text, &Place { whose: of_blue(true), ..place(&live, &[]) });
