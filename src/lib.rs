@@ -6,6 +6,7 @@
 
 pub mod alertmanager;
 pub mod approval;
+pub mod bounds;
 pub mod chat;
 pub mod clock;
 pub mod cluster;

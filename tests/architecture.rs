@@ -10,7 +10,8 @@ use std::{
 const PURE: [&str; 8] = ["mesh", "people", "escalation", "approval", "triage", "remediation", "incident", "report"];
 
 /// Each room and the rooms that it may import. `commands` may import all.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
+    ("bounds", &[]),
     ("mesh", &[]),
     ("people", &[]),
     ("escalation", &["people"]),
@@ -22,12 +23,24 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("clock", &[]),
     ("journal", &["incident", "remediation"]),
     ("engine", &["clock", "escalation", "incident", "journal", "people", "remediation"]),
-    ("http", &["engine"]),
-    ("alertmanager", &["engine", "http", "incident", "mesh"]),
-    ("cluster", &["clock", "engine", "incident", "journal", "mesh", "remediation", "triage"]),
+    ("http", &["bounds", "engine"]),
+    ("alertmanager", &["bounds", "engine", "http", "incident", "mesh"]),
+    ("cluster", &["bounds", "clock", "engine", "incident", "journal", "mesh", "remediation", "triage"]),
     (
         "chat",
-        &["approval", "clock", "engine", "escalation", "http", "incident", "mesh", "people", "remediation", "triage"],
+        &[
+            "approval",
+            "bounds",
+            "clock",
+            "engine",
+            "escalation",
+            "http",
+            "incident",
+            "mesh",
+            "people",
+            "remediation",
+            "triage",
+        ],
     ),
     ("simulate", &["clock", "mesh"]),
     ("config", &["alertmanager", "approval", "chat", "cluster", "escalation", "incident", "mesh", "people", "triage"]),

@@ -5,9 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::{Body, to_bytes},
     extract::{Request, State},
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -15,15 +14,11 @@ use tokio::sync::Semaphore;
 
 use super::{Authentication, BodyError, Mapping, Webhook};
 use crate::{
+    bounds::{WEBHOOK_BODY, weigh},
     engine::{Accepted, Inbox, SubmitError},
-    http::Metrics,
+    http::{AGAIN_AFTER, Bodies, BodyRefused, Metrics, Room, Sender},
     incident::AlertDelivery,
 };
-
-/// The largest body that is read, in bytes: several thousand alerts.
-const BODY_MOST: usize = 2 * 1024 * 1024;
-/// How long a sender may take for its body.
-const BODY_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the journal may take for one body. Nothing is answered 2xx before commit, so this is answered 503, and what was
 /// stored all the same is recognised when it is sent again.
@@ -32,6 +27,9 @@ const STORED_WITHIN: Duration = Duration::from_secs(5);
 /// How many alerts may be on their way to the journal, those of senders who gave up included. A body holds less than half
 /// of it, and more small bodies than the journal lets wait.
 const STORING_MOST: usize = 50_000;
+
+/// How many times what a body weighs it costs until it is stored: alerts, incidents and their events beside it.
+const STORED_BECOMES: usize = 2;
 
 /// What the route works with.
 #[derive(Clone)]
@@ -44,6 +42,8 @@ pub struct Intake {
     pub authentication: Authentication,
     /// Where refusals are counted.
     pub metrics: Metrics,
+    /// The room for bodies.
+    pub bodies: Bodies,
 }
 
 /// The route.
@@ -71,6 +71,9 @@ async fn receive(State(desk): State<Arc<Desk>>, request: Request) -> Response {
         }
     };
     metrics.count("webhook_requests_total", &[("status", status.as_str())], 1);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        return (status, [(header::RETRY_AFTER, AGAIN_AFTER)], text).into_response();
+    }
     (status, text).into_response()
 }
 
@@ -79,29 +82,31 @@ async fn receive(State(desk): State<Arc<Desk>>, request: Request) -> Response {
 enum Refused {
     #[error("wrong or missing credentials")]
     Credentials,
-    #[error("the body is over {BODY_MOST} bytes: set max_alerts in the receiver")]
-    TooLarge,
+    #[error("{}", with_advice(.0))]
+    Body(#[from] BodyRefused),
     #[error(transparent)]
     NotUnderstood(#[from] BodyError),
-    #[error("the body did not arrive within {} s: send it again", BODY_WITHIN.as_secs())]
-    Slow,
-    #[error("the body broke off ({0}): send it again")]
-    BrokeOff(axum::Error),
     #[error(transparent)]
     NotTaken(SubmitError),
     #[error("the journal did not store it within {} s: send it again", STORED_WITHIN.as_secs())]
     NotStoredInTime,
 }
 
+/// A body that never fits has to be made smaller by who sends it.
+fn with_advice(refused: &BodyRefused) -> String {
+    if refused.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return format!("{refused}: set max_alerts in the receiver");
+    }
+    refused.to_string()
+}
+
 impl Refused {
     fn status(&self) -> StatusCode {
         match self {
             Self::Credentials => StatusCode::UNAUTHORIZED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(refused) => refused.status(),
             Self::NotUnderstood(_) => StatusCode::BAD_REQUEST,
-            Self::Slow | Self::BrokeOff(_) | Self::NotStoredInTime | Self::NotTaken(SubmitError::Busy) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NotStoredInTime | Self::NotTaken(SubmitError::Busy) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotTaken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -110,10 +115,8 @@ impl Refused {
     fn name(&self) -> &'static str {
         match self {
             Self::Credentials => "credentials",
-            Self::TooLarge => "too_large",
+            Self::Body(refused) => refused.name(),
             Self::NotUnderstood(_) => "not_understood",
-            Self::Slow => "slow",
-            Self::BrokeOff(_) => "broke_off",
             Self::NotTaken(SubmitError::Busy) => "queue_full",
             Self::NotTaken(_) => "not_stored",
             Self::NotStoredInTime => "not_stored_in_time",
@@ -123,17 +126,19 @@ impl Refused {
 
 impl Desk {
     async fn take(&self, request: Request) -> Result<String, Refused> {
-        let Intake { mapping, authentication, metrics, .. } = &self.intake;
+        let Intake { mapping, authentication, metrics, bodies, .. } = &self.intake;
         if !authentication.admits(request.headers()) {
             return Err(Refused::Credentials);
         }
-        let body = read_body(request.into_body()).await?;
+        let body = bodies.read(request, Sender::Known, WEBHOOK_BODY).await?;
+        let room = bodies.room_for(weigh(&body).saturating_mul(STORED_BECOMES)).await?;
         let (delivery, unknown) = mapping.delivery(Webhook::parse(&body)?);
+        drop(body);
         if unknown > 0 {
             metrics.count("webhook_unknown_alerts_total", &[], u64::try_from(unknown).unwrap_or(u64::MAX));
             tracing::info!(unknown, "alerts of other names were left alone (config: alertmanager.alerts)");
         }
-        let accepted = self.store(delivery).await?;
+        let accepted = self.store(delivery, room).await?;
         Ok(format!(
             "{} opened, {} changed, {} repeated, {unknown} not ours\n",
             accepted.opened.len(),
@@ -144,7 +149,7 @@ impl Desk {
 
     /// Stores a body in a task of its own: one that takes longer than its sender waits is stored all the same, since the
     /// next attempt would take as long.
-    async fn store(&self, delivery: AlertDelivery) -> Result<Accepted, Refused> {
+    async fn store(&self, delivery: AlertDelivery, room: Room) -> Result<Accepted, Refused> {
         let wanted = u32::try_from(delivery.alerts.len()).unwrap_or(u32::MAX).max(1);
         let places = self.places.clone().try_acquire_many_owned(wanted);
         let places = places.map_err(|_| Refused::NotTaken(SubmitError::Busy))?;
@@ -154,25 +159,11 @@ impl Desk {
             for incident in accepted.iter().flat_map(|accepted| &accepted.opened) {
                 tracing::info!(%incident, "an incident opened");
             }
-            drop(places);
+            drop((places, room));
             accepted
         });
         let ended = tokio::time::timeout(STORED_WITHIN, storing).await.map_err(|_| Refused::NotStoredInTime)?;
         let accepted = ended.map_err(|error| Refused::NotTaken(SubmitError::NotStored(error.to_string())))?;
         accepted.map_err(Refused::NotTaken)
     }
-}
-
-async fn read_body(body: Body) -> Result<axum::body::Bytes, Refused> {
-    match tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MOST)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_large(&error) => Err(Refused::TooLarge),
-        Ok(Err(error)) => Err(Refused::BrokeOff(error)),
-        Err(_) => Err(Refused::Slow),
-    }
-}
-
-fn is_too_large(error: &axum::Error) -> bool {
-    use std::error::Error;
-    error.source().is_some_and(<dyn Error>::is::<http_body_util::LengthLimitError>)
 }

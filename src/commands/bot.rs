@@ -10,7 +10,7 @@ use crate::{
     clock::Clock,
     cluster::{ClusterAdapter, Reach},
     engine::{Engine, Inbox, Perform},
-    http::{Metrics, Readiness, health_router},
+    http::{Bodies, Metrics, Readiness, health_router},
     incident::{Policy, Room},
     journal::{Journal, JournalError},
 };
@@ -34,6 +34,8 @@ pub(super) struct Parts {
     pub(super) keep: Option<SignedDuration>,
     /// Where everything is counted; the faces may count there as well.
     pub(super) metrics: Metrics,
+    /// The room for bodies, over all routes.
+    pub(super) bodies: Bodies,
 }
 
 /// A running bot.
@@ -66,6 +68,7 @@ impl Bot {
             mapping: parts.mapping,
             authentication: parts.authentication,
             metrics: metrics.clone(),
+            bodies: parts.bodies,
         };
         let routes = alertmanager::router(intake).merge(health_router(engine.clone(), metrics, readiness.clone()));
         engine.start();

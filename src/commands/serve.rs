@@ -109,6 +109,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     if slack.is_none() {
         tracing::warn!("no chat is configured: incidents are kept and pagers called, and nothing is posted");
     }
+    let bodies = http::Bodies::default();
     let bot = Bot::start(Parts {
         journal: config.journal.clone(),
         clock: clock.clone(),
@@ -121,6 +122,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         faces,
         keep: settled.keep,
         metrics,
+        bodies: bodies.clone(),
     })
     .await?;
     let stop = CancellationToken::new();
@@ -128,7 +130,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let mut routes = bot.routes.clone().merge(listing);
     let (mut hearing, mut desk) = (None, None);
     if let Some(slack) = slack {
-        let (more, socket, at) = slack.listen(bot.inbox.clone(), clock);
+        let (more, socket, at) = slack.listen(bot.inbox.clone(), clock, bodies);
         desk = Some(at);
         if let Some(socket) = socket.clone() {
             bot.readiness.require(

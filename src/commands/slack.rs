@@ -18,7 +18,7 @@ use crate::{
     config::{Config, ConfigError, SlackMode},
     engine::{Inbox, Perform},
     escalation::LevelNumber,
-    http::Metrics,
+    http::{Bodies, Metrics},
     incident::{Face, Room},
     people::Mention,
 };
@@ -97,7 +97,12 @@ impl SlackParts {
     }
 
     /// What requests come in by: routes in HTTP mode, a socket in Socket Mode.
-    pub(super) fn listen(self, inbox: Inbox, clock: Arc<dyn Clock>) -> (Router, Option<Arc<Socket>>, Arc<Desk>) {
+    pub(super) fn listen(
+        self,
+        inbox: Inbox,
+        clock: Arc<dyn Clock>,
+        bodies: Bodies,
+    ) -> (Router, Option<Arc<Socket>>, Arc<Desk>) {
         let home = Home { whose: Whose::of(&inbox), ..self.home };
         let desk = Desk::new(Arc::new(inbox), self.client, self.directory, home, clock.clone());
         match self.way {
@@ -105,7 +110,7 @@ impl SlackParts {
                 let socket = Socket::new(*client, desk.clone(), Patience::default());
                 (Router::new(), Some(socket), desk)
             }
-            Way::Http(secret) => (router(desk.clone(), secret, clock), None, desk),
+            Way::Http(secret) => (router(desk.clone(), secret, clock, bodies), None, desk),
         }
     }
 }

@@ -25,7 +25,7 @@ use mtls_medic::{
     cluster::{Settings, connect_to, gather},
     engine::{Done, Engine, Perform, PerformError, Task},
     escalation,
-    http::{Metrics, serve},
+    http::{Bodies, Metrics, serve},
     incident::{Destination, Face, Outcome, Policy, Room, Work},
     journal::Journal,
     mesh::{Namespace, TargetRef},
@@ -98,6 +98,7 @@ async fn bot(
         mapping: Mapping::default(),
         authentication: Authentication::Credentials(vec![Credential::Bearer("t".into())]),
         metrics: Metrics::default(),
+        bodies: Bodies::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

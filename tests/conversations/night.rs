@@ -15,6 +15,7 @@ use mtls_medic::{
     cluster::{ClusterAdapter, Settings, connect_to},
     engine::{Engine, Inbox},
     escalation::{self},
+    http::Bodies,
     incident::{Destination, Event, Face, Incident, OwnCluster, Policy, Room},
     journal::Journal,
     people::Mention,
@@ -145,7 +146,7 @@ impl Night {
             hooks: slack.hooks(),
         };
         let desk = Desk::new(Arc::new(inbox.clone()), client, directory, home, clock.clone());
-        let bot = router(desk, SIGNING_SECRET.to_owned().into(), clock.clone());
+        let bot = router(desk, SIGNING_SECRET.to_owned().into(), clock.clone(), Bodies::default());
         Self { slack, clock, engine, inbox, bot, simulation, _folder: folder }
     }
 

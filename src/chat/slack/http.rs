@@ -1,29 +1,28 @@
 //! Slack over signed HTTP requests: slash commands and buttons. Acknowledged at once; the work comes after.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, FromRequest, Request, State},
-    http::StatusCode,
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
+use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::json;
 
 use super::{
     asked::{Asked, Unreadable},
     inbound::{BusyDesk, Desk},
-    signature::verify,
+    signature::{Claim, NotSigned},
 };
-use crate::clock::Clock;
-
-/// The largest body that is read: an interaction brings the whole message with it, at most 50 blocks of 3,000 characters.
-const BODY_MOST: usize = 512 * 1024;
-/// How long a sender may take for its body: Slack gives up after 3 s itself.
-const BODY_WITHIN: Duration = Duration::from_secs(5);
+use crate::{
+    bounds::{SLACK_BODY, SLACK_WEIGHT, weigh},
+    clock::Clock,
+    http::{AGAIN_AFTER, Bodies, Sender},
+};
 
 /// What the routes need.
 #[derive(Clone)]
@@ -31,15 +30,15 @@ struct Doors {
     desk: Arc<Desk>,
     secret: Arc<SecretString>,
     clock: Arc<dyn Clock>,
+    bodies: Bodies,
 }
 
 /// The routes: `POST /slack/commands` and `POST /slack/interactivity`.
-pub fn router(desk: Arc<Desk>, signing_secret: SecretString, clock: Arc<dyn Clock>) -> Router {
+pub fn router(desk: Arc<Desk>, signing_secret: SecretString, clock: Arc<dyn Clock>, bodies: Bodies) -> Router {
     Router::new()
         .route("/slack/commands", post(command))
         .route("/slack/interactivity", post(interaction))
-        .layer(DefaultBodyLimit::max(BODY_MOST))
-        .with_state(Doors { desk, secret: Arc::new(signing_secret), clock })
+        .with_state(Doors { desk, secret: Arc::new(signing_secret), clock, bodies })
 }
 
 async fn command(State(doors): State<Doors>, request: Request) -> Response {
@@ -54,33 +53,33 @@ async fn interaction(State(doors): State<Doors>, request: Request) -> Response {
 }
 
 impl Doors {
-    /// Verifies over the raw body, before anything of it is parsed.
+    /// Looks at the headers before anything of the body is read, and verifies over the raw body before anything of it is
+    /// parsed.
     async fn let_in(
         &self,
         request: Request,
         read: fn(&[u8]) -> Result<Asked, Unreadable>,
         busy: impl FnOnce(BusyDesk) -> Response,
     ) -> Response {
-        let headers = request.headers().clone();
-        let body = match tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, &())).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(refused)) => {
+        let claim = match claim(request.headers(), self.clock.now()) {
+            Ok(claim) => claim,
+            Err(error) => return self.not_slacks(&error),
+        };
+        let body = match self.bodies.read(request, Sender::Stranger, SLACK_BODY).await {
+            Ok(body) => body,
+            Err(refused) => {
                 tracing::warn!(%refused, "a request's body was refused");
-                self.desk.count_refusal("body");
-                return refused.into_response();
-            }
-            Err(_) => {
-                tracing::warn!("a request's body did not arrive in time");
-                self.desk.count_refusal("slow");
-                return StatusCode::REQUEST_TIMEOUT.into_response();
+                self.desk.count_refusal(refused.name());
+                return (refused.status(), [(header::RETRY_AFTER, AGAIN_AFTER)], refused.to_string()).into_response();
             }
         };
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let (timestamp, signature) = (header("x-slack-request-timestamp"), header("x-slack-signature"));
-        if let Err(error) = verify(&self.secret, timestamp, signature, &body, self.clock.now()) {
-            tracing::warn!(%error, "a request that is not Slack's was refused");
-            self.desk.count_refusal("bad_signature");
-            return StatusCode::UNAUTHORIZED.into_response();
+        if let Err(error) = claim.verify(&self.secret, &body) {
+            return self.not_slacks(&error);
+        }
+        if weigh(&body) > SLACK_WEIGHT {
+            tracing::warn!("a request of Slack's was refused: it holds too many parts");
+            self.desk.count_refusal("too_many_parts");
+            return StatusCode::PAYLOAD_TOO_LARGE.into_response();
         }
         match read(&body) {
             Ok(asked) => match self.desk.take(asked) {
@@ -96,4 +95,15 @@ impl Doors {
             }
         }
     }
+
+    fn not_slacks(&self, error: &NotSigned) -> Response {
+        tracing::warn!(%error, "a request that is not Slack's was refused");
+        self.desk.count_refusal("bad_signature");
+        StatusCode::UNAUTHORIZED.into_response()
+    }
+}
+
+fn claim(headers: &HeaderMap, now: Timestamp) -> Result<Claim, NotSigned> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    Claim::of(header("x-slack-request-timestamp"), header("x-slack-signature"), now)
 }

@@ -77,6 +77,7 @@ impl Stage {
             faces: vec![(room, face)],
             keep: None,
             metrics: http::Metrics::default(),
+            bodies: http::Bodies::default(),
         })
         .await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

@@ -1,0 +1,164 @@
+//! Bodies of requests: how much of them is held at once, over all routes. Nothing is read before there is room for it, and
+//! what does not fit is told to come again.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Bytes, to_bytes},
+    extract::Request,
+    http::{HeaderMap, StatusCode, header},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::bounds;
+
+/// How long a sender may take for its body.
+const BODY_WITHIN: Duration = Duration::from_secs(5);
+/// How long a request waits for room. Slack gives up after 3 s, and Alertmanager after ten.
+const ROOM_WITHIN: Duration = Duration::from_secs(2);
+/// After how many seconds a sender should come again.
+pub const AGAIN_AFTER: &str = "5";
+/// Room is counted in pieces of this size, in bytes.
+const PIECE: usize = 1024;
+
+/// Who sends a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// Somebody whose credentials were right.
+    Known,
+    /// Anybody, until the body shows whose it is.
+    Stranger,
+}
+
+/// Why a body is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyRefused {
+    /// It never fits.
+    #[error("the body is over {most} bytes")]
+    TooLarge {
+        /// How much is read.
+        most: usize,
+    },
+    /// It would become too much.
+    #[error("the body holds too many parts")]
+    TooManyParts,
+    /// There is no room for it now.
+    #[error("too much is under way: send it again")]
+    NoRoom,
+    /// The sender is too slow.
+    #[error("the body did not arrive within {} s: send it again", BODY_WITHIN.as_secs())]
+    Slow,
+    /// The connection ended.
+    #[error("the body broke off ({0}): send it again")]
+    BrokeOff(axum::Error),
+}
+
+impl BodyRefused {
+    /// 413 says that it can never be accepted, 503 that it may be sent again.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge { .. } | Self::TooManyParts => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoRoom | Self::Slow | Self::BrokeOff(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Its name in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } | Self::TooManyParts => "too_large",
+            Self::NoRoom => "no_room",
+            Self::Slow => "slow",
+            Self::BrokeOff(_) => "broke_off",
+        }
+    }
+}
+
+/// The room for bodies, shared by all routes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Bodies {
+    /// While those of known senders arrive.
+    arriving: Arc<Semaphore>,
+    /// While those of strangers arrive: neither keeps the other out.
+    of_strangers: Arc<Semaphore>,
+    /// While they are read and stored.
+    work: Arc<Semaphore>,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        let room = |bytes: usize| Arc::new(Semaphore::new(bytes.div_euclid(PIECE)));
+        Self {
+            arriving: room(bounds::BODIES - bounds::BODIES_OF_STRANGERS),
+            of_strangers: room(bounds::BODIES_OF_STRANGERS),
+            work: room(bounds::WORK),
+        }
+    }
+}
+
+/// A body that arrived whole. It takes up room until it is dropped.
+#[derive(Debug)]
+pub struct Arrived {
+    bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl std::ops::Deref for Arrived {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Room for what a body becomes, until it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Room {
+    _pieces: OwnedSemaphorePermit,
+}
+
+impl Bodies {
+    /// Reads a body to its end, once there is room for it: by its length, or for the longest where that is not said.
+    pub async fn read(&self, request: Request, sender: Sender, most: usize) -> Result<Arrived, BodyRefused> {
+        let length = length(request.headers()).unwrap_or(most);
+        if length > most {
+            return Err(BodyRefused::TooLarge { most });
+        }
+        // The pieces and the whole.
+        let wanted = length.saturating_mul(2);
+        let room = match sender {
+            Sender::Known => room(&self.arriving, wanted).await?,
+            Sender::Stranger => room(&self.of_strangers, wanted).await?,
+        };
+        match tokio::time::timeout(BODY_WITHIN, to_bytes(request.into_body(), most)).await {
+            Ok(Ok(bytes)) => Ok(Arrived { bytes, _room: room }),
+            Ok(Err(error)) if is_too_large(&error) => Err(BodyRefused::TooLarge { most }),
+            Ok(Err(error)) => Err(BodyRefused::BrokeOff(error)),
+            Err(_) => Err(BodyRefused::Slow),
+        }
+    }
+
+    /// Room for what a body becomes that weighs so much ([`bounds::weigh`]).
+    pub async fn room_for(&self, weight: usize) -> Result<Room, BodyRefused> {
+        if weight > bounds::WORK {
+            return Err(BodyRefused::TooManyParts);
+        }
+        room(&self.work, weight).await.map(|pieces| Room { _pieces: pieces })
+    }
+}
+
+async fn room(of: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, BodyRefused> {
+    let pieces = u32::try_from(bytes.div_ceil(PIECE)).map_err(|_| BodyRefused::NoRoom)?;
+    let waited = tokio::time::timeout(ROOM_WITHIN, of.clone().acquire_many_owned(pieces)).await;
+    waited.ok().and_then(Result::ok).ok_or(BodyRefused::NoRoom)
+}
+
+/// What a request says of the length of its body.
+fn length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    use std::error::Error;
+    error.source().is_some_and(<dyn Error>::is::<http_body_util::LengthLimitError>)
+}
