@@ -9,16 +9,13 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use slack_morphism::{
-    SlackApiToken, SlackApiTokenValue, SlackClient,
-    errors::SlackClientError,
-    prelude::{SlackClientHyperConnector, SlackClientHyperHttpsConnector},
-};
+use slack_morphism::{SlackApiToken, SlackApiTokenValue, SlackClient, errors::SlackClientError};
 
 use super::{
     block_kit::Message,
     error::{SlackError, translate},
     gate::{Gates, Turn},
+    transport::Transport,
 };
 use crate::chat::{
     outgoing::{CALL_LIMIT, Outgoing, OutgoingError, checked, connector},
@@ -28,10 +25,11 @@ use crate::http::Metrics;
 
 /// Slack's own address.
 pub const SLACK_API: &str = "https://slack.com/api";
-/// How many messages one page of a search for our own post has (Slack's recommendation is 200 at most).
-const PAGE: &str = "200";
+/// How many messages one page of a search for our own post has, at first: where others wrote long ones, the answer is too
+/// long, and fewer are asked for.
+const PAGE: u32 = 100;
 /// How many pages are looked through: a channel with more than 1,000 messages since the incident opened is beyond help.
-const PAGES_MOST: usize = 5;
+const PAGES_MOST: usize = 10;
 /// The event type of our metadata.
 const EVENT_TYPE: &str = "mtls_medic_message";
 
@@ -51,7 +49,7 @@ pub struct Whither<'a> {
 /// The client.
 #[derive(Clone)]
 pub struct Client {
-    slack: Arc<SlackClient<SlackClientHyperHttpsConnector>>,
+    slack: Arc<SlackClient<Transport>>,
     pub(super) token: SlackApiToken,
     /// For addresses that Slack hands out and that must not see the token.
     pub(super) outgoing: Outgoing,
@@ -120,7 +118,7 @@ impl Client {
     pub fn new(base: &str, token: &SecretString) -> Result<Self, OutgoingError> {
         checked(base)?;
         let connector = connector()?;
-        let api = SlackClientHyperConnector::with_connector(connector.clone()).with_slack_api_url(base);
+        let api = Transport::new(connector.clone(), base);
         Ok(Self {
             slack: Arc::new(SlackClient::new(api)),
             token: SlackApiToken::new(SlackApiTokenValue(token.expose_secret().to_owned())),
@@ -243,6 +241,19 @@ impl Client {
         self.get::<Members>("usergroups.users.list", &[("usergroup", group)]).await.map(|members| members.users)
     }
 
+    /// One page of messages; of fewer and fewer, where so many are more than is read at once.
+    async fn page(&self, method: &'static str, parameters: &[(&'static str, &str)]) -> Result<Messages, SlackError> {
+        let mut limit = PAGE;
+        loop {
+            let text = limit.to_string();
+            let parameters: Vec<_> = parameters.iter().copied().chain([("limit", text.as_str())]).collect();
+            match self.get(method, &parameters).await {
+                Err(SlackError::TooLong { .. }) if limit > 1 => limit = limit.div_ceil(10),
+                page => return page,
+            }
+        }
+    }
+
     /// Looks for a message of ours by its key: in a thread, or in the channel since `oldest` (a message id).
     pub async fn find(
         &self,
@@ -253,16 +264,16 @@ impl Client {
     ) -> Result<Option<String>, SlackError> {
         let mut cursor = String::new();
         for _ in 0..PAGES_MOST {
-            let mut parameters = vec![("channel", channel), ("limit", PAGE), ("include_all_metadata", "true")];
+            let mut parameters = vec![("channel", channel), ("include_all_metadata", "true")];
             if !cursor.is_empty() {
                 parameters.push(("cursor", cursor.as_str()));
             }
-            let page: Messages = if let Some(root) = thread {
+            let page = if let Some(root) = thread {
                 parameters.push(("ts", root));
-                self.get("conversations.replies", &parameters).await?
+                self.page("conversations.replies", &parameters).await?
             } else {
                 parameters.push(("oldest", oldest));
-                self.get("conversations.history", &parameters).await?
+                self.page("conversations.history", &parameters).await?
             };
             if let Some(found) = page.messages.iter().find_map(|message| ours(message, key)) {
                 return Ok(Some(found));
@@ -279,11 +290,11 @@ impl Client {
     pub async fn thread(&self, channel: &str, root: &str) -> Result<Vec<Value>, SlackError> {
         let (mut all, mut cursor) = (Vec::new(), String::new());
         for _ in 0..PAGES_MOST {
-            let mut parameters = vec![("channel", channel), ("limit", PAGE), ("ts", root)];
+            let mut parameters = vec![("channel", channel), ("ts", root)];
             if !cursor.is_empty() {
                 parameters.push(("cursor", cursor.as_str()));
             }
-            let page: Messages = self.get("conversations.replies", &parameters).await?;
+            let page = self.page("conversations.replies", &parameters).await?;
             all.extend(page.messages);
             match page.response_metadata {
                 Some(next) if !next.next_cursor.is_empty() => cursor = next.next_cursor,

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use slack_morphism::errors::SlackClientError;
 
+use super::transport::AnswerTooLong;
 use crate::engine::PerformError;
 
 /// The longest wait that Slack can ask of us: a wrong header must not silence the bot for a day.
@@ -36,6 +37,12 @@ pub enum SlackError {
         method: &'static str,
         /// Why.
         reason: String,
+    },
+    /// The answer is longer than is read of one.
+    #[error("Slack's answer to {method} is too long")]
+    TooLong {
+        /// Which call.
+        method: &'static str,
     },
 }
 
@@ -72,7 +79,9 @@ impl From<SlackError> for PerformError {
         match error {
             SlackError::RateLimited { after, .. } => Self::Again { reason, after },
             SlackError::Refused { code, .. } if OF_THE_MESSAGE.contains(&code.as_str()) => Self::Never { reason },
-            SlackError::Refused { .. } | SlackError::Unreachable { .. } => Self::Again { reason, after: None },
+            SlackError::Refused { .. } | SlackError::Unreachable { .. } | SlackError::TooLong { .. } => {
+                Self::Again { reason, after: None }
+            }
         }
     }
 }
@@ -93,6 +102,11 @@ pub(super) fn translate(method: &'static str, error: SlackClientError) -> SlackE
         }
         SlackClientError::ProtocolError(_) => {
             SlackError::Unreachable { method, reason: "the answer was not what Slack documents".to_owned() }
+        }
+        SlackClientError::SystemError(error)
+            if error.cause.as_ref().is_some_and(|cause| cause.is::<AnswerTooLong>()) =>
+        {
+            SlackError::TooLong { method }
         }
         SlackClientError::HttpProtocolError(_)
         | SlackClientError::EndOfStream(_)

@@ -19,6 +19,7 @@ mod people;
 mod signature;
 mod socket;
 mod standing;
+mod transport;
 
 #[cfg(test)]
 mod stories;
@@ -34,5 +35,5 @@ pub use http::router;
 pub use inbound::{AT_ONCE_MOST, BusyDesk, Desk, Home, SLACK_HOOKS};
 pub use installation::{Installation, SCOPES, Scope};
 pub use people::{Directory, Roster};
-pub use signature::{NotSigned, SIGNATURE_LASTS, verify};
+pub use signature::{Claim, NotSigned, SIGNATURE_LASTS};
 pub use socket::{Patience, Socket, other_connections};

@@ -23,7 +23,12 @@ use super::{
     error::SlackError,
     inbound::Desk,
 };
-use crate::chat::outgoing::{CALL_LIMIT, checked};
+use crate::{
+    bounds::{
+        CONTROL_FRAMES, Frames, SLACK_WEIGHT, SOCKET_BUFFER, SOCKET_MESSAGE, SOCKET_MESSAGES, SOCKET_QUEUE, weigh,
+    },
+    chat::outgoing::{CALL_LIMIT, checked},
+};
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -45,8 +50,8 @@ impl Default for Patience {
     }
 }
 
-/// The largest message that is read: an interaction brings its whole message with it.
-const MESSAGE_MOST: usize = 1024 * 1024;
+/// How long Slack may take to read what is sent to it: an acknowledgement of a few bytes.
+const SENT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The Socket Mode connection.
 pub struct Socket {
@@ -152,6 +157,8 @@ impl Socket {
     /// Listens until the connection ends. Says through `leaving` when and why another should be opened.
     async fn listen(&self, mut stream: Stream, leaving: oneshot::Sender<Left>, stop: CancellationToken) {
         let (mut leaving, mut greeted, mut pinged) = (Some(leaving), false, false);
+        let (mut control, mut messages) =
+            (Frames::new(CONTROL_FRAMES, Instant::now()), Frames::new(SOCKET_MESSAGES, Instant::now()));
         loop {
             let frame = tokio::select! {
                 frame = tokio::time::timeout(self.patience.silence, stream.next()) => frame,
@@ -161,7 +168,7 @@ impl Socket {
                 Err(_) if pinged => break,
                 Err(_) => {
                     pinged = true;
-                    if stream.send(Frame::Ping(Vec::new().into())).await.is_err() {
+                    if !sent(&mut stream, Frame::Ping(Vec::new().into())).await {
                         break;
                     }
                     continue;
@@ -170,10 +177,18 @@ impl Socket {
                 Ok(Some(Ok(Frame::Close(_)) | Err(_)) | None) => break,
                 // Pings are answered by the library as the stream is read on.
                 Ok(Some(Ok(_))) => {
+                    if !control.allow(Instant::now()) {
+                        tracing::warn!("Slack's socket was closed: it sent too many control frames");
+                        break;
+                    }
                     pinged = false;
                     continue;
                 }
             };
+            if !messages.allow(Instant::now()) {
+                tracing::warn!("Slack's socket was closed: it sent too many messages");
+                break;
+            }
             pinged = false;
             match self.handle(&text) {
                 Heard::Hello(of_the_app) if !greeted => {
@@ -188,7 +203,7 @@ impl Socket {
                     }
                 }
                 Heard::Envelope(acknowledgement) => {
-                    if stream.send(Frame::Text(acknowledgement.into())).await.is_err() {
+                    if !sent(&mut stream, Frame::Text(acknowledgement.into())).await {
                         break;
                     }
                 }
@@ -200,12 +215,17 @@ impl Socket {
         if let Some(leaving) = leaving {
             let _ = leaving.send(if greeted { Left::Closed } else { Left::Failed });
         }
-        let _ = stream.close(None).await;
+        let _ = tokio::time::timeout(SENT_WITHIN, stream.close(None)).await;
     }
 
     /// Takes one message. Every envelope is acknowledged by its id, also those that are not understood: sent again they
     /// would be no better.
     fn handle(&self, text: &str) -> Heard {
+        if weigh(text.as_bytes()) > SLACK_WEIGHT {
+            tracing::warn!("a message of Slack's was not read: it holds too many parts");
+            self.desk.count_refusal("too_many_parts");
+            return Heard::Nothing;
+        }
         let Ok(message) = serde_json::from_str::<Value>(text) else { return Heard::Nothing };
         let kind = message.get("type").and_then(Value::as_str).unwrap_or_default();
         let payload = message.get("payload").unwrap_or(&Value::Null);
@@ -251,7 +271,12 @@ async fn connect(client: &Client) -> Result<Stream, Closed> {
     // `checked` knows https and loopback; a WebSocket's schemes stand for the same two.
     checked(&address.replacen("ws", "http", 1))
         .map_err(|_| closed("Slack gave an address that is no secure WebSocket".to_owned()))?;
-    let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MOST)).max_frame_size(Some(MESSAGE_MOST));
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(SOCKET_MESSAGE))
+        .max_frame_size(Some(SOCKET_MESSAGE))
+        .read_buffer_size(SOCKET_BUFFER)
+        .write_buffer_size(SOCKET_BUFFER)
+        .max_write_buffer_size(SOCKET_QUEUE);
     let connecting = connect_async_with_config(&address, Some(config), true);
     match tokio::time::timeout(CALL_LIMIT, connecting).await {
         Ok(Ok((stream, _))) => Ok(stream),
@@ -282,6 +307,11 @@ pub async fn other_connections(client: &Client) -> Result<Option<u64>, SlackErro
     let greeted = greeted.unwrap_or_else(|_| Err(unreachable("no greeting on the WebSocket".to_owned())));
     drop(tokio::time::timeout(CALL_LIMIT, stream.close(None)).await);
     Ok(greeted?.map(|all| all.saturating_sub(1)))
+}
+
+/// Whether a frame went out in time.
+async fn sent(stream: &mut Stream, frame: Frame) -> bool {
+    tokio::time::timeout(SENT_WITHIN, stream.send(frame)).await.is_ok_and(|sent| sent.is_ok())
 }
 
 /// Why there is no connection, and how long Slack asked us to wait.

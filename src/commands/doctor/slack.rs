@@ -199,7 +199,7 @@ fn failed(what: &str, error: &SlackError) -> Finding {
         SlackError::RateLimited { .. } | SlackError::Refused { .. } => {
             Finding::not_checked(AREA, format!("{what}: {error}"), "wait a minute and try again")
         }
-        SlackError::Unreachable { .. } => {
+        SlackError::TooLong { .. } | SlackError::Unreachable { .. } => {
             Finding::not_checked(AREA, format!("{what}: {error}"), "check the way out to Slack (proxy, NetworkPolicy)")
         }
     }

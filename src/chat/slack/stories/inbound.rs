@@ -18,13 +18,14 @@ use crate::{
     },
     engine::{Perform, Task},
     escalation::LevelNumber,
+    http::Bodies,
     incident::{Act, Incident, IncidentId, Keeper, Notice, OwnCluster, Work},
     triage::FixName,
 };
 
 impl Night {
     fn routes(&self) -> Router {
-        router(self.desk.clone(), SIGNING_SECRET.to_owned().into(), self.clock.clone())
+        router(self.desk.clone(), SIGNING_SECRET.to_owned().into(), self.clock.clone(), Bodies::default())
     }
 
     fn signer(&self) -> Signer {

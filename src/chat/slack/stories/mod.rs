@@ -2,6 +2,7 @@
 
 #[path = "../../../../tests/fake_slack/mod.rs"]
 mod fake_slack;
+mod hostile;
 mod inbound;
 mod outbound;
 mod socket;
