@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{ClusterError, Reach, exec::Tool, forward::PodPort};
+use super::{ClusterError, Reach, exec::Tool, forward::PodPort, long::Held};
 use crate::{
     mesh::PodRef,
     triage::{
@@ -33,7 +33,7 @@ impl Reach {
 
 impl Admin<'_> {
     /// GETs a path of it.
-    pub(super) async fn get(&self, path: &str) -> Result<Vec<u8>, ClusterError> {
+    pub(super) async fn get(&self, path: &str) -> Result<Held, ClusterError> {
         let what = format!("Envoy {path} of {}", self.pod);
         let first = match self.port.get(path, &what).await {
             Ok(answer) if answer.is_success() => return Ok(answer.body),
@@ -51,9 +51,9 @@ impl Admin<'_> {
 
     /// The counters of the proxy.
     pub(super) async fn stats(&self) -> Result<ProxyStats, ClusterError> {
-        let (stats, hosts) = futures::join!(self.get("/stats?filter=ssl"), self.get("/clusters"));
-        let mut read = read_stats(&String::from_utf8_lossy(&stats?));
-        add_hosts(&mut read, &String::from_utf8_lossy(&hosts?));
+        // One after the other, as one connection asks them anyway: what holds a long answer waits for no other.
+        let mut read = read_stats(&String::from_utf8_lossy(&self.get("/stats?filter=ssl").await?));
+        add_hosts(&mut read, &String::from_utf8_lossy(&self.get("/clusters").await?));
         Ok(read)
     }
 

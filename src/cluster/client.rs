@@ -9,8 +9,11 @@ use kube::{
 };
 use tokio::sync::Semaphore;
 
-use super::transport;
-use crate::triage::{Expectations, Missing};
+use super::{long::LongAnswers, transport};
+use crate::{
+    bounds,
+    triage::{Expectations, Missing},
+};
 
 /// What a stream into a pod (exec, port-forward) needs on its subresource: `get` since ever, from Kubernetes 1.35 on
 /// `create` as well.
@@ -130,7 +133,7 @@ impl ClusterError {
 }
 
 /// How much of an error is told, in characters: a proxy in front of the API server may answer with a page.
-const SAID_MOST: usize = 500;
+pub(super) const SAID_MOST: usize = 500;
 
 fn in_words(error: &kube::Error) -> String {
     let said = match error {
@@ -156,7 +159,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         // A night's nodes are slow: 8 s is long for a file and short for a person; 20 s is the overall limit.
-        Self { check: Duration::from_secs(8), overall: Duration::from_secs(20), calls: 32, sample: 3 }
+        Self {
+            check: Duration::from_secs(8),
+            overall: Duration::from_secs(20),
+            calls: bounds::CLUSTER_CALLS,
+            sample: 3,
+        }
     }
 }
 
@@ -218,14 +226,16 @@ pub struct Reach {
     pub(super) client: Client,
     pub(super) settings: Arc<Settings>,
     pub(super) calls: Arc<Semaphore>,
+    pub(super) long: LongAnswers,
 }
 
 impl Reach {
     pub(super) fn new(config: Config, settings: Settings) -> Result<Self, ClusterError> {
-        let client = transport::client(config);
+        let long = LongAnswers::default();
+        let client = transport::client(config, &long);
         let client = client.map_err(|error| ClusterError::Configuration(error.to_string()))?;
         let calls = Arc::new(Semaphore::new(settings.limits.calls));
-        Ok(Self { client, settings: Arc::new(settings), calls })
+        Ok(Self { client, settings: Arc::new(settings), calls, long })
     }
 
     /// The same way with a bound of its own, so that what is asked by it never waits for what is asked by the other.

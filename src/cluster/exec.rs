@@ -1,14 +1,23 @@
 //! Commands in containers: a closed list, argument vectors, bounded in time and output.
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::AttachParams};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Status};
+use kube::{
+    Resource,
+    api::{AttachParams, Request},
+};
 
-use super::{ClusterError, Reach, client::STREAM_VERBS, forward::ANSWER_MOST};
-use crate::mesh::PodRef;
+use super::{
+    ClusterError, Reach,
+    client::STREAM_VERBS,
+    long::{Held, LongAnswers},
+    socket::{Broken, Socket},
+};
+use crate::{bounds::CLUSTER_LONG_ANSWER, mesh::PodRef};
 
 /// The most output that is read, in bytes; certificates, which come twice, and healthchecks are far smaller.
 const OUTPUT_MOST: usize = 512 * 1024;
+/// The most that is read of its standard error, in bytes: what is long there says nothing.
+const STDERR_MOST: usize = 64 * 1024;
 
 /// The commands that may be run in containers. Paths come from the configuration; nothing comes from a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +34,12 @@ pub enum Tool {
 }
 
 /// What a command came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Output {
     /// Its exit code.
     pub exit_code: i32,
     /// Its standard output.
-    pub stdout: Vec<u8>,
+    pub(super) stdout: Held,
     /// Its standard error, as text.
     pub stderr: String,
 }
@@ -66,25 +75,17 @@ impl Reach {
     ) -> Result<Output, ClusterError> {
         let namespace = pod.namespace.as_str();
         let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why };
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let mut params = AttachParams::default().stdin(false).stdout(true).stderr(true);
         if let Some(container) = container {
             params = params.container(container);
         }
         let argv = self.argv(tool);
-        let mut process = api
-            .exec(pod.name.as_str(), argv.clone(), &params)
-            .await
-            .map_err(|error| exec_error(&error, namespace, what, &argv, container))?;
-        let (stdout, stderr, status) = (process.stdout(), process.stderr(), process.take_status());
-        let most = if matches!(tool, Tool::PilotAgent(_)) { ANSWER_MOST } else { OUTPUT_MOST };
-        // Whoever writes too much is left at once: it waits to be read, and would not end.
-        let (stdout, stderr) = futures::try_join!(read(stdout, most), read(stderr, OUTPUT_MOST))
-            .map_err(|most| failed(format!("it wrote over {most} bytes")))?;
-        let status = match status {
-            Some(status) => status.await,
-            None => None,
-        };
+        let request = Request::new(Pod::url_path(&(), Some(namespace))).exec(pod.name.as_str(), argv.clone(), &params);
+        let socket = self.socket(request.map_err(|error| failed(error.to_string()))?).await;
+        let socket = socket.map_err(|error| exec_error(&error, namespace, what, &argv, container))?;
+        let most = if matches!(tool, Tool::PilotAgent(_)) { CLUSTER_LONG_ANSWER } else { OUTPUT_MOST };
+        // What writes too much is left at once: it waits to be read, and would not end.
+        let Ran { mut stdout, stderr, status } = ran(socket, &self.long, most).await.map_err(failed)?;
         // Closed without a status: whether it ran is not known, so it counts as nothing seen.
         let status = status.ok_or_else(|| failed("the stream ended without a status".to_owned()))?;
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
@@ -99,7 +100,8 @@ impl Reach {
                 Err(failed(message))
             }
             Some(0) => {
-                let stdout = whole(tool, stdout).map_err(|why| failed(why.to_owned()))?;
+                let length = whole(tool, &stdout).map_err(|why| failed(why.to_owned()))?.len();
+                stdout.truncate(length);
                 Ok(Output { exit_code: 0, stdout, stderr })
             }
             Some(exit_code) => Ok(Output { exit_code, stdout, stderr }),
@@ -107,9 +109,43 @@ impl Reach {
     }
 }
 
+/// What came of a command over its stream.
+struct Ran {
+    stdout: Held,
+    stderr: Held,
+    status: Option<Status>,
+}
+
+/// Reads the stream of a command to its status (Kubernetes' remote command protocol, versions 4 and 5): the first byte of a
+/// message is its channel.
+async fn ran(mut socket: Socket, long: &LongAnswers, most: usize) -> Result<Ran, String> {
+    const STDOUT: u8 = 1;
+    const STDERR: u8 = 2;
+    const STATUS: u8 = 3;
+    let mut ran = Ran { stdout: long.collect(most), stderr: long.collect(STDERR_MOST), status: None };
+    while ran.status.is_none() {
+        let message = match socket.next().await {
+            Ok(Some(message)) => message,
+            Ok(None) | Err(Broken::BrokeOff(_)) => break,
+            Err(error) => return Err(error.to_string()),
+        };
+        match message {
+            (STDOUT, piece) => ran.stdout.push(&piece).await.map_err(|_| format!("it wrote over {most} bytes"))?,
+            (STDERR, piece) => {
+                ran.stderr.push(&piece).await.map_err(|_| format!("it wrote over {STDERR_MOST} bytes of errors"))?;
+            }
+            (STATUS, status) => {
+                ran.status = Some(serde_json::from_slice(&status).map_err(|error| error.to_string())?);
+            }
+            _ => {}
+        }
+    }
+    Ok(ran)
+}
+
 /// What a command that ended well has written, where it shows by itself that this is all. The API server says of a stream
 /// that was cut behind it that the command succeeded.
-fn whole(tool: &Tool, mut stdout: Vec<u8>) -> Result<Vec<u8>, &'static str> {
+fn whole<'a>(tool: &Tool, stdout: &'a [u8]) -> Result<&'a [u8], &'static str> {
     match tool {
         Tool::Cat(_) => {
             let (once, again) = stdout.split_at(stdout.len().div_euclid(2));
@@ -121,8 +157,7 @@ fn whole(tool: &Tool, mut stdout: Vec<u8>) -> Result<Vec<u8>, &'static str> {
             if once.iter().all(|byte| *byte == b'-') {
                 return Err("it is empty, or came only in part: look again");
             }
-            stdout.truncate(once.len());
-            Ok(stdout)
+            Ok(once)
         }
         Tool::AgentHealthcheck | Tool::ServerHealthcheck if stdout.is_empty() => Err("it said nothing"),
         // Envoy ends whatever it lists with the end of a line; half of a JSON document is none.
@@ -157,19 +192,8 @@ fn exec_error(
     ClusterError::of(error, STREAM_VERBS, "pods/exec", namespace, what)
 }
 
-/// What a stream holds; where that is more than `most`, the error is `most`: half of a list of counters adds up to a wrong sum.
-async fn read(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Result<Vec<u8>, usize> {
-    let mut out = Vec::new();
-    if let Some(stream) = stream {
-        // A stream that breaks off leaves what was read; whether that is whole is asked later.
-        let bytes = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-        let _ = stream.take(bytes).read_to_end(&mut out).await;
-    }
-    if out.len() > most { Err(most) } else { Ok(out) }
-}
-
 /// The exit code of a Status: 0 on success, the code of `NonZeroExitCode`, or `None` when it could not be run at all.
-fn exit_code(status: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Status) -> Option<i32> {
+fn exit_code(status: &Status) -> Option<i32> {
     if status.status.as_deref() == Some("Success") {
         return Some(0);
     }
@@ -187,18 +211,18 @@ mod tests {
     #[test]
     fn half_of_an_output_is_known_for_half_whatever_the_status_says() {
         let (cat, list) = (Tool::Cat("svid.crt".to_owned()), Tool::PilotAgent("/stats".to_owned()));
-        assert_eq!(whole(&cat, b"a b\na b\n".to_vec()).as_deref(), Ok(&b"a b\n"[..]));
+        assert_eq!(whole(&cat, b"a b\na b\n"), Ok(&b"a b\n"[..]));
         let bundle = b"-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n".repeat(2);
         for length in 0..bundle.len() {
-            assert!(whole(&cat, bundle[..length].to_vec()).is_err(), "{length} bytes of it");
+            assert!(whole(&cat, &bundle[..length]).is_err(), "{length} bytes of it");
         }
-        assert!(whole(&cat, bundle).is_ok());
+        assert!(whole(&cat, &bundle).is_ok());
         for length in 0..8 {
-            let cut = b"a b\na b\n"[..length].to_vec();
-            assert!(whole(&cat, cut.clone()).is_err(), "{cut:?}");
+            let cut = &b"a b\na b\n"[..length];
+            assert!(whole(&cat, cut).is_err(), "{cut:?}");
         }
-        assert!(whole(&cat, b"old\nnew\n".to_vec()).is_err(), "it was rewritten meanwhile");
-        assert!(whole(&list, b"a: 1\nb: 2".to_vec()).is_err() && whole(&list, b"a: 1\nb: 2\n".to_vec()).is_ok());
-        assert!(whole(&Tool::AgentHealthcheck, Vec::new()).is_err(), "a healthy agent says so");
+        assert!(whole(&cat, b"old\nnew\n").is_err(), "it was rewritten meanwhile");
+        assert!(whole(&list, b"a: 1\nb: 2").is_err() && whole(&list, b"a: 1\nb: 2\n").is_ok());
+        assert!(whole(&Tool::AgentHealthcheck, b"").is_err(), "a healthy agent says so");
     }
 }

@@ -1,31 +1,39 @@
 //! HTTP to a port of a pod, over a port-forward through the API server.
 
-use std::pin::pin;
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures::{
     FutureExt,
-    future::{BoxFuture, Either, Fuse, select},
+    future::{BoxFuture, Either, Fuse, join, select},
 };
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, body::Bytes, client::conn::http1::SendRequest};
+use http_body_util::{BodyExt, Empty};
+use hyper::{body::Bytes, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::Portforwarder};
-use tokio::sync::Mutex;
+use kube::{Resource, api::Request};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use super::{ClusterError, Reach, client::STREAM_VERBS};
-use crate::mesh::PodRef;
-
-/// The largest answer that is read, in bytes: `/clusters` of a big mesh.
-pub(super) const ANSWER_MOST: usize = 16 * 1024 * 1024;
+use super::{
+    ClusterError, Reach,
+    client::{SAID_MOST, STREAM_VERBS},
+    long::{Held, LongAnswers},
+    socket::Socket,
+};
+use crate::{
+    bounds::{CLUSTER_LONG_ANSWER, SOCKET_BUFFER},
+    mesh::PodRef,
+};
 
 /// What a port answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Answer {
     /// Its status code.
     pub(super) status: u16,
     /// Its body.
-    pub(super) body: Vec<u8>,
+    pub(super) body: Held,
 }
 
 impl Answer {
@@ -41,13 +49,13 @@ pub(super) struct PodPort<'a> {
     reach: &'a Reach,
     pod: &'a PodRef,
     port: u16,
-    kept: Mutex<Option<Connection>>,
+    kept: tokio::sync::Mutex<Option<Connection>>,
 }
 
 impl Reach {
     /// A port of a pod, to be asked over HTTP. Nothing is opened yet.
     pub(super) fn port<'a>(&'a self, pod: &'a PodRef, port: u16) -> PodPort<'a> {
-        PodPort { reach: self, pod, port, kept: Mutex::new(None) }
+        PodPort { reach: self, pod, port, kept: tokio::sync::Mutex::new(None) }
     }
 }
 
@@ -79,28 +87,66 @@ impl PodPort<'_> {
     async fn open(&self, what: &str) -> Result<Connection, ClusterError> {
         let namespace = self.pod.namespace.as_str();
         let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why };
-        let api: Api<Pod> = Api::namespaced(self.reach.client.clone(), namespace);
-        let forwarder = api.portforward(self.pod.name.as_str(), &[self.port]).await;
-        let forwarder =
-            forwarder.map_err(|error| ClusterError::of(&error, STREAM_VERBS, "pods/portforward", namespace, what))?;
-        let mut forwarding = Forwarding(forwarder);
-        let stream = forwarding.0.take_stream(self.port).ok_or_else(|| failed("no stream was opened".to_owned()))?;
-        let refused = forwarding.0.take_error(self.port).map(|said| said.boxed().fuse());
-        let (sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        let request = Request::new(Pod::url_path(&(), Some(namespace)));
+        let request = request.portforward(self.pod.name.as_str(), &[self.port]);
+        let socket = self.reach.socket(request.map_err(|error| failed(error.to_string()))?).await;
+        let socket =
+            socket.map_err(|error| ClusterError::of(&error, STREAM_VERBS, "pods/portforward", namespace, what))?;
+        let (ours, theirs) = tokio::io::duplex(SOCKET_BUFFER);
+        let (sender, http) = hyper::client::conn::http1::handshake(TokioIo::new(ours))
             .await
             .map_err(|error| failed(error.to_string()))?;
-        Ok(Connection { sender, driver: driver.map(drop).boxed().fuse(), refused, _forwarding: forwarding })
+        let refused = Arc::default();
+        let forwarded = forward(socket, theirs, self.port, Arc::clone(&refused));
+        let driver = join(http.map(drop), forwarded).map(drop).boxed().fuse();
+        Ok(Connection { sender, driver, refused, long: self.reach.long.clone() })
     }
 }
 
-/// Ends the forwarding however the check ends. A `Portforwarder` that is merely dropped leaves its task behind, which
-/// waits for the other end for ever: one connection a check that ran out of time.
-struct Forwarding(Portforwarder);
+/// Why nothing comes, in the kubelet's words: they stand on a channel of their own.
+type Refused = Arc<Mutex<Option<String>>>;
 
-impl Drop for Forwarding {
-    fn drop(&mut self) {
-        self.0.abort();
+/// Carries bytes between `io` and one port of a pod (Kubernetes' port-forward protocol, version 4): what comes on channel 0
+/// is data and on channel 1 an error, and either begins with the port.
+async fn forward(mut socket: Socket, io: DuplexStream, port: u16, refused: Refused) {
+    const DATA: u8 = 0;
+    const ERROR: u8 = 1;
+    let (mut from_us, mut to_us) = tokio::io::split(io);
+    let (mut buffer, mut opened) = (vec![0; SOCKET_BUFFER], [false; 2]);
+    loop {
+        let message = tokio::select! {
+            read = from_us.read(&mut buffer) => match read {
+                Ok(length @ 1..) => {
+                    if socket.send(DATA, buffer.get(..length).unwrap_or_default()).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Ok(0) | Err(_) => return,
+            },
+            message = socket.next() => message,
+        };
+        let (channel, bytes) = match message {
+            Ok(Some(message)) => message,
+            Ok(None) => return,
+            Err(error) => return tell(&refused, error.to_string()),
+        };
+        let Some(is_open) = opened.get_mut(usize::from(channel)) else { return };
+        if !std::mem::replace(is_open, true) {
+            if *bytes != port.to_le_bytes() {
+                return tell(&refused, "it is forwarded to another port".to_owned());
+            }
+        } else if channel == ERROR {
+            // Nothing else comes of this port.
+            return tell(&refused, String::from_utf8_lossy(&bytes).chars().take(SAID_MOST).collect());
+        } else if to_us.write_all(&bytes).await.is_err() {
+            return;
+        }
     }
+}
+
+fn tell(refused: &Refused, why: String) {
+    *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
 }
 
 /// HTTP/1.1 over an open port-forward. It is driven beside each exchange and not in a task of its own: a check that runs
@@ -108,34 +154,38 @@ impl Drop for Forwarding {
 struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     driver: Fuse<BoxFuture<'static, ()>>,
-    /// Why nothing comes, in the kubelet's words, stands on a channel of its own.
-    refused: Option<Fuse<BoxFuture<'static, Option<String>>>>,
-    _forwarding: Forwarding,
+    refused: Refused,
+    long: LongAnswers,
 }
 
 impl Connection {
     /// GETs a path; the error is why there is no answer.
     async fn get(&mut self, path: &str) -> Result<Answer, String> {
-        let Self { sender, driver, refused, .. } = self;
-        let answer = match select(pin!(exchange(sender, path)), driver).await {
+        let Self { sender, driver, refused, long } = self;
+        let answer = match select(pin!(exchange(sender, path, long)), driver).await {
             Either::Left((answer, _)) => answer,
             // The last of the body may be read after the connection has ended.
             Either::Right(((), exchange)) => exchange.await,
         };
-        let said = refused.as_mut().and_then(FutureExt::now_or_never).flatten();
+        let said = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
         answer.map_err(|error| said.unwrap_or(error))
     }
 }
 
-async fn exchange(sender: &mut SendRequest<Empty<Bytes>>, path: &str) -> Result<Answer, String> {
-    let request = Request::get(path)
+async fn exchange(sender: &mut SendRequest<Empty<Bytes>>, path: &str, long: &LongAnswers) -> Result<Answer, String> {
+    let request = hyper::Request::get(path)
         .header(hyper::header::HOST, "localhost")
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
     sender.ready().await.map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
     let status = response.status().as_u16();
-    let body = Limited::new(response.into_body(), ANSWER_MOST).collect().await;
-    let body = body.map_err(|error| error.to_string())?.to_bytes().to_vec();
+    let (mut arriving, mut body) = (response.into_body(), long.collect(CLUSTER_LONG_ANSWER));
+    while let Some(frame) = arriving.frame().await {
+        let frame = frame.map_err(|error| error.to_string())?;
+        if let Some(piece) = frame.data_ref() {
+            body.push(piece).await.map_err(|error| error.to_string())?;
+        }
+    }
     Ok(Answer { status, body })
 }

@@ -5,10 +5,11 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
 
 use super::{ClusterError, Reach};
-use crate::mesh::PodRef;
+use crate::{
+    bounds::{LOG, LOG_SLACK},
+    mesh::PodRef,
+};
 
-/// The most bytes that are kept of one log: the newest.
-const LOG_MOST: usize = 1024 * 1024;
 /// The most lines that are read of one log.
 const LINES_MOST: i64 = 4000;
 /// How much is read at a time, in bytes.
@@ -56,7 +57,7 @@ impl Reach {
         let call = async {
             let stream = api.log_stream(pod.name.as_str(), &params).await;
             let stream = stream.map_err(|error| ClusterError::of(&error, "get", "pods/log", namespace, &what))?;
-            newest(stream, LOG_MOST)
+            newest(stream, LOG)
                 .await
                 .map_err(|error| ClusterError::Failed { what: what.clone(), why: error.to_string() })
         };
@@ -72,8 +73,8 @@ pub(super) async fn newest(stream: impl AsyncRead, most: usize) -> std::io::Resu
     loop {
         let length = stream.read(&mut chunk).await?;
         kept.extend_from_slice(chunk.get(..length).unwrap_or_default());
-        // Bytes are moved once for every `most` that come in, not once a chunk.
-        if kept.len() > most.saturating_mul(2) || (length == 0 && kept.len() > most) {
+        // Bytes are moved once for every few chunks that come in, not once a chunk.
+        if kept.len() > most.saturating_add(LOG_SLACK) || (length == 0 && kept.len() > most) {
             kept.drain(..kept.len().saturating_sub(most));
             cut = true;
         }
@@ -85,5 +86,6 @@ pub(super) async fn newest(stream: impl AsyncRead, most: usize) -> std::io::Resu
         let torn = kept.iter().position(|byte| *byte == b'\n').map_or(0, |place| place.saturating_add(1));
         kept.drain(..torn);
     }
-    Ok(String::from_utf8_lossy(&kept).into_owned())
+    // Where all of it is text, it is not copied.
+    Ok(String::from_utf8(kept).unwrap_or_else(|torn| String::from_utf8_lossy(torn.as_bytes()).into_owned()))
 }

@@ -12,6 +12,7 @@ mod exec;
 mod execute;
 mod forward;
 mod logs;
+mod long;
 mod perform;
 mod plan;
 mod replacement;
@@ -19,6 +20,7 @@ mod resolve;
 mod review;
 pub mod rights;
 mod sample;
+mod socket;
 mod transport;
 
 #[cfg(test)]

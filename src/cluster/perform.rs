@@ -32,7 +32,7 @@ pub struct ClusterAdapter {
 }
 
 /// How many calls of the API server fixes make at once, beside those of diagnostics: a step, and the samples of a plan.
-const FIXING_CALLS_MOST: usize = 8;
+const FIXING_CALLS_MOST: usize = crate::bounds::FIXING_CALLS;
 
 impl ClusterAdapter {
     /// An adapter over one cluster.

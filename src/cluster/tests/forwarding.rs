@@ -16,7 +16,7 @@ use crate::{
 const FOR_EVER: Duration = Duration::from_secs(20);
 
 #[expect(clippy::unnecessary_wraps, clippy::result_large_err, reason = "the shape that the handshake asks for")]
-fn agree(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+pub(super) fn agree(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
     response.headers_mut().insert("Sec-WebSocket-Protocol", "v4.channel.k8s.io".parse().unwrap());
     Ok(response)
 }
@@ -47,10 +47,10 @@ fn with_pilot_agent() -> Machines {
 async fn whatever_keeps_a_port_forward_from_working_the_sidecar_is_asked_by_exec() {
     let mesh = Mesh::with(with_pilot_agent()).await;
     let asked = async || mesh.reach.admin(&pod_ref("frontend-a")).get("/stats").await;
-    assert_eq!(asked().await.unwrap(), b"by pilot-agent\n", "nothing listens on the port");
+    assert_eq!(*asked().await.unwrap(), *b"by pilot-agent\n", "nothing listens on the port");
     for fault in [Fault::status(500, "no"), Fault::status(403, "no"), Fault::cut()] {
         mesh.options.inject("*", "pods/portforward", fault);
-        assert_eq!(asked().await.unwrap(), b"by pilot-agent\n");
+        assert_eq!(*asked().await.unwrap(), *b"by pilot-agent\n");
         mesh.options.heal();
     }
 }
@@ -60,7 +60,7 @@ async fn a_port_forward_that_hangs_costs_its_own_limit_and_not_the_answer() {
     let mesh = Mesh::with(with_pilot_agent()).await;
     mesh.options.inject("*", "pods/portforward", Fault::hang());
     let reach = connect_to(&mesh.url, impatient(Duration::from_millis(300), FOR_EVER)).unwrap();
-    assert_eq!(reach.admin(&pod_ref("frontend-a")).get("/stats").await.unwrap(), b"by pilot-agent\n");
+    assert_eq!(*reach.admin(&pod_ref("frontend-a")).get("/stats").await.unwrap(), *b"by pilot-agent\n");
 }
 
 fn with_an_admin_interface() -> Machines {
@@ -78,7 +78,7 @@ async fn all_that_is_asked_of_a_proxy_at_once_goes_over_one_port_forward() {
     let pod = pod_ref("frontend-a");
     let admin = mesh.reach.admin(&pod);
     let (stats, clusters) = tokio::join!(admin.get("/stats"), admin.get("/clusters"));
-    assert_eq!((stats.unwrap(), clusters.unwrap()), (b"ssl: 1".to_vec(), b"out: 1".to_vec()));
+    assert_eq!((stats.unwrap().to_vec(), clusters.unwrap().to_vec()), (b"ssl: 1".to_vec(), b"out: 1".to_vec()));
     let another = mesh.reach.admin(&pod).get("/stats").await.unwrap_err();
     assert!(another.to_string().contains("/stats"), "{another}");
 }
@@ -90,7 +90,7 @@ async fn a_port_forward_that_the_proxy_closed_is_opened_again() {
     let admin = mesh.reach.admin(&pod);
     assert!(admin.get("/stats").await.is_ok());
     assert!(admin.get("/quitquitquit").await.is_err(), "the pod's end of the connection is closed");
-    assert_eq!(admin.get("/clusters").await.unwrap(), b"out: 1");
+    assert_eq!(*admin.get("/clusters").await.unwrap(), *b"out: 1");
 }
 
 /// A server that closes after each answer, as some do, while a client believes that the connection lasts.
@@ -121,7 +121,7 @@ async fn a_connection_that_lasts_for_one_answer_is_not_taken_for_a_port_that_is_
     let pod = pod_ref("frontend-a");
     let port = reach.port(&pod, 15000);
     for _ in 0..2 {
-        assert_eq!(port.get("/stats", "Envoy /stats").await.unwrap().body, b"ok");
+        assert_eq!(port.get("/stats", "Envoy /stats").await.unwrap().body.to_vec(), b"ok");
     }
     server.await.unwrap();
 }

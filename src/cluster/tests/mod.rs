@@ -187,7 +187,7 @@ async fn svid_of_a_healthy_pod(clock: Arc<dyn Clock>) -> &'static str {
     let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
     let donor = resolve(&reach, &target("svc/frontend")).await.unwrap().pods[0].pod.clone();
     let file = Tool::Cat(Settings::default().svid_path);
-    String::from_utf8(reach.exec(&donor, Some("app"), &file).await.unwrap().stdout).unwrap().leak()
+    String::from_utf8(reach.exec(&donor, Some("app"), &file).await.unwrap().stdout.to_vec()).unwrap().leak()
 }
 
 /// A fix that restarts one life of a frontend pod.
