@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -25,7 +25,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Mutex, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -164,6 +164,8 @@ struct Health {
     engine: Arc<Engine>,
     metrics: Metrics,
     readiness: Readiness,
+    /// What was last shown, and when that was begun.
+    shown: Mutex<Option<(Instant, String)>>,
 }
 
 /// `/healthz`, `/readyz` and `/metrics`.
@@ -172,7 +174,7 @@ pub fn health_router(engine: Arc<Engine>, metrics: Metrics, readiness: Readiness
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
-        .with_state(Arc::new(Health { engine, metrics, readiness }))
+        .with_state(Arc::new(Health { engine, metrics, readiness, shown: Mutex::default() }))
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
@@ -192,7 +194,20 @@ async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
     }
 }
 
+/// Anybody may ask, and it asks the journal: all that asked before it is put together get the same.
 async fn exposition(State(health): State<Arc<Health>>) -> String {
+    let asked = Instant::now();
+    let mut shown = health.shown.lock().await;
+    if let Some((_, text)) = shown.as_ref().filter(|(begun, _)| *begun >= asked) {
+        return text.clone();
+    }
+    let begun = Instant::now();
+    let text = put_together(&health).await;
+    *shown = Some((begun, text.clone()));
+    text
+}
+
+async fn put_together(health: &Health) -> String {
     let state = health.engine.health().await;
     // A gauge keeps its last value: a journal that cannot be read must not leave "ready" behind.
     let is_readable = state.is_ok();
@@ -205,7 +220,7 @@ async fn exposition(State(health): State<Arc<Health>>) -> String {
     health.metrics.set("ready", &[], u64::from(is_ready));
     health.metrics.set("engine_overdue", &[], u64::from(state.overdue_since.is_some()));
     health.metrics.set("journal_readable", &[], u64::from(is_readable));
-    escalation(&health);
+    escalation(health);
     health.metrics.raise("journal_transactions_total", &[], health.engine.transactions());
     health.metrics.render()
 }

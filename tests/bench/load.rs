@@ -230,6 +230,7 @@ impl Bot {
             mapping: Mapping::default(),
             authentication: Authentication::Credentials(vec![Credential::Bearer("t".into())]),
             metrics: Metrics::default(),
+            bodies: mtls_medic::http::Bodies::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
