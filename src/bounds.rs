@@ -14,6 +14,10 @@ pub const MEMORY: usize = 512 * MIB;
 /// (`tests/bench/run`): 20 MiB idle.
 const ITSELF: usize = 96 * MIB;
 
+/// Threads that work at once, at most: each brings memory of its own, and what is parsed at once is parsed on one of them.
+/// A node may have a hundred cores, and the bot waits for others most of the time.
+pub const THREADS: usize = 4;
+
 /// Connections to the bot, those that are kept for probes included.
 pub const CONNECTIONS_MOST: usize = 512;
 /// Connections of one address: half of all, so that no single neighbour has them all.

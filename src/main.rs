@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mtls_medic::commands::{self, COULD_NOT_RUN};
+use mtls_medic::{
+    bounds,
+    commands::{self, COULD_NOT_RUN},
+};
 
 /// Takes the night shift for mTLS on Kubernetes with SPIRE and Istio
 #[derive(Parser)]
@@ -29,8 +32,18 @@ enum Command {
     Simulate(commands::simulate::SimulateArgs),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(bounds::THREADS);
+    match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
+        Ok(runtime) => runtime.block_on(started()),
+        Err(error) => {
+            eprintln_chain(&anyhow::Error::from(error).context("the threads could not be started"));
+            ExitCode::from(COULD_NOT_RUN)
+        }
+    }
+}
+
+async fn started() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(told) => {
