@@ -79,7 +79,7 @@ impl Heartbeat {
                 Beat::Withheld
             }
             Ok(()) => match self.http.post(self.url.expose_secret(), "text/plain", None, Vec::new()).await {
-                Ok(_) => Beat::Sent,
+                Ok(()) => Beat::Sent,
                 Err(error) => {
                     tracing::warn!(error = without_address(&error), "the heartbeat did not get through");
                     Beat::Failed

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{HeaderMap, Request, StatusCode, Uri, body::Bytes, header};
+use hyper::{
+    HeaderMap, Request, StatusCode, Uri,
+    body::{Bytes, Incoming},
+    header,
+};
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -15,6 +19,15 @@ use jiff::SignedDuration;
 pub(in crate::chat) const CALL_LIMIT: Duration = Duration::from_secs(8);
 /// How much of an answer is read: these services answer with a line.
 const ANSWER_MOST: usize = 64 * 1024;
+/// How much of an answer that nobody reads is let through, so that its connection can serve the next call.
+const DRAINED_MOST: usize = 16 * 1024;
+/// And for how long: whoever waits for the call must not wait for what is thrown away.
+const DRAINED_FOR: Duration = Duration::from_secs(1);
+/// The most that the head of an answer may take in memory before it is refused.
+const HEAD_MOST: usize = 64 * 1024;
+/// How much of one HTTP/2 answer, and of all answers of one connection, may arrive before it is read. An answer without
+/// end stops there.
+const WINDOWS: (u32, u32) = (64 * 1024, 256 * 1024);
 /// The longest `Retry-After` that is believed: a wrong one must not silence a pager for a day.
 const RETRY_AFTER_MOST: i64 = 15 * 60;
 
@@ -27,9 +40,17 @@ pub enum OutgoingError {
     /// The certificates of this machine could not be read.
     #[error("the root certificates of this machine could not be read: {0}; install ca-certificates")]
     Roots(String),
-    /// No answer.
+    /// No connection: nothing was sent.
     #[error("{host} could not be reached: {reason}")]
     Unreachable {
+        /// Who.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// No answer to what may have arrived.
+    #[error("{host} gave no answer: {reason}")]
+    Unanswered {
         /// Who.
         host: String,
         /// Why.
@@ -45,6 +66,18 @@ pub enum OutgoingError {
         /// How long it asked us to wait.
         after: Option<SignedDuration>,
     },
+}
+
+impl OutgoingError {
+    /// Whether the other side certainly did not take what was sent: it was not reached, or it said no. A server that fails
+    /// (5xx) may have taken it first.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Address(_) | Self::Roots(_) | Self::Unreachable { .. } => true,
+            Self::Unanswered { .. } => false,
+            Self::Status { status, .. } => !status.is_server_error(),
+        }
+    }
 }
 
 /// The connector that all calls share.
@@ -80,21 +113,30 @@ pub struct Outgoing(Client<Connector, Full<Bytes>>);
 impl Outgoing {
     /// A client over a connector.
     pub fn new(connector: Connector) -> Self {
-        Self(Client::builder(TokioExecutor::new()).build(connector))
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .http1_max_buf_size(HEAD_MOST)
+            .http2_initial_stream_window_size(WINDOWS.0)
+            .http2_initial_connection_window_size(WINDOWS.1);
+        Self(builder.build(connector))
     }
 
-    /// Posts a body, with `authorization` where the other side wants one.
+    /// Posts a body, with `authorization` where the other side wants one. A 2xx is a success whatever follows it: the body
+    /// of the answer is thrown away.
     pub async fn post(
         &self,
         address: &str,
         content_type: &str,
         authorization: Option<&str>,
         body: Vec<u8>,
-    ) -> Result<Bytes, OutgoingError> {
-        self.post_and_see(address, content_type, authorization, body).await.map(|(_, body)| body)
+    ) -> Result<(), OutgoingError> {
+        let sent = self.send(address, content_type, authorization, body);
+        let (_, answer) = within_the_limit(address, sent).await?;
+        drain(answer).await;
+        Ok(())
     }
 
-    /// The same, with the headers of the answer: some services say there what a token may do.
+    /// The same, with the headers and the body of the answer: some services say there what a token may do.
     pub async fn post_and_see(
         &self,
         address: &str,
@@ -102,28 +144,66 @@ impl Outgoing {
         authorization: Option<&str>,
         body: Vec<u8>,
     ) -> Result<(HeaderMap, Bytes), OutgoingError> {
+        let call = async {
+            let (headers, answer) = self.send(address, content_type, authorization, body).await?;
+            let read = Limited::new(answer, ANSWER_MOST).collect().await;
+            let unanswered = |reason| OutgoingError::Unanswered { host: host_of(address), reason };
+            Ok((headers, read.map_err(|error| unanswered(error.to_string()))?.to_bytes()))
+        };
+        within_the_limit(address, call).await
+    }
+
+    /// Sends, and gives the head of a 2xx with the body that follows it.
+    async fn send(
+        &self,
+        address: &str,
+        content_type: &str,
+        authorization: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<(HeaderMap, Incoming), OutgoingError> {
         let uri = checked(address)?;
-        let host = uri.host().unwrap_or_default().to_owned();
-        let unreachable = |reason: String| OutgoingError::Unreachable { host: host.clone(), reason };
+        let host = host_of(address);
         let mut request = Request::post(uri).header(header::CONTENT_TYPE, content_type);
         if let Some(value) = authorization {
             request = request.header(header::AUTHORIZATION, value);
         }
-        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| unreachable(error.to_string()))?;
-        let call = async {
-            let response = self.0.request(request).await.map_err(|error| unreachable(cause(&error)))?;
-            let (head, body) = response.into_parts();
-            if !head.status.is_success() {
-                let after = retry_after(&head.headers);
-                return Err(OutgoingError::Status { host: host.clone(), status: head.status, after });
-            }
-            let body = Limited::new(body, ANSWER_MOST).collect().await;
-            let body = body.map_err(|error| unreachable(error.to_string()))?.to_bytes();
-            Ok((head.headers, body))
-        };
-        let limit = tokio::time::timeout(CALL_LIMIT, call).await;
-        limit.unwrap_or_else(|_| Err(unreachable(format!("no answer within {} s", CALL_LIMIT.as_secs()))))
+        let unsent = |reason: String| OutgoingError::Unreachable { host: host.clone(), reason };
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| unsent(error.to_string()))?;
+        let response = self.0.request(request).await.map_err(|error| {
+            let reason = cause(&error);
+            if error.is_connect() { unsent(reason) } else { OutgoingError::Unanswered { host: host.clone(), reason } }
+        })?;
+        let (head, body) = response.into_parts();
+        if !head.status.is_success() {
+            let after = retry_after(&head.headers);
+            return Err(OutgoingError::Status { host, status: head.status, after });
+        }
+        Ok((head.headers, body))
     }
+}
+
+async fn within_the_limit<T>(
+    address: &str,
+    call: impl Future<Output = Result<T, OutgoingError>>,
+) -> Result<T, OutgoingError> {
+    let late = |_| {
+        let reason = format!("nothing came within {} s", CALL_LIMIT.as_secs());
+        Err(OutgoingError::Unanswered { host: host_of(address), reason })
+    };
+    tokio::time::timeout(CALL_LIMIT, call).await.unwrap_or_else(late)
+}
+
+/// Lets what is left of an answer through, to a bound, and drops it piece by piece. A longer one loses its connection.
+async fn drain(answer: Incoming) {
+    let mut answer = Limited::new(answer, DRAINED_MOST);
+    let all = async { while let Some(Ok(_)) = answer.frame().await {} };
+    // Whatever became of it, the call is over.
+    drop(tokio::time::timeout(DRAINED_FOR, all).await);
+}
+
+fn host_of(address: &str) -> String {
+    let uri: Option<Uri> = address.parse().ok();
+    uri.as_ref().and_then(Uri::host).unwrap_or_default().to_owned()
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<SignedDuration> {

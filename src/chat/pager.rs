@@ -4,24 +4,26 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use hyper::StatusCode;
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{
-    card::{survey_in_words, utc},
-    outgoing::{Outgoing, OutgoingError},
-};
+use super::outgoing::{Outgoing, OutgoingError};
 use crate::{
     engine::{Done, Perform, PerformError, Task},
-    escalation::{LevelNumber, PagerName, Rung},
+    escalation::PagerName,
     http::Metrics,
-    incident::{CallReason, Incident, Outcome, PageEnd, Work},
+    incident::{CallReason, Lacks, Outcome, Work, page_key},
 };
 
-/// PagerDuty's limit of a summary, in characters (Events API v2).
-const SUMMARY_MOST: usize = 1_024;
-/// PagerDuty's limit of a dedup key, in characters (Events API v2).
-const DEDUP_KEY_MOST: usize = 255;
+mod body;
+
+pub use body::{Call, CallAct, generic, pagerduty};
+
+/// When a call is made again that the pager refused: people have to mend the configuration first.
+const REFUSED_AGAIN: SignedDuration = SignedDuration::from_secs(30);
+/// When one is made again for which no connection came about.
+const UNREACHED_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 /// PagerDuty's address (Events API v2).
 pub const PAGERDUTY_EVENTS: &str = "https://events.pagerduty.com/v2/enqueue";
 
@@ -83,16 +85,24 @@ impl Pagers {
 #[async_trait]
 impl Perform for Pagers {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
+        let incident = &*task.incident;
+        let call = |key, level, act| Call { key, level, act, incident, runbook: self.runbook.as_deref() };
         match &task.work {
             Work::CallPager { pager: name, level, reason, .. } => {
-                let key = page_key(&task.key, &task.incident);
-                let call = Call { key: &key, level: *level, reason, incident: &task.incident, runbook: self.runbook() };
-                self.send(name, "call", &|pager| pager.trigger(&call)).await?;
+                let (key, lacks) = (page_key(incident, &task.key), Lacks::of(incident));
+                let call = call(&key, *level, CallAct::Trigger(why(reason)));
+                self.send(name, "call", &call).await.map_err(|error| call_failed(name, &error))?;
                 self.metrics.count("calls_sent_total", &[("way", "pager")], 1);
-                Ok(Outcome::PagerCalled { level: *level, page: Some((name.clone(), key)) }.into())
+                Ok(Outcome::PagerCalled { level: *level, page: Some((name.clone(), key)), lacks }.into())
             }
-            Work::EndPage { pager: name, key, how, .. } => {
-                self.send(name, "end", &|pager| pager.end(key, *how, &task.incident)).await?;
+            Work::UpdatePage { pager: name, level, key } => {
+                let call = call(key, *level, CallAct::Update);
+                self.send(name, "update", &call).await.map_err(|error| failed(name, &error))?;
+                Ok(Outcome::CallCompleted.into())
+            }
+            Work::EndPage { pager: name, level, key, how } => {
+                let call = call(key, *level, CallAct::End(*how));
+                self.send(name, "end", &call).await.map_err(|error| failed(name, &error))?;
                 Ok(Outcome::PageEnded.into())
             }
             _ => Err(PerformError::Never { reason: "the pagers only call people".to_owned() }),
@@ -100,24 +110,22 @@ impl Perform for Pagers {
     }
 }
 
-impl Pagers {
-    fn runbook(&self) -> Option<&str> {
-        self.runbook.as_deref()
-    }
+/// Why a pager was not told something.
+enum SendError {
+    /// The configuration does not name it.
+    NotConfigured,
+    /// The call failed.
+    Failed(OutgoingError),
+}
 
-    async fn send(
-        &self,
-        name: &PagerName,
-        act: &'static str,
-        body: &(dyn Fn(&Pager) -> Value + Sync),
-    ) -> Result<(), PerformError> {
+impl Pagers {
+    async fn send(&self, name: &PagerName, act: &'static str, call: &Call<'_>) -> Result<(), SendError> {
         let count = |result| {
             self.metrics.count("pager_calls_total", &[("pager", name.0.as_str()), ("act", act), ("result", result)], 1);
         };
         let Some(pager) = self.by_name.get(name) else {
             count("not_configured");
-            let reason = format!("there is no pager {}: add it to the configuration (pagers)", name.0);
-            return Err(PerformError::Again { reason, after: None });
+            return Err(SendError::NotConfigured);
         };
         let (url, authorization) = match pager {
             Pager::Generic { url, token } => {
@@ -125,65 +133,21 @@ impl Pagers {
             }
             Pager::PagerDuty { url, .. } => (url, None),
         };
-        let body = body(pager).to_string().into_bytes();
+        let body = pager.body(call).to_string().into_bytes();
         let sent = self.http.post(url.expose_secret(), "application/json", authorization.as_deref(), body);
         let sent = sent.await;
-        count(sent.as_ref().map_or_else(result_of, |_| "sent"));
-        sent.map(drop).map_err(|error| failed(name, &error))
+        count(sent.as_ref().map_or_else(result_of, |()| "sent"));
+        sent.map_err(SendError::Failed)
     }
 }
 
 impl Pager {
-    fn trigger(&self, call: &Call<'_>) -> Value {
+    fn body(&self, call: &Call<'_>) -> Value {
         match self {
             Self::Generic { .. } => generic(call),
             Self::PagerDuty { routing_key, .. } => pagerduty(routing_key.expose_secret(), call),
         }
     }
-
-    /// The body that ends a page: nobody is rung for what somebody has, or what is over.
-    fn end(&self, key: &str, how: PageEnd, incident: &Incident) -> Value {
-        let action = match how {
-            PageEnd::Acknowledge => "acknowledge",
-            PageEnd::Resolve => "resolve",
-        };
-        match self {
-            Self::Generic { .. } => json!({
-                "schema": "mtls-medic.page/v1",
-                "action": action,
-                "key": key,
-                "incident": incident.id.to_string(),
-                "cluster": incident.cluster,
-            }),
-            Self::PagerDuty { routing_key, .. } => json!({
-                "routing_key": routing_key.expose_secret(),
-                "event_action": action,
-                "dedup_key": key,
-            }),
-        }
-    }
-}
-
-/// One call, as its body says it.
-#[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
-    /// The name that the pager knows it by: one a call, the same when that call is sent again.
-    pub key: &'a str,
-    /// Who is called.
-    pub level: LevelNumber,
-    /// Why.
-    pub reason: &'a CallReason,
-    /// About what.
-    pub incident: &'a Incident,
-    /// The runbook's address.
-    pub runbook: Option<&'a str>,
-}
-
-/// One name a call: a level that is called again is rung again.
-fn page_key(effect: &str, incident: &Incident) -> String {
-    // By the bot's own cluster: the bot of the incident's cluster may page the same people about its own INC-7.
-    let cluster = incident.foreign_to.as_ref().unwrap_or(&incident.cluster);
-    format!("mtls-medic/{cluster}/{}/{effect}", incident.id).chars().take(DEDUP_KEY_MOST).collect()
 }
 
 /// An error as the label of a metric.
@@ -193,11 +157,35 @@ fn result_of(error: &OutgoingError) -> &'static str {
         OutgoingError::Status { status, .. } if status.is_server_error() => "server_error",
         OutgoingError::Status { .. } | OutgoingError::Address(_) => "refused",
         OutgoingError::Unreachable { .. } | OutgoingError::Roots(_) => "unreachable",
+        OutgoingError::Unanswered { .. } => "unanswered",
     }
 }
 
-/// A pager that refuses a call for good (400, 401, 404) is set up wrongly, which people can mend: it stays due.
-fn failed(name: &PagerName, error: &OutgoingError) -> PerformError {
+/// A call of people that failed stays due. One that the pager certainly did not take is told apart: what it may have taken
+/// is ended when somebody has the incident.
+fn call_failed(name: &PagerName, error: &SendError) -> PerformError {
+    let wait = match error {
+        SendError::Failed(error) if !error.is_refusal() => None,
+        SendError::Failed(OutgoingError::Unreachable { .. }) => Some(UNREACHED_AGAIN),
+        SendError::Failed(_) | SendError::NotConfigured => Some(REFUSED_AGAIN),
+    };
+    match (failed(name, error), wait) {
+        (PerformError::Again { reason, after }, Some(wait)) => {
+            PerformError::Waiting { reason, after: Some(after.unwrap_or(wait)) }
+        }
+        (other, _) => other,
+    }
+}
+
+/// A pager that refuses for good (400, 401, 404) is set up wrongly, which people can mend: it is tried again.
+fn failed(name: &PagerName, error: &SendError) -> PerformError {
+    let error = match error {
+        SendError::NotConfigured => {
+            let reason = format!("there is no pager {}: add it to the configuration (pagers)", name.0);
+            return PerformError::Again { reason, after: None };
+        }
+        SendError::Failed(error) => error,
+    };
     let hint = match error {
         OutgoingError::Status { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. } => "; check its token",
         OutgoingError::Status { status: StatusCode::BAD_REQUEST, .. } => "; check its routing key",
@@ -221,97 +209,6 @@ fn why(reason: &CallReason) -> &'static str {
         CallReason::FiringAgain => "firing_again",
         CallReason::Evidence { .. } => "evidence",
     }
-}
-
-fn summary(level: LevelNumber, incident: &Incident) -> String {
-    let target = incident.target.as_ref().map_or_else(|| "target not known".to_owned(), ToString::to_string);
-    if let Some(count) = incident.storm {
-        let found = incident.survey.as_ref().map_or_else(|| "not yet diagnosed".to_owned(), survey_in_words);
-        let text = format!("{} {level}: {count} incidents at once in {}, {found}", incident.id, incident.cluster);
-        return text.chars().take(SUMMARY_MOST).collect();
-    }
-    let found = match &incident.verdict {
-        _ if incident.is_foreign() => "not diagnosed, since this bot looks after another cluster",
-        Some(verdict) => verdict.scenario.title(),
-        None => "not yet diagnosed",
-    };
-    let text = format!("{} {level}: {} on {target} in {}, {found}", incident.id, incident.alert, incident.cluster);
-    text.chars().take(SUMMARY_MOST).collect()
-}
-
-/// What the person who is woken does first.
-fn what_to_do(incident: &Incident) -> String {
-    format!("Acknowledge in Slack: /mtls ack {}", incident.id)
-}
-
-/// Who is called when nobody answers, and when.
-fn next(incident: &Incident) -> Option<String> {
-    let rung = incident.ladder.rung()?;
-    let until = utc(rung.until());
-    let above = match rung {
-        Rung::Waiting { level, .. } => incident.policy.above(*level),
-        Rung::AllPaged { .. } | Rung::Acknowledged { .. } => None,
-    };
-    Some(match above {
-        Some(above) => format!("unanswered, {} {} is called at {until}", above.number, above.team),
-        None => format!("unanswered, every level is called at {until}"),
-    })
-}
-
-fn team(call: &Call<'_>) -> Option<String> {
-    call.incident.policy.level(call.level).map(|known| known.team.clone())
-}
-
-/// The generic webhook's body.
-pub fn generic(call: &Call<'_>) -> Value {
-    let incident = call.incident;
-    json!({
-        "schema": "mtls-medic.page/v1",
-        "action": "trigger",
-        "key": call.key,
-        "incident": incident.id.to_string(),
-        "alert": incident.alert,
-        "cluster": incident.cluster,
-        "target": incident.target.as_ref().map(ToString::to_string),
-        "level": call.level.0,
-        "team": team(call),
-        "reason": why(call.reason),
-        "summary": summary(call.level, incident),
-        "opened_at": incident.opened_at.to_string(),
-        "answer_by": incident.ladder.rung().map(|rung| rung.until().to_string()),
-        "what_to_do": what_to_do(incident),
-        "next": next(incident),
-        "runbook": call.runbook,
-    })
-}
-
-/// PagerDuty's body. One alert a call: a level that is called again is rung again, also while the alert before is open.
-pub fn pagerduty(routing_key: &str, call: &Call<'_>) -> Value {
-    let incident = call.incident;
-    let links: Vec<Value> =
-        call.runbook.into_iter().map(|runbook| json!({ "href": runbook, "text": "Runbook" })).collect();
-    json!({
-        "routing_key": routing_key,
-        "event_action": "trigger",
-        "dedup_key": call.key,
-        "payload": {
-            "summary": summary(call.level, incident),
-            "source": incident.cluster,
-            "severity": "critical",
-            "timestamp": incident.opened_at.to_string(),
-            "component": incident.target.as_ref().map(ToString::to_string),
-            "class": incident.alert,
-            "custom_details": {
-                "what_to_do": what_to_do(incident),
-                "team": team(call),
-                "next": next(incident),
-                "reason": why(call.reason),
-                "answer_by": incident.ladder.rung().map(|rung| utc(rung.until())),
-                "reasons": incident.verdict.as_ref().map(|verdict| verdict.reasons.iter().take(8).collect::<Vec<_>>()),
-            },
-        },
-        "links": links,
-    })
 }
 
 #[cfg(test)]

@@ -62,6 +62,9 @@ impl Terminal {
             let called = if place == 0 { called(&post) } else { String::new() };
             self.say("mtls-medic", &format!("{called}{}", plain_line(line)));
         }
+        for link in &post.links {
+            self.say("", &format!("{}: {}", link.label, link.url));
+        }
         if let Some(raw) = &post.raw {
             let lines = raw.text.lines();
             let more = lines.clone().count().saturating_sub(RAW_LINES_MOST);
@@ -128,7 +131,7 @@ impl Perform for Terminal {
             }
             Work::Mention { to, level, reason, .. } => {
                 self.post(&task, wording::call(*level, reason, &task.incident));
-                shown(to, &task.key, &task, Outcome::Mentioned { level: *level, to: to.clone() })
+                shown(to, &task.key, &task, Outcome::Mentioned { level: *level, to: to.clone(), unexplained: None })
             }
             _ => Outcome::NoLongerWanted.into(),
         })

@@ -76,7 +76,8 @@ impl SlackParts {
                 level.mention.groups.iter().cloned().map(move |group| (group, LevelNumber(number)))
             })
             .collect();
-        let links = slack.runbook.iter().map(|url| Link { label: "Runbook".to_owned(), url: url.clone() }).collect();
+        let links =
+            slack.runbook.iter().map(|url| Link { label: Link::RUNBOOK.to_owned(), url: url.clone() }).collect();
         let home = Home {
             team: slack.team.clone(),
             enterprise: slack.enterprise.clone(),

@@ -15,7 +15,7 @@ use super::{
     progress,
 };
 use crate::{
-    incident::{self, Face, Outcome, Work, still_wanted},
+    incident::{self, Face, Incident, Outcome, Work, page_key, still_wanted},
     journal::{Claim, JournalError, Wanted},
 };
 
@@ -148,8 +148,17 @@ fn crash(shared: &Shared, point: CrashPoint, work: &Work) {
     }
 }
 
+/// Nothing was done: what is to be done could not be read.
 fn unreadable(error: &JournalError) -> PerformError {
-    PerformError::Again { reason: error.to_string(), after: None }
+    PerformError::Waiting { reason: error.to_string(), after: None }
+}
+
+/// What an effect comes to that is no longer wanted. An attempt before this one, whose end nobody knows, may have called
+/// somebody all the same.
+fn not_wanted(claim: &Claim, incident: &Incident) -> Outcome {
+    let told = incident.calls.page(&page_key(incident, &claim.key)).is_some();
+    let may_ring = (claim.attempt > 1 && !told).then(|| finish::unanswered(&claim.work, &claim.key)).flatten();
+    may_ring.unwrap_or(Outcome::NoLongerWanted)
 }
 
 async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
@@ -157,7 +166,7 @@ async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
     let Some(stored) = stored else { return Ok(Outcome::NoLongerWanted.into()) };
     let now = shared.clock.now().max(claim.due);
     if !still_wanted(&stored.incident, &claim.work, now) {
-        return Ok(Outcome::NoLongerWanted.into());
+        return Ok(not_wanted(claim, &stored.incident).into());
     }
     if let Work::Timer { timer } = &claim.work {
         return Ok(Outcome::Elapsed { timer: timer.clone(), last_seen: stored.last_seen }.into());
@@ -165,10 +174,10 @@ async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
     if let Work::RunStep { step, .. } = &claim.work {
         finish::take_lock(shared, &stored.incident, *step).await?;
     }
-    let root = root_message(shared, claim).await?;
+    let root = message_of(shared, claim).await?;
     let Some(performer) = shared.performers.get(&claim.work.room()) else {
         let reason = format!("nobody performs the work of {}", claim.work.room().name());
-        return Err(PerformError::Again { reason, after: None });
+        return Err(PerformError::Waiting { reason, after: None });
     };
     let task = Task {
         key: claim.key.clone(),
@@ -199,11 +208,14 @@ async fn triage(shared: &Shared, performer: &dyn Perform, task: Task, run: u32) 
     result
 }
 
-async fn root_message(shared: &Shared, claim: &Claim) -> Result<Option<super::MessageRef>, PerformError> {
-    let (Work::DrawCard { to } | Work::Post { to, .. } | Work::Mention { to, .. }) = &claim.work else {
-        return Ok(None);
+/// The message that an effect belongs to; see [`Task::root`].
+async fn message_of(shared: &Shared, claim: &Claim) -> Result<Option<super::MessageRef>, PerformError> {
+    let (to, slot) = match &claim.work {
+        Work::DrawCard { to } | Work::Post { to, .. } | Work::Mention { to, .. } => (to, "card"),
+        Work::UpdateMention { to, post, .. } => (to, post.key.as_str()),
+        _ => return Ok(None),
     };
-    shared.journal.message(claim.incident, to, "card").await.map_err(|error| unreadable(&error))
+    shared.journal.message(claim.incident, to, slot).await.map_err(|error| unreadable(&error))
 }
 
 async fn within_the_limit(performer: &dyn Perform, task: Task) -> Result<Done, PerformError> {

@@ -22,7 +22,10 @@ fn attempts_most(work: &Work) -> u32 {
         Work::Triage { .. } | Work::DrawPlan { .. } => 3,
         Work::PollReplacement { .. } | Work::Sample { .. } => 4,
         Work::RunStep { .. } => 8,
-        Work::Post { .. } | Work::EndPage { .. } => 10,
+        Work::UpdatePage { .. } | Work::UpdateMention { .. } => 6,
+        Work::Post { .. } => 10,
+        // A phone that rings for what is over: an hour, so that a pager may have its own bad night.
+        Work::EndPage { .. } => 45,
         Work::Timer { .. } | Work::DrawCard { .. } | Work::Mention { .. } | Work::CallPager { .. } => u32::MAX,
     }
 }
@@ -30,8 +33,15 @@ fn attempts_most(work: &Work) -> u32 {
 /// How an attempt ended, decided.
 enum Ending {
     Fact(Box<Done>),
-    Again { finish: Finish, delayed: bool },
-    Dead { reason: String, untouched: bool },
+    /// It is tried again, and something is known of this attempt.
+    Again {
+        finish: Finish,
+        fact: Option<Box<Outcome>>,
+    },
+    Dead {
+        reason: String,
+        untouched: bool,
+    },
 }
 
 pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, PerformError>) {
@@ -86,18 +96,26 @@ fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDur
     let wait = after.unwrap_or(own);
     let now = shared.clock.now();
     let late = claim.attempt >= DELAYED_AFTER || now.duration_since(claim.wanted) >= DELAYED_FOR;
-    let delayed = late && matches!(claim.work, Work::Mention { .. });
-    Ending::Again { finish: Finish::Again { due: now + wait, error: reason, counts }, delayed }
+    let fact = match &claim.work {
+        work @ Work::Mention { .. } if late => Some(Outcome::Delayed { work: Box::new(work.clone()) }),
+        work if !untouched => unanswered(work, &claim.key),
+        _ => None,
+    };
+    Ending::Again { finish: Finish::Again { due: now + wait, error: reason, counts }, fact: fact.map(Box::new) }
+}
+
+/// A page that may have arrived although nobody said so.
+pub(super) fn unanswered(work: &Work, key: &str) -> Option<Outcome> {
+    let Work::CallPager { level, pager, .. } = work else { return None };
+    Some(Outcome::PageUnanswered { level: *level, pager: pager.clone(), call: key.to_owned() })
 }
 
 async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Append, crate::journal::JournalError> {
     let (outcome, finish) = match ending {
-        Ending::Again { finish, delayed: false } => {
+        Ending::Again { finish, fact: None } => {
             return Ok(Append { finish: Some((claim.row, claim.attempt, finish.clone())), ..Append::default() });
         }
-        Ending::Again { finish, delayed: true } => {
-            (Outcome::Delayed { work: Box::new(claim.work.clone()) }, finish.clone())
-        }
+        Ending::Again { finish, fact: Some(fact) } => ((**fact).clone(), finish.clone()),
         Ending::Fact(done) => (done.outcome.clone(), Finish::Done),
         Ending::Dead { reason, untouched } => (
             Outcome::Died { work: Box::new(claim.work.clone()), reason: reason.clone(), untouched: *untouched },

@@ -67,5 +67,8 @@ fn describe(work: &Work) -> String {
         Work::Mention { level, .. } => format!("the mention of {level}"),
         Work::CallPager { level, .. } => format!("the page to {level}"),
         Work::EndPage { .. } => "the end of a page".to_owned(),
+        Work::UpdatePage { level, .. } | Work::UpdateMention { level, .. } => {
+            format!("the cause in the call of {level}")
+        }
     }
 }

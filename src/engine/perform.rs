@@ -19,7 +19,7 @@ pub struct Task {
     pub incident: Arc<Incident>,
     /// Which attempt this is, from 1. Above 1 the attempt before may have acted without our knowing: look first.
     pub attempt: u32,
-    /// The incident's root message at this effect's destination, if it was posted.
+    /// The incident's root message at this effect's destination, if it was posted; for the edit of a post, that post.
     pub root: Option<MessageRef>,
     /// Whether fixes may run now: the configuration's word and the kill switch's.
     pub writes_enabled: bool,

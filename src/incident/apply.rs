@@ -50,8 +50,8 @@ pub fn apply(incident: &mut Incident, event: &Event, at: Timestamp) {
     incident.version = incident.version.saturating_add(1);
     apply_life(incident, event, at);
     apply_ladder(incident, event, at);
-    super::calls::apply_calls(incident, event, at);
     apply_triage(incident, event, at);
+    super::calls::apply_calls(incident, event, at);
     apply_fix(incident, event, at);
     if let Some(text) = super::history::line(event) {
         keep_newest(&mut incident.history, Line { at, text }, HISTORY_MOST);

@@ -3,12 +3,21 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{CallReason, Event, Incident, Life};
+use super::{
+    CallReason, Cause, Destination, Event, Incident, IncidentId, Lacks, Life, MentionPost, Triage, WebAddress,
+};
 use crate::escalation::{LevelNumber, PagerName, Rung};
+
+/// How long the first call of an opening waits for the diagnosis: whoever is woken is told the cause, and is not woken
+/// much later for it.
+pub const DIAGNOSIS_WAIT: SignedDuration = SignedDuration::from_secs(20);
 
 /// How many pages are remembered. More than this have not been sent by any ladder within one incident's life.
 const PAGES_MOST: usize = 100;
+/// The same for mentions that do not say the cause yet.
+const MENTIONS_MOST: usize = 20;
 
 /// A level that was reached beside the ladder this short a time ago is not called once more when the ladder comes to it:
 /// two calls within a few minutes tell nobody anything new.
@@ -35,6 +44,9 @@ pub struct Asked {
     /// When it was called beside the window, because of what was found; `None` for a call that the window made.
     #[serde(default)]
     pub beside: Option<Timestamp>,
+    /// Why it is called, for a call that was asked for while the diagnosis ran and waits for it.
+    #[serde(default)]
+    pub waits: Option<CallReason>,
 }
 
 impl Asked {
@@ -65,7 +77,7 @@ pub enum PageState {
     Resolved,
 }
 
-/// A page that a pager took.
+/// A page that a pager took, or may have taken: its answer was lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// Which pager.
@@ -78,6 +90,25 @@ pub struct Page {
     pub state: PageState,
     /// The version of the incident at which that last changed.
     pub version: u64,
+    /// What the page does not say yet.
+    #[serde(default)]
+    pub lacks: Lacks,
+    /// The version of the incident at which something that it lacked became known.
+    #[serde(default)]
+    pub completed: Option<u64>,
+}
+
+/// A mention that does not say the cause yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnexplainedMention {
+    /// Where it is.
+    pub to: Destination,
+    /// Which level it calls.
+    pub level: LevelNumber,
+    /// The post.
+    pub post: MentionPost,
+    /// The version of the incident at which the cause became known.
+    pub completed: Option<u64>,
 }
 
 /// The calls of an incident.
@@ -86,8 +117,12 @@ pub struct Page {
 pub struct Calls {
     /// The levels that were asked since somebody last had it.
     pub asked: Vec<Asked>,
-    /// The pages that pagers took.
+    /// The pages that pagers took, or may have taken.
     pub pages: Vec<Page>,
+    /// The mentions that are completed when the cause is known.
+    pub unexplained: Vec<UnexplainedMention>,
+    /// A link to the card, where its platform has links.
+    pub card: Option<WebAddress>,
     /// The level that was called because of what was found, since the incident last opened.
     pub by_evidence: Option<LevelNumber>,
     /// The levels that were really called since the incident last opened.
@@ -98,6 +133,11 @@ impl Calls {
     /// The newest call of a level.
     pub fn of(&self, level: LevelNumber) -> Option<&Asked> {
         self.asked.iter().find(|asked| asked.level == level)
+    }
+
+    /// The page of that name.
+    pub fn page(&self, key: &str) -> Option<&Page> {
+        self.pages.iter().find(|page| page.key == key)
     }
 
     /// Whether the newest call of a level is not its first one: only then somebody is called *again*.
@@ -142,7 +182,54 @@ impl Calls {
             }
         }
     }
+
+    /// Marks the calls that can say more at this version than when they were made.
+    fn complete(&mut self, known: Known, version: u64) {
+        for page in &mut self.pages {
+            let left = page.lacks.without(known);
+            if left != page.lacks {
+                page.lacks = left;
+                page.completed = Some(version);
+            }
+        }
+        if known.cause {
+            for mention in &mut self.unexplained {
+                mention.completed = Some(version);
+            }
+        }
+    }
 }
+
+/// What can be said by now of all that a call may lack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub(super) cause: bool,
+    pub(super) card: bool,
+}
+
+impl Known {
+    fn of(incident: &Incident) -> Self {
+        Self { cause: Cause::of(incident).is_known(), card: incident.calls.card.is_some() }
+    }
+}
+
+/// The name that a pager knows a call by: one a call, the same whenever that call is sent. `call` is the key of its effect.
+pub fn page_key(incident: &Incident, call: &str) -> String {
+    // By the bot's own cluster: the bot of the incident's cluster may page the same people about its own INC-7.
+    let cluster = incident.foreign_to.as_ref().unwrap_or(&incident.cluster);
+    // However ids are written: an open page is ended with the name that it was sent with.
+    let id = IncidentId::new(incident.id.number());
+    let key = format!("mtls-medic/{cluster}/{id}/{call}");
+    if key.chars().count() <= PAGE_KEY_MOST {
+        return key;
+    }
+    // Cut, two calls of one incident would be one.
+    let digest = Sha256::digest(key.as_bytes());
+    format!("mtls-medic/{id}/{}", hex::encode(digest))
+}
+
+/// PagerDuty's limit of a dedup key, in characters (Events API v2).
+const PAGE_KEY_MOST: usize = 255;
 
 /// Which ways of calling a level are to be gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,8 +282,24 @@ pub(super) fn call_wanted(incident: &Incident, level: LevelNumber, rung: &Rung) 
     (reaches || beside) && newest
 }
 
+/// When a call is due. One that waits for the diagnosis is due when that has had its time, at the latest.
+pub(super) fn due_of_call(incident: &Incident, level: LevelNumber, now: Timestamp) -> Timestamp {
+    let waits = incident.calls.of(level).is_some_and(|asked| asked.waits.is_some());
+    match &incident.triage {
+        Triage::Running { since, .. } if waits => now.max(*since + DIAGNOSIS_WAIT),
+        _ => now,
+    }
+}
+
+/// Why a call waits for the diagnosis: the first of an opening does, while the diagnosis runs.
+fn waits(incident: &Incident, reason: &CallReason) -> Option<CallReason> {
+    let first = matches!(reason, CallReason::Opened | CallReason::FiringAgain);
+    (first && matches!(incident.triage, Triage::Running { .. })).then(|| reason.clone())
+}
+
 pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp) {
     let version = incident.version;
+    incident.calls.unexplained.retain(|mention| mention.completed.is_none());
     let fresh = |level: LevelNumber, rung: Rung, beside: Option<Timestamp>| Asked {
         level,
         rung,
@@ -206,6 +309,7 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
         refused: 0,
         fell_back: false,
         beside,
+        waits: None,
     };
     match event {
         Event::CalledBeside { level, rung, .. } => {
@@ -213,15 +317,42 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
             incident.calls.by_evidence = incident.calls.by_evidence.max(Some(*level));
         }
         Event::RungBegan { rung, call, reason } => {
+            let waits = waits(incident, reason);
             for level in call {
-                incident.calls.ask(fresh(*level, *rung, None));
+                incident.calls.ask(Asked { waits: waits.clone(), ..fresh(*level, *rung, None) });
             }
             // As versions that put the lower levels aside stored it.
             if let (CallReason::Evidence { .. }, Rung::Waiting { level, .. }) = (reason, rung) {
                 incident.calls.by_evidence = incident.calls.by_evidence.max(Some(*level));
             }
         }
-        Event::LevelCalled { level, by_pager, page } => called(incident, *level, *by_pager, page.as_ref()),
+        Event::LevelCalled { level, by_pager, page, lacks, mention } => {
+            incident.calls.change(*level, |asked| {
+                asked.mentioned |= !by_pager;
+                asked.paged |= by_pager;
+            });
+            if incident.calls.first.iter().all(|first| first.level != *level) {
+                incident.calls.first.push(FirstCall { level: *level, version });
+            }
+            if let Some((pager, key)) = page {
+                keep_page(incident, *level, pager, key, *lacks);
+            }
+            if let Some((to, post)) = mention {
+                let (to, post) = (to.clone(), post.clone());
+                incident.calls.unexplained.push(UnexplainedMention { to, level: *level, post, completed: None });
+                let surplus = incident.calls.unexplained.len().saturating_sub(MENTIONS_MOST);
+                incident.calls.unexplained.drain(..surplus);
+            }
+            incident.calls.complete(Known::of(incident), version);
+        }
+        Event::PageUncertain { level, pager, key } => keep_page(incident, *level, pager, key, Lacks::default()),
+        Event::CardPosted { link, .. } => {
+            incident.calls.card = link.clone().or_else(|| incident.calls.card.take());
+            incident.calls.complete(Known::of(incident), version);
+        }
+        Event::TriageFinished { .. } | Event::TriageFailed { .. } | Event::Surveyed { .. } => {
+            incident.calls.complete(Known::of(incident), version);
+        }
         Event::LevelUnreachable { level, .. } => {
             incident.calls.change(*level, |asked| asked.refused = asked.refused.saturating_add(1));
         }
@@ -246,23 +377,17 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
         Event::Reopened => {
             incident.calls.by_evidence = None;
             incident.calls.first.clear();
+            // What the calls of the opening before lack is no longer what is looked for.
+            incident.calls.unexplained.clear();
         }
         _ => {}
     }
 }
 
-fn called(incident: &mut Incident, level: LevelNumber, by_pager: bool, page: Option<&(PagerName, String)>) {
+fn keep_page(incident: &mut Incident, level: LevelNumber, pager: &PagerName, key: &str, lacks: Lacks) {
     let version = incident.version;
-    incident.calls.change(level, |asked| {
-        asked.mentioned |= !by_pager;
-        asked.paged |= by_pager;
-    });
-    if incident.calls.first.iter().all(|first| first.level != level) {
-        incident.calls.first.push(FirstCall { level, version });
-    }
     // An acknowledgement forgets who was asked, so whoever is asked by now was asked after it, for help.
     let for_help = incident.calls.of(level).is_some_and(|asked| asked.beside.is_some());
-    let Some((pager, key)) = page else { return };
     // A page that was under way while somebody acknowledged, or while the alerts ended, is ended as well.
     let state = match (&incident.life, incident.ladder.rung()) {
         (Life::Open, Some(Rung::Acknowledged { .. })) if !for_help => PageState::Acknowledged,
@@ -271,7 +396,8 @@ fn called(incident: &mut Incident, level: LevelNumber, by_pager: bool, page: Opt
     };
     let known = &mut incident.calls.pages;
     known.retain(|page| page.state != PageState::Resolved && page.key != *key);
-    known.push(Page { pager: pager.clone(), level, key: key.clone(), state, version });
+    let (pager, key) = (pager.clone(), key.to_owned());
+    known.push(Page { pager, level, key, state, version, lacks, completed: None });
     let surplus = known.len().saturating_sub(PAGES_MOST);
     known.drain(..surplus);
 }
@@ -290,6 +416,7 @@ fn ask_again(incident: &mut Incident) {
         if one.rung != running && (one.beside.is_some() || is_called(one.level)) && Ways::left(incident, one).any() {
             one.rung = running;
             one.version = incident.version;
+            one.waits = waits(incident, &CallReason::FiringAgain);
         }
     }
     incident.calls.asked = all;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Notice, Round};
+use super::{MentionPost, Notice, Round};
 use crate::{
     escalation::{LevelNumber, PagerName, Rung},
     people::{Mention, PersonId},
@@ -185,6 +185,24 @@ pub enum Work {
         /// How.
         how: PageEnd,
     },
+    /// Tell a pager what a page that rings could not say yet: the cause, the card.
+    UpdatePage {
+        /// Which pager.
+        pager: PagerName,
+        /// For which level the page was.
+        level: LevelNumber,
+        /// The name that the pager knows the page by.
+        key: String,
+    },
+    /// Write a mention anew that could not say the cause yet. An edit mentions nobody again.
+    UpdateMention {
+        /// Where it is.
+        to: Destination,
+        /// Which level it calls.
+        level: LevelNumber,
+        /// The post.
+        post: MentionPost,
+    },
 }
 
 /// How a page is ended.
@@ -276,8 +294,11 @@ impl Work {
                 Room::Cluster
             }
             Self::RunStep { .. } => Room::Execute,
-            Self::DrawCard { to } | Self::Post { to, .. } | Self::Mention { to, .. } => Room::Chat(to.face),
-            Self::CallPager { .. } | Self::EndPage { .. } => Room::Pager,
+            Self::DrawCard { to }
+            | Self::Post { to, .. }
+            | Self::Mention { to, .. }
+            | Self::UpdateMention { to, .. } => Room::Chat(to.face),
+            Self::CallPager { .. } | Self::EndPage { .. } | Self::UpdatePage { .. } => Room::Pager,
         }
     }
 
@@ -296,6 +317,8 @@ impl Work {
             | Self::Post { notice: Notice::ApprovalWanted { .. } | Notice::FixEnded { .. }, .. } => Priority::Approval,
             Self::Triage { .. }
             | Self::DrawCard { .. }
+            | Self::UpdatePage { .. }
+            | Self::UpdateMention { .. }
             | Self::Timer { timer: Timer::HoldEnds { .. } }
             | Self::Post {
                 notice: Notice::Verdict { .. } | Notice::TargetWanted | Notice::OtherCluster { .. }, ..
@@ -320,7 +343,8 @@ impl Work {
 /// An effect that a decision asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewEffect {
-    /// Unique within the incident: the same key twice is one effect. Adapters use it to recognise their own work.
+    /// Unique within the incident: the same key twice is one effect, and brings it forward where it waits for a later time
+    /// and was not tried yet. Adapters use it to recognise their own work.
     pub key: String,
     /// Effects of one slot replace each other while they are due (edits of one message: the newest state wins); a new
     /// one waits until a claimed one has ended.

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 
 use super::{
-    CallReason, Event, Incident, NewEffect, Notice, PageEnd, PageState, Policy, Round, Timer, Work, calls::Ways,
-    settle::POLL_EVERY, storm::stands_for_a_storm,
+    CallReason, Event, Incident, NewEffect, Notice, PageEnd, PageState, Policy, Round, Timer, Work,
+    calls::{Ways, due_of_call},
+    settle::POLL_EVERY,
+    storm::stands_for_a_storm,
 };
 use crate::escalation::{LevelNumber, Rung};
 
@@ -17,6 +19,7 @@ pub fn effects(incident: &Incident, event: &Event, at: Timestamp, policy: &Polic
     }
     list.calls(event);
     list.ended_pages();
+    list.completed_calls();
     list.posts(event);
     list.work(event);
     if draws_the_card(event) {
@@ -125,9 +128,21 @@ impl List<'_> {
             }
             Event::FellBack { level, pager, reason, rung } => {
                 let (pager, reason) = (pager.clone(), reason.clone());
-                self.add("pager", self.at, Work::CallPager { pager, level: *level, reason, rung: *rung });
+                let key = format!("fallback:{}:{level}", self.incident.version);
+                let work = Work::CallPager { pager, level: *level, reason, rung: *rung };
+                self.effects.push(NewEffect { key, slot: None, due: self.at, work });
             }
+            Event::TriageFinished { .. } | Event::TriageFailed { .. } | Event::Surveyed { .. } => self.released_calls(),
             _ => {}
+        }
+    }
+
+    /// The diagnosis has ended: calls that waited for it are made now. Those that were made already have the same keys.
+    fn released_calls(&mut self) {
+        let waiting = self.incident.calls.asked.iter().filter(|asked| asked.waits.is_some());
+        for asked in waiting.cloned().collect::<Vec<_>>() {
+            let Some(reason) = &asked.waits else { continue };
+            self.call(asked.level, reason, asked.rung, Ways::left(self.incident, &asked));
         }
     }
 
@@ -141,18 +156,45 @@ impl List<'_> {
                 PageState::Acknowledged => PageEnd::Acknowledge,
                 PageState::Resolved => PageEnd::Resolve,
             };
-            self.add("page-end", self.at, Work::EndPage { pager: page.pager, level: page.level, key: page.key, how });
+            let slot = slot_of_page(&page.key);
+            self.add_to(slot, Work::EndPage { pager: page.pager, level: page.level, key: page.key, how });
         }
     }
 
+    /// Calls that can say more since this event than when they were made.
+    fn completed_calls(&mut self) {
+        let version = Some(self.incident.version);
+        let calls = &self.incident.calls;
+        let pages = calls.pages.iter().filter(|page| page.completed == version && page.state == PageState::Ringing);
+        for page in pages.cloned().collect::<Vec<_>>() {
+            let slot = slot_of_page(&page.key);
+            self.add_to(slot, Work::UpdatePage { pager: page.pager, level: page.level, key: page.key });
+        }
+        let mentions = calls.unexplained.iter().filter(|mention| mention.completed == version);
+        for mention in mentions.cloned().collect::<Vec<_>>() {
+            let slot = format!("mention:{}", mention.post.key);
+            self.add_to(slot, Work::UpdateMention { to: mention.to, level: mention.level, post: mention.post });
+        }
+    }
+
+    /// Adds what takes the place of older work of its slot, and never overtakes it.
+    fn add_to(&mut self, slot: String, work: Work) {
+        let key = format!("{slot}:{}", self.incident.version);
+        self.effects.push(NewEffect { key, slot: Some(slot), due: self.at, work });
+    }
+
+    /// Makes a call. Its keys name it: who asks for the same call again gets the same effect.
     fn call(&mut self, level: LevelNumber, reason: &CallReason, rung: Rung, ways: Ways) {
         let Some(known) = self.incident.policy.level(level).cloned() else { return };
+        let asked_at = self.incident.calls.of(level).map_or(self.incident.version, |asked| asked.version);
+        let due = due_of_call(self.incident, level, self.at);
         if let Some(pager) = known.pager.filter(|_| ways.pager) {
-            self.add("pager", self.at, Work::CallPager { pager, level, reason: reason.clone(), rung });
+            let work = Work::CallPager { pager, level, reason: reason.clone(), rung };
+            self.effects.push(NewEffect { key: format!("pager:{asked_at}:{level}"), slot: None, due, work });
         }
-        for to in self.incident.channels.clone().into_iter().filter(|_| ways.mention) {
-            let mentions = known.mentions.clone();
-            self.add("call", self.at, Work::Mention { to, level, mentions, reason: reason.clone(), rung });
+        for (at, to) in self.incident.channels.clone().into_iter().enumerate().filter(|_| ways.mention) {
+            let work = Work::Mention { to, level, mentions: known.mentions.clone(), reason: reason.clone(), rung };
+            self.effects.push(NewEffect { key: format!("call:{asked_at}:{level}:{at}"), slot: None, due, work });
         }
     }
 
@@ -214,6 +256,11 @@ impl List<'_> {
             self.add("poll", due, Work::PollReplacement { fix, plan, step });
         }
     }
+}
+
+/// What is told of one page goes out one after the other: after its end, an update would make it ring anew.
+fn slot_of_page(key: &str) -> String {
+    format!("page:{key}")
 }
 
 fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {

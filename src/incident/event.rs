@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertSighting, Destination, EvidenceDigest, Fingerprint, FixEnd, IncidentId, IncidentKey, Round, StormLook,
-    reason::CloseReason, reason::Follows,
+    AlertSighting, Destination, EvidenceDigest, Fingerprint, FixEnd, IncidentId, IncidentKey, Lacks, MentionPost,
+    Round, StormLook, WebAddress, reason::CloseReason, reason::Follows,
 };
 use crate::{
     approval::Question,
@@ -356,6 +356,9 @@ pub enum Event {
     CardPosted {
         /// Where.
         to: Destination,
+        /// A link to it, where the platform has links.
+        #[serde(default)]
+        link: Option<WebAddress>,
     },
     /// A level was really called. "Mentioned" is said where only that happened.
     LevelCalled {
@@ -366,6 +369,22 @@ pub enum Event {
         /// The pager that took it, and the name that it knows the page by.
         #[serde(default)]
         page: Option<(PagerName, String)>,
+        /// What the page could not say yet.
+        #[serde(default)]
+        lacks: Lacks,
+        /// The mention, if it could not say the cause yet.
+        #[serde(default)]
+        mention: Option<(Destination, MentionPost)>,
+    },
+    /// A pager gave no answer to a page, so that it may ring all the same: it is sent again, and ended like one that was
+    /// taken.
+    PageUncertain {
+        /// For which level.
+        level: LevelNumber,
+        /// Which pager.
+        pager: PagerName,
+        /// The name that it would know the page by.
+        key: String,
     },
     /// Something that the bot owes is late; it goes on trying.
     OverdueNoticed {

@@ -27,6 +27,9 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::OfOurCluster => "its cluster is known as ours now".to_owned(),
         Event::LeftStorm => "stands on its own from now on".to_owned(),
         Event::FellBack { level, pager, .. } => format!("chat out of reach: {level} is called by {}", pager.0),
+        Event::PageUncertain { level, pager, .. } => {
+            format!("{} did not answer to the page of {level}, which may ring all the same", pager.0)
+        }
         Event::LevelUnreachable { level, why, .. } => format!("{level} cannot be called: {why}"),
         Event::OverdueNoticed { what, .. } => format!("{what} is late"),
         Event::NoticedLate { seconds } => format!("the bot was away when a window ended ({seconds} s late)"),

@@ -8,6 +8,7 @@ mod alert;
 mod apply;
 mod apply_fix;
 mod calls;
+mod cause;
 mod climb;
 mod decide;
 mod delivery;
@@ -34,7 +35,8 @@ mod web_address;
 
 pub use alert::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey};
 pub use apply::{apply, begin};
-pub use calls::{Asked, Calls, FirstCall, Page, PageState};
+pub use calls::{Asked, Calls, DIAGNOSIS_WAIT, FirstCall, Page, PageState, UnexplainedMention, page_key};
+pub use cause::{CallLinks, Cause, Lacks, MentionPost};
 pub use decide::{NOTE_MOST, Share, Taken, decide, may_take_all, share};
 pub use delivery::{Delivery, MessageRef};
 pub use effect::{CallReason, Destination, Face, NewEffect, PageEnd, Priority, Room, Timer, Work};

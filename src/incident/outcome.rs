@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Destination, EvidenceDigest, Round, Timer, Work};
+use super::{Destination, EvidenceDigest, Lacks, MentionPost, Round, Timer, WebAddress, Work};
 use crate::{
     escalation::{LevelNumber, PagerName},
     mesh::{PodRef, PodUid},
@@ -126,13 +126,25 @@ pub enum Outcome {
         /// Whether this was the first time that the incident's card was posted there.
         first_card: bool,
     },
+    /// The card is in its channel, in a message that has a link.
+    CardPosted {
+        /// Where.
+        to: Destination,
+        /// The link, if the platform gave it.
+        link: Option<WebAddress>,
+    },
     /// A level was mentioned in a channel.
     Mentioned {
         /// Which.
         level: LevelNumber,
         /// Where.
         to: Destination,
+        /// The post, if it could not say the cause yet and can be edited.
+        #[serde(default)]
+        unexplained: Option<MentionPost>,
     },
+    /// A call says now what it lacked.
+    CallCompleted,
     /// A level has nobody behind it right now (an empty user group).
     NobodyBehind {
         /// Which.
@@ -147,6 +159,18 @@ pub enum Outcome {
         /// Which pager, and the name that it knows the page by.
         #[serde(default)]
         page: Option<(PagerName, String)>,
+        /// What the page could not say yet.
+        #[serde(default)]
+        lacks: Lacks,
+    },
+    /// A pager gave no answer to a call, which may have arrived.
+    PageUnanswered {
+        /// For which level.
+        level: LevelNumber,
+        /// Which pager.
+        pager: PagerName,
+        /// The key of the call's effect.
+        call: String,
     },
     /// A pager knows that a page needs nobody any more.
     PageEnded,

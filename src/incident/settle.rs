@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Asked, CallReason, Event, EvidenceDigest, Follows, Incident, Life, Outcome, Policy, Timer, Triage, Work,
-    calls::{Ways, call_wanted},
+    Asked, CallReason, Event, EvidenceDigest, Follows, Incident, Lacks, Life, Outcome, PageState, Policy, Timer,
+    Triage, Work,
+    calls::{Ways, call_wanted, page_key},
     climb::{beside_events, climb_events, follows},
     settle_fix,
     storm::stands_for_a_storm,
@@ -34,12 +35,21 @@ pub fn settle(incident: &Incident, outcome: &Outcome, now: Timestamp, policy: &P
         Outcome::Surveyed { run, survey, evidence } => facts.surveyed(*run, survey, evidence.as_ref()),
         Outcome::TriageFailed { run, reason } => facts.triage_failed(*run, reason),
         Outcome::Elapsed { timer, last_seen } => facts.elapsed(timer, *last_seen),
-        Outcome::Shown { to, first_card: true } => vec![Event::CardPosted { to: to.clone() }],
-        Outcome::Shown { first_card: false, .. } | Outcome::NoLongerWanted | Outcome::PageEnded => Vec::new(),
-        Outcome::Mentioned { level, .. } => vec![Event::LevelCalled { level: *level, by_pager: false, page: None }],
-        Outcome::PagerCalled { level, page } => {
-            vec![Event::LevelCalled { level: *level, by_pager: true, page: page.clone() }]
+        Outcome::Shown { to, first_card: true } => vec![Event::CardPosted { to: to.clone(), link: None }],
+        Outcome::CardPosted { to, link } => vec![Event::CardPosted { to: to.clone(), link: link.clone() }],
+        Outcome::Shown { first_card: false, .. }
+        | Outcome::NoLongerWanted
+        | Outcome::PageEnded
+        | Outcome::CallCompleted => Vec::new(),
+        Outcome::Mentioned { level, to, unexplained } => {
+            let mention = unexplained.clone().map(|post| (to.clone(), post));
+            vec![Event::LevelCalled { level: *level, by_pager: false, page: None, lacks: Lacks::default(), mention }]
         }
+        Outcome::PagerCalled { level, page, lacks } => {
+            let (page, lacks) = (page.clone(), *lacks);
+            vec![Event::LevelCalled { level: *level, by_pager: true, page, lacks, mention: None }]
+        }
+        Outcome::PageUnanswered { level, pager, call } => facts.page_unanswered(*level, pager, call),
         Outcome::NobodyBehind { level, why } => facts.way_failed(*level, why),
         Outcome::Delayed { work } => facts.fell_back(work),
         Outcome::Died { work, reason, untouched } => facts.died(work, reason, *untouched),
@@ -67,6 +77,16 @@ impl Facts<'_> {
     fn triage_failed(&self, run: u32, reason: &str) -> Vec<Event> {
         let current = matches!(&self.incident.triage, Triage::Running { run: running, .. } if *running == run);
         if current { vec![Event::TriageFailed { run, reason: reason.to_owned() }] } else { Vec::new() }
+    }
+
+    /// Said once as long as the page may ring. When it was ended meanwhile, it may have arrived after that: it is ended
+    /// again.
+    fn page_unanswered(&self, level: LevelNumber, pager: &PagerName, call: &str) -> Vec<Event> {
+        let key = page_key(self.incident, call);
+        if self.incident.calls.page(&key).is_some_and(|page| page.state == PageState::Ringing) {
+            return Vec::new();
+        }
+        vec![Event::PageUncertain { level, pager: pager.clone(), key }]
     }
 
     fn elapsed(&self, timer: &Timer, last_seen: Timestamp) -> Vec<Event> {
@@ -223,6 +243,9 @@ impl Facts<'_> {
             Work::Mention { level, rung, .. } => self.call_died(*level, rung, None, reason),
             Work::CallPager { level, rung, pager, .. } => self.call_died(*level, rung, Some(pager), reason),
             Work::EndPage { level, .. } => vec![could_not(&format!("a page of {level} could not be ended"))],
+            Work::UpdatePage { level, .. } | Work::UpdateMention { level, .. } => {
+                vec![could_not(&format!("the call of {level} could not be completed with the cause"))]
+            }
             Work::Timer { .. } => vec![could_not("a timer could not be handled")],
             Work::DrawPlan { .. } | Work::RunStep { .. } | Work::PollReplacement { .. } | Work::Sample { .. } => {
                 settle_fix::died(*self, work, reason, untouched)

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::calls::call_wanted;
-use super::{Fix, FixPhase, Incident, Life, Notice, Round, Triage, Work};
+use super::{Fix, FixPhase, Incident, Life, Notice, PageState, Round, Triage, Work};
 use crate::{escalation::Ladder, people::PersonId, remediation::PlanId};
 
 /// Whether `work` should still be done for the incident as it is now.
@@ -24,6 +24,10 @@ pub fn still_wanted(incident: &Incident, work: &Work, now: Timestamp) -> bool {
             Some(FixPhase::Replacing { plan: at, step: current, .. }) if at == plan && current == step
         ),
         Work::Sample { fix, round } => sample_wanted(phase_of(incident, *fix), *round),
+        Work::UpdatePage { key, .. } => {
+            incident.life == Life::Open && incident.calls.page(key).is_some_and(|page| page.state == PageState::Ringing)
+        }
+        Work::UpdateMention { .. } => incident.is_live(),
         Work::Mention { level, rung, .. } | Work::CallPager { level, rung, .. } => call_wanted(incident, *level, rung),
         Work::Post { notice, .. } => post_wanted(incident, notice, now),
     }

@@ -13,12 +13,24 @@ pub(super) async fn insert<R>(
     db: &mut SqliteConnection,
     insert: &'static str,
     rows: &[R],
+    bind: impl FnMut(&mut Separated<'_, Sqlite, &'static str>, &R),
+) -> Result<(), sqlx::Error> {
+    insert_or(db, insert, "", rows, bind).await
+}
+
+/// The same, with what is done about a row that exists already, in the statement's end.
+pub(super) async fn insert_or<R>(
+    db: &mut SqliteConnection,
+    insert: &'static str,
+    on_conflict: &'static str,
+    rows: &[R],
     mut bind: impl FnMut(&mut Separated<'_, Sqlite, &'static str>, &R),
 ) -> Result<(), sqlx::Error> {
     let (together, rest) = rows.as_chunks::<TOGETHER>();
     for chunk in together.iter().map(<[R; TOGETHER]>::as_slice).chain(rest.chunks(REST)) {
         let mut builder = QueryBuilder::new(insert);
         builder.push_values(chunk, |mut row, one| bind(&mut row, one));
+        builder.push(on_conflict);
         builder.build().execute(&mut *db).await?;
     }
     Ok(())

@@ -312,3 +312,28 @@ async fn after_a_full_disk_the_journal_writes_again_and_what_was_lost_with_it_wa
     }
     assert!(!journal.fails());
 }
+
+#[tokio::test]
+async fn the_same_effect_asked_for_again_comes_sooner_unless_it_was_begun() {
+    let (_folder, journal) = fresh().await;
+    let at = |seconds| Timestamp::from_second(seconds).unwrap();
+    let effect = |seconds| NewEffect {
+        key: "call".to_owned(),
+        slot: None,
+        due: at(seconds),
+        work: Work::Timer { timer: Timer::StaleCheck },
+    };
+    journal.append(one(Change { effects: vec![effect(20)], ..change(1, "k") })).await.unwrap();
+    assert!(journal.claim(Room::Engine, at(5), at(60), 10).await.unwrap().is_empty());
+    let again = |journal: Journal, seconds| async move {
+        let before = journal.incident(IncidentId::new(1)).await.unwrap().unwrap().incident;
+        journal.append(one(Change { effects: vec![effect(seconds)], ..noted(&before) })).await.unwrap();
+    };
+    again(journal.clone(), 30).await;
+    assert_eq!(journal.next_due().await.unwrap(), Some(at(20)), "never later");
+    again(journal.clone(), 5).await;
+    let claims = journal.claim(Room::Engine, at(5), at(60), 10).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| claim.wanted).collect::<Vec<_>>(), [at(5)]);
+    again(journal.clone(), 6).await;
+    assert!(journal.claim(Room::Engine, at(50), at(60), 10).await.unwrap().is_empty(), "it is being done");
+}

@@ -63,7 +63,7 @@ struct Watch;
 impl Perform for Watch {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         Ok(match &task.work {
-            Work::Mention { to, level, .. } => Outcome::Mentioned { level: *level, to: to.clone() },
+            Work::Mention { to, level, .. } => Outcome::Mentioned { level: *level, to: to.clone(), unexplained: None },
             Work::DrawCard { to } | Work::Post { to, .. } => Outcome::Shown { to: to.clone(), first_card: false },
             _ => Outcome::NoLongerWanted,
         }

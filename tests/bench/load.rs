@@ -20,7 +20,7 @@ use mtls_medic::{
     engine::{Done, Engine, Inbox, Perform, PerformError, Task},
     escalation::{self, LevelNumber, PagerName},
     http::{Metrics, serve},
-    incident::{Act, CallReason, Command, Destination, Face, IncidentId, Outcome, Policy, Room, Work},
+    incident::{Act, CallReason, Command, Destination, Face, IncidentId, Lacks, Outcome, Policy, Room, Work},
     journal::Journal,
     people::{Actor, PersonId, Platform, Role},
 };
@@ -147,10 +147,11 @@ impl Perform for Pages {
                     _ => *self.opened.lock().unwrap() += 1,
                 }
                 self.paged.notify_one();
-                Outcome::PagerCalled { level: *level, page: Some((pager.clone(), task.key.clone())) }
+                let page = Some((pager.clone(), task.key.clone()));
+                Outcome::PagerCalled { level: *level, page, lacks: Lacks::default() }
             }
             Work::Triage { run } => Outcome::TriageFailed { run: *run, reason: "a benchmark".to_owned() },
-            Work::Mention { to, level, .. } => Outcome::Mentioned { level: *level, to: to.clone() },
+            Work::Mention { to, level, .. } => Outcome::Mentioned { level: *level, to: to.clone(), unexplained: None },
             Work::DrawCard { to } | Work::Post { to, .. } => Outcome::Shown { to: to.clone(), first_card: false },
             _ => Outcome::NoLongerWanted,
         }

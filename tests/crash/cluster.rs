@@ -24,11 +24,17 @@ pub struct Cluster {
     folder: PathBuf,
     clock: Arc<SpedClock>,
     one_at_a_time: Mutex<()>,
+    triages_hang: bool,
 }
 
 impl Cluster {
     pub fn of(folder: &Path, clock: Arc<SpedClock>) -> Self {
-        Self { folder: folder.to_owned(), clock, one_at_a_time: Mutex::default() }
+        Self { folder: folder.to_owned(), clock, one_at_a_time: Mutex::default(), triages_hang: false }
+    }
+
+    /// The same, whose API server answers no diagnosis.
+    pub fn with_triages_that_hang(self, hang: bool) -> Self {
+        Self { triages_hang: hang, ..self }
     }
 
     /// What was asked of the cluster of that folder so far.
@@ -117,6 +123,7 @@ impl Perform for Cluster {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         let now = self.clock.now();
         Ok(match &task.work {
+            Work::Triage { .. } if self.triages_hang => std::future::pending().await,
             Work::Triage { run } => {
                 Outcome::TriageFinished { run: *run, verdict: Box::new(verdict(now)), evidence: None }.into()
             }

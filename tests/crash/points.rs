@@ -26,8 +26,8 @@ use mtls_medic::{
     engine::{CrashPoint, Engine},
     escalation::{self, Level, LevelNumber, PagerName},
     incident::{
-        Act, AlertDelivery, AlertSighting, AlertStatus, Command, Destination, Face, Fingerprint, FixPhase, Incident,
-        IncidentKey, Policy, Room, Triage, Work,
+        Act, AlertDelivery, AlertSighting, AlertStatus, Command, DIAGNOSIS_WAIT, Destination, Face, Fingerprint,
+        FixPhase, Incident, IncidentKey, Policy, Room, Triage, Work,
     },
     journal::{Journal, Verified, verify_chain},
     people::{Actor, Mention, PersonId, Platform, Role},
@@ -64,6 +64,8 @@ fn kind(work: &Work) -> &'static str {
         Work::Mention { .. } => "mention",
         Work::CallPager { .. } => "pager",
         Work::EndPage { .. } => "page-end",
+        Work::UpdatePage { .. } => "page-update",
+        Work::UpdateMention { .. } => "mention-update",
     }
 }
 
@@ -118,7 +120,9 @@ async fn next_act(engine: &Engine, clock: &SpedClock, incident: &Incident) {
         return;
     }
     let asking = incident.fix.as_ref().is_some_and(|fix| matches!(fix.phase, FixPhase::Asking { .. }));
-    if incident.fix.is_none() && incident.past_fixes.is_empty() {
+    // Who works has it, and is called no more: on this night they begin when they were called by every way.
+    let called = incident.calls.of(LevelNumber(1)).is_some_and(|asked| asked.mentioned && asked.paged);
+    if incident.fix.is_none() && incident.past_fixes.is_empty() && called {
         let act = Act::ProposeFix { fix: FixName::RestartPod };
         drop(inbox.submit(&command(incident, "U0ONCALL", act, now)).await);
     } else if asking {
@@ -138,6 +142,8 @@ struct Case {
     began: Timestamp,
     slack: String,
     pager: String,
+    /// The night ends with the page of a diagnosis that hangs.
+    diagnosis_hangs: bool,
 }
 
 impl Case {
@@ -155,7 +161,7 @@ impl Case {
         let pager = Pager::Generic { url: self.pager.clone().into(), token: None };
         let by_name = BTreeMap::from([(PagerName("on-call".to_owned()), pager)]);
         let pagers = Arc::new(Pagers::new(Outgoing::new(connector().unwrap()), by_name));
-        let cluster = Arc::new(Cluster::of(&self.folder, clock.clone()));
+        let cluster = Arc::new(Cluster::of(&self.folder, clock.clone()).with_triages_that_hang(self.diagnosis_hangs));
         let mut builder = Engine::builder(journal, clock, "prod", policy())
             .performer(Room::Cluster, cluster.clone())
             .performer(Room::Execute, cluster)
@@ -209,13 +215,37 @@ async fn night(case: &Case) {
     engine.stop(Duration::from_secs(5)).await;
 }
 
+/// The page of a diagnosis that hangs, as a process of such a night sees it: twenty seconds after the opening, and not
+/// much later, whoever died meanwhile.
+async fn paged_without_a_diagnosis(case: &Case) {
+    let clock = case.clock();
+    let engine = case.engine(clock.clone()).await;
+    engine.start();
+    let inbox = engine.inbox();
+    let mut changes = inbox.changes();
+    inbox.deliver(&alert()).await.unwrap();
+    let incident = loop {
+        let incident = inbox.newest(1).await.unwrap().remove(0).incident;
+        if !incident.calls.pages.is_empty() {
+            break incident;
+        }
+        drop(tokio::time::timeout(Duration::from_millis(100), changes.recv()).await);
+    };
+    let waited = clock.now().duration_since(incident.opened_at);
+    assert!(waited >= DIAGNOSIS_WAIT, "{waited:#}");
+    // A machine under load takes seconds of this clock for what takes none.
+    assert!(waited < DIAGNOSIS_WAIT + SignedDuration::from_secs(15), "{waited:#}");
+    engine.stop(Duration::ZERO).await;
+}
+
 const CHILD: &str = "MTLS_MEDIC_CRASH_TEST";
 
 /// Not a test of its own: what a child process runs. Without its variable it is nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn child() {
     let Ok(case) = std::env::var(CHILD) else { return };
-    night(&serde_json::from_str(&case).unwrap()).await;
+    let case: Case = serde_json::from_str(&case).unwrap();
+    if case.diagnosis_hangs { paged_without_a_diagnosis(&case).await } else { night(&case).await }
 }
 
 async fn runs(case: &Case) -> std::process::ExitStatus {
@@ -255,6 +285,7 @@ impl Night {
             began: Timestamp::now(),
             slack: slack.api(),
             pager: pages.url(),
+            diagnosis_hangs: false,
         };
         if point != "none" {
             assert!(!runs(&case).await.success(), "{label}: the child was not killed");
@@ -306,7 +337,7 @@ impl Night {
     /// A page may be doubled only if the process dies between the pager's answer and our commit. Any kill at the opening
     /// may fall there; one of a later kind, or at another point of the page itself, cannot.
     fn no_page_is_lost_and_one_is_doubled_only_between_the_answer_and_our_commit(&self) {
-        let (label, keys) = (&self.label, self.pages.keys());
+        let (label, keys) = (&self.label, self.pages.rung());
         let times = match label.split_once(" × ").unwrap() {
             ("acted", "pager") => 2..=2,
             (_, "pager" | "step" | "poll" | "sample" | "none") => 1..=1,
@@ -340,4 +371,27 @@ async fn a_kill_at_every_point_loses_no_incident_page_or_post_and_repeats_no_fix
         night.no_post_is_lost_or_doubled(&quiet);
         night.no_page_is_lost_and_one_is_doubled_only_between_the_answer_and_our_commit();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_the_page_waits_for_the_diagnosis_moves_the_page_by_nothing() {
+    if std::env::var(CHILD).is_ok() {
+        return;
+    }
+    let (slack, pages) = (FakeSlack::open().await, FakePager::open().await);
+    let folder = tempfile::tempdir().unwrap();
+    let mut case = Case {
+        point: "unclaimed".to_owned(),
+        kind: "pager".to_owned(),
+        folder: folder.path().to_owned(),
+        began: Timestamp::now(),
+        slack: slack.api(),
+        pager: pages.url(),
+        diagnosis_hangs: true,
+    };
+    assert!(!runs(&case).await.success(), "killed when the page was asked for, and before it was due");
+    assert!(pages.rung().is_empty());
+    "none".clone_into(&mut case.point);
+    assert!(runs(&case).await.success(), "the page did not come in time");
+    assert_eq!(pages.rung().len(), 1);
 }

@@ -18,6 +18,7 @@ async fn a_night_in_which_serve_is_killed_six_times_is_one_incident_with_one_car
     let bot = outside.starts().await;
     outside.channel_shows("expired certificate").await;
     let opened = outside.incidents().await;
+    outside.pager.until("the page", |call| call["action"] == "trigger").await;
     outside.says("U0ONCALL", "fix restart-pod").await;
     outside.channel_shows("Approval wanted").await;
     outside.slack.until("the button", |slack| slack.with_button("Approve").is_some()).await;
@@ -51,7 +52,7 @@ async fn a_night_in_which_serve_is_killed_six_times_is_one_incident_with_one_car
     assert_eq!(incidents[0]["opened_at"], opened[0]["opened_at"]);
     assert_eq!(outside.cards(), 1, "{}", outside.slack.transcript());
     // A kill between the pager's answer and our commit doubles a page, with the same key; none is lost.
-    let mut pages = outside.pager.keys();
+    let mut pages = outside.pager.rung();
     pages.dedup();
     assert_eq!(pages.len(), 1, "L1 was paged once: {pages:?}");
     assert!(outside.slack.transcript().contains("is mentioned"));
@@ -93,6 +94,7 @@ async fn serve_stops_within_ten_seconds_of_sigterm_and_loses_nothing() {
     let bot = outside.starts().await;
     outside.channel_shows("expired certificate").await;
     outside.channel_shows("is mentioned").await;
+    outside.pager.until("the page", |call| call["action"] == "trigger").await;
     outside.says("U0ONCALL", "fix restart-pod").await;
     outside.channel_shows("Approval wanted").await;
     outside.says("U0SEC", "approve").await;
@@ -102,7 +104,25 @@ async fn serve_stops_within_ten_seconds_of_sigterm_and_loses_nothing() {
     let bot = outside.starts().await;
     outside.channel_shows("worked").await;
     assert_eq!(mesh.ever_lived(), 2 * sick.len());
-    assert_eq!((outside.incidents().await.len(), outside.cards(), outside.pager.keys().len()), (1, 1, 1));
+    assert_eq!((outside.incidents().await.len(), outside.cards(), outside.pager.rung().len()), (1, 1, 1));
     assert_eq!(bot.asked_to_stop().await.code(), Some(0), "with nothing to do");
+    mesh.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_wakes_people_with_the_cause_and_ends_the_page_of_a_pager_that_said_it_failed() {
+    let (mesh, outside) = Mesh::and_outside().await;
+    outside.pager.fails(true);
+    let bot = outside.starts().await;
+    outside.alertmanager_sends("firing-one-service.json").await;
+    let page = outside.pager.until("the page", |call| call["action"] == "trigger").await;
+    assert_eq!(page["diagnosis"]["scenario"], "expired-certificate", "{page:#}");
+    assert!(page["card"].as_str().is_some_and(|link| link.starts_with("https://fake.slack.com/archives/")), "{page:#}");
+
+    outside.says("U0ONCALL", "ack").await;
+    outside.pager.fails(false);
+    let end = outside.pager.until("its end", |call| call["action"] == "acknowledge").await;
+    assert_eq!(end["key"], page["key"]);
+    bot.killed();
     mesh.ends().await;
 }

@@ -91,6 +91,14 @@ fn answer(slack: &FakeSlack, method: &str, given: &Value) -> Result<Value, &'sta
         }
         "chat.postMessage" => post_message(&mut state, given),
         "chat.update" => update(&mut state, given),
+        "chat.getPermalink" => {
+            let (ts, channel) = (text("message_ts"), text("channel"));
+            if !state.messages.iter().any(|message| message.ts == ts) {
+                return Err("message_not_found");
+            }
+            Ok(json!({ "channel": channel,
+                "permalink": format!("https://fake.slack.com/archives/{channel}/p{}", ts.replace('.', "")) }))
+        }
         "chat.postEphemeral" => {
             check(given)?;
             state.whispers.push((text("user"), text("text")));

@@ -129,13 +129,18 @@ pub struct Section {
     pub lines: Vec<Line>,
 }
 
-/// A link from the configuration (runbook, dashboard).
+/// A link: to the runbook, a graph, the card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// What it leads to.
     pub label: String,
-    /// An `https` address.
+    /// A web address. Each face leaves out what it cannot show as one.
     pub url: String,
+}
+
+impl Link {
+    /// The label of a runbook's link: an alert's own stands in place of the configured one.
+    pub const RUNBOOK: &str = "Runbook";
 }
 
 /// One incident as every face shows it.

@@ -110,3 +110,24 @@ async fn a_watcher_that_refuses_is_a_figure_and_a_line_and_the_address_is_shown_
     assert!(why.contains("heartbeat.url") && !why.contains("s3cret"), "{why}");
     night.engine.stop(Duration::from_secs(5)).await;
 }
+
+#[tokio::test]
+async fn a_watcher_whose_answer_never_ends_has_heard_the_heart_and_does_not_hold_it() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let night = night().await;
+    night.engine.start();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/s3cret", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        drop(connection.read(&mut [0; 1024]).await);
+        drop(connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await);
+        while connection.write_all(&[b'x'; 16 * 1024]).await.is_ok() {}
+    });
+    let http = Outgoing::new(connector().unwrap());
+    let heart = Heartbeat::new(http, url.into(), Duration::from_mins(1), night.metrics.clone()).unwrap();
+    let began = std::time::Instant::now();
+    assert_eq!(heart.beat(&night.engine).await, Beat::Sent);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    night.engine.stop(Duration::from_secs(5)).await;
+}

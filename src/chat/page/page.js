@@ -63,6 +63,13 @@ function post(facts) {
   const head = element("p");
   head.append(element("span", "who", facts.who), element("span", "dim", clock(facts.at)));
   node.append(head, ...facts.lines.map(line));
+  for (const link of facts.links ?? []) {
+    if (!/^https?:/.test(link.url)) continue;
+    const anchor = element("a", "dim", link.label);
+    anchor.href = link.url;
+    anchor.rel = "noreferrer";
+    node.append(anchor, " ");
+  }
   if (facts.raw) {
     const details = element("details");
     details.append(element("summary", "dim", facts.raw.title), element("pre", "", facts.raw.text));

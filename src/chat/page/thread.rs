@@ -113,6 +113,7 @@ impl Page {
             "at": self.now(), "who": "mtls-medic", "lines": lines(&post.lines),
             "raw": post.raw.as_ref().map(|raw| json!({"title": raw.title, "text": raw.text})),
             "mentions": called,
+            "links": post.links.iter().map(|link| json!({"label": link.label, "url": link.url})).collect::<Vec<_>>(),
             // The card has the newest buttons; a thread keeps none that would grow old.
             "buttons": [],
         });
@@ -174,7 +175,7 @@ impl Perform for Page {
             }
             Work::Mention { to, level, reason, .. } => {
                 self.post(&task, wording::call(*level, reason, &task.incident));
-                shown(to, &task.key, &task, Outcome::Mentioned { level: *level, to: to.clone() })
+                shown(to, &task.key, &task, Outcome::Mentioned { level: *level, to: to.clone(), unexplained: None })
             }
             _ => Outcome::NoLongerWanted.into(),
         })

@@ -15,7 +15,8 @@ use super::*;
 use crate::{
     chat::{card::tests as night, connector},
     engine::Progress,
-    escalation::Rung,
+    escalation::{LevelNumber, Rung},
+    incident::{Incident, PageEnd, Triage, WebAddress},
 };
 
 #[derive(Default)]
@@ -61,20 +62,82 @@ fn task(pager: &str, incident: Incident) -> Task {
     }
 }
 
+/// An incident whose alert brings a runbook and a graph, and whose card has a link.
+fn linked(mut incident: Incident) -> Incident {
+    let address = |text| WebAddress::parse(text);
+    for alert in incident.alerts.values_mut() {
+        alert.sighting.runbook_url = address("https://runbooks.example/handshakes");
+        alert.sighting.generator_url = address("http://prometheus.example/graph?g0.expr=up");
+    }
+    incident.calls.card = address("https://example.slack.com/archives/C0NIGHT/p1772334000000100");
+    incident
+}
+
+fn call<'a>(incident: &'a Incident, key: &'a str, act: CallAct) -> Call<'a> {
+    Call { key, level: LevelNumber(1), act, incident, runbook: Some("https://runbooks.example/mtls") }
+}
+
+fn pretty(body: &Value) -> String {
+    serde_json::to_string_pretty(body).unwrap()
+}
+
 #[test]
 fn the_bodies_of_both_pagers() {
-    let incident = night::diagnosed();
-    let call = |key, level, reason| Call {
-        key,
-        level: LevelNumber(level),
-        reason,
-        incident: &incident,
-        runbook: Some("https://runbooks.example/mtls"),
-    };
-    let body = generic(&call("mtls-medic/prod/INC-7/pager:3:0", 1, &CallReason::Opened));
-    insta::assert_snapshot!("generic", serde_json::to_string_pretty(&body).unwrap());
-    let body = pagerduty("R0UTING", &call("mtls-medic/prod/INC-7/pager:9:0", 2, &CallReason::Unanswered));
-    insta::assert_snapshot!("pagerduty", serde_json::to_string_pretty(&body).unwrap());
+    let incident = linked(night::diagnosed());
+    let key = "mtls-medic/prod/INC-7/pager:3:L1";
+    insta::assert_snapshot!("generic", pretty(&generic(&call(&incident, key, CallAct::Trigger("opened")))));
+    let duty = Call { level: LevelNumber(2), ..call(&incident, key, CallAct::Trigger("unanswered")) };
+    insta::assert_snapshot!("pagerduty", pretty(&pagerduty("R0UTING", &duty)));
+}
+
+#[test]
+fn a_page_that_is_completed_carries_its_key_and_the_cause_and_rings_nobody() {
+    let incident = linked(night::diagnosed());
+    let update = call(&incident, "page-1", CallAct::Update);
+    let body = generic(&update);
+    assert_eq!((&body["action"], &body["key"], &body["reason"]), (&"update".into(), &"page-1".into(), &Value::Null));
+    assert_eq!(
+        body["summary"],
+        "INC-7 L1: MTLSHandshakeFailureRateHigh on web svc/frontend in prod, expired certificate"
+    );
+    let body = pagerduty("R0UTING", &update);
+    assert_eq!((&body["event_action"], &body["dedup_key"]), (&"trigger".into(), &"page-1".into()));
+    assert_eq!(body["payload"]["custom_details"]["cause"], "expired certificate");
+}
+
+#[test]
+fn whoever_is_woken_before_the_cause_is_known_is_told_how_far_it_is() {
+    let says = |incident: &Incident| generic(&call(incident, "k", CallAct::Trigger("opened")))["summary"].clone();
+    let mut incident = night::opened();
+    let alert = "INC-7 L1: MTLSHandshakeFailureRateHigh on";
+    assert_eq!(says(&incident), format!("{alert} web svc/frontend in prod, the diagnosis is still running"));
+    incident.triage = Triage::Failed { run: 1, reason: "the API server did not answer".to_owned() };
+    let failed = "the diagnosis could not run: the API server did not answer";
+    assert_eq!(says(&incident), format!("{alert} web svc/frontend in prod, {failed}"));
+    incident.triage = Triage::NotRun;
+    incident.target = None;
+    assert_eq!(says(&incident), format!("{alert} a target not yet known in prod, not diagnosed"));
+}
+
+#[test]
+fn what_to_do_names_a_way_that_there_is() {
+    let says = |incident: &Incident| generic(&call(incident, "k", CallAct::Trigger("opened")))["what_to_do"].clone();
+    let mut incident = night::opened();
+    let in_slack = "Acknowledge in Slack: /mtls ack INC-7, or press Acknowledge on the card of INC-7";
+    assert_eq!(says(&incident), in_slack);
+    incident.channels.clear();
+    assert_eq!(
+        says(&incident),
+        "No chat is configured, so INC-7 cannot be acknowledged: the calls end when its alert does. Look: mtls-medic \
+         triage -n web svc/frontend. Mend it after the runbook, or silence the alert."
+    );
+}
+
+#[test]
+fn an_alert_without_a_runbook_of_its_own_gets_the_configured_one() {
+    let body = generic(&call(&night::opened(), "k", CallAct::Trigger("opened")));
+    assert_eq!(body["runbook"], "https://runbooks.example/mtls");
+    assert_eq!((&body["card"], &body["graph"]), (&Value::Null, &Value::Null));
 }
 
 #[tokio::test]
@@ -107,7 +170,7 @@ fn a_pager_never_shows_its_keys_or_addresses() {
 async fn a_call_reaches_the_pager_and_the_same_call_sent_twice_is_one_alert() {
     let (pagers, seen) = pagers().await;
     let done = pagers.perform(task("night", night::opened())).await.unwrap();
-    assert!(matches!(done.outcome, Outcome::PagerCalled { level: LevelNumber(1), page: Some(_) }));
+    assert!(matches!(done.outcome, Outcome::PagerCalled { level: LevelNumber(1), page: Some(_), .. }));
     for _ in 0..2 {
         pagers.perform(task("duty", night::opened())).await.unwrap();
     }
@@ -124,9 +187,9 @@ async fn a_pager_in_trouble_is_called_again_and_never_given_up() {
         vec![StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS];
     let mut told = Vec::new();
     for _ in 0..3 {
-        let PerformError::Again { reason, after } = pagers.perform(task("night", night::opened())).await.unwrap_err()
+        let PerformError::Waiting { reason, after } = pagers.perform(task("night", night::opened())).await.unwrap_err()
         else {
-            panic!("a page is never lost")
+            panic!("a page is never lost, and this one did not arrive")
         };
         assert_eq!(after, Some(SignedDuration::from_secs(30)));
         told.push(reason);
@@ -142,4 +205,64 @@ async fn a_pager_in_trouble_is_called_again_and_never_given_up() {
     ] {
         assert!(shown.contains(&format!("mtls_medic_pager_calls_total{counted}")), "{shown}");
     }
+}
+
+/// A pager that reads the request of each connection and then does as it is told.
+async fn raw_pager(answer: &'static [u8], goes_on: bool) -> Pagers {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/page", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 16 * 1024];
+                drop(connection.read(&mut request).await);
+                drop(connection.write_all(answer).await);
+                while goes_on && connection.write_all(&[b'x'; 16 * 1024]).await.is_ok() {}
+            });
+        }
+    });
+    let by_name = [(PagerName("night".to_owned()), Pager::Generic { url: url.into(), token: None })];
+    Pagers::new(Outgoing::new(connector().unwrap()), by_name.into())
+}
+
+#[tokio::test]
+async fn a_page_that_was_taken_counts_as_taken_however_long_the_answer_goes_on() {
+    for answer in [
+        b"HTTP/1.1 202 Accepted\r\ncontent-length: 9000000000\r\n\r\n".as_slice(),
+        b"HTTP/1.1 200 OK\r\n\r\n".as_slice(),
+    ] {
+        let pagers = raw_pager(answer, true).await;
+        let began = std::time::Instant::now();
+        let done = pagers.perform(task("night", night::opened())).await.unwrap();
+        assert!(matches!(done.outcome, Outcome::PagerCalled { .. }));
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "the end of it is not waited for");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_which_the_head_never_ends_is_given_up_and_the_page_may_ring() {
+    let pagers = raw_pager(b"HTTP/1.1 202 Accepted\r\nx: ", true).await;
+    let error = pagers.perform(task("night", night::opened())).await.unwrap_err();
+    assert!(matches!(error, PerformError::Again { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_known_to_have_been_refused_may_ring() {
+    let fails =
+        async |answer| raw_pager(answer, false).await.perform(task("night", night::opened())).await.unwrap_err();
+    for may_ring in [b"".as_slice(), b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"] {
+        let error = fails(may_ring).await;
+        assert!(matches!(error, PerformError::Again { .. }), "{error:?}");
+    }
+    for refused in [b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".as_slice()] {
+        let error = fails(refused).await;
+        assert!(matches!(error, PerformError::Waiting { after: Some(_), .. }), "{error:?}");
+    }
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let by_name =
+        [(PagerName("night".to_owned()), Pager::Generic { url: format!("http://{nobody}/").into(), token: None })];
+    let pagers = Pagers::new(Outgoing::new(connector().unwrap()), by_name.into());
+    let error = pagers.perform(task("night", night::opened())).await.unwrap_err();
+    assert!(matches!(error, PerformError::Waiting { after: Some(_), .. }), "nobody listens there: {error:?}");
 }

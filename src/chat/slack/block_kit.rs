@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::mrkdwn::{CUT, escape, escape_raw, length, line, mention};
 use crate::{
     chat::{
-        card::{Button, Card, Line, Section, Span, State, Style},
+        card::{Button, Card, Line, Link, Section, Span, State, Style},
         wording::{Post, Raw},
     },
     people::Mention,
@@ -111,6 +111,10 @@ pub fn post(post: &Post, mentions: &[Mention], key: &str) -> Message {
         page.raw(raw);
     }
     page.actions(&post.buttons);
+    let below: Vec<String> = links(&post.links).collect();
+    if !below.is_empty() {
+        page.context(&below);
+    }
     let called: Vec<String> = mentions.iter().map(mention).collect();
     let gap = if called.is_empty() { "" } else { " " };
     page.done_with(&format!("{}{gap}", called.join(" ")), &post.summary())
@@ -130,15 +134,18 @@ fn upper(state: State) -> String {
 
 fn context(card: &Card) -> Vec<String> {
     let (name, _) = escape(&card.incident.to_string(), 100);
-    let links = card.links.iter().filter(|link| is_link(&link.url)).map(|link| {
+    std::iter::once(name).chain(links(&card.links)).collect()
+}
+
+fn links(all: &[Link]) -> impl Iterator<Item = String> {
+    all.iter().filter(|link| is_link(&link.url)).map(|link| {
         // A bar or an angle bracket would end the link early.
         let (label, _) = escape(&link.label.replace('|', "¦"), BUTTON_MOST);
         format!("<{}|{label}>", link.url)
-    });
-    std::iter::once(name).chain(links).collect()
+    })
 }
 
-/// Links come from the configuration; those that are no plain web address are not drawn.
+/// Links come from the configuration and from alerts; those that are no plain web address are not drawn.
 fn is_link(url: &str) -> bool {
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '"');
     (url.starts_with("https://") || url.starts_with("http://")) && url.len() <= URL_MOST && url.chars().all(plain)

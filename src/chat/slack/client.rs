@@ -109,6 +109,11 @@ pub struct Identity {
 }
 
 #[derive(Deserialize)]
+struct Permalink {
+    permalink: String,
+}
+
+#[derive(Deserialize)]
 struct Opened {
     url: String,
 }
@@ -228,6 +233,12 @@ impl Client {
             "link_names": false,
         });
         self.post_json::<Value>("chat.update", &body, Turn::Rest).await.map(|_| ())
+    }
+
+    /// The address under which people find a message of ours (`chat.getPermalink`; it needs no scope).
+    pub async fn permalink(&self, channel: &str, id: &str) -> Result<String, SlackError> {
+        let parameters = [("channel", channel), ("message_ts", id)];
+        self.get::<Permalink>("chat.getPermalink", &parameters).await.map(|link| link.permalink)
     }
 
     /// Shows a message to one person only.

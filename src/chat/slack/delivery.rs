@@ -19,10 +19,10 @@ use crate::{
     },
     engine::{Delivery, Done, MessageRef, Perform, PerformError, Task},
     escalation::LevelNumber,
-    incident::{Destination, Incident, Notice, Outcome, Work},
+    incident::{Destination, Incident, Lacks, MentionPost, Notice, Outcome, WebAddress, Work},
     people::{Mention, Role},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The slot of the root message.
 const CARD: &str = "card";
@@ -31,6 +31,8 @@ const CARD: &str = "card";
 const WAIT_FOR_ROOT: u32 = 5;
 /// Slack's answers for a user group that somebody deleted or switched off: nobody is behind it.
 const GONE: [&str; 2] = ["no_such_subteam", "subteam_not_found"];
+/// How long the link to a card that was just posted may take.
+const LINK_WITHIN: Duration = Duration::from_secs(3);
 /// How far before the opening our own posts are looked for: Slack's clock and ours may differ.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(10);
 
@@ -78,11 +80,13 @@ impl SlackOut {
             }
             None => None,
         };
+        let mut posted = task.root.is_none();
         let id = match known {
             Some(id) => match self.client.update(&to.channel, &id, &message.text, &message.blocks).await {
                 Ok(()) => id,
                 // Somebody deleted it: a card is always owed.
                 Err(SlackError::Refused { code, .. }) if code == "message_not_found" => {
+                    posted = true;
                     self.put(root_of(to), &message, &key, true).await?
                 }
                 Err(error) => return Err(error.into()),
@@ -94,8 +98,26 @@ impl SlackOut {
             None if incident.opened_at >= self.since => self.shelf.learn(incident.id, []),
             None => {}
         }
-        let outcome = Outcome::Shown { to: to.clone(), first_card: task.root.is_none() };
+        let outcome = if posted {
+            Outcome::CardPosted { to: to.clone(), link: self.link_of(to, &id).await }
+        } else {
+            Outcome::Shown { to: to.clone(), first_card: false }
+        };
         Ok(done(outcome, to, CARD, id, incident.version))
+    }
+
+    /// The link to a message. One that cannot be had soon holds nothing up: calls are then made without it.
+    async fn link_of(&self, to: &Destination, id: &str) -> Option<WebAddress> {
+        let asked = tokio::time::timeout(LINK_WITHIN, self.client.permalink(&to.channel, id));
+        let link = match asked.await {
+            Ok(Ok(link)) => WebAddress::parse(&link),
+            Ok(Err(error)) => {
+                tracing::info!(%error, "the link to a card is not known");
+                None
+            }
+            Err(_) => None,
+        };
+        link.filter(|link| link.as_str().starts_with("https://"))
     }
 
     /// Sends a message. `clean` says that it is surely not in the channel yet, so that a refusal leaves it so.
@@ -161,10 +183,39 @@ impl SlackOut {
         if let Some(why) = self.nobody_behind(mentions).await {
             return Ok(Outcome::NobodyBehind { level, why }.into());
         }
-        let post = wording::call(level, reason, &task.incident);
+        let post = wording::call(level, reason, &task.incident).or_links(&self.look.links);
         let id = self.send(task, to, &post, mentions).await?;
         self.client.metrics.count("calls_sent_total", &[("way", "slack")], 1);
-        Ok(done(Outcome::Mentioned { level, to: to.clone() }, to, &task.key, id, task.incident.version))
+        let unexplained =
+            Lacks::of(&task.incident).cause.then(|| MentionPost { key: task.key.clone(), reason: reason.clone() });
+        let outcome = Outcome::Mentioned { level, to: to.clone(), unexplained };
+        Ok(done(outcome, to, &task.key, id, task.incident.version))
+    }
+
+    /// Writes a mention anew, with the cause in it. Nobody is mentioned by an edit.
+    async fn complete(
+        &self,
+        task: &Task,
+        to: &Destination,
+        level: LevelNumber,
+        call: &MentionPost,
+    ) -> Result<Done, PerformError> {
+        let Some(sent) = &task.root else { return Ok(Outcome::NoLongerWanted.into()) };
+        let post = wording::call(level, &call.reason, &task.incident).or_links(&self.look.links);
+        let message = block_kit::post(&post, &post.mentions, &key(&task.incident, &call.key));
+        note_cuts(&task.incident, &message);
+        match self.client.update(&to.channel, &sent.id, &message.text, &message.blocks).await {
+            Ok(()) => {}
+            Err(SlackError::Refused { code, .. }) if code == "message_not_found" => {
+                return Ok(Outcome::NoLongerWanted.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.shelf.forget(task.incident.id, &sent.id);
+        if let Some(standing) = Standing::sent(&sent.id, &message) {
+            self.shelf.add(task.incident.id, standing);
+        }
+        Ok(done(Outcome::CallCompleted, to, &call.key, sent.id.clone(), task.incident.version))
     }
 
     /// Why a mention would reach nobody. A group that cannot be looked up is mentioned all the same: a page is not lost
@@ -273,6 +324,7 @@ impl Perform for SlackOut {
             Work::DrawCard { to } => self.draw(&task, to).await,
             Work::Post { to, notice } => self.post(&task, to, notice).await,
             Work::Mention { to, level, .. } => self.call(&task, to, *level).await,
+            Work::UpdateMention { to, level, post } => self.complete(&task, to, *level, post).await,
             _ => Err(PerformError::Never { reason: "Slack only draws, posts and mentions".to_owned() }),
         }
     }

@@ -327,7 +327,7 @@ impl Desk {
         if let Some(address) = asked.response_url.as_deref().filter(|address| self.is_slacks(address)) {
             let sent = self.client.outgoing.post(address, "application/json", None, body.to_string().into_bytes());
             match sent.await {
-                Ok(_) => return,
+                Ok(()) => return,
                 Err(error) => tracing::warn!(%error, "a private answer could not be given through its address"),
             }
         }

@@ -2,12 +2,13 @@
 
 use super::Post;
 use crate::{
-    chat::card::{self, Line, code, command, level_name, person, strong, text, time},
+    chat::card::{self, Line, Link, code, command, level_name, person, strong, text, time},
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{CallReason, Incident},
+    incident::{CallLinks, CallReason, Cause, Incident, WebAddress},
 };
 
-/// The post that calls `level`. It says "mentioned" and not "paged", because here only that happens.
+/// The post that calls `level`. It says "mentioned" and not "paged", because here only that happens. Written anew when the
+/// cause is known, it is the same post with the cause in it.
 pub fn call(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Post {
     let mut lines = vec![why(level, reason, incident), about(incident), what_now(level, incident)];
     lines.retain(|line| !line.is_empty());
@@ -16,6 +17,7 @@ pub fn call(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Pos
         mentions: incident.policy.level(level).map(|known| known.mentions.clone()).unwrap_or_default(),
         broadcast: true,
         buttons: card::taking(incident),
+        links: links(incident),
         ..Post::default()
     }
 }
@@ -57,20 +59,36 @@ fn why(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Line {
 
 fn about(incident: &Incident) -> Line {
     if let Some(count) = incident.storm {
-        let found = incident.survey.as_ref().map_or_else(|| "Not yet diagnosed".to_owned(), card::survey_in_words);
+        let found = match Cause::of(incident) {
+            Cause::Surveyed(survey) => card::survey_in_words(survey),
+            Cause::Running => "The diagnosis is still running; this message will say the cause".to_owned(),
+            _ => "Not yet diagnosed".to_owned(),
+        };
         let said = format!(": {count} incidents opened within a short time in cluster {}. {found}.", incident.cluster);
         return vec![strong(incident.id.to_string()), text(said)];
     }
     let target = incident.target.as_ref().map_or_else(|| "a target not yet known".to_owned(), ToString::to_string);
     let mut line = vec![strong(incident.id.to_string()), text(format!(" {} on ", incident.alert)), code(target)];
-    line.push(match &incident.verdict {
-        _ if incident.is_foreign() => {
+    line.push(match Cause::of(incident) {
+        Cause::Elsewhere => {
             text(format!(". It is of cluster {}, which this bot does not look after: look there.", incident.cluster))
         }
-        Some(verdict) => text(format!(". Diagnosis: {}.", verdict.scenario.title())),
-        None => text(". Not yet diagnosed."),
+        Cause::Found(verdict) => text(format!(". Diagnosis: {}.", verdict.scenario.title())),
+        Cause::Running => text(". The diagnosis is still running; this message will say the cause."),
+        Cause::Failed(_) => text(". The diagnosis could not run; the thread says why."),
+        Cause::NotBegun if incident.target.is_none() => text(". Not diagnosed, since its target is not known."),
+        Cause::NotBegun | Cause::Surveyed(_) => text(". Not yet diagnosed."),
     });
     line
+}
+
+fn links(incident: &Incident) -> Vec<Link> {
+    let CallLinks { card, runbook, graph } = CallLinks::of(incident);
+    let named = [("Card", card), (Link::RUNBOOK, runbook), ("Graph", graph)];
+    let link = |(label, url): (&str, Option<&WebAddress>)| {
+        url.map(|url| Link { label: label.to_owned(), url: url.as_str().to_owned() })
+    };
+    named.into_iter().filter_map(link).collect()
 }
 
 fn what_now(called: LevelNumber, incident: &Incident) -> Line {

@@ -14,7 +14,7 @@ pub use raw::{Raw, checks};
 
 use notice::ASK_WITH_THE_BUTTON;
 
-use super::card::{Button, Line, plain, words};
+use super::card::{Button, Line, Link, plain, words};
 use crate::people::Mention;
 
 /// One post into the incident's thread.
@@ -32,6 +32,8 @@ pub struct Post {
     pub broadcast: bool,
     /// Buttons for the next step.
     pub buttons: Vec<Button>,
+    /// Where to look.
+    pub links: Vec<Link>,
 }
 
 impl Post {
@@ -54,6 +56,16 @@ impl Post {
         match self.lines.iter_mut().find(|line| **line == asks) {
             Some(line) => *line = off,
             None => self.lines.push(off),
+        }
+        self
+    }
+
+    /// The post with the links of the configuration, where it has none of that name itself.
+    pub fn or_links(mut self, configured: &[Link]) -> Self {
+        for link in configured {
+            if !self.links.iter().any(|own| own.label == link.label) {
+                self.links.push(link.clone());
+            }
         }
         self
     }

@@ -36,7 +36,7 @@ impl Perform for Workspace {
             Work::Mention { to, level, .. } => {
                 self.called.lock().unwrap().push(*level);
                 self.more.notify_one();
-                Outcome::Mentioned { level: *level, to: to.clone() }
+                Outcome::Mentioned { level: *level, to: to.clone(), unexplained: None }
             }
             Work::DrawCard { .. } if self.cards_hang => {
                 *self.hanging.lock().unwrap() += 1;
@@ -44,6 +44,7 @@ impl Perform for Workspace {
                 std::future::pending().await
             }
             Work::DrawCard { to } | Work::Post { to, .. } => Outcome::Shown { to: to.clone(), first_card: false },
+            Work::Triage { run } => Outcome::TriageFailed { run: *run, reason: "there is no cluster".to_owned() },
             _ => Outcome::NoLongerWanted,
         };
         Ok(outcome.into())

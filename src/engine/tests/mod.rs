@@ -1,5 +1,6 @@
 //! Stories of the engine, with a chat that does as it is told, on a clock that stands still.
 
+mod calling;
 mod clusters;
 mod keeping;
 mod lessons;

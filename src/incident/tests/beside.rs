@@ -32,7 +32,7 @@ fn diagnosed(night: &mut Night, call: Option<CallAtOnce>) {
 
 fn reached(night: &mut Night, level: LevelNumber) {
     let to = night.policy.channels[0].clone();
-    night.outcome(&Outcome::Mentioned { level, to });
+    night.outcome(&Outcome::Mentioned { level, to, unexplained: None });
 }
 
 /// The calls that are made by now; each gets through.
@@ -108,7 +108,7 @@ fn what_is_found_later_calls_for_help_and_takes_the_incident_from_nobody() {
     let rings = night.takes_pager_work();
     assert!(matches!(rings.as_slice(), [Work::CallPager { level: L2, .. }]), "{rings:?}");
     let page = Some((PagerName("security".to_owned()), "page-1".to_owned()));
-    night.outcome(&Outcome::PagerCalled { level: L2, page });
+    night.outcome(&Outcome::PagerCalled { level: L2, page, lacks: crate::incident::Lacks::default() });
     assert_eq!(night.incident().calls.pages[0].state, PageState::Ringing, "a call for help is not ended at once");
     night.says("U0SECURITY", Act::HandOff { to: HandOffTo::Person(person("U0SECURITY")) }).unwrap();
     assert_eq!(night.incident().calls.pages[0].state, PageState::Acknowledged);

@@ -3,7 +3,9 @@
 use super::rehearsal::{MINUTE, Night, verdict};
 use crate::{
     escalation::{LevelNumber, PagerName, Rung},
-    incident::{Act, AlertStatus, Event, Follows, HandOffTo, Outcome, PageEnd, Priority, Seen, Work, still_wanted},
+    incident::{
+        Act, AlertStatus, Event, Follows, HandOffTo, Lacks, Outcome, PageEnd, Priority, Seen, Work, still_wanted,
+    },
     triage::{CallAtOnce, Scenario},
 };
 
@@ -30,7 +32,7 @@ fn mention_of(night: &Night, level: LevelNumber) -> Work {
 
 fn mentioned(night: &mut Night, level: LevelNumber) {
     let to = night.policy.channels[0].clone();
-    night.outcome(&Outcome::Mentioned { level, to });
+    night.outcome(&Outcome::Mentioned { level, to, unexplained: None });
 }
 
 fn found(night: &mut Night, call: CallAtOnce) {
@@ -172,7 +174,7 @@ fn with_two_levels_a_network_verdict_calls_the_higher_one() {
 
 fn paged(night: &mut Night, key: &str) {
     let page = Some((duty(), key.to_owned()));
-    night.outcome(&Outcome::PagerCalled { level: L1, page });
+    night.outcome(&Outcome::PagerCalled { level: L1, page, lacks: Lacks::default() });
 }
 
 /// Complaint: oncall 4654, notifications that go on after acknowledge or resolve.

@@ -3,6 +3,7 @@
 mod alerts;
 mod beside;
 mod calls;
+mod causes;
 mod clusters;
 mod escalation;
 mod fixing;

@@ -191,10 +191,12 @@ fn happened(night: &Night, what: u8) -> Outcome {
             Outcome::Died { work, reason: "x".to_owned(), untouched: step == 0 }
         }
         (10, _) => Outcome::NobodyBehind { level: LevelNumber(1), why: "x".to_owned() },
-        (11, _) => Outcome::Mentioned { level: LevelNumber(1), to },
-        (12, _) => {
-            Outcome::PagerCalled { level: LevelNumber(2), page: Some((PagerName("p".to_owned()), "k".to_owned())) }
-        }
+        (11, _) => Outcome::Mentioned { level: LevelNumber(1), to, unexplained: None },
+        (12, _) => Outcome::PagerCalled {
+            level: LevelNumber(2),
+            page: Some((PagerName("p".to_owned()), "k".to_owned())),
+            lacks: crate::incident::Lacks::default(),
+        },
         (13, _) => sampled(Round::Start),
         (14, _) => sampled(Round::End),
         (_, _) => sampled(Round::Before),

@@ -9,8 +9,8 @@ use crate::{
     escalation::{self, LevelNumber, Rung},
     incident::{
         Act, AlertSighting, AlertStatus, Answer, Command, Destination, Event, Face, Fingerprint, Incident, IncidentId,
-        IncidentKey, NewEffect, Outcome, Policy, Refusal, Seen, Sighted, Timer, Work, apply, begin, decide, effects,
-        settle, sight, still_wanted,
+        IncidentKey, NewEffect, Outcome, Policy, Refusal, Room, Seen, Sighted, Timer, Work, apply, begin, decide,
+        effects, settle, sight, still_wanted,
     },
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{Actor, Mention, PersonId, Platform, Role},
@@ -226,7 +226,15 @@ impl Night {
             }
             let new = effects(self.incident(), event, self.now, &self.policy);
             for effect in new {
-                assert!(self.keys.insert(effect.key.clone()), "the key {} came twice", effect.key);
+                if !self.keys.insert(effect.key.clone()) {
+                    let is_a_call = matches!(effect.work, Work::Mention { .. } | Work::CallPager { .. });
+                    assert!(is_a_call, "the key {} came twice", effect.key);
+                    // The same effect, brought forward if it still waits.
+                    if let Some(known) = self.waiting.iter_mut().find(|known| known.key == effect.key) {
+                        known.due = known.due.min(effect.due);
+                    }
+                    continue;
+                }
                 if let Some(slot) = &effect.slot {
                     self.waiting.retain(|other| other.slot.as_ref() != Some(slot));
                 }
@@ -283,7 +291,7 @@ impl Night {
         let now = self.now;
         let (of_pagers, rest) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition::<Vec<_>, _>(|effect| matches!(effect.work, Work::CallPager { .. } | Work::EndPage { .. }));
+            .partition::<Vec<_>, _>(|effect| effect.work.room() == Room::Pager);
         self.waiting = rest;
         of_pagers.into_iter().map(|effect| effect.work).filter(|work| still_wanted(&incident, work, now)).collect()
     }

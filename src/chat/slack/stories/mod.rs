@@ -1,5 +1,6 @@
 //! Nights in a Slack channel, against a workspace that behaves like Slack.
 
+mod calls;
 #[path = "../../../../tests/fake_slack/mod.rs"]
 mod fake_slack;
 mod hostile;

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Night, channel, fake_slack::Trouble, night, root};
+use super::{Night, calls::link_of, channel, fake_slack::Trouble, night, root};
 use crate::{
     engine::{Done, Perform, PerformError, Task},
     escalation::{Ladder, LevelNumber, Rung},
@@ -10,7 +10,7 @@ use crate::{
     people::Mention,
 };
 
-fn draw() -> Work {
+pub(super) fn draw() -> Work {
     Work::DrawCard { to: channel() }
 }
 
@@ -24,12 +24,12 @@ pub(super) fn call() -> Work {
     }
 }
 
-fn id(done: &Done) -> String {
+pub(super) fn id(done: &Done) -> String {
     done.delivery.as_ref().unwrap().message.id.clone()
 }
 
 impl Night {
-    async fn performs(&self, task: Task) -> Done {
+    pub(super) async fn performs(&self, task: Task) -> Done {
         self.out.perform(task).await.unwrap()
     }
 
@@ -42,7 +42,7 @@ impl Night {
 async fn the_card_is_posted_once_and_turns_green_in_place() {
     let night = Night::of(night::opened()).await;
     let first = night.performs(night.task("card", draw())).await;
-    assert_eq!(first.outcome, Outcome::Shown { to: channel(), first_card: true });
+    assert_eq!(first.outcome, Outcome::CardPosted { to: channel(), link: link_of(&night, &first) });
     assert_eq!(first.delivery.as_ref().unwrap().message.version, 4);
     let asking = Task { root: root(&id(&first)), incident: night::asking().into(), ..night.task("card", draw()) };
     let second = night.performs(asking).await;
@@ -84,7 +84,7 @@ async fn a_card_survives_a_crash_between_sending_and_remembering() {
     let again = night.performs(Task { attempt: 2, ..night.task("card", draw()) }).await;
     assert_eq!(night.slack.messages().len(), 1, "{}", night.slack.transcript());
     assert_eq!(id(&again), night.slack.messages()[0].ts);
-    assert_eq!(again.outcome, Outcome::Shown { to: channel(), first_card: true });
+    assert_eq!(again.outcome, Outcome::CardPosted { to: channel(), link: link_of(&night, &again) });
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_page_survives_a_crash_between_sending_and_remembering_however_busy_th
         night.performs(Task { root: root(&id(&card)), ..night.task(&format!("note-{number}"), work) }).await;
     }
     let again = night.performs(Task { attempt: 2, root: root(&id(&card)), ..night.task("call-1", call()) }).await;
-    assert_eq!(again.outcome, Outcome::Mentioned { level: LevelNumber(1), to: channel() });
+    assert!(matches!(&again.outcome, Outcome::Mentioned { level: LevelNumber(1), to, .. } if *to == channel()));
     let pages = night.slack.messages().iter().filter(|message| message.text.contains("<!subteam^S0ONCALL>")).count();
     assert_eq!(pages, 1);
 }

@@ -1,0 +1,266 @@
+//! The first call waits for the diagnosis, and twenty seconds at most: with the real queue, on a clock that stands still.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::{
+    clock::Clock,
+    engine::limits::TRIAGES_MOST,
+    escalation::{Level, LevelNumber, PagerName},
+    incident::{
+        Act, AlertDelivery, AlertSighting, AlertStatus, Cause, Command, DIAGNOSIS_WAIT, Fingerprint, Outcome, page_key,
+    },
+    mesh::{Namespace, TargetRef},
+    people::{Actor, PersonId, Platform, Role},
+};
+
+/// Diagnoses that hang until they are let go, and a pager that notes what it is told, or goes quiet in the middle.
+#[derive(Default)]
+struct Hands {
+    told: Mutex<Vec<String>>,
+    triages: Mutex<u32>,
+    /// The answer to a call never comes, although the call does.
+    loses_answers: Mutex<bool>,
+    let_go: Notify,
+    more: Notify,
+}
+
+impl Hands {
+    async fn until(&self, what: &str, there: impl Fn(&Self) -> bool) {
+        let seen = async {
+            loop {
+                let more = self.more.notified();
+                if there(self) {
+                    return;
+                }
+                more.await;
+            }
+        };
+        let came = tokio::time::timeout(Duration::from_secs(20), seen).await;
+        assert!(came.is_ok(), "{what}: {:?}", self.told.lock().unwrap());
+    }
+
+    fn told(&self) -> Vec<String> {
+        self.told.lock().unwrap().clone()
+    }
+
+    fn notes(&self, what: String) {
+        self.told.lock().unwrap().push(what);
+        self.more.notify_one();
+    }
+}
+
+#[async_trait]
+impl Perform for Hands {
+    async fn perform(&self, task: Task) -> Result<Done, PerformError> {
+        let key = page_key(&task.incident, &task.key);
+        Ok(match &task.work {
+            Work::Triage { run } => {
+                *self.triages.lock().unwrap() += 1;
+                self.more.notify_one();
+                self.let_go.notified().await;
+                Outcome::TriageFailed { run: *run, reason: "it hung".to_owned() }
+            }
+            Work::CallPager { level, pager, .. } => {
+                let cause = if Cause::of(&task.incident).is_known() { "with the cause" } else { "without the cause" };
+                self.notes(format!("{} is paged {cause}", task.incident.id));
+                if *self.loses_answers.lock().unwrap() {
+                    return Err(PerformError::Again { reason: "the connection was cut".to_owned(), after: None });
+                }
+                let lacks = crate::incident::Lacks::of(&task.incident);
+                Outcome::PagerCalled { level: *level, page: Some((pager.clone(), key)), lacks }
+            }
+            Work::EndPage { key, .. } => {
+                self.notes(format!("{key} is ended"));
+                Outcome::PageEnded
+            }
+            Work::UpdatePage { key, .. } => {
+                self.notes(format!("{key} is updated"));
+                Outcome::CallCompleted
+            }
+            _ => Outcome::NoLongerWanted,
+        }
+        .into())
+    }
+}
+
+fn one_level_with_a_pager() -> Policy {
+    let level = Level {
+        number: LevelNumber(1),
+        team: "Platform On-Call".to_owned(),
+        window: SignedDuration::from_mins(15),
+        mentions: Vec::new(),
+        pager: Some(PagerName("duty".to_owned())),
+    };
+    Policy { escalation: escalation::Policy::of(vec![level]), ..policy() }
+}
+
+async fn bot(folder: &std::path::Path, clock: &Arc<VirtualClock>, hands: &Arc<Hands>) -> Engine {
+    let engine = bot_that_does_nothing_yet(folder, clock, hands).await;
+    engine.start();
+    engine
+}
+
+async fn bot_that_does_nothing_yet(folder: &std::path::Path, clock: &Arc<VirtualClock>, hands: &Arc<Hands>) -> Engine {
+    let journal = loop {
+        match Journal::open(&folder.join("j.sqlite")).await {
+            Ok(journal) => break journal,
+            // The engine before lets go of it when its tasks have ended.
+            Err(crate::journal::JournalError::InUse(_)) => tokio::task::yield_now().await,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let mut builder = Engine::builder(journal, clock.clone(), "c", one_level_with_a_pager());
+    for room in [Room::Cluster, Room::Pager] {
+        builder = builder.performer(room, hands.clone());
+    }
+    builder.build().await.unwrap()
+}
+
+async fn fires(engine: &Engine, service: usize) {
+    let name = format!("svc/shop-{service}");
+    let sighting = AlertSighting {
+        key: IncidentKey(format!("c/a/web/{service}")),
+        fingerprint: Fingerprint(format!("f{service}")),
+        name: "a".to_owned(),
+        status: AlertStatus::Firing,
+        starts_at: Timestamp::UNIX_EPOCH,
+        cluster: "c".to_owned(),
+        target: Some(TargetRef::parse(Namespace::parse("web").unwrap(), &name).unwrap()),
+        pod: None,
+        labels: std::collections::BTreeMap::new(),
+        summary: None,
+        runbook_url: None,
+        generator_url: None,
+    };
+    let (group_key, status) = ("g".to_owned(), AlertStatus::Firing);
+    engine.inbox().deliver(&AlertDelivery { group_key, status, alerts: vec![sighting], truncated: 0 }).await.unwrap();
+}
+
+async fn somebody_takes(engine: &Engine, number: u32, now: Timestamp) {
+    let id = PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: "U0".to_owned() };
+    let actor = Actor { id, roles: [Role::Commander].into(), as_of: now };
+    let command =
+        Command { incident: IncidentId::new(number), actor, key: format!("ack-{number}"), act: Act::Acknowledge };
+    engine.inbox().submit(&command).await.unwrap();
+}
+
+fn in_seconds(seconds: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
+}
+
+#[tokio::test]
+async fn ten_diagnoses_that_hang_delay_no_page_past_twenty_seconds_and_what_they_say_is_added() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+    let hands = Arc::new(Hands::default());
+    let engine = bot(folder.path(), &clock, &hands).await;
+    for service in 0..10 {
+        fires(&engine, service).await;
+    }
+    hands.until("the diagnoses run", |hands| *hands.triages.lock().unwrap() == TRIAGES_MOST).await;
+    clock.set(in_seconds(19));
+    assert_eq!(hands.told(), Vec::<String>::new(), "each waits for its own");
+    clock.set(Timestamp::UNIX_EPOCH + DIAGNOSIS_WAIT);
+    hands.until("ten pages", |hands| hands.told().len() == 10).await;
+    assert!(hands.told().iter().all(|told| told.ends_with("without the cause")), "{:?}", hands.told());
+    hands.let_go.notify_one();
+    hands.until("an update", |hands| hands.told().iter().any(|told| told.ends_with("is updated"))).await;
+    engine.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_diagnosis_releases_the_page_at_once_and_it_is_sent_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+    let hands = Arc::new(Hands::default());
+    let engine = bot(folder.path(), &clock, &hands).await;
+    fires(&engine, 1).await;
+    hands.let_go.notify_one();
+    hands.until("the page", |hands| !hands.told().is_empty()).await;
+    engine.settled().await.unwrap();
+    clock.set(in_seconds(60));
+    engine.settled().await.unwrap();
+    assert_eq!(hands.told(), ["INC-1 is paged with the cause"]);
+    engine.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_page_that_waits_over_a_restart_goes_out_when_its_twenty_seconds_are_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+    let hands = Arc::new(Hands::default());
+    let engine = bot(folder.path(), &clock, &hands).await;
+    fires(&engine, 1).await;
+    hands.until("the diagnosis runs", |hands| *hands.triages.lock().unwrap() == 1).await;
+    clock.set(in_seconds(12));
+    engine.stop(Duration::ZERO).await;
+    drop(engine);
+
+    let engine = bot(folder.path(), &clock, &hands).await;
+    hands.until("it is diagnosed again", |hands| *hands.triages.lock().unwrap() == 2).await;
+    assert_eq!(hands.told(), Vec::<String>::new());
+    clock.set(in_seconds(20));
+    hands.until("the page", |hands| hands.told() == ["INC-1 is paged without the cause"]).await;
+    engine.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_page_whose_answer_is_lost_is_ended_as_soon_as_somebody_has_the_incident() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+    let hands = Arc::new(Hands::default());
+    *hands.loses_answers.lock().unwrap() = true;
+    let engine = bot(folder.path(), &clock, &hands).await;
+    fires(&engine, 1).await;
+    hands.let_go.notify_one();
+    hands.until("the page", |hands| !hands.told().is_empty()).await;
+    engine.settled().await.unwrap();
+    somebody_takes(&engine, 1, clock.now()).await;
+    hands.until("its end", |hands| hands.told().len() == 2).await;
+    let key = hands.told()[1].clone();
+    assert!(key.starts_with("mtls-medic/c/INC-1/pager:") && key.ends_with(":L1 is ended"), "{key}");
+    engine.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_page_that_a_process_sent_and_did_not_remember_is_ended_when_somebody_takes_the_incident_before_it_is_sent_again()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+    let hands = Arc::new(Hands::default());
+    let engine = bot(folder.path(), &clock, &hands).await;
+    fires(&engine, 1).await;
+    hands.until("the diagnosis runs", |hands| *hands.triages.lock().unwrap() == 1).await;
+    engine.stop(Duration::ZERO).await;
+    clock.set(in_seconds(20));
+    // The process took the page up, and died before anybody could store what it came to.
+    let (now, until) = (clock.now(), in_seconds(60));
+    let claims = engine.shared.journal.claim(Room::Pager, now, until, 10).await.unwrap();
+    assert_eq!(claims.len(), 1);
+    drop(engine);
+
+    let engine = bot_that_does_nothing_yet(folder.path(), &clock, &hands).await;
+    somebody_takes(&engine, 1, clock.now()).await;
+    engine.start();
+    clock.set(in_seconds(61));
+    hands.until("its end", |hands| !hands.told().is_empty()).await;
+    assert!(hands.told()[0].ends_with(":L1 is ended"), "{:?}", hands.told());
+    engine.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_page_that_was_never_tried_is_not_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+    let hands = Arc::new(Hands::default());
+    let engine = bot(folder.path(), &clock, &hands).await;
+    fires(&engine, 1).await;
+    somebody_takes(&engine, 1, clock.now()).await;
+    clock.set(in_seconds(30));
+    hands.until("the diagnosis runs", |hands| *hands.triages.lock().unwrap() >= 1).await;
+    hands.let_go.notify_one();
+    engine.settled().await.unwrap();
+    assert_eq!(hands.told(), Vec::<String>::new());
+    engine.stop(Duration::ZERO).await;
+}
