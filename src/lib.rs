@@ -17,6 +17,7 @@ pub mod escalation;
 pub mod http;
 pub mod incident;
 pub mod journal;
+pub mod legible;
 pub mod mesh;
 pub mod people;
 pub mod remediation;

@@ -85,5 +85,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 #[expect(clippy::print_stderr, reason = "the one place where an error reaches the terminal")]
 fn eprintln_chain(error: &anyhow::Error) {
-    eprintln!("mtls-medic: {error:#}");
+    let text = format!("{error:#}");
+    eprintln!("mtls-medic: {}", mtls_medic::legible::lines(&text));
 }

@@ -7,23 +7,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const PURE: [&str; 8] = ["mesh", "people", "escalation", "approval", "triage", "remediation", "incident", "report"];
+const PURE: [&str; 9] =
+    ["legible", "mesh", "people", "escalation", "approval", "triage", "remediation", "incident", "report"];
 
 /// Each room and the rooms that it may import. `commands` may import all.
 const ARROWS: [(&str, &[&str]); 18] = [
     ("bounds", &[]),
+    ("legible", &[]),
     ("mesh", &[]),
     ("people", &[]),
     ("escalation", &["people"]),
     ("approval", &["people"]),
-    ("triage", &["mesh"]),
+    ("triage", &["legible", "mesh"]),
     ("remediation", &["mesh", "triage"]),
     ("incident", &["approval", "escalation", "mesh", "people", "remediation", "triage"]),
-    ("report", &["incident", "triage"]),
+    ("report", &["incident", "legible", "triage"]),
     ("clock", &[]),
     ("journal", &["incident", "remediation"]),
     ("engine", &["clock", "escalation", "incident", "journal", "people", "remediation"]),
-    ("http", &["bounds", "engine"]),
+    ("http", &["bounds", "engine", "legible"]),
     ("alertmanager", &["bounds", "engine", "http", "incident", "mesh"]),
     ("cluster", &["bounds", "clock", "engine", "incident", "journal", "mesh", "remediation", "triage"]),
     (
@@ -36,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "escalation",
             "http",
             "incident",
+            "legible",
             "mesh",
             "people",
             "remediation",
@@ -43,7 +46,21 @@ const ARROWS: [(&str, &[&str]); 18] = [
         ],
     ),
     ("simulate", &["clock", "mesh"]),
-    ("config", &["alertmanager", "approval", "chat", "cluster", "escalation", "incident", "mesh", "people", "triage"]),
+    (
+        "config",
+        &[
+            "alertmanager",
+            "approval",
+            "chat",
+            "cluster",
+            "escalation",
+            "incident",
+            "legible",
+            "mesh",
+            "people",
+            "triage",
+        ],
+    ),
 ];
 
 /// What a pure room must not touch: clients, runtimes, clocks and the environment.

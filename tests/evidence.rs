@@ -4,7 +4,10 @@
 use jiff::SignedDuration;
 use mtls_medic::{
     report::{Format, render},
-    triage::{CallAtOnce, Confidence, Consequence, Evidence, FixName, Gathered, Missing, Scenario, Verdict, diagnose},
+    triage::{
+        CallAtOnce, Confidence, Consequence, Evidence, FixName, Gathered, Missing, Redacted, Scenario, Verdict,
+        diagnose,
+    },
 };
 
 fn read(name: &str) -> Evidence {
@@ -124,7 +127,7 @@ fn real_proxies_that_did_not_see_their_files_change_are_all_restarted_also_the_o
                    outbound|8443||backend.shop.svc.cluster.local";
     for pod in &mut evidence.pods {
         if let Gathered::Seen { value, .. } = &mut pod.proxy_log {
-            value.lines.extend(std::iter::repeat_n(refused.to_owned(), 5));
+            value.lines.extend(std::iter::repeat_n(refused.into(), 5));
         }
     }
     assert_eq!(diagnose(&evidence).scenario, Scenario::ExpiredCertificate);
@@ -180,7 +183,7 @@ fn real_spire_is_understood_by_the_words_of_its_agents_and_by_what_is_not_there(
 fn while_spires_authority_changes_only_who_keeps_to_the_old_one_is_told_of_it() {
     // The agents had no SVID to give for a moment, and said that there is no entry.
     let changed = read("real-authority-changed");
-    let refused = |line: &String| line.contains("workload is not authorized for the requested identities");
+    let refused = |line: &Redacted| line.contains("workload is not authorized for the requested identities");
     let logs = changed.pods.iter().filter_map(|pod| pod.proxy_log.value());
     assert!(logs.flat_map(|log| &log.lines).any(refused));
     let verdict = diagnose(&changed);

@@ -34,8 +34,8 @@ const RETRY_AFTER_MOST: i64 = 15 * 60;
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutgoingError {
-    /// The address is not one that we call.
-    #[error("the address {0} is not https, and not on this machine: it is not called")]
+    /// The address is not one that we call; kept is only its scheme, since addresses may be secrets.
+    #[error("the address ({0}, not shown) is not https, and not on this machine: it is not called")]
     Address(String),
     /// The certificates of this machine could not be read.
     #[error("the root certificates of this machine could not be read: {0}; install ca-certificates")]
@@ -95,7 +95,9 @@ pub fn connector() -> Result<Connector, OutgoingError> {
 
 /// An address that may be called: `https`, or anything on loopback (tests, local proxies).
 pub fn checked(address: &str) -> Result<Uri, OutgoingError> {
-    let refused = || OutgoingError::Address(address.chars().take(80).collect());
+    let scheme =
+        ["http", "ftp", "file", "ws", "wss"].into_iter().find(|scheme| address.split(':').next() == Some(scheme));
+    let refused = || OutgoingError::Address(scheme.unwrap_or("of no such scheme").to_owned());
     let uri: Uri = address.parse().map_err(|_| refused())?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let local = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());

@@ -14,6 +14,7 @@ use crate::{
     escalation::PagerName,
     http::Metrics,
     incident::{CallReason, Lacks, Outcome, Work, page_key},
+    legible,
 };
 
 mod body;
@@ -133,7 +134,7 @@ impl Pagers {
             }
             Pager::PagerDuty { url, .. } => (url, None),
         };
-        let body = pager.body(call).to_string().into_bytes();
+        let body = legible::document(pager.body(call)).to_string().into_bytes();
         let sent = self.http.post(url.expose_secret(), "application/json", authorization.as_deref(), body);
         let sent = sent.await;
         count(sent.as_ref().map_or_else(result_of, |()| "sent"));

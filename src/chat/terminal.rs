@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     engine::{Delivery, Done, MessageRef, Perform, PerformError, Task},
     incident::{Destination, Outcome, Work},
+    legible,
     people::Mention,
 };
 
@@ -36,8 +37,8 @@ impl Terminal {
     pub fn say(&self, who: &str, text: &str) {
         let clock = clock_face(self.clock.now());
         for (place, line) in text.lines().enumerate() {
-            let who = if place == 0 && !who.is_empty() { format!("{who}:") } else { String::new() };
-            (self.sink)(&format!("{clock}  {who:<14} {}", safe(line)));
+            let who = if place == 0 && !who.is_empty() { format!("{}:", legible::line(who)) } else { String::new() };
+            (self.sink)(&format!("{clock}  {who:<14} {}", legible::line(line)));
         }
     }
 
@@ -113,11 +114,6 @@ fn plain_span(span: &Span) -> String {
         Span::Person(person) => format!("@{}", person.user),
         Span::Mention(Mention::User(name) | Mention::Group(name)) => format!("@{name}"),
     }
-}
-
-/// Without control characters: what comes from outside must not move a terminal's cursor.
-fn safe(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 #[async_trait]

@@ -37,7 +37,7 @@ impl Admin<'_> {
         let what = format!("Envoy {path} of {}", self.pod);
         let first = match self.port.get(path, &what).await {
             Ok(answer) if answer.is_success() => return Ok(answer.body),
-            Ok(answer) => ClusterError::Failed { what, why: format!("it answered {}", answer.status) },
+            Ok(answer) => ClusterError::Failed { what, why: format!("it answered {}", answer.status).into() },
             // Another way to the same pod leads nowhere either.
             Err(error @ (ClusterError::NotFound { .. } | ClusterError::NotKnown { .. })) => return Err(error),
             Err(error) => error,
@@ -63,7 +63,8 @@ impl Admin<'_> {
         let body = self.get(path).await?;
         read_secrets(&body).map_err(|error| ClusterError::Failed {
             what: format!("Envoy {path} of {}", self.pod),
-            why: error.to_string(),
+            // Not the error's own words, which quote what they did not expect.
+            why: format!("its answer is no such dump (line {}, column {})", error.line(), error.column()).into(),
         })
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::{long::LongAnswers, transport};
 use crate::{
     bounds,
-    triage::{Expectations, Missing},
+    triage::{Expectations, Missing, Redacted},
 };
 
 /// What a stream into a pod (exec, port-forward) needs on its subresource: `get` since ever, from Kubernetes 1.35 on
@@ -24,7 +24,7 @@ pub(super) const STREAM_VERBS: &str = "get and create";
 pub enum ClusterError {
     /// The configuration of the client.
     #[error("the Kubernetes configuration could not be read: {0}")]
-    Configuration(String),
+    Configuration(Redacted),
     /// The API server refused.
     #[error("not allowed to {verb} {resource} in {namespace}: grant it to the bot's role (deploy/)")]
     Forbidden {
@@ -69,7 +69,7 @@ pub enum ClusterError {
         /// The name of the budget, where the API server gave it.
         budget: String,
         /// The API server's words.
-        said: String,
+        said: Redacted,
     },
     /// The API server has too much to do: nothing was done, for certain.
     #[error("{what}: the API server has too much to do (429) and asked to come again")]
@@ -83,7 +83,7 @@ pub enum ClusterError {
         /// What was tried.
         what: String,
         /// In the cluster's words.
-        said: String,
+        said: Redacted,
     },
     /// Anything else.
     #[error("{what} failed: {why}")]
@@ -91,7 +91,7 @@ pub enum ClusterError {
         /// What was tried.
         what: String,
         /// Why it failed.
-        why: String,
+        why: Redacted,
     },
 }
 
@@ -127,7 +127,7 @@ impl ClusterError {
             Self::NotFound { what } => Missing::Gone { what: what.clone() },
             Self::TimedOut { seconds, .. } => Missing::TimedOut { seconds: *seconds },
             Self::ToolMissing { tool, .. } => Missing::ToolMissing { tool: tool.clone() },
-            other => Missing::Other { why: other.to_string() },
+            other => Missing::Other { why: other.to_string().into() },
         }
     }
 }
@@ -135,12 +135,14 @@ impl ClusterError {
 /// How much of an error is told, in characters: a proxy in front of the API server may answer with a page.
 pub(super) const SAID_MOST: usize = 500;
 
-fn in_words(error: &kube::Error) -> String {
+fn in_words(error: &kube::Error) -> Redacted {
     let said = match error {
         kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
         other => other.to_string(),
     };
-    said.chars().take(SAID_MOST).collect()
+    let said = Redacted::new(&said);
+    // Cut only now: half a secret is not known for one.
+    said.chars().take(SAID_MOST).collect::<String>().into()
 }
 
 /// How long and how much is read.
@@ -233,7 +235,7 @@ impl Reach {
     pub(super) fn new(config: Config, settings: Settings) -> Result<Self, ClusterError> {
         let long = LongAnswers::default();
         let client = transport::client(config, &long);
-        let client = client.map_err(|error| ClusterError::Configuration(error.to_string()))?;
+        let client = client.map_err(|error| ClusterError::Configuration(error.to_string().into()))?;
         let calls = Arc::new(Semaphore::new(settings.limits.calls));
         Ok(Self { client, settings: Arc::new(settings), calls, long })
     }
@@ -266,7 +268,7 @@ pub async fn connect(
     context: Option<&str>,
     settings: Settings,
 ) -> Result<Reach, ClusterError> {
-    let failed = |error: &dyn std::fmt::Display| ClusterError::Configuration(error.to_string());
+    let failed = |error: &dyn std::fmt::Display| ClusterError::Configuration(error.to_string().into());
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let config = match (kubeconfig, context) {
         (Some(path), _) => {
@@ -281,7 +283,7 @@ pub async fn connect(
 
 /// Connects to a bare URL, as the simulated mesh has it.
 pub fn connect_to(url: &str, settings: Settings) -> Result<Reach, ClusterError> {
-    let url = url.parse().map_err(|_| ClusterError::Configuration(format!("{url} is not a URL")))?;
+    let url = url.parse().map_err(|_| ClusterError::Configuration(format!("{url} is not a URL").into()))?;
     Reach::new(Config::new(url), settings)
 }
 

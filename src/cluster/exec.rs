@@ -12,7 +12,7 @@ use super::{
     long::{Held, LongAnswers},
     socket::{Broken, Socket},
 };
-use crate::{bounds::CLUSTER_LONG_ANSWER, mesh::PodRef};
+use crate::{bounds::CLUSTER_LONG_ANSWER, mesh::PodRef, triage::Redacted};
 
 /// The most output that is read, in bytes; certificates, which come twice, and healthchecks are far smaller.
 const OUTPUT_MOST: usize = 512 * 1024;
@@ -41,7 +41,7 @@ pub struct Output {
     /// Its standard output.
     pub(super) stdout: Held,
     /// Its standard error, as text.
-    pub stderr: String,
+    pub stderr: Redacted,
 }
 
 impl Reach {
@@ -74,7 +74,7 @@ impl Reach {
         what: &str,
     ) -> Result<Output, ClusterError> {
         let namespace = pod.namespace.as_str();
-        let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why };
+        let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why: why.into() };
         let mut params = AttachParams::default().stdin(false).stdout(true).stderr(true);
         if let Some(container) = container {
             params = params.container(container);
@@ -88,7 +88,7 @@ impl Reach {
         let Ran { mut stdout, stderr, status } = ran(socket, &self.long, most).await.map_err(failed)?;
         // Closed without a status: whether it ran is not known, so it counts as nothing seen.
         let status = status.ok_or_else(|| failed("the stream ended without a status".to_owned()))?;
-        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        let stderr = Redacted::new(&String::from_utf8_lossy(&stderr));
         let exit_code = exit_code(&status);
         match exit_code {
             Some(126 | 127) => Err(tool_missing(&argv, container)),

@@ -66,7 +66,7 @@ impl PodPort<'_> {
     }
 
     async fn asked(&self, path: &str, what: &str) -> Result<Answer, ClusterError> {
-        let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why };
+        let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why: why.into() };
         // Taken out, so that what fails or runs out of time is never asked again.
         let mut kept = self.kept.lock().await;
         // A server may close after any answer, so an old connection that fails says nothing yet.
@@ -86,7 +86,7 @@ impl PodPort<'_> {
 
     async fn open(&self, what: &str) -> Result<Connection, ClusterError> {
         let namespace = self.pod.namespace.as_str();
-        let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why };
+        let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why: why.into() };
         let request = Request::new(Pod::url_path(&(), Some(namespace)));
         let request = request.portforward(self.pod.name.as_str(), &[self.port]);
         let socket = self.reach.socket(request.map_err(|error| failed(error.to_string()))?).await;

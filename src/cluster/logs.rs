@@ -8,6 +8,7 @@ use super::{ClusterError, Reach};
 use crate::{
     bounds::{LOG, LOG_SLACK},
     mesh::PodRef,
+    triage::RedactedLog,
 };
 
 /// The most lines that are read of one log.
@@ -22,7 +23,7 @@ impl Reach {
         pod: &PodRef,
         container: Option<&str>,
         since_seconds: i64,
-    ) -> Result<String, ClusterError> {
+    ) -> Result<RedactedLog, ClusterError> {
         self.read_log(pod, container, since_seconds, true).await
     }
 
@@ -32,7 +33,7 @@ impl Reach {
         pod: &PodRef,
         container: Option<&str>,
         since_seconds: i64,
-    ) -> Result<String, ClusterError> {
+    ) -> Result<RedactedLog, ClusterError> {
         self.read_log(pod, container, since_seconds, false).await
     }
 
@@ -42,7 +43,7 @@ impl Reach {
         container: Option<&str>,
         since_seconds: i64,
         previous: bool,
-    ) -> Result<String, ClusterError> {
+    ) -> Result<RedactedLog, ClusterError> {
         let what = format!("log of {pod}");
         let namespace = pod.namespace.as_str();
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
@@ -59,9 +60,10 @@ impl Reach {
             let stream = stream.map_err(|error| ClusterError::of(&error, "get", "pods/log", namespace, &what))?;
             newest(stream, LOG)
                 .await
-                .map_err(|error| ClusterError::Failed { what: what.clone(), why: error.to_string() })
+                .map_err(|error| ClusterError::Failed { what: what.clone(), why: error.to_string().into() })
         };
-        self.bounded(&what, call).await
+        // Before anything is picked from it: a key takes several lines, and a line that is cut hides the name of its secret.
+        Ok(RedactedLog::new(&self.bounded(&what, call).await?))
     }
 }
 

@@ -96,7 +96,7 @@ pub async fn resolve(reach: &Reach, target: &TargetRef) -> Result<Resolved, Clus
     if selector.is_empty() && pods.is_empty() {
         return Err(ClusterError::Failed {
             what: format!("finding the pods of {name}"),
-            why: "it selects nothing: name the workload instead, as deploy/NAME".to_owned(),
+            why: "it selects nothing: name the workload instead, as deploy/NAME".into(),
         });
     }
     let mut pods = if selector.is_empty() { pods } else { list_pods(reach, namespace, &selector, None).await? };

@@ -11,7 +11,7 @@ use crate::{
     mesh::{PodRef, PodUid},
     remediation::{Counters, Sample},
     triage::{
-        ProxyStats, TlsCounters,
+        ProxyStats, RedactedLog, TlsCounters,
         envoy::{TlsReason, reason_of},
     },
 };
@@ -43,8 +43,8 @@ impl Reach {
             uptime_seconds: uptime,
             at: now,
             counters: Counters {
-                new_log_errors: log.as_ref().map(|text| count(text, |line| is_tls_error(line, hidden))),
-                access_lines: log.as_ref().map(|text| count(text, is_access_line)),
+                new_log_errors: log.as_deref().map(|text| count(text, |line| is_tls_error(line, hidden))),
+                access_lines: log.as_deref().map(|text| count(text, is_access_line)),
                 ..counters
             },
             svid_not_after: svid.ok().map(|svid| svid.not_after),
@@ -52,7 +52,7 @@ impl Reach {
     }
 
     /// What the proxy has logged since then; `None` when that was not asked for or cannot be read.
-    async fn log_since(&self, pod: &PodRef, since_seconds: Option<i64>) -> Option<String> {
+    async fn log_since(&self, pod: &PodRef, since_seconds: Option<i64>) -> Option<RedactedLog> {
         self.log(pod, Some(PROXY), since_seconds?).await.ok()
     }
 

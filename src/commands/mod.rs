@@ -5,10 +5,13 @@ use std::{
     process::ExitCode,
 };
 
+use crate::legible;
+
 mod bot;
 pub mod demo;
 pub mod diagnose;
 pub mod doctor;
+mod pagers;
 pub mod serve;
 pub mod simulate;
 mod slack;
@@ -21,7 +24,7 @@ pub const COULD_NOT_RUN: u8 = 3;
 /// (`| head`), where `println!` would panic.
 pub(crate) fn answer(text: &str, code: ExitCode) -> ExitCode {
     let mut out = stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match writeln!(out, "{}", legible::lines(text)).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             drop(writeln!(stderr(), "mtls-medic: the answer could not be written: {error}"));
             ExitCode::from(COULD_NOT_RUN)

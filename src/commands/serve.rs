@@ -17,18 +17,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     bot::{Bot, Parts, STOPS_WITHIN},
+    pagers::pager,
     slack::SlackParts,
 };
 use crate::{
     alertmanager::Authentication,
-    chat::{
-        Outgoing, OutgoingError, connector,
-        heartbeat::Heartbeat,
-        pager::{PAGERDUTY_EVENTS, Pager, Pagers},
-    },
+    chat::{Outgoing, OutgoingError, connector, heartbeat::Heartbeat, pager::Pagers},
     clock::SystemClock,
     cluster::{ClusterError, connect},
-    config::{Config, ConfigError, PagerKind},
+    config::{Config, ConfigError},
     engine::{Inbox, Perform},
     escalation::PagerName,
     http,
@@ -182,22 +179,8 @@ fn heartbeat(url: SecretString, every: Duration, metrics: &http::Metrics) -> Res
 fn pagers(config: &Config) -> Result<Pagers, ServeError> {
     let mut by_name = BTreeMap::new();
     let mut problems = Vec::new();
-    for (name, pager) in &config.pagers {
-        let field = format!("pagers.{name}.key");
-        let key = pager.key.as_ref().map(|key| key.read(&field)).transpose();
-        let url = pager.url.as_ref().map(|url| url.read(&format!("pagers.{name}.url"))).transpose();
-        let made = match (pager.kind, key, url) {
-            (_, Err(problem), _) | (_, _, Err(problem)) => Err(problem),
-            (PagerKind::Generic, Ok(token), Ok(Some(url))) => Ok(Pager::Generic { url, token }),
-            (PagerKind::Generic, Ok(_), Ok(None)) => {
-                Err(format!("pagers.{name}.url: a generic pager needs an address"))
-            }
-            (PagerKind::Pagerduty, Ok(Some(routing_key)), Ok(url)) => {
-                Ok(Pager::PagerDuty { url: url.unwrap_or_else(|| PAGERDUTY_EVENTS.into()), routing_key })
-            }
-            (PagerKind::Pagerduty, Ok(None), _) => Err(format!("{field}: PagerDuty needs a routing key")),
-        };
-        match made {
+    for (name, file) in &config.pagers {
+        match pager(name, file) {
             Ok(pager) => drop(by_name.insert(PagerName(name.clone()), pager)),
             Err(problem) => problems.push(problem),
         }

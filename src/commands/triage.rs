@@ -13,6 +13,7 @@ use crate::{
     clock::SystemClock,
     cluster::{ClusterError, Settings, connect, gather},
     config::{ConfigError, mesh_settings},
+    legible,
     mesh::{NameError, Namespace, TargetRef},
     report::{Format, render},
     triage::{Scenario, Verdict, diagnose},
@@ -73,7 +74,7 @@ pub async fn run(args: TriageArgs) -> Result<ExitCode, TriageError> {
     // For somebody who waits; in a script's log it is noise.
     let progress = Arc::new(|check: &str| {
         if stderr().is_terminal() {
-            drop(writeln!(stderr(), "looked at {check}"));
+            drop(writeln!(stderr(), "looked at {}", legible::line(check)));
         }
     });
     let evidence = gather(&reach, &target, Arc::new(SystemClock), progress).await?;

@@ -1,6 +1,6 @@
 //! Slack's ids: people are known by them alone, never by a name or an e-mail, which others can take on.
 
-use super::{Config, file::Roster};
+use super::{Config, file::Roster, plain_secrets::shown};
 
 /// Shorter ones are not given by Slack, longer ones neither.
 const LENGTH: std::ops::RangeInclusive<usize> = 3..=32;
@@ -37,7 +37,7 @@ impl Kind {
     fn check(&self, field: &str, id: &str, problems: &mut Vec<String>) {
         let plain = id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
         if !(plain && LENGTH.contains(&id.len()) && id.starts_with(self.begins)) {
-            let shown: String = id.chars().take(40).collect();
+            let shown = shown(id);
             problems.push(format!("{field}: {shown:?} is not {}: {}", self.what, self.found));
         }
     }

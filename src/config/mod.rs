@@ -5,6 +5,7 @@ mod duration;
 mod file;
 mod ids;
 mod mesh;
+mod plain_secrets;
 mod secret;
 mod settle;
 
@@ -64,19 +65,27 @@ impl Config {
 /// What is said where a value stands instead of fields, as a secret that was written out does.
 const NO_FIELDS: &str = "expected mapping start";
 
-/// Reads a text into a shape. An error names the line and never shows it: a secret that was written there by mistake must
-/// not end up in a log.
+/// Reads a text into a shape. What looks like a secret is refused wherever it stands; and an error names the line and the
+/// field, and shows no value: a secret that was written there by mistake must not end up in a log.
 fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     if text.trim().is_empty() {
         return Err("it is empty: see config/example.yaml".to_owned());
     }
+    let mut problems = plain_secrets::problems(text);
     let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let why = error.to_string();
+    let read = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let why = plain_secrets::without_values(&error.to_string(), text);
         let hint =
             "fields are wanted there (a secret is named, as {file: /path} or {env: NAME}, and never written here)";
         if why.contains(NO_FIELDS) { format!("{why}: {hint}") } else { why }
-    })
+    });
+    match read {
+        Ok(read) if problems.is_empty() => Ok(read),
+        other => {
+            problems.extend(other.err());
+            Err(problems.join("; "))
+        }
+    }
 }
 
 /// The text of a file, unless it is far too long for a configuration.

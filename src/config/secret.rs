@@ -1,13 +1,18 @@
 //! Secrets: named in the configuration, kept elsewhere.
 
-use std::path::PathBuf;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
 
 /// Where a secret is: `{file: /path}` or `{env: NAME}`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     /// A file that holds nothing else, as Kubernetes mounts it.
     file: Option<PathBuf>,
@@ -16,13 +21,21 @@ pub struct Secret {
 }
 
 /// An address: written out, or kept elsewhere as a secret, since the addresses of many webhooks are one.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Address {
     /// `https://…`
     Plain(String),
     /// `{file: /path}` or `{env: NAME}`.
     Kept(Secret),
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(_) => f.write_str("Plain"),
+            Self::Kept(secret) => f.debug_tuple("Kept").field(secret).finish(),
+        }
+    }
 }
 
 impl Address {
@@ -40,12 +53,124 @@ impl Secret {
     pub fn read(&self, name: &str) -> Result<SecretString, String> {
         let text = match (&self.file, &self.env) {
             (Some(path), None) => std::fs::read_to_string(path)
-                .map_err(|error| format!("{name}: the file {} could not be read: {error}", path.display()))?,
+                .map_err(|error| format!("{name}: the file {} could not be read: {error}", path_shown(path)))?,
             (None, Some(variable)) => std::env::var(variable)
-                .map_err(|_| format!("{name}: the environment variable {variable} is not set"))?,
+                .map_err(|_| format!("{name}: the environment variable {} is not set", variable_shown(variable)))?,
             _ => return Err(format!("{name}: name one of file and env")),
         };
         let text = text.trim();
         if text.is_empty() { Err(format!("{name}: it is empty")) } else { Ok(SecretString::from(text)) }
+    }
+}
+
+const NOT_SHOWN: &str = "that is named there (not shown: it may be the secret itself)";
+
+/// A path, unless somebody wrote the secret where its file is named.
+fn path_shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_path = path.is_absolute() || text.starts_with('.') || path.extension().is_some();
+    if is_path && !crate::triage::holds_a_secret(&text) { text.into_owned() } else { NOT_SHOWN.to_owned() }
+}
+
+/// The name of a variable, as they are usually written; a secret put there by mistake is none.
+fn variable_shown(variable: &str) -> &str {
+    let usual = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
+    let is_name = variable.len() <= 64 && variable.chars().all(usual) && !crate::triage::holds_a_secret(variable);
+    if is_name { variable } else { NOT_SHOWN }
+}
+
+/// Said instead of what serde would say, which quotes what it found.
+const IN_PLAIN_TEXT: &str = "a secret is named there, as {file: /path} or {env: NAME}, and never written in plain text";
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(SecretVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(AddressVisitor)
+    }
+}
+
+struct SecretVisitor;
+
+impl<'de> Visitor<'de> for SecretVisitor {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{file: /path} or {env: NAME}")
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Secret, E> {
+        Err(E::custom(IN_PLAIN_TEXT))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Secret, E> {
+        Err(E::custom(IN_PLAIN_TEXT))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Secret, E> {
+        Err(E::custom(IN_PLAIN_TEXT))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Secret, E> {
+        Err(E::custom(IN_PLAIN_TEXT))
+    }
+
+    fn visit_i128<E: Error>(self, _: i128) -> Result<Secret, E> {
+        Err(E::custom(IN_PLAIN_TEXT))
+    }
+
+    fn visit_u128<E: Error>(self, _: u128) -> Result<Secret, E> {
+        Err(E::custom(IN_PLAIN_TEXT))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Secret, E> {
+        Err(E::custom(IN_PLAIN_TEXT))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Secret, E> {
+        Err(E::custom("nothing is named there: write {file: /path} or {env: NAME}"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Secret, A::Error> {
+        Err(A::Error::custom(IN_PLAIN_TEXT))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Secret, A::Error> {
+        let mut secret = Secret { file: None, env: None };
+        while let Some(name) = fields.next_key::<String>()? {
+            match name.as_str() {
+                "file" => secret.file = fields.next_value::<Option<PathBuf>>()?,
+                "env" => secret.env = fields.next_value::<Option<String>>()?,
+                // Its name may be the secret.
+                _ => return Err(A::Error::custom(IN_PLAIN_TEXT)),
+            }
+        }
+        Ok(secret)
+    }
+}
+
+struct AddressVisitor;
+
+impl<'de> Visitor<'de> for AddressVisitor {
+    type Value = Address;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address, {file: /path} or {env: NAME}")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Address, E> {
+        Ok(Address::Plain(text.to_owned()))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Address, E> {
+        SecretVisitor.visit_unit().map(Address::Kept)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Address, A::Error> {
+        SecretVisitor.visit_map(fields).map(Address::Kept)
     }
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Config, ConfigError, duration::Span, file::Roster, ids, mesh::settings};
 use crate::{
     alertmanager::{Authentication, Credential, Mapping},
     approval::Rule,
+    chat::checked,
     cluster::Settings,
     escalation::{self, Level, LevelNumber, PagerName},
     incident::{Destination, Face, OwnCluster, Policy},
@@ -76,7 +77,15 @@ impl Config {
         if every < BEATS_AT_MOST_EVERY {
             problems.push("heartbeat.every: at least 10s".to_owned());
         }
-        match file.url.read("heartbeat.url") {
+        let called = |url: SecretString| match checked(url.expose_secret()) {
+            Ok(_) => Ok(url),
+            Err(_) => {
+                Err("heartbeat.url: the address is not https, and not on this machine: it is not called; it is not \
+                           shown, since it is a secret"
+                    .to_owned())
+            }
+        };
+        match file.url.read("heartbeat.url").and_then(called) {
             Ok(url) => Some((url, every)),
             Err(problem) => {
                 problems.push(problem);

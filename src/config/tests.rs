@@ -60,6 +60,59 @@ fn a_secret_that_was_written_out_is_told_by_its_line_and_never_shown() {
     assert!(Config::parse(" \n").unwrap_err().contains("empty"));
 }
 
+/// What a person sees of a file with this in place of a part of the example.
+fn refused(part: &str, written: &str) -> String {
+    let text = EXAMPLE.replacen(part, written, 1);
+    assert_ne!(text, EXAMPLE, "{part}");
+    let why = Config::parse(&text).and_then(|config| config.settle().map_err(|error| error.to_string()).map(drop));
+    why.err().unwrap_or_else(|| panic!("{written} was taken"))
+}
+
+#[test]
+fn a_secret_in_plain_text_is_refused_in_every_place_and_never_shown() {
+    let bot = "bot_token: {file: /etc/mtls-medic/secrets/slack-bot-token}";
+    let pager = "key: {file: /etc/mtls-medic/secrets/pagerduty-routing-key}";
+    for (part, written) in [
+        (bot, "bot_token: xoxb-123456-HUNTER2abc"),
+        (bot, "bot_token: [HUNTER2]"),
+        (bot, "bot_token: {HUNTER2}"),
+        (bot, "bot_token: {HUNTER2: x}"),
+        (bot, "bot_token: {value: HUNTER2}"),
+        (bot, "bot_token: {file: HUNTER2}"),
+        (bot, "bot_token: {file: [HUNTER2]}"),
+        (bot, "bot_token: {env: hunter2HUNTER2}"),
+        (bot, "bot_token: !HUNTER2 x"),
+        (bot, "bot_token: \"HUNTER2"),
+        (bot, "bot_token: >\n    HUNTER2"),
+        (pager, "key: 8HUNTER2a3f9c0d1e2b4"),
+        (pager, "key: {file: /x}, url: 'https://bot:HUNTER2@pager.example.org/'"),
+        (pager, "key: {file: /x}, url: 'https://hooks.slack.com/services/T0/B0/HUNTER2'"),
+        (pager, "key: {file: /x}, url: 'https://pager.example.org/v2?api_key=HUNTER2'"),
+        (pager, "key: {file: /x}, url: [HUNTER2]"),
+        ("kind: pagerduty", "kind: HUNTER2"),
+        ("mode: socket", "mode: \"HUNTER2 \""),
+        ("team: T0EXAMPLE", "team: 0a1b2c3dHUNTER2e4f5a6b7"),
+        ("channel: C0INCIDENTS", "channel: xapp-1-A0HUNTER2-9"),
+        ("cluster: prod-eu-1", "cluster: eyJhbGciOiJIUzI1NiJ9HUNTER2.e30.c2ln"),
+        ("window: 15m", "window: HUNTER2"),
+        ("listen: 0.0.0.0:8080", "listen: HUNTER2"),
+        ("sample: 3", "sample: HUNTER2"),
+        ("writes: false", "writes: HUNTER2"),
+        ("    - file: /etc/mtls-medic/secrets/alertmanager-token", "    - HUNTER2"),
+        ("keep: 400d", "keep: 400d\nheartbeat: {url: 'https://hc-ping.com/HUNTER2'}"),
+    ] {
+        let why = refused(part, written);
+        assert!(!why.contains("HUNTER2"), "{written}: {why}");
+    }
+    let why = refused(bot, "bot_token: xoxb-123456-HUNTER2abc");
+    assert!(why.contains("slack.bot_token: a secret is written there in plain text"), "{why}");
+    let why = refused(bot, "bot_token: [HUNTER2]");
+    assert!(why.contains("{file: /path} or {env: NAME}") && why.contains("line "), "{why}");
+    // What is no secret is still told, since it helps.
+    assert!(refused("channel: C0INCIDENTS", "channel: '#incidents'").contains("#incidents"));
+    assert!(refused("window: 15m", "window: 15x").contains("line "));
+}
+
 #[test]
 fn a_time_that_no_clock_holds_is_refused_before_an_alert_comes() {
     for (wrong, right) in [("9000000000000h", "900h"), ("40000d", "400d")] {

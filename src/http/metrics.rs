@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use crate::legible;
+
 /// The most series that are kept: labels come from closed lists, so this is never reached unless something is wrong.
 const SERIES_MOST: usize = 1000;
 
@@ -21,7 +23,7 @@ enum Kind {
 
 fn series(name: &str, labels: &[(&str, &str)]) -> String {
     // Names of the configuration may hold what the text form escapes.
-    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let escaped = |value: &str| legible::line(value).replace('\\', "\\\\").replace('"', "\\\"");
     let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value))).collect();
     if labels.is_empty() { format!("mtls_medic_{name}") } else { format!("mtls_medic_{name}{{{}}}", labels.join(",")) }
 }

@@ -1,19 +1,14 @@
 //! Text from outside, made harmless for a terminal and for Markdown: in one place, for every line of a report.
 
+use crate::legible;
+
 /// The longest text that a line shows, in characters: a sentence and a quoted line of a log.
 const TEXT_MOST: usize = 600;
 
-/// Whether a letter steers a terminal, or turns or hides the text around it.
-fn steers(letter: char) -> bool {
-    let turns =
-        matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    letter.is_control() || turns || matches!(letter, '\u{2028}' | '\u{2029}')
-}
-
-/// One line without control characters, escape sequences included, and not longer than anybody reads.
+/// One line that nothing in it steers, and not longer than anybody reads.
 pub(super) fn plain(text: &str) -> String {
-    let mut shown: String =
-        text.chars().take(TEXT_MOST).map(|letter| if steers(letter) { ' ' } else { letter }).collect();
+    let text = legible::line(text);
+    let mut shown: String = text.chars().take(TEXT_MOST).collect();
     if text.chars().nth(TEXT_MOST).is_some() {
         shown.push('…');
     }

@@ -5,10 +5,12 @@
 //! asks of the machines behind it.
 
 pub mod api;
+mod planted;
 mod simulation;
 pub mod store;
 pub mod world;
 
+pub use planted::Planted;
 pub use simulation::{Simulation, StartError};
 
 use jiff::Timestamp;

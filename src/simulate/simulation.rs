@@ -7,6 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     api::{self, Options},
+    planted::{Planted, PlantedKubelet},
     world::{AuthorityError, Scenario, World},
 };
 use crate::clock::Clock;
@@ -37,6 +38,8 @@ pub struct Simulation {
     pub world: Arc<World>,
     /// What tests may break in the API server.
     pub options: Options,
+    /// What tests may plant in logs and certificate files.
+    pub planted: Planted,
     /// Where it listens.
     pub address: SocketAddr,
     stop: CancellationToken,
@@ -55,14 +58,17 @@ impl Simulation {
         let world = World::start(clock, scenario)?;
         let (stop, tasks, options) = (CancellationToken::new(), TaskTracker::new(), Options::default());
         tasks.spawn(world.clone().run(stop.clone()));
-        let serving = api::serve(listener, world.store(), world.clone(), options.clone(), stop.clone());
+        let (planted, store) = (Planted::default(), world.store());
+        let now = Box::new(move || store.now());
+        let kubelet = Arc::new(PlantedKubelet { real: world.clone(), planted: planted.clone(), now });
+        let serving = api::serve(listener, world.store(), kubelet, options.clone(), stop.clone());
         tasks.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the simulated API server ended");
             }
         });
         tasks.close();
-        Ok(Self { world, options, address, stop, tasks })
+        Ok(Self { world, options, planted, address, stop, tasks })
     }
 
     /// Its address, as a client's configuration wants it.

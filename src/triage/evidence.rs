@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::redact::{Redacted, certificates_by_domain, certificates_only, lines_of_one_log};
 use crate::mesh::{NodeName, PodRef, PodUid, ServiceAccount, TargetRef, TrustDomain};
 
 /// The version of the document, in its field `schema`.
@@ -41,7 +42,7 @@ pub enum Missing {
     /// Something else.
     Other {
         /// What happened.
-        why: String,
+        why: Redacted,
     },
 }
 
@@ -53,7 +54,7 @@ impl Missing {
             Self::ToolMissing { tool } => format!("{tool} is not in the image"),
             Self::TimedOut { seconds } => format!("no answer in {seconds} s"),
             Self::Gone { what } => format!("{what} is not there"),
-            Self::Other { why } => why.clone(),
+            Self::Other { why } => why.to_string(),
         }
     }
 }
@@ -110,6 +111,7 @@ impl<T> Gathered<T> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PemFile {
     /// The certificates, base64 of their DER: the leaf first if there is one, the others in the order of the file.
+    #[serde(deserialize_with = "certificates_only")]
     pub certificates: Vec<String>,
     /// How many private keys were dropped unread.
     pub keys_dropped: u32,
@@ -124,8 +126,10 @@ pub struct PemFile {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServedSecrets {
     /// The chain that it presents, base64 of DER, leaf first.
+    #[serde(deserialize_with = "certificates_only")]
     pub chain: Vec<String>,
     /// The roots that it trusts, by trust domain; under an empty name where Envoy names none.
+    #[serde(deserialize_with = "certificates_by_domain")]
     pub roots: BTreeMap<String, Vec<String>>,
 }
 
@@ -182,7 +186,8 @@ impl ProxyStats {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogExcerpt {
     /// The lines that matter, oldest first.
-    pub lines: Vec<String>,
+    #[serde(deserialize_with = "lines_of_one_log")]
+    pub lines: Vec<Redacted>,
     /// Whether more lines were there than are kept.
     pub cut: bool,
     /// From when on all lines were looked at, where one of them shows it: an agent's silence since then is a sign.
@@ -200,7 +205,7 @@ pub struct Healthcheck {
     /// Whether it said healthy.
     pub healthy: bool,
     /// What it said.
-    pub output: String,
+    pub output: Redacted,
 }
 
 /// One pod of the target.

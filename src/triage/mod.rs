@@ -37,6 +37,7 @@ pub use evidence::{
 };
 pub use examine::{Chain, Examined, Holding, Issuer, Stuck, examine};
 pub use fix::FixName;
+pub use redact::{Redacted, RedactedLog, holds_a_secret};
 pub use survey::{Finding, Reason, Survey};
 pub use verdict::{
     CallAtOnce, Check, CheckResult, Confidence, Consequence, Never, NotChecked, On, RuledOut, Scenario, Side,

@@ -1,7 +1,7 @@
 //! Lines that speak of a failed handshake, certificate or secret in words that no rule knows. Versions change their words:
 //! such a line is kept, quoted, and never passed over as if all were well.
 
-use super::{diagnosis::Scene, envoy, spire::not_understood as by_the_agent};
+use super::{Redacted, diagnosis::Scene, envoy, spire::not_understood as by_the_agent};
 
 /// What a line is about, in lower case and with blanks for underscores.
 const SUBJECTS: [&str; 24] = [
@@ -134,7 +134,7 @@ impl Scene<'_> {
     /// What the proxies and agents wrote of failures that no rule knows.
     pub(super) fn not_understood(&self) -> Vec<String> {
         let proxies = self.pods.iter().filter_map(|(pod, _)| {
-            let lines = pod.proxy_log.value()?.lines.iter().map(String::as_str);
+            let lines = pod.proxy_log.value()?.lines.iter().map(Redacted::as_str);
             let unclear = Unclear::of(lines.filter(|line| envoy::is_not_understood(line)))?;
             Some(format!("the proxy of {} {}", pod.pod, unclear.sentence()))
         });

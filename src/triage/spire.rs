@@ -1,7 +1,7 @@
 //! Runbook step 2: the rows of SPIRE's agents and server, and how healthy a server is.
 
 use super::{
-    AgentEvidence, Check, CheckResult, Gathered, Healthcheck, Missing, ServerEvidence,
+    AgentEvidence, Check, CheckResult, Gathered, Healthcheck, Missing, Redacted, ServerEvidence,
     agent::Judged,
     agent_log::{Sign, entries, sign_of},
     not_understood::{Unclear, end_of},
@@ -103,7 +103,7 @@ pub(super) fn server_check(server: &ServerEvidence, renews: bool) -> Check {
 /// Reads a healthcheck's output and exit code.
 pub fn read_healthcheck(exit_code: i32, stdout: &str, stderr: &str) -> Healthcheck {
     let output = if stdout.trim().is_empty() { stderr } else { stdout };
-    Healthcheck { healthy: exit_code == 0, output: end_of(output.trim()) }
+    Healthcheck { healthy: exit_code == 0, output: end_of(&Redacted::new(output.trim())).into() }
 }
 
 /// The row of a server that could not be listed.

@@ -36,6 +36,11 @@ impl FakePager {
         format!("{}/page", self.origin)
     }
 
+    /// All that it was told.
+    pub fn said(&self) -> String {
+        self.calls.lock().unwrap().iter().map(ToString::to_string).collect()
+    }
+
     /// The keys of all calls, by which a pager knows one that it had before.
     pub fn keys(&self) -> Vec<String> {
         self.calls.lock().unwrap().iter().map(|call| call["key"].as_str().unwrap().to_owned()).collect()

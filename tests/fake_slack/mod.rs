@@ -179,6 +179,11 @@ impl FakeSlack {
         self.lock().whispers.iter().filter(|(to, _)| to == user).map(|(_, text)| text.clone()).collect()
     }
 
+    /// All that everybody was told privately.
+    pub fn all_whispers(&self) -> Vec<String> {
+        self.lock().whispers.iter().map(|(_, text)| text.clone()).collect()
+    }
+
     pub fn files(&self) -> Vec<File> {
         self.lock().files.clone()
     }

@@ -73,6 +73,14 @@ impl Outside {
         self.path("journal.sqlite")
     }
 
+    /// What the bot has written: its log, and its journal with the files beside it.
+    pub fn written(&self) -> Vec<(String, Vec<u8>)> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        let named = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let its_own = named.filter(|name| name.starts_with("log") || name.starts_with("journal"));
+        its_own.map(|name| (name.clone(), std::fs::read(self.path(&name)).unwrap_or_default())).collect()
+    }
+
     fn config(&self, kubeconfig: &Path) -> Value {
         let file = |name: &str| json!({ "file": self.path(name) });
         json!({
@@ -102,6 +110,11 @@ impl Outside {
 
     /// Starts the bot on the same journal, and waits until it answers.
     pub async fn starts(&self) -> Bot {
+        self.starts_with(&[]).await
+    }
+
+    /// The same with these variables in its environment.
+    pub async fn starts_with(&self, environment: &[(&str, &str)]) -> Bot {
         let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
         let child = Process::new(std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_mtls-medic").into()))
             .args(["serve", "--config"])
@@ -109,6 +122,7 @@ impl Outside {
             .stdout(Stdio::null())
             .stderr(Stdio::from(log))
             .env("NO_COLOR", "1")
+            .envs(environment.iter().copied())
             .spawn()
             .unwrap();
         let up = async {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Verb;
-use crate::{chat::OtherBot, incident::IncidentId, triage::FixName};
+use crate::{chat::OtherBot, incident::IncidentId, legible, triage::FixName};
 
 /// Below this likeness (Jaro-Winkler, 0 to 1) a guess would only confuse.
 const LIKE_ENOUGH: f64 = 0.75;
@@ -153,7 +153,7 @@ fn no_such_fix(name: &str, nearest: Option<FixName>) -> String {
 
 /// What was typed, short and without the back-ticks and line ends that would break the answer.
 fn echo(word: &str) -> String {
-    let clean: String = word.chars().filter(|c| *c != '`' && !c.is_control()).take(ECHO_MOST).collect();
+    let clean: String = legible::line(word).chars().filter(|letter| *letter != '`').take(ECHO_MOST).collect();
     if clean.len() < word.len() { format!("{clean}…") } else { clean }
 }
 

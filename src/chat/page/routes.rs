@@ -28,6 +28,7 @@ use crate::{
         grammar::{self, Place, Said},
     },
     incident::{Act, Command, IncidentId, SwitchRequest, TakeAll},
+    legible,
     people::{Actor, Platform, Role},
 };
 
@@ -101,7 +102,7 @@ struct Toggled {
 }
 
 fn told(text: impl Into<String>) -> Response {
-    Json(json!({"told": text.into()})).into_response()
+    Json(legible::document(json!({"told": text.into()}))).into_response()
 }
 
 async fn command(State(desk): State<Arc<Desk>>, Json(typed): Json<Typed>) -> Response {

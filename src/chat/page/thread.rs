@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     engine::{Delivery, Done, MessageRef, Perform, PerformError, Task},
     incident::{Destination, IncidentId, Outcome, Work},
+    legible,
     people::Mention,
 };
 
@@ -55,7 +56,7 @@ impl Page {
             .rev()
             .map(|thread| {
                 let posts: Vec<&Value> = thread.posts.iter().map(|(_, post)| post).collect();
-                json!({"card": thread.card, "posts": posts})
+                legible::document(json!({"card": thread.card, "posts": posts}))
             })
             .collect()
     }

@@ -9,6 +9,7 @@ use crate::{
         card::{Button, Card, Line, Link, Section, Span, State, Style},
         wording::{Post, Raw},
     },
+    legible,
     people::Mention,
 };
 
@@ -306,7 +307,7 @@ fn element(at: usize, button: &Button) -> Option<Value> {
 
 /// Text of a plain_text object: nothing in it is markup, so nothing is escaped, but it must not be empty.
 fn plain(text: &str, most: usize) -> (String, bool) {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean = legible::line(text).into_owned();
     if length(&clean) <= most {
         return (if clean.trim().is_empty() { "–".to_owned() } else { clean }, false);
     }

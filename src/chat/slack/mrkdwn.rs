@@ -3,6 +3,7 @@
 
 use crate::{
     chat::card::{Span, utc},
+    legible,
     people::{Mention, PersonId, Platform},
 };
 
@@ -20,10 +21,7 @@ fn escaped(character: char) -> Option<String> {
         '&' => Some("&amp;".to_owned()),
         '<' => Some("&lt;".to_owned()),
         '>' => Some("&gt;".to_owned()),
-        // Marks that turn the direction of writing around could make a name look like another.
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{61c}' | '\u{feff}' => None,
-        character if character.is_control() => Some(" ".to_owned()),
-        character => Some(character.to_string()),
+        character => legible::letter(character).map(String::from),
     }
 }
 

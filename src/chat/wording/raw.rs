@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     chat::card::utc,
+    legible,
     triage::{Check, CheckResult, Verdict},
 };
 
@@ -24,7 +25,7 @@ pub(in crate::chat) const CUT: &str = "… [cut]";
 impl Raw {
     /// Raw text, cut with a visible mark when it is longer than anybody reads.
     pub fn new(title: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { title: title.into(), text: cut(&text.into(), RAW_MOST) }
+        Self { title: title.into(), text: cut(&legible::lines(&text.into()), RAW_MOST) }
     }
 }
 

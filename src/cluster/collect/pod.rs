@@ -8,7 +8,7 @@ use crate::{
         exec::Tool,
     },
     triage::{
-        Gathered, LogExcerpt, Missing, PemFile, PodEvidence, ProxyStats, ServedSecrets,
+        Gathered, LogExcerpt, Missing, PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets,
         certificate::read_pem,
         envoy::{connected_since, tls_lines},
     },
@@ -58,7 +58,7 @@ async fn file(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<P
             return Err(ClusterError::NotFound { what: path.to_owned() });
         }
         // It may well be there: not readable is not the same as missing.
-        Err(ClusterError::Failed { what: format!("cat {path}"), why: said.to_owned() })
+        Err(ClusterError::Failed { what: format!("cat {path}"), why: said.into() })
     };
     gathering.check(source, call).await
 }
@@ -97,6 +97,7 @@ async fn proxy_log(gathering: &Gathering, found: &FoundPod) -> Gathered<LogExcer
         let text = gathering.reach.log(&found.pod, Some(PROXY), LOG_SINCE).await?;
         let (lines, cut) = tls_lines(&text, LINES_KEPT);
         let connected_since = connected_since(&text, &lines);
+        let lines = lines.into_iter().map(Redacted::from).collect();
         Ok(LogExcerpt { lines, cut, reaches: None, connected_since })
     };
     gathering.check(source.to_owned(), call).await

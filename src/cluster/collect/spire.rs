@@ -16,7 +16,7 @@ use crate::{
     },
     mesh::{NodeName, PodRef},
     triage::{
-        AgentEvidence, Gathered, Healthcheck, LogExcerpt, Missing, ServerEvidence,
+        AgentEvidence, Gathered, Healthcheck, LogExcerpt, Missing, Redacted, ServerEvidence,
         spire::{AgentState, agent_state, log_reaches, read_healthcheck, renewed_since, telling_lines},
     },
 };
@@ -160,7 +160,7 @@ impl Reach {
         let (live, ready) = (live.ok()?, ready.ok()?);
         let healthy = live.is_success() && ready.is_success();
         let output = format!("asked over HTTP: /live answers {}, /ready answers {}", live.status, ready.status);
-        Some(Healthcheck { healthy, output })
+        Some(Healthcheck { healthy, output: output.into() })
     }
 }
 
@@ -188,7 +188,7 @@ async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod, sin
         let all = [before, now].concat();
         let skipped = all.len().saturating_sub(LINES_KEPT);
         Ok(LogExcerpt {
-            lines: all.into_iter().skip(skipped).collect(),
+            lines: all.into_iter().skip(skipped).map(Redacted::from).collect(),
             cut: skipped > 0,
             reaches,
             ..LogExcerpt::default()
@@ -200,7 +200,8 @@ async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod, sin
 /// Whether a life that has ended ended with a fault. What it did well proves nothing about the life of today, so such
 /// lines are left out.
 fn speaks_against(gathering: &Gathering, node: &NodeName, found: &FoundPod, lines: &[String]) -> bool {
-    let excerpt = LogExcerpt { lines: lines.to_vec(), ..LogExcerpt::default() };
+    let lines = lines.iter().map(|line| Redacted::new(line)).collect();
+    let excerpt = LogExcerpt { lines, ..LogExcerpt::default() };
     let source = "log of spire-agent (before its last restart)".to_owned();
     let life = AgentEvidence {
         node: node.clone(),

@@ -67,9 +67,9 @@ impl Refusal {
             403 if !said.contains("denied") => {
                 ClusterError::Forbidden { verb: "create", resource, namespace: namespace.to_owned() }
             }
-            400 | 403 | 405 | 413 | 415 | 422 => ClusterError::Refused { what, said },
+            400 | 403 | 405 | 413 | 415 | 422 => ClusterError::Refused { what, said: said.into() },
             429 => ClusterError::Busy { what },
-            _ => ClusterError::Failed { what, why: format!("the API server answered {code}: {said}") },
+            _ => ClusterError::Failed { what, why: format!("the API server answered {code}: {said}").into() },
         };
         NotWritten { error, untouched: was_not_begun(code), after: self.after }
     }
@@ -84,7 +84,7 @@ fn was_not_begun(code: u16) -> bool {
 impl Reach {
     /// Sends one write. The client's own call drops the headers, and `Retry-After` with them.
     pub(in crate::cluster) async fn write(&self, request: Request<Vec<u8>>, what: &str) -> Result<Written, NotWritten> {
-        let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why };
+        let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why: why.into() };
         let answer = self.client.send(request.map(Body::from)).await.map_err(|error| NotWritten {
             untouched: never_went_out(&error),
             error: failed(with_causes(&error)),

@@ -94,7 +94,7 @@ impl Reach {
             Life::Moved(what) => Ok(Evicted::Moved(what)),
             Life::Same => {
                 let what = format!("eviction of {}", planned.pod);
-                Err(NotWritten::untouched(ClusterError::Failed { what, why }))
+                Err(NotWritten::untouched(ClusterError::Failed { what, why: why.into() }))
             }
         }
     }
@@ -114,7 +114,7 @@ impl Reach {
             .header(hyper::header::CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes())
             .map_err(|error| {
-                NotWritten::untouched(ClusterError::Failed { what: what.clone(), why: error.to_string() })
+                NotWritten::untouched(ClusterError::Failed { what: what.clone(), why: error.to_string().into() })
             })?;
         match self.bounded(&what, self.write(request, &what)).await? {
             Written::Done => Ok(Answered::Accepted),
@@ -153,7 +153,7 @@ fn blocked(status: &kube::core::Status) -> ClusterError {
     let said = with_causes(status);
     let named = said.split_once(BUDGET_SAID).and_then(|(_, rest)| rest.split_whitespace().next());
     let budget = named.unwrap_or("of this pod").to_owned();
-    ClusterError::EvictionBlocked { budget, said }
+    ClusterError::EvictionBlocked { budget, said: said.into() }
 }
 
 /// A refusal in the server's words. Which budget it is, and what it lacks, stands only in the causes.

@@ -8,7 +8,7 @@ use crate::{
     cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about, resolve, resolve::PODS_MOST},
     mesh::{PodRef, TargetRef},
     simulate::{Simulation, api::Fault, store::Kind, world},
-    triage::{AgentEvidence, Evidence, FixName, Gathered, Missing, Scenario, diagnose},
+    triage::{AgentEvidence, Evidence, FixName, Gathered, Missing, Redacted, Scenario, diagnose},
 };
 
 const SHORT: Duration = Duration::from_millis(400);
@@ -177,7 +177,14 @@ async fn the_pod_of_the_alert_is_looked_at_and_an_exporters_is_not_believed() {
 /// The agent of node-1 with a restart behind it, and what its log shows of the life before.
 async fn agent_lines(log: Vec<&'static str>, before: Vec<&'static str>) -> Vec<String> {
     let agent = agent_on(Machines { log, log_before_the_restart: before, ..Machines::default() }).await;
-    agent.log.value().expect("its log is read though the pod has two containers").lines.clone()
+    agent
+        .log
+        .value()
+        .expect("its log is read though the pod has two containers")
+        .lines
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// The agent of node-1, with a restart behind it.
@@ -207,7 +214,7 @@ fn apply_agent(mesh: &Mesh) {
 async fn why_an_agent_crashes_again_and_again_is_read_though_its_next_life_has_no_log_yet() {
     let died = "level=error msg=\"Agent crashed\" error=\"current SVID has already expired\"";
     let machines = Machines { log_before_the_restart: vec![died], waits_to_start: true, ..Machines::default() };
-    assert_eq!(agent_on(machines).await.log.value().unwrap().lines, [died]);
+    assert_eq!(agent_on(machines).await.log.value().unwrap().lines, [Redacted::from(died)]);
     let silent = Machines { waits_to_start: true, ..Machines::default() };
     assert!(missing(&agent_on(silent).await.log).is_some(), "nothing was seen of either life");
 }
@@ -255,7 +262,11 @@ async fn a_log_without_a_renewal_since_one_was_due_is_read_back_past_the_issue()
         (vec![began, created, renewed], vec![renewed], at("2026-11-24T02:57:00Z"), "five minutes show it"),
     ] {
         let log = log(&lines, [(("app", "cat"), (0, svid))].into()).await;
-        assert_eq!((log.lines, log.reaches), (seen.iter().map(ToString::to_string).collect(), reaches), "{why}");
+        assert_eq!(
+            (log.lines, log.reaches),
+            (seen.iter().map(|line| Redacted::from(&**line)).collect(), reaches),
+            "{why}"
+        );
     }
     assert!(log(&[created], [].into()).await.lines.is_empty(), "what the pods hold was not seen");
 }

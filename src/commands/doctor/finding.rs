@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::legible;
+
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -50,8 +52,8 @@ impl Finding {
         let remedy = self.remedy.iter().map(|remedy| format!(": {remedy}"));
         // One line a check, and nothing that moves a cursor, whatever somebody else's error brought along.
         let text = format!("{}{}", self.said, remedy.collect::<String>());
-        let text = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-        format!("{mark:<8}{:<14}{}", self.area, text.collect::<Vec<_>>().join(" "))
+        let text = legible::line(&text);
+        format!("{mark:<8}{:<14}{}", self.area, text.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -10,6 +10,7 @@ use x509_parser::{
 };
 
 use super::{path::PathError, shown};
+use crate::legible;
 
 /// Whether `issuer` may have signed all that lies on the way below it.
 pub(super) fn check_names(issuer: &X509Certificate<'_>, way: &[&X509Certificate<'_>]) -> Result<(), PathError> {
@@ -43,7 +44,7 @@ impl Name<'_> {
         match self {
             Self::Subject(subject) => shown(subject),
             Self::Other(GeneralName::URI(text) | GeneralName::DNSName(text) | GeneralName::RFC822Name(text)) => {
-                text.chars().filter(|letter| !letter.is_control()).take(super::NAME_MOST).collect()
+                legible::line(text).chars().take(super::NAME_MOST).collect()
             }
             Self::Other(_) => "of a kind that is not judged here".to_owned(),
         }

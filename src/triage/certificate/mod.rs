@@ -2,6 +2,7 @@
 
 mod bundle;
 mod constraints;
+mod der;
 mod issuer;
 mod path;
 mod pem;
@@ -13,6 +14,7 @@ mod warning;
 mod tests;
 
 pub use bundle::{BundleEnd, bundle_end};
+pub(in crate::triage) use der::{DerKind, der_kind};
 pub(in crate::triage) use issuer::trust_domains;
 pub use path::{PathError, verify_path};
 pub(in crate::triage) use pem::is_workload;
@@ -24,6 +26,8 @@ pub use warning::Warning;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use x509_parser::x509::X509Name;
 
+use crate::legible;
+
 /// The DER of certificates that evidence keeps as base64; what does not decode is left out.
 pub fn ders(certificates: &[String]) -> Vec<Vec<u8>> {
     certificates.iter().filter_map(|text| STANDARD.decode(text).ok()).collect()
@@ -32,12 +36,11 @@ pub fn ders(certificates: &[String]) -> Vec<Vec<u8>> {
 /// The longest name of a certificate that is shown, in characters: real ones have some thirty.
 const NAME_MOST: usize = 120;
 
-/// A subject or issuer for people. Whoever made the certificate chose it, so it is cut, and what could steer a terminal
-/// is replaced.
+/// A subject or issuer for people. The maker of the certificate chose it, so it is cut, and made legible.
 fn shown(name: &X509Name<'_>) -> String {
     let text = name.to_string();
-    let mut shown: String =
-        text.chars().take(NAME_MOST).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect();
+    let text = legible::line(&text);
+    let mut shown: String = text.chars().take(NAME_MOST).collect();
     if text.chars().count() > NAME_MOST {
         shown.push('…');
     }

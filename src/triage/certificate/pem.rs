@@ -8,6 +8,7 @@ use std::fmt;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
+use super::der::{DerKind, der_kind, first_element};
 use crate::triage::PemFile;
 
 /// The most blocks that are read: a chain and a bundle in rotation have a handful.
@@ -18,8 +19,8 @@ const FILE_MOST: usize = 512 * 1024;
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 
-/// Reads the certificates of a PEM file. A block that is a private key, whole or broken, is dropped unread and counted;
-/// whatever else is in the file does no harm. Issuers often write the chain in another order than leaf first, so the
+/// Reads the certificates of a PEM file. A block that is a private key, whole, broken, without its beginning, or under the
+/// name of a certificate, is dropped unread and counted; whatever else is in the file does no harm. Issuers often write the chain in another order than leaf first, so the
 /// leaf is put first ([`leaf_first`]); the others keep the order of the file.
 pub fn read_pem(text: &[u8]) -> PemFile {
     let mut file = PemFile { cut: text.len() > FILE_MOST, ..PemFile::default() };
@@ -27,6 +28,7 @@ pub fn read_pem(text: &[u8]) -> PemFile {
     let mut certificates = Vec::new();
     let mut blocks = 0_usize;
     while let Some(start) = find(rest, BEGIN) {
+        file.keys_dropped = file.keys_dropped.saturating_add(ends_of_keys(rest.get(..start).unwrap_or_default()));
         if blocks == BLOCKS_MOST {
             file.cut = true;
             break;
@@ -38,15 +40,35 @@ pub fn read_pem(text: &[u8]) -> PemFile {
         let closed = after.starts_with(END);
         if contains(label, b"PRIVATE KEY") {
             file.keys_dropped = file.keys_dropped.saturating_add(1);
-        } else if let Some(der) = Some(content).filter(|_| closed && label == b"CERTIFICATE").and_then(certificate) {
-            certificates.push(der);
         } else {
-            file.other_blocks = file.other_blocks.saturating_add(1);
+            match Some(content).filter(|_| closed && label == b"CERTIFICATE").and_then(certificate) {
+                Some(der) if der_kind(&der) == DerKind::Key => file.keys_dropped = file.keys_dropped.saturating_add(1),
+                Some(der) => {
+                    // Something that was put behind a certificate is no part of it, and may be a key.
+                    let alone = first_element(&der);
+                    file.other_blocks = file.other_blocks.saturating_add(u32::from(alone.len() < der.len()));
+                    certificates.push(alone.to_vec());
+                }
+                None => file.other_blocks = file.other_blocks.saturating_add(1),
+            }
         }
-        rest = after;
+        // The end of this block; what follows may end a key whose beginning is not there.
+        rest = after.strip_prefix(END).map_or(after, |behind| label_of(behind).1);
     }
+    file.keys_dropped = file.keys_dropped.saturating_add(ends_of_keys(rest));
     file.certificates = leaf_first(certificates).iter().map(|der| STANDARD.encode(der)).collect();
     file
+}
+
+/// How many keys end in a text between blocks: their beginning was cut off.
+fn ends_of_keys(mut text: &[u8]) -> u32 {
+    let mut keys = 0_u32;
+    while let Some(end) = find(text, END) {
+        let (label, rest) = label_of(text.get(end.saturating_add(END.len())..).unwrap_or_default());
+        keys = keys.saturating_add(u32::from(contains(label, b"PRIVATE KEY")));
+        text = rest;
+    }
+    keys
 }
 
 /// The certificates with the leaf in front: the first that is no authority and has a SPIFFE ID, or else the first that

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::Rows;
 use crate::triage::{
-    CheckResult,
+    CheckResult, Redacted,
     copies::{IdentityCopy, missing},
     counters::counted,
     envoy::{ENOUGH, SignCount, TlsReason, count_signs, is_not_understood},
@@ -20,7 +20,7 @@ impl Rows<'_> {
             self.add("3.3-proxy-log", CheckResult::Inconclusive, summary, seen, None);
             return Vec::new();
         };
-        let signs = count_signs(log.lines.iter().map(String::as_str));
+        let signs = count_signs(log.lines.iter().map(Redacted::as_str));
         let connected = |sign: &SignCount| sign.cluster.as_ref().and_then(|cluster| log.connected_since.get(cluster));
         let (over, signs): (Vec<_>, Vec<_>) =
             signs.into_iter().partition(|sign| connected(sign).is_some_and(|count| *count >= ENOUGH));
@@ -40,7 +40,8 @@ impl Rows<'_> {
         if !refused.is_empty() {
             said.push(format!("over: {}; SPIRE has issued the SVID that is served since then", in_words(&refused)));
         }
-        if let Some(unclear) = Unclear::of(log.lines.iter().map(String::as_str).filter(|line| is_not_understood(line)))
+        if let Some(unclear) =
+            Unclear::of(log.lines.iter().map(Redacted::as_str).filter(|line| is_not_understood(line)))
         {
             if result == CheckResult::Pass {
                 result = CheckResult::Inconclusive;

@@ -20,7 +20,7 @@ fn is_open(verdict: &Verdict, words: &str) {
 }
 
 fn unreadable<T>(why: &str) -> Gathered<T> {
-    Gathered::Missing { reason: Missing::Other { why: why.to_owned() }, source: "cat svid.crt".to_owned(), at: three() }
+    Gathered::Missing { reason: Missing::Other { why: why.into() }, source: "cat svid.crt".to_owned(), at: three() }
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn an_access_log_whose_new_connections_work_shows_what_counters_do_not() {
     night.pod(0).stats = seen(ProxyStats::default(), "Envoy /stats and /clusters");
     let line = "[2026-11-24T02:55:00.000Z] \"GET /a HTTP/1.1\" 503 UC x - \"-\" 0 9 2 - \"-\" outbound|1||a -";
     let connected_since = BTreeMap::from([("outbound|1||a".to_owned(), 400)]);
-    let log = LogExcerpt { lines: vec![line.to_owned(); 3], connected_since, ..LogExcerpt::default() };
+    let log = LogExcerpt { lines: vec![line.into(); 3], connected_since, ..LogExcerpt::default() };
     night.pod(0).proxy_log = seen(log, "log of istio-proxy");
     assert_eq!(night.verdict().scenario, Scenario::NoFaultFound, "{:?}", night.verdict().reasons);
 }

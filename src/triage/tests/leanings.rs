@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{EXPIRED_PEER, FRONTEND, Night, SAN, ago, never, renewal, seen};
+use super::{EXPIRED_PEER, FRONTEND, Night, SAN, ago, never, redacted, renewal, seen};
 use crate::triage::{
     CallAtOnce, CheckResult, Confidence, Consequence, FixName, Gathered, LogExcerpt, Scenario, Side, TlsCounters,
     Verdict,
@@ -19,9 +19,9 @@ fn dated(minutes_ago: i64, line: &str) -> String {
     format!("[{}] {line}", ago(minutes_ago))
 }
 
-fn logged(lines: Vec<String>) -> Night {
+fn logged(lines: &[String]) -> Night {
     let mut night = Night::healthy();
-    night.pod(0).proxy_log = seen(LogExcerpt { lines, ..LogExcerpt::default() }, "log of istio-proxy");
+    night.pod(0).proxy_log = seen(LogExcerpt { lines: redacted(lines), ..LogExcerpt::default() }, "log of istio-proxy");
     night
 }
 
@@ -44,7 +44,7 @@ fn each_sign_leans_to_its_cause_and_to_no_restart() {
         (REFUSED, Scenario::Network, Side::Unknown),
         (application, Scenario::NoFaultFound, Side::Unknown),
     ] {
-        let verdict = logged(vec![dated(1, line), dated(2, line), dated(3, line)]).verdict();
+        let verdict = logged(&[dated(1, line), dated(2, line), dated(3, line)]).verdict();
         assert_eq!((verdict.scenario, verdict.on.side), (scenario, side), "{line}: {:?}", verdict.reasons);
         assert_eq!(verdict.confidence, Confidence::Medium, "{line}: the log alone never makes it sure");
         assert!(verdict.fixes.is_empty(), "{line}");
@@ -61,7 +61,7 @@ fn one_line_or_old_lines_name_no_cause_and_leave_it_open() {
             ("old ones, and it goes on", vec![dated(9, line), dated(8, line), dated(1, line)], true),
         ];
         for (name, lines, named) in table {
-            let verdict = logged(lines).verdict();
+            let verdict = logged(&lines).verdict();
             assert_eq!(verdict.scenario != Scenario::Inconclusive, named, "{name}, {line}: {:?}", verdict.reasons);
             assert!(named || verdict.reasons.iter().any(|why| why.contains("3.3-proxy-log")), "{:?}", verdict.reasons);
             assert!(named || verdict.call_at_once.is_none(), "{name}");
@@ -75,22 +75,22 @@ fn one_line_or_old_lines_name_no_cause_and_leave_it_open() {
 fn old_lines_of_one_cluster_do_not_lift_the_one_new_line_of_another() {
     let (old, new) = (SAN.replace("||x", "||old"), SAN.replace("||x", "||new"));
     let lines = vec![dated(9, &old), dated(8, &old), dated(8, &old), dated(0, &new)];
-    assert_eq!(logged(lines.clone()).verdict().scenario, Scenario::Inconclusive);
-    let more = lines.into_iter().chain([dated(0, &new)]).collect();
-    assert_eq!(logged(more).verdict().scenario, Scenario::IdentityMismatch);
+    assert_eq!(logged(&lines).verdict().scenario, Scenario::Inconclusive);
+    let more = lines.into_iter().chain([dated(0, &new)]).collect::<Vec<_>>();
+    assert_eq!(logged(&more).verdict().scenario, Scenario::IdentityMismatch);
     assert_eq!(SEVERAL, 2);
 }
 
 #[test]
 fn a_bundle_that_a_peers_domain_lacks_is_not_cured_by_a_sync_of_ours() {
-    let verdict = logged(vec![dated(1, NO_BUNDLE); 2]).verdict();
+    let verdict = logged(&vec![dated(1, NO_BUNDLE); 2]).verdict();
     assert!(never(&verdict, FixName::SyncTrustBundle), "{:?}", verdict.never);
     assert!(verdict.reasons.iter().any(|why| why.contains("a federation that is missing")), "{:?}", verdict.reasons);
 }
 
 #[test]
 fn an_svid_that_is_over_for_want_of_an_entry_is_not_restarted_though_the_agent_renews_for_others() {
-    let mut night = logged(vec![dated(1, NOT_REGISTERED), dated(0, NOT_REGISTERED)]);
+    let mut night = logged(&[dated(1, NOT_REGISTERED), dated(0, NOT_REGISTERED)]);
     night.holds(0, -10);
     night.agent_says(0, &[renewal(5, FRONTEND)]);
     let verdict = night.verdict();
@@ -104,7 +104,7 @@ fn an_svid_that_is_over_for_want_of_an_entry_is_not_restarted_though_the_agent_r
 #[test]
 fn a_refusal_is_over_once_spire_has_issued_the_svid_that_is_served() {
     for (minutes_ago, scenario) in [(3, Scenario::NoFaultFound), (1, Scenario::IdentityMismatch)] {
-        let mut night = logged(vec![dated(minutes_ago, NOT_REGISTERED); 2]);
+        let mut night = logged(&vec![dated(minutes_ago, NOT_REGISTERED); 2]);
         // Issued two minutes ago.
         night.holds(0, 58);
         let verdict = night.verdict();
@@ -134,7 +134,7 @@ fn what_says_nothing_of_the_cause_leans_to_none() {
 fn a_refusal_without_a_reason_names_no_cause_and_rules_out_neither_identity_nor_bundles() {
     let cut = "[x] \"GET / HTTP/1.1\" 503 UC x - \"-\" 0 9 2 - \"-\" outbound|1||x -";
     for line in ["503 UF \"TLS_error:SSLV3_ALERT_CERTIFICATE_UNKNOWN\" outbound|1||x", cut] {
-        let verdict = logged(vec![dated(1, line); 3]).verdict();
+        let verdict = logged(&vec![dated(1, line); 3]).verdict();
         assert_eq!(verdict.scenario, Scenario::Inconclusive, "{line}: {:?}", verdict.reasons);
         let ours = [Scenario::SpireAgent, Scenario::SpireServer];
         assert_eq!(certain(&verdict), ours, "{line}: {:?}", verdict.ruled_out);
@@ -167,9 +167,9 @@ fn handshakes_that_fail_by_the_counters_alone_leave_open_what_a_peer_may_have() 
 fn signs_after_which_new_connections_worked_again_and_again_are_over() {
     let lines = vec![dated(2, REFUSED), dated(1, REFUSED), dated(1, REFUSED)];
     for (connected, scenario) in [(ENOUGH, Scenario::NoFaultFound), (ENOUGH - 1, Scenario::Network)] {
-        let mut night = logged(lines.clone());
+        let mut night = logged(&lines);
         let connected_since = BTreeMap::from([("outbound|1||x".to_owned(), connected)]);
-        let log = LogExcerpt { lines: lines.clone(), connected_since, ..LogExcerpt::default() };
+        let log = LogExcerpt { lines: redacted(&lines), connected_since, ..LogExcerpt::default() };
         night.pod(0).proxy_log = seen(log, "log of istio-proxy");
         let verdict = night.verdict();
         assert_eq!(verdict.scenario, scenario, "{connected}: {:?}", verdict.reasons);

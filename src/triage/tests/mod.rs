@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 
 use super::{
     AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, FixName, Gathered, Healthcheck, LogExcerpt, Missing,
-    PemFile, PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters, Verdict, diagnose,
+    PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets, ServerEvidence, TlsCounters, Verdict, diagnose,
 };
 use crate::mesh::{NodeName, PodRef, TargetRef};
 
@@ -120,6 +120,11 @@ pub(super) struct Night {
     pub(super) evidence: Evidence,
 }
 
+/// Lines as evidence keeps them.
+pub(super) fn redacted(lines: &[String]) -> Vec<Redacted> {
+    lines.iter().map(|line| Redacted::new(line)).collect()
+}
+
 impl Night {
     /// One pod in order, its agent, and a server.
     pub(super) fn healthy() -> Self {
@@ -132,7 +137,7 @@ impl Night {
         let server = ServerEvidence {
             pod: PodRef { namespace: "spire".parse().unwrap(), name: "spire-server-0".parse().unwrap() },
             ready: true,
-            healthcheck: seen(Healthcheck { healthy: true, output: "Server is healthy.".to_owned() }, "healthcheck"),
+            healthcheck: seen(Healthcheck { healthy: true, output: "Server is healthy.".into() }, "healthcheck"),
         };
         let evidence = Evidence {
             schema: EVIDENCE_SCHEMA.to_owned(),
@@ -185,7 +190,7 @@ impl Night {
             pod: Some(PodRef { namespace: "spire".parse().unwrap(), name: "agent".parse().unwrap() }),
             ready: true,
             restarts: 0,
-            healthcheck: seen(Healthcheck { healthy: true, output: "Agent is healthy.".to_owned() }, "healthcheck"),
+            healthcheck: seen(Healthcheck { healthy: true, output: "Agent is healthy.".into() }, "healthcheck"),
             log: gone("log"),
         });
         let at = self.evidence.pods.len() - 1;
@@ -219,29 +224,28 @@ impl Night {
     }
 
     pub(super) fn proxy_says(&mut self, at: usize, line: &str, times: usize) {
-        self.pod(at).proxy_log =
-            seen(LogExcerpt { lines: vec![line.to_owned(); times], ..LogExcerpt::default() }, "log");
+        self.pod(at).proxy_log = seen(LogExcerpt { lines: vec![line.into(); times], ..LogExcerpt::default() }, "log");
     }
 
     pub(super) fn agent_says(&mut self, at: usize, lines: &[String]) {
-        self.agent(at).log = seen(LogExcerpt { lines: lines.to_vec(), ..LogExcerpt::default() }, "log of spire-agent");
+        self.agent(at).log = seen(LogExcerpt { lines: redacted(lines), ..LogExcerpt::default() }, "log of spire-agent");
     }
 
     /// The same, with the log known to be whole from so many minutes ago on.
     pub(super) fn agent_said_since(&mut self, at: usize, minutes_ago: i64, lines: &[String]) {
-        let log = LogExcerpt { lines: lines.to_vec(), reaches: Some(ago(minutes_ago)), ..LogExcerpt::default() };
+        let log = LogExcerpt { lines: redacted(lines), reaches: Some(ago(minutes_ago)), ..LogExcerpt::default() };
         self.agent(at).log = seen(log, "log of spire-agent");
     }
 
     pub(super) fn agent_healthcheck(&mut self, at: usize, healthy: bool) {
-        let output = if healthy { "Agent is healthy." } else { "Agent is unhealthy" }.to_owned();
+        let output = if healthy { "Agent is healthy." } else { "Agent is unhealthy" }.into();
         self.agent(at).healthcheck = seen(Healthcheck { healthy, output }, "spire-agent healthcheck");
     }
 
     pub(super) fn server_says(&mut self, healthy: bool, ready: bool) {
         let server = &mut self.evidence.servers[0];
         server.ready = ready;
-        let output = "server is unhealthy: unable to determine health".to_owned();
+        let output = "server is unhealthy: unable to determine health".into();
         server.healthcheck = seen(Healthcheck { healthy, output }, "spire-server healthcheck");
     }
 

@@ -61,6 +61,30 @@ fn a_key_before_between_or_behind_hides_no_certificate_and_is_reported_unread() 
 }
 
 #[test]
+fn a_key_without_its_beginning_under_another_name_or_behind_a_certificate_is_no_evidence() {
+    let [leaf, ..] = chain();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let der = key.serialize_der();
+    let pem = key.serialize_pem();
+    let (_, cut) = pem.split_once('\n').unwrap();
+    let block =
+        |der: &[u8]| format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der));
+    let and_a_key = [ders(&read_pem(leaf.as_bytes()).certificates).concat(), der.clone()].concat();
+    for (text, counted) in [
+        (format!("{cut}{leaf}"), (1, 0)),
+        (format!("{leaf}{cut}"), (1, 0)),
+        (format!("{leaf}{}", block(&der)), (1, 0)),
+        (block(&and_a_key), (0, 1)),
+    ] {
+        let file = read_pem(text.as_bytes());
+        assert_eq!((first(&file).as_str(), file.certificates.len()), (FRONTEND, 1));
+        assert_eq!((file.keys_dropped, file.other_blocks), counted, "{text}");
+        let (kept, end) = (ders(&file.certificates).concat(), &der[der.len() - 12..]);
+        assert!(!kept.windows(end.len()).any(|part| part == end), "{text}");
+    }
+}
+
+#[test]
 fn a_broken_certificate_hides_none_behind_it() {
     let [leaf, nested, _] = chain();
     let unended = &nested[..nested.len() / 2];
