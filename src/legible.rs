@@ -56,9 +56,55 @@ fn is_hidden(letter: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Texts that mean harm, and what every face is asked about what it shows of them.
+#[cfg(test)]
+pub(crate) mod hostile {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Words with whatever Unicode has among them.
+    pub(crate) fn text() -> impl Strategy<Value = String> {
+        let one = prop_oneof![
+            "[a-z <&@`]{1,6}",
+            any::<char>().prop_map(String::from),
+            proptest::sample::select(vec!['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{1b}', '\u{9b}', '\r', '\u{e0041}'])
+                .prop_map(String::from),
+        ];
+        proptest::collection::vec(one, 1..12).prop_map(|parts| parts.concat())
+    }
+
+    /// Whether nothing in a text steers, turns or hides; line ends may be ours.
+    pub(crate) fn is_legible(text: &str) -> bool {
+        lines(text) == text
+    }
+
+    /// The same of every text of a document.
+    pub(crate) fn all_legible(value: &Value) -> bool {
+        match value {
+            Value::String(text) => is_legible(text),
+            Value::Array(all) => all.iter().all(all_legible),
+            Value::Object(fields) => fields.iter().all(|(name, one)| is_legible(name) && all_legible(one)),
+            _ => true,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_shown_once_is_shown_so_again_and_every_document_as_well(text in hostile::text()) {
+            prop_assert_eq!(line(&line(&text)), line(&text));
+            prop_assert!(hostile::is_legible(&line(&text)) && !line(&text).contains('\n'));
+            let shown = document(serde_json::json!({ text.clone(): [text.clone(), {"a": text}], "n": 1 }));
+            prop_assert!(hostile::all_legible(&shown), "{}", shown);
+        }
+    }
 
     #[test]
     fn what_turns_hides_or_steers_leaves_a_text_and_everything_else_stays() {

@@ -169,4 +169,18 @@ mod tests {
             assert!(all.contains(line), "{line} in {all}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_turns_hides_or_steers_on_the_terminal(text in crate::legible::hostile::text()) {
+            let printed: Arc<Mutex<Vec<String>>> = Arc::default();
+            let lines = printed.clone();
+            let sink = Box::new(move |line: &str| lines.lock().unwrap().push(line.to_owned()));
+            Terminal::new(Arc::new(VirtualClock::starting_at(night::at(5))), sink).say(&text, &text);
+            for line in printed.lock().unwrap().iter() {
+                let legible = crate::legible::hostile::is_legible(line) && !line.contains('\n');
+                proptest::prop_assert!(legible, "{:?}", line);
+            }
+        }
+    }
 }

@@ -88,6 +88,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_of_the_configuration_breaks_no_line_and_hides_nothing_in_a_label() {
+        let metrics = Metrics::default();
+        metrics.count("pager_calls_total", &[("pager", "a\u{202e}b\u{200b}\n\"c\\\u{1b}")], 1);
+        assert_eq!(
+            metrics.render(),
+            "# TYPE mtls_medic_pager_calls_total counter\nmtls_medic_pager_calls_total{pager=\"ab \\\"c\\\\ \"} 1\n"
+        );
+    }
+
+    #[test]
     fn what_is_over_is_shown_as_nothing_and_neighbours_stay() {
         let metrics = Metrics::default();
         metrics.set("effects_due", &[("room", "Cluster")], 3);

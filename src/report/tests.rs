@@ -2,6 +2,7 @@ use jiff::Timestamp;
 
 use super::{Format, render};
 use crate::{
+    legible::hostile,
     mesh::TargetRef,
     triage::{
         CallAtOnce, Check, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, RuledOut, Scenario,
@@ -88,6 +89,17 @@ fn nothing_from_outside_steers_a_terminal_or_becomes_markup() {
     );
     assert!(!markdown.lines().any(|line| line.starts_with('#')), "{markdown}");
     assert!(render(&full(&"x".repeat(5000)), Format::Text).len() < 2000, "a line has an end");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn nothing_turns_hides_or_steers_in_a_report(text in hostile::text()) {
+        for format in [Format::Text, Format::Markdown] {
+            let shown = render(&full(&text), format);
+            proptest::prop_assert!(hostile::is_legible(&shown), "{}", shown);
+        }
+    }
 }
 
 /// The names of all fields, as `on.pods[].name`.

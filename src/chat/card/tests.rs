@@ -150,6 +150,21 @@ pub(crate) fn diagnosed() -> Incident {
     Incident { verdict: Some(verdict), triage: Triage::Done { run: 1, at: at(1) }, version: 6, ..opened() }
 }
 
+/// A diagnosed incident in which every text from outside is this one.
+pub(crate) fn saying(text: &str) -> Incident {
+    let mut incident = diagnosed();
+    incident.alert = text.to_owned();
+    incident.alerts.values_mut().for_each(|alert| alert.sighting.summary = Some(text.to_owned()));
+    if let Some(verdict) = &mut incident.verdict {
+        verdict.reasons = vec![text.to_owned()];
+        for check in &mut verdict.checks {
+            (check.subject, check.summary, check.source) = (text.to_owned(), text.to_owned(), text.to_owned());
+        }
+        verdict.not_checked = vec![NotChecked { what: text.to_owned(), why: text.to_owned() }];
+    }
+    incident
+}
+
 pub(crate) fn plan() -> Plan {
     let planned = PlannedPod {
         pod: pod("frontend-7d9c5b6f4-aaaaa"),

@@ -141,6 +141,18 @@ fn an_alert_without_a_runbook_of_its_own_gets_the_configured_one() {
 }
 
 #[tokio::test]
+async fn nothing_turns_hides_or_steers_in_what_a_pager_reads_out() {
+    let (pagers, seen) = pagers().await;
+    let text = "fro\u{202e}nt\u{200b}end\u{1b}[31m\u{feff} fails\r";
+    for pager in ["night", "duty"] {
+        pagers.perform(task(pager, night::saying(text))).await.unwrap();
+    }
+    let calls = seen.calls.lock().unwrap();
+    assert!(calls.len() == 2 && calls.iter().all(|(_, body)| crate::legible::hostile::all_legible(body)), "{calls:?}");
+    assert!(calls[0].1.to_string().contains("frontend"), "{calls:?}");
+}
+
+#[tokio::test]
 async fn a_level_that_is_called_again_is_rung_again_and_an_answer_ends_the_page() {
     let (pagers, seen) = pagers().await;
     let done = pagers.perform(task("duty", night::opened())).await.unwrap();

@@ -15,6 +15,7 @@ use crate::{
     },
     escalation::LevelNumber,
     incident::{CallReason, Incident, Notice},
+    legible::hostile,
     people::Mention,
     remediation::Proof,
 };
@@ -145,6 +146,23 @@ fn assert_only_our_markup(message: &Message) -> Result<(), TestCaseError> {
         prop_assert_eq!(text.matches('<').count(), text.matches('>').count(), "{}", text);
     }
     Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn nothing_turns_hides_or_steers_in_card_post_file_and_whisper(text in hostile::text()) {
+        let incident = night::saying(&text);
+        let verdict = wording::notice(&Notice::Verdict { run: 1 }, &incident);
+        let call = wording::call(LevelNumber(1), &CallReason::Opened, &incident);
+        let whisper = block_kit::answer(&[vec![crate::chat::card::text(text.clone()), crate::chat::card::code(text)]]);
+        let posts = [&verdict, &call].map(|post| block_kit::post(post, &post.mentions, "key"));
+        for message in [drawn(&incident), whisper].iter().chain(&posts) {
+            let blocks = Value::from(message.blocks.clone());
+            prop_assert!(hostile::is_legible(&message.text) && hostile::all_legible(&blocks), "{}", blocks);
+        }
+        prop_assert!(verdict.raw.is_some_and(|raw| hostile::is_legible(&raw.text)));
+    }
 }
 
 proptest! {

@@ -96,3 +96,19 @@ impl Examination {
         out.join("\n")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::legible::hostile;
+
+    proptest! {
+        #[test]
+        fn a_check_is_one_line_in_which_nothing_turns_hides_or_steers(text in hostile::text()) {
+            let line = Finding::missing("slack", text.clone(), text).line();
+            prop_assert!(hostile::is_legible(&line) && !line.contains('\n'), "{}", line);
+        }
+    }
+}
