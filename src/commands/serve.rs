@@ -221,7 +221,7 @@ async fn incidents(State((inbox, authentication)): State<(Inbox, Authentication)
                         "verdict": incident.verdict.as_ref().map(|verdict| verdict.scenario)})
                 })
                 .collect();
-            Json(list).into_response()
+            Json(crate::legible::document(list.into())).into_response()
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
