@@ -88,6 +88,8 @@ const CLUSTER_ANSWER_BECOMES: usize = 4;
 pub const LOG: usize = MIB;
 /// How much more than that is read before the oldest is let go.
 pub const LOG_SLACK: usize = 128 * KIB;
+/// Logs of which what may be a secret is dropped at once: each is copied twice for that.
+pub const LOGS_CLEARED_AT_ONCE: usize = 2;
 
 /// All of it at once.
 pub const ALL: usize = ITSELF
@@ -99,6 +101,7 @@ pub const ALL: usize = ITSELF
     + SLACK_ANSWERS_AT_ONCE * (2 * SLACK_ANSWER + SLACK_ANSWER_WEIGHT)
     + (CLUSTER_CALLS + FIXING_CALLS) * CLUSTER_ANSWER
     + CLUSTER_CALLS * (LOG + LOG_SLACK)
+    + LOGS_CLEARED_AT_ONCE * 2 * LOG
     + CLUSTER_LONG_ANSWERS_AT_ONCE * CLUSTER_LONG_ANSWER * CLUSTER_ANSWER_BECOMES;
 
 /// What stays free: an allocator keeps some of what it was given back.

@@ -11,7 +11,7 @@ const PURE: [&str; 9] =
     ["legible", "mesh", "people", "escalation", "approval", "triage", "remediation", "incident", "report"];
 
 /// Each room and the rooms that it may import. `commands` may import all.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("bounds", &[]),
     ("legible", &[]),
     ("mesh", &[]),

@@ -3,16 +3,19 @@
 use futures::{AsyncRead, AsyncReadExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
+use tokio::sync::Semaphore;
 
 use super::{ClusterError, Reach};
 use crate::{
-    bounds::{LOG, LOG_SLACK},
+    bounds::{LOG, LOG_SLACK, LOGS_CLEARED_AT_ONCE},
     mesh::PodRef,
     triage::RedactedLog,
 };
 
 /// The most lines that are read of one log.
 const LINES_MOST: i64 = 4000;
+/// Each log that is cleared is there three times meanwhile.
+static CLEARING: Semaphore = Semaphore::const_new(LOGS_CLEARED_AT_ONCE);
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 32 * 1024;
 
@@ -58,15 +61,17 @@ impl Reach {
         let call = async {
             let stream = api.log_stream(pod.name.as_str(), &params).await;
             let stream = stream.map_err(|error| ClusterError::of(&error, "get", "pods/log", namespace, &what))?;
-            newest(stream, LOG)
+            let text = newest(stream, LOG)
                 .await
-                .map_err(|error| ClusterError::Failed { what: what.clone(), why: error.to_string().into() })
+                .map_err(|error| ClusterError::Failed { what: what.clone(), why: error.to_string().into() })?;
+            // Before anything is picked from it: a key takes several lines, and a line that is cut hides the name of its
+            // secret. Beside the threads that answer others: a megabyte takes a good part of a second.
+            let turn = CLEARING.acquire().await;
+            let cleared = tokio::task::spawn_blocking(move || RedactedLog::new(&text)).await;
+            drop(turn);
+            cleared.map_err(|error| ClusterError::Failed { what: what.clone(), why: error.to_string().into() })
         };
-        // Before anything is picked from it: a key takes several lines, and a line that is cut hides the name of its secret.
-        let text = self.bounded(&what, call).await?;
-        // A megabyte takes a good part of a second, in which this thread would answer nobody.
-        let cleared = tokio::task::spawn_blocking(move || RedactedLog::new(&text)).await;
-        cleared.map_err(|error| ClusterError::Failed { what, why: error.to_string().into() })
+        self.bounded(&what, call).await
     }
 }
 
