@@ -120,6 +120,7 @@ fn log_command(command: &Command, done: bool) {
     let act = match &command.act {
         // What people write into notes is for the incident, not for the log.
         Act::Note { .. } => "note".to_owned(),
+        Act::Resolve { .. } => "resolve".to_owned(),
         other => format!("{other:?}"),
     };
     tracing::info!(incident = %command.incident, by = %command.actor.id, act, done, "a command was decided");

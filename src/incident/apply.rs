@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Alert, AlertStatus, Event, Incident, Life, Line, Triage, apply_fix::apply_fix};
+use super::{Alert, AlertStatus, EarlierVerdict, Event, Incident, Life, Line, Triage, apply_fix::apply_fix};
 use crate::escalation::{Ladder, Rung};
 
 /// How many lines of history a state keeps; all of them are in the journal.
@@ -37,6 +37,7 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
         channels: channels.clone(),
         triage: Triage::NotRun,
         verdict: None,
+        earlier: None,
         evidence: None,
         fix: None,
         past_fixes: Vec::new(),
@@ -137,6 +138,12 @@ fn apply_ladder(incident: &mut Incident, event: &Event, at: Timestamp) {
 
 fn apply_triage(incident: &mut Incident, event: &Event, at: Timestamp) {
     match event {
+        // What was found then is no finding about what fires now.
+        Event::Reopened => {
+            let found = incident.verdict.take();
+            incident.earlier = found.map(|found| EarlierVerdict { scenario: found.scenario, at: found.at });
+            incident.evidence = None;
+        }
         Event::TriageStarted { run, .. } => incident.triage = Triage::Running { run: *run, since: at },
         Event::TriageFinished { run, verdict, evidence } => {
             incident.triage = Triage::Done { run: *run, at };

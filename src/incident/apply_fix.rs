@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Event, Fix, FixPhase, Incident, PastFix, Round};
+use super::{Event, Fix, FixPhase, Incident, PastFix, Round, Run};
 
 pub(super) fn apply_fix(incident: &mut Incident, event: &Event, at: Timestamp) {
     match event {
@@ -15,17 +15,20 @@ pub(super) fn apply_fix(incident: &mut Incident, event: &Event, at: Timestamp) {
                 plans_drawn: 0,
                 verifies: None,
                 phase: FixPhase::Drawing,
+                run: Run::default(),
                 replacements: Vec::new(),
                 before: Vec::new(),
                 start: Vec::new(),
             });
         }
-        Event::VerificationAsked { fix, by } => ask_again(incident, *fix, by),
+        Event::VerificationAsked { fix, by } => ask_again(incident, *fix, by, at),
         Event::FixEnded { fix, end } => {
             if let Some(ended) = incident.fix.take_if(|current| current.number == *fix) {
                 incident.past_fixes.push(PastFix {
                     number: ended.number,
                     name: ended.name,
+                    requester: Some(ended.requester),
+                    run: ended.run,
                     plan: ended.plan,
                     replacements: ended.replacements,
                     verifies: ended.verifies,
@@ -42,7 +45,7 @@ pub(super) fn apply_fix(incident: &mut Incident, event: &Event, at: Timestamp) {
     }
 }
 
-fn ask_again(incident: &mut Incident, number: u32, by: &crate::people::PersonId) {
+fn ask_again(incident: &mut Incident, number: u32, by: &crate::people::PersonId, at: Timestamp) {
     let Some(past) = incident.past_fixes.iter().find(|past| past.number == number) else { return };
     let plan = past.plan.as_ref().map(crate::remediation::Plan::id);
     let Some(plan_id) = plan else { return };
@@ -54,6 +57,7 @@ fn ask_again(incident: &mut Incident, number: u32, by: &crate::people::PersonId)
         plans_drawn: 1,
         verifies: Some(past.verifies.unwrap_or(past.number)),
         phase: FixPhase::Verifying { plan: plan_id, until: None },
+        run: Run { since: Some(at), ..past.run.clone() },
         replacements: past.replacements.clone(),
         before: Vec::new(),
         start: Vec::new(),
@@ -74,15 +78,18 @@ fn advance(fix: &mut Fix, event: &Event, at: Timestamp) {
         }
         Event::FixApproved { plan, by, .. } => {
             fix.phase = FixPhase::Approved { plan: plan.clone(), by: by.clone() };
+            fix.run =
+                Run { approved_by: by.clone(), since: fix.run.since.or(Some(at)), steps_done: fix.run.steps_done };
         }
         Event::PlanMoved { .. } => fix.phase = FixPhase::Drawing,
         Event::Sampled { round: Round::Before, samples, .. } => fix.before.clone_from(samples),
         Event::Sampled { round: Round::Start, samples, .. } => fix.start.clone_from(samples),
         Event::StepStarted { plan, step, .. } => {
-            let by = approvers(&fix.phase);
+            let by = fix.approved_by();
             fix.phase = FixPhase::Stepping { plan: plan.clone(), by, step: *step, since: at };
         }
         Event::StepDone { step, until, .. } => {
+            fix.run.steps_done = fix.run.steps_done.saturating_add(1);
             if let FixPhase::Stepping { plan, by, .. } = fix.phase.clone() {
                 fix.phase = FixPhase::Replacing { plan, by, step: *step, until: *until };
             }
@@ -94,12 +101,5 @@ fn advance(fix: &mut Fix, event: &Event, at: Timestamp) {
             }
         }
         _ => {}
-    }
-}
-
-fn approvers(phase: &FixPhase) -> Vec<crate::people::PersonId> {
-    match phase {
-        FixPhase::Approved { by, .. } | FixPhase::Stepping { by, .. } | FixPhase::Replacing { by, .. } => by.clone(),
-        FixPhase::Drawing | FixPhase::Asking { .. } | FixPhase::Verifying { .. } => Vec::new(),
     }
 }

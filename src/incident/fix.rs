@@ -42,6 +42,9 @@ pub struct Fix {
     pub verifies: Option<u32>,
     /// Where it stands.
     pub phase: FixPhase,
+    /// Who let it run, and how far it has come.
+    #[serde(default)]
+    pub run: Run,
     /// The replacements seen so far, in the order of the operations.
     pub replacements: Vec<(PodRef, PodUid)>,
     /// The samples before the first write.
@@ -55,6 +58,28 @@ impl Fix {
     pub fn plan_id(&self) -> Option<PlanId> {
         self.plan.as_ref().map(Plan::id)
     }
+
+    /// Who approved it; nobody before that.
+    pub fn approved_by(&self) -> Vec<PersonId> {
+        match &self.phase {
+            FixPhase::Approved { by, .. } | FixPhase::Stepping { by, .. } | FixPhase::Replacing { by, .. } => {
+                by.clone()
+            }
+            FixPhase::Drawing | FixPhase::Asking { .. } | FixPhase::Verifying { .. } => self.run.approved_by.clone(),
+        }
+    }
+}
+
+/// Who let a fix run, since when, and how far it came. Empty for fixes of older versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Run {
+    /// Who approved it.
+    pub approved_by: Vec<PersonId>,
+    /// When it was approved, or when somebody asked to look at it again.
+    pub since: Option<Timestamp>,
+    /// How many of its operations were done.
+    pub steps_done: u32,
 }
 
 /// Where a fix stands.
@@ -145,6 +170,13 @@ pub enum FixEnd {
     Cancelled,
 }
 
+impl PastFix {
+    /// Whether it changed something in the cluster, or looked again at one that did.
+    pub fn wrote(&self) -> bool {
+        self.run.steps_done > 0 || !self.replacements.is_empty()
+    }
+}
+
 /// A fix that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastFix {
@@ -152,6 +184,12 @@ pub struct PastFix {
     pub number: u32,
     /// Which.
     pub name: FixName,
+    /// Who asked for it; older versions did not keep that.
+    #[serde(default)]
+    pub requester: Option<PersonId>,
+    /// Who let it run, and how far it came.
+    #[serde(default)]
+    pub run: Run,
     /// The plan, if one was drawn.
     pub plan: Option<Plan>,
     /// The pods that replaced the planned ones.

@@ -11,7 +11,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::ClearingBegan { .. } => "all alerts resolved".to_owned(),
         Event::ClearingEnded => "firing again".to_owned(),
         Event::Closed { reason: CloseReason::AlertsResolved } => "closed: the alerts stayed resolved".to_owned(),
-        Event::Closed { reason: CloseReason::Person(by) } => format!("closed by {by}"),
+        Event::Closed { reason: CloseReason::Person(by) } => format!("closed by {}{}", by.who, by.because()),
         Event::TargetSet { target, by } => format!("target {target}, set by {by}"),
         Event::WentStale { .. } => "the alert is no longer repeated by its source".to_owned(),
         Event::CalledBeside { level, .. } => format!("calling {level} as well, because of what was found"),

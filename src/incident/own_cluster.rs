@@ -61,7 +61,7 @@ fn reaches_into_the_cluster(act: &Act) -> bool {
         | Act::HandOff { .. }
         | Act::Escalate { .. }
         | Act::Note { .. }
-        | Act::Resolve => false,
+        | Act::Resolve { .. } => false,
     }
 }
 

@@ -11,7 +11,31 @@ pub enum CloseReason {
     /// Every alert stayed resolved for the hold time.
     AlertsResolved,
     /// A person closed it.
-    Person(PersonId),
+    Person(ClosedBy),
+}
+
+/// Who closed an incident, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedBy {
+    /// Who.
+    #[serde(flatten)]
+    pub who: PersonId,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl ClosedBy {
+    /// What stands behind a name: the reason, if one was given.
+    pub fn because(&self) -> String {
+        self.why.as_ref().map_or_else(String::new, |why| format!(": {why}"))
+    }
+}
+
+impl From<PersonId> for ClosedBy {
+    fn from(who: PersonId) -> Self {
+        Self { who, why: None }
+    }
 }
 
 /// What the bot does after a level could not be called.

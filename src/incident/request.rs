@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EvidenceDigest, IncidentId};
+use super::{EvidenceDigest, IncidentId, PlanFate};
 use crate::{
     approval::VoteRefusal,
     escalation::LevelNumber,
@@ -95,8 +95,19 @@ pub enum Act {
     /// Watch the counters again.
     Verify,
     /// Close it.
-    Resolve,
+    Resolve {
+        /// Why, in their words.
+        #[serde(default)]
+        reason: Option<String>,
+        /// Also while an alert of it still fires: the person was asked back, and means it.
+        #[serde(default)]
+        anyway: bool,
+    },
 }
+
+/// What closing an incident means while its alert fires; said before it is done, however it was asked for.
+pub const CLOSING_WHILE_IT_FIRES: &str =
+    "Its alert still fires. Closing it stops the calls, and only a new firing opens it again.";
 
 /// What the person who asked is told, privately.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,6 +234,33 @@ pub enum Refusal {
     /// There is nothing to verify.
     #[error("no fix has run in {0}, so there is nothing to verify: `/mtls triage {0}` looks at it afresh")]
     NothingToVerify(IncidentId),
+    /// Its alert still fires: asked back.
+    #[error("{} If you mean that: `/mtls resolve {incident} anyway {reason}`", CLOSING_WHILE_IT_FIRES)]
+    StillFires {
+        /// Which incident.
+        incident: IncidentId,
+        /// The reason that was given, or the word for it.
+        reason: String,
+    },
+    /// The plan that somebody votes on does not wait for votes.
+    #[error("{0}")]
+    NotWaiting(Box<PlanFate>),
+    /// Several plans begin with what was typed.
+    #[error("several plans of this incident begin with {}: type more of the hash", .0.0)]
+    PlanNotClear(PlanId),
+    /// It worked already, by what is known.
+    #[error(
+        "{fix} worked at {at:.0}, and nothing was diagnosed since: `/mtls triage {incident}` looks whether it is needed \
+         again"
+    )]
+    JustWorked {
+        /// Which incident.
+        incident: IncidentId,
+        /// Which fix.
+        fix: FixName,
+        /// When.
+        at: Timestamp,
+    },
     /// The text is empty or too long.
     #[error("a note has 1 to {most} characters, this has {length}")]
     NoteLength {
@@ -237,6 +275,17 @@ pub enum Refusal {
     /// Nothing of that digest is kept.
     #[error("no evidence {} is kept", .0.0)]
     NoEvidence(EvidenceDigest),
+}
+
+impl Refusal {
+    /// The people that its sentence names by their ids: a face shows them as people.
+    pub fn people(&self) -> Vec<&PersonId> {
+        match self {
+            Self::AlreadyAcknowledged(holder) => vec![holder],
+            Self::NotWaiting(fate) => fate.people(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 fn listed(levels: &[LevelNumber]) -> String {

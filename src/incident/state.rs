@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     escalation::{self, Ladder},
-    mesh::TargetRef,
-    triage::{Survey, Verdict},
+    mesh::{PodRef, PodUid, TargetRef},
+    remediation::Plan,
+    triage::{Scenario, Survey, Verdict},
 };
 
 /// How many alerts an incident keeps apart: its state is read and written as a whole with every event.
@@ -79,6 +80,15 @@ pub enum Triage {
     },
 }
 
+/// A verdict of an opening that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierVerdict {
+    /// What it said.
+    pub scenario: Scenario,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// One line of the incident's history, for the card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
@@ -139,8 +149,11 @@ pub struct Incident {
     pub channels: Vec<Destination>,
     /// The diagnostics.
     pub triage: Triage,
-    /// The newest verdict.
+    /// The newest verdict of this opening.
     pub verdict: Option<Verdict>,
+    /// What was found before it was opened again last.
+    #[serde(default)]
+    pub earlier: Option<EarlierVerdict>,
     /// Where the evidence of the newest verdict is kept.
     pub evidence: Option<EvidenceDigest>,
     /// The fix under way.
@@ -157,6 +170,32 @@ impl Incident {
     /// Whether something can still be done about it.
     pub fn is_live(&self) -> bool {
         !matches!(self.life, Life::Closed { .. })
+    }
+
+    /// When it was opened, or opened again last.
+    pub fn this_opening(&self) -> Timestamp {
+        self.reopened_at.unwrap_or(self.opened_at)
+    }
+
+    /// The newest fix of this opening that changed something in the cluster and has ended.
+    pub fn last_write(&self) -> Option<&PastFix> {
+        let newest = self.past_fixes.iter().rev().find(|past| past.wrote());
+        newest.filter(|past| past.at >= self.this_opening())
+    }
+
+    /// The newest write that ended after the verdict, which speaks of what was before it.
+    pub fn write_since_verdict(&self) -> Option<&PastFix> {
+        self.last_write().filter(|past| self.verdict.as_ref().is_some_and(|verdict| past.at >= verdict.at))
+    }
+
+    /// The pods that fixes have ended since the verdict, each with the one that took its place, if it was seen.
+    pub fn gone_pods(&self) -> Vec<(&PodRef, Option<&PodRef>)> {
+        let since = self.verdict.as_ref().map_or(self.this_opening(), |verdict| verdict.at);
+        let past = self.past_fixes.iter().filter(|past| past.verifies.is_none() && past.at >= since);
+        let past = past.map(|past| (past.plan.as_ref(), past.run.steps_done, &past.replacements));
+        let now = self.fix.iter().filter(|fix| fix.verifies.is_none());
+        let now = now.map(|fix| (fix.plan.as_ref(), fix.run.steps_done, &fix.replacements));
+        past.chain(now).flat_map(|(plan, done, replaced)| ended_pods(plan, done, replaced)).collect()
     }
 
     /// Whether any alert of it fires.
@@ -184,4 +223,15 @@ impl Incident {
             Triage::Running { run, .. } | Triage::Done { run, .. } | Triage::Failed { run, .. } => *run,
         }
     }
+}
+
+/// The pods that the first operations of a plan have ended, each with its replacement, if that was seen.
+fn ended_pods<'a>(
+    plan: Option<&'a Plan>,
+    done: u32,
+    replaced: &'a [(PodRef, PodUid)],
+) -> Vec<(&'a PodRef, Option<&'a PodRef>)> {
+    let done = usize::try_from(done).unwrap_or(usize::MAX).max(replaced.len());
+    let ended = plan.into_iter().flat_map(Plan::pods).take(done).map(|planned| &planned.pod);
+    ended.enumerate().map(|(at, pod)| (pod, replaced.get(at).map(|(new, _)| new))).collect()
 }

@@ -229,7 +229,7 @@ fn looked_at_since_it_opened(incident: &Incident) -> bool {
 pub(super) fn leave_storm_for(incident: &Incident, act: &Act, now: Timestamp) -> Vec<Event> {
     let mut events = leave_storm(incident, now);
     match act {
-        Act::Resolve => events.truncate(1),
+        Act::Resolve { .. } => events.truncate(1),
         Act::Triage | Act::SetTarget { .. } => {
             events.retain(|event| !matches!(event, Event::TriageStarted { .. }));
         }

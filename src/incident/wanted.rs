@@ -63,7 +63,10 @@ fn post_wanted(incident: &Incident, notice: &Notice, now: Timestamp) -> bool {
         Notice::TargetWanted => incident.is_live() && incident.target.is_none() && !incident.is_foreign(),
         Notice::ApprovalWanted { plan } => asks_about(incident.fix.as_ref(), plan),
         // A newer run has spoken already: the older verdict would only confuse.
-        Notice::Verdict { run } => !matches!(&incident.triage, Triage::Done { run: newest, .. } if newest > run),
+        Notice::Verdict { run } => {
+            let newer = matches!(&incident.triage, Triage::Done { run: newest, .. } if newest > run);
+            incident.verdict.is_some() && !newer
+        }
         Notice::Clearing { until } => incident.life == Life::Clearing { until: *until },
         _ => true,
     }

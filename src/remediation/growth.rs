@@ -51,6 +51,8 @@ impl Growth {
 /// What one proxy did between two samples.
 #[derive(Debug, Clone)]
 pub(super) struct Seen<'a> {
+    /// The earlier sample.
+    pub(super) start: &'a Sample,
     /// The later sample.
     pub(super) end: &'a Sample,
     seconds: i64,
@@ -78,7 +80,7 @@ pub(super) fn is_same(one: &Sample, other: &Sample) -> bool {
 
 impl<'a> Seen<'a> {
     /// The growth from the sample of the same pod and life in `start`; `None` when there is none.
-    pub(super) fn of(start: &[Sample], end: &'a Sample) -> Option<Self> {
+    pub(super) fn of(start: &'a [Sample], end: &'a Sample) -> Option<Self> {
         let first = start.iter().find(|first| is_same(first, end))?;
         let grown = |pick: fn(&Counters) -> Option<u64>| Growth::of(pick(&first.counters), pick(&end.counters));
         let uptime = match (first.uptime_seconds, end.uptime_seconds) {
@@ -87,6 +89,7 @@ impl<'a> Seen<'a> {
             _ => Uptime::NotVisible,
         };
         Some(Self {
+            start: first,
             end,
             seconds: end.at.duration_since(first.at).as_secs(),
             uptime,
@@ -110,6 +113,27 @@ impl<'a> Seen<'a> {
         let counted = [self.server_failures, self.client_failures, of_hosts];
         let counted = counted.into_iter().map(Growth::known).fold(0_u64, u64::saturating_add);
         counted.saturating_add(self.end.counters.new_log_errors.unwrap_or(0))
+    }
+
+    /// How many handshakes failed and how many worked; where the proxy hides them, calls to its hosts. `None` where
+    /// nothing was counted in one life of the proxy.
+    pub(super) fn counted(&self) -> Option<(u64, u64)> {
+        if self.uptime == Uptime::Fell {
+            return None;
+        }
+        let figures = if self.is_hidden() {
+            [Growth::By(0), self.requests_failed, Growth::By(0), self.requests_answered]
+        } else {
+            // A client under TLS 1.3 counts a handshake before the server has looked, so its failures are among them.
+            // Without an answer behind it, none is known to have worked.
+            let shaken = self.client_handshakes.known().saturating_sub(self.client_failures.known());
+            let client = shaken.min(self.requests_answered.known());
+            [self.server_failures, self.client_failures, self.server_handshakes, Growth::By(client)]
+        };
+        let [one, other, third, fourth] = figures.map(Growth::known);
+        let in_log = self.end.counters.new_log_errors.unwrap_or(0);
+        let (failed, worked) = (one.saturating_add(other).max(in_log), third.saturating_add(fourth));
+        (failed.saturating_add(worked) > 0).then_some((failed, worked))
     }
 
     /// Whether the proxy shows no `ssl.*` counter of either side, as with Istio's default stats matcher.

@@ -12,5 +12,5 @@ mod tests;
 
 pub use guard::GuardRefusal;
 pub use plan::{Budget, Operation, Plan, PlanId, PlannedPod};
-pub use verification::{Counters, Proof, Sample, Verification};
+pub use verification::{Counters, FailureRate, Proof, Sample, Verification};
 pub use verify::verify;

@@ -1,7 +1,7 @@
 //! The plan of a fix: what exactly would be done, to what, and how it is undone. What is approved is its hash
 //! (invariant 4).
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,32 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PlanId(pub String);
 
+/// How many characters of a hash people are shown, and the fewest that name a plan.
+const SHORT: usize = 8;
+/// The length of a whole hash.
+const WHOLE: usize = 64;
+
 impl PlanId {
     /// The first characters, for people.
     pub fn short(&self) -> &str {
-        self.0.get(..8).unwrap_or(&self.0)
+        self.0.get(..SHORT).unwrap_or(&self.0)
+    }
+
+    /// A hash as people type it: all of it, or at least as many of its first characters as they are shown.
+    pub fn typed(word: &str) -> Option<Self> {
+        let fine = (SHORT..=WHOLE).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        fine.then(|| Self(word.to_ascii_lowercase()))
+    }
+
+    /// Whether `named`, typed or carried by a button, means this plan: its hash, or the first characters of it. The one
+    /// rule for every face.
+    pub fn is_meant_by(&self, named: &Self) -> bool {
+        named.0.len() >= SHORT && self.0.starts_with(&named.0)
+    }
+
+    /// Whether what was typed means more than one of these plans.
+    pub fn means_several(&self, known: &BTreeSet<Self>) -> bool {
+        known.iter().filter(|plan| plan.is_meant_by(self)).nth(1).is_some()
     }
 }
 
@@ -114,5 +136,23 @@ impl Plan {
     /// The pods whose lives it ends, in order.
     pub fn pods(&self) -> impl Iterator<Item = &PlannedPod> {
         self.operations.iter().map(|Operation::EvictPod(planned)| planned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_characters_of_a_hash_mean_a_plan_as_long_as_no_other_begins_with_them() {
+        let plans = ["0123456789", "01234567ab", "fedcba9876"].map(|id| PlanId(id.to_owned()));
+        let typed = |word: &str| PlanId::typed(word).unwrap();
+        assert!(plans[0].is_meant_by(&typed("0123456789")) && !plans[1].is_meant_by(&typed("0123456789")));
+        let known = BTreeSet::from(plans);
+        assert!(typed("01234567").means_several(&known));
+        assert!(!typed("0123456789").means_several(&known));
+        assert!(!typed("FEDCBA98").means_several(&known));
+        assert_eq!(PlanId::typed("0123456"), None, "fewer than people are shown");
+        assert_eq!(PlanId::typed("restart-pod"), None);
     }
 }

@@ -88,4 +88,27 @@ pub struct Verification {
     pub proof: Proof,
     /// What was seen, a sentence each, with figures.
     pub reasons: Vec<String>,
+    /// How much failed within the window; `None` when nothing was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<FailureRate>,
+}
+
+/// How many TLS handshakes, or calls where a proxy hides those, failed between two moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureRate {
+    /// How many failed.
+    pub failed: u64,
+    /// How many there were.
+    pub of: u64,
+    /// The first sample.
+    pub from: Timestamp,
+    /// The last one.
+    pub until: Timestamp,
+}
+
+impl FailureRate {
+    /// In percent, rounded up: one failure is never none.
+    pub fn percent(&self) -> u64 {
+        self.failed.saturating_mul(100).div_ceil(self.of.max(1))
+    }
 }

@@ -6,7 +6,7 @@
 //! the fix unproven (invariant 8).
 
 use super::{
-    Proof, Sample, Verification,
+    FailureRate, Proof, Sample, Verification,
     growth::{Seen, is_same},
 };
 
@@ -21,11 +21,12 @@ pub fn verify(before: &[Sample], start: &[Sample], end: &[Sample]) -> Verificati
     let counts = |sample: &Sample| !(replaces && lived_through(sample));
     let judged: Vec<&Seen<'_>> = seen.iter().filter(|seen| counts(seen.end)).collect();
     let mut reasons: Vec<String> = seen.iter().map(Seen::sentence).collect();
+    let rate = rate(&seen);
     let failed = seen.iter().any(|seen| seen.failures() > 0);
     // What was to be renewed is not: whatever the counters say, the fix has not done what it is for.
     if failed || judged.iter().any(|seen| seen.ended_svid().is_some()) {
         let proof = if is_worse(before, start, &seen) { Proof::Worse } else { Proof::NoEffect };
-        return Verification { proof, reasons };
+        return Verification { proof, reasons, rate };
     }
     let doubts = doubts(start, end, &judged, counts);
     let proof = if doubts.is_empty() { Proof::Worked } else { Proof::Unproven };
@@ -34,7 +35,20 @@ pub fn verify(before: &[Sample], start: &[Sample], end: &[Sample]) -> Verificati
         reasons.insert(0, format!("{many} of {many} pods that count proved it, each by its own proxy"));
     }
     reasons.extend(doubts);
-    Verification { proof, reasons }
+    Verification { proof, reasons, rate }
+}
+
+/// How much failed within the window, by all proxies together.
+fn rate(seen: &[Seen<'_>]) -> Option<FailureRate> {
+    let counted: Vec<&Seen<'_>> = seen.iter().filter(|seen| seen.counted().is_some()).collect();
+    let figures = counted.iter().filter_map(|seen| seen.counted());
+    let (failed, worked) = figures.fold((0_u64, 0_u64), |(failed, worked), (more_failed, more_worked)| {
+        (failed.saturating_add(more_failed), worked.saturating_add(more_worked))
+    });
+    let from = counted.iter().map(|seen| seen.start.at).min()?;
+    let until = counted.iter().map(|seen| seen.end.at).max()?;
+    let of = failed.saturating_add(worked);
+    (of > 0).then_some(FailureRate { failed, of, from, until })
 }
 
 /// What stands between the samples and *worked*; empty when every pod that counts has proved itself.

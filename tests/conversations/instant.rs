@@ -56,7 +56,7 @@ impl Instant {
     async fn happens(&self, what: Meets, key: &str) -> Result<(), SubmitError> {
         let (who, act) = match what {
             Meets::Acknowledge => ("U0ONCALL", Act::Acknowledge),
-            Meets::Resolve => ("U0OTHER", Act::Resolve),
+            Meets::Resolve => ("U0OTHER", Act::Resolve { reason: None, anyway: true }),
             Meets::Approve => ("U0SEC", Act::Approve { plan: None }),
             Meets::Expire => {
                 self.clock.set(self.expires_at);

@@ -12,6 +12,7 @@ mod instant;
 mod night;
 mod refusals;
 mod storms;
+mod working;
 
 use std::time::Duration;
 

@@ -84,7 +84,7 @@ async fn a_plan_is_not_approved_by_who_asked_nor_by_another_hash_nor_withdrawn_b
     night.is_told("U0SEC", "Rejected").await;
     let told = night.slack.whispers("U0SEC").len();
     night.is_sent(&old).await;
-    night.is_told_next("U0SEC", told, "No fix is waiting").await;
+    night.is_told_next("U0SEC", told, "Restart-pod was rejected by <@U0SEC>").await;
     assert!(!night.events().await.iter().any(|event| matches!(event, Event::FixApproved { .. })));
     night.ends().await;
 }
@@ -143,7 +143,7 @@ async fn an_expired_question_cannot_be_approved_by_its_old_button() {
     let old = night.slack.pressed("U0SEC", "Approve");
     night.channel_shows("nobody approved it in time").await;
     night.is_sent(&old).await;
-    night.is_told("U0SEC", "No fix is waiting").await;
+    night.is_told("U0SEC", "Nobody approved restart-pod in time").await;
     assert!(!night.events().await.iter().any(|event| matches!(event, Event::FixApproved { .. })));
     night.ends().await;
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    LIST_MOST, Line, button, code, command,
+    LIST_MOST, Line, code, command, end_line, plain,
     storm::{self, survey_in_words, survey_lines},
     text::{strong, text, time, words},
 };
 use crate::{
     escalation::{Ladder, Rung},
-    incident::{Incident, Triage},
+    incident::{FixEnd, Incident, PastFix, Refusal, Triage, offer, times_without_effect},
     mesh::PodRef,
     triage::{Confidence, FixName, Side, Verdict},
 };
@@ -36,12 +36,17 @@ pub(super) fn in_one_line(incident: &Incident) -> Line {
             None => "More incidents are opening than people can be called about".to_owned(),
         },
         _ if incident.is_foreign() => format!("Of cluster {}, so not diagnosed from here", incident.cluster),
+        // What was tried last is newer than what was found before it.
+        (Triage::Done { .. } | Triage::Failed { .. }, Some(_)) if incident.write_since_verdict().is_some() => {
+            incident.write_since_verdict().map(in_short).unwrap_or_default()
+        }
         (Triage::Running { .. }, _) => "Looking into it now".to_owned(),
         (_, Some(verdict)) => format!("Diagnosis: {}", verdict.scenario),
         (Triage::Failed { .. }, None) => "The diagnostics could not run".to_owned(),
         (Triage::NotRun | Triage::Done { .. }, None) => "Not yet diagnosed".to_owned(),
     };
-    let mut line = vec![strong(found), text(". ")];
+    let again = if incident.reopened_at.is_some() { "Open again. " } else { "" };
+    let mut line = vec![strong(format!("{again}{found}")), text(". ")];
     match &incident.ladder {
         Ladder::Running { rung: Rung::Waiting { level, until }, .. } => {
             line.extend([text(format!("{level} has until ")), time(*until), text(" to acknowledge.")]);
@@ -56,6 +61,12 @@ pub(super) fn in_one_line(incident: &Incident) -> Line {
         Ladder::Still | Ladder::Paused { .. } => line.push(text("Nobody is called.")),
     }
     line
+}
+
+/// A fix and how it ended, in a few words.
+fn in_short(past: &PastFix) -> String {
+    let ended = end_line(&past.end).into_iter().next();
+    format!("{} {}", past.name, ended.map_or_else(String::new, |ended| plain(&[ended])))
 }
 
 /// The alert, on what, since when.
@@ -89,7 +100,9 @@ pub(super) fn what_is_wrong(incident: &Incident) -> Vec<Line> {
     let summaries: BTreeSet<&str> =
         incident.alerts.values().filter_map(|alert| alert.sighting.summary.as_deref()).collect();
     let summaries: Vec<&str> = summaries.into_iter().collect();
-    lines.extend(bounded(&summaries, |summary| words((*summary).to_owned()), " summaries"));
+    let then = if incident.last_write().is_some() { "When it began to fire: " } else { "" };
+    lines.extend(bounded(&summaries, |summary| words(format!("{then}{summary}")), " summaries"));
+    lines.extend(incident.last_write().map(failing_now));
     if let Some(at) = incident.reopened_at {
         lines.push(vec![text("It fired again soon after closing and was reopened at "), time(at), text(".")]);
     }
@@ -102,6 +115,28 @@ pub(super) fn what_is_wrong(incident: &Incident) -> Vec<Line> {
         ]);
     }
     lines
+}
+
+/// How much fails since a fix, as the proxies counted it; the alert's own text speaks of what was before.
+fn failing_now(past: &PastFix) -> Line {
+    let rate = match &past.end {
+        FixEnd::Verified { verification } => verification.rate,
+        _ => None,
+    };
+    match rate {
+        Some(rate) => vec![
+            strong(format!("After {}: {} % fail", past.name, rate.percent())),
+            text(format!(" ({} of {}, as its proxies counted from ", rate.failed, rate.of)),
+            time(rate.from),
+            text(" to "),
+            time(rate.until),
+            text(")."),
+        ],
+        None => vec![
+            strong(format!("After {}: it is not known how much fails", past.name)),
+            text(", because nothing was counted. The alert speaks of what was before."),
+        ],
+    }
 }
 
 fn first_seen(incident: &Incident) -> jiff::Timestamp {
@@ -122,15 +157,23 @@ pub(super) fn blast_radius(incident: &Incident) -> Vec<Line> {
             text(" (max_alerts): targets are missing here."),
         ]);
     }
+    let gone = incident.gone_pods();
+    let is_there = |pod: &&PodRef| gone.iter().all(|(old, _)| old != pod);
     if let Some(verdict) = &incident.verdict {
-        lines.extend(pods("Shown to be affected: ", &verdict.on.pods.iter().collect::<Vec<_>>()));
+        lines.extend(pods("Shown to be affected: ", &verdict.on.pods.iter().filter(is_there).collect::<Vec<_>>()));
         if !verdict.on.nodes.is_empty() {
             let names: Vec<String> = verdict.on.nodes.iter().take(LIST_MOST).map(ToString::to_string).collect();
             lines.push(vec![text("Nodes: "), code(names.join(" "))]);
         }
     }
+    let replaced = |(old, new): &(&PodRef, Option<&PodRef>)| match new {
+        Some(new) => vec![text("Replaced since: "), code(old.to_string()), text(" by "), code(new.to_string())],
+        None => vec![text("Evicted since: "), code(old.to_string())],
+    };
+    lines.extend(bounded(&gone, replaced, " pods that were replaced"));
     let named: BTreeSet<&PodRef> = incident.alerts.values().filter_map(|alert| alert.sighting.pod.as_ref()).collect();
-    lines.extend(pods("Named by the alerts, not checked: ", &named.into_iter().collect::<Vec<_>>()));
+    let named: Vec<&PodRef> = named.into_iter().filter(is_there).collect();
+    lines.extend(pods("Named by the alerts, not checked: ", &named));
     lines
 }
 
@@ -157,7 +200,20 @@ pub(super) fn diagnosis(incident: &Incident) -> Vec<Line> {
             text(format!("{reason}. Try again: ")),
             command("triage", incident.id, ""),
         ]),
+        Triage::Done { .. } if incident.verdict.is_none() => {
+            lines.push(vec![
+                text("Not run since it was opened again. Ask for it: "),
+                command("triage", incident.id, ""),
+            ]);
+        }
         Triage::Done { .. } => {}
+    }
+    if let Some(past) = incident.write_since_verdict() {
+        lines.push(vec![
+            strong(format!("Found before {} ran", past.name)),
+            text(", so it may no longer hold. Look again: "),
+            command("triage", incident.id, ""),
+        ]);
     }
     if let Some(verdict) = &incident.verdict {
         lines.extend(verdict_lines(verdict));
@@ -165,6 +221,7 @@ pub(super) fn diagnosis(incident: &Incident) -> Vec<Line> {
     if let Some(survey) = &incident.survey {
         lines.extend(survey_lines(survey));
     }
+    lines.extend(earlier(incident));
     lines
 }
 
@@ -178,6 +235,13 @@ fn of_another_cluster(incident: &Incident) -> Line {
             incident.cluster
         )),
     ]
+}
+
+/// What was found before it was opened again.
+fn earlier(incident: &Incident) -> Option<Line> {
+    let found = incident.earlier.as_ref()?;
+    let said = text(format!("Before it was opened again, the diagnosis was: {}, at ", found.scenario.title()));
+    Some(vec![said, time(found.at), text(".")])
 }
 
 /// The verdict in lines: what, how sure, where, why, and what follows from it.
@@ -239,10 +303,18 @@ pub(in crate::chat) const BY_HAND: &str = "The bot cannot do this one: follow th
 
 fn fitting(incident: &Incident, fix: FixName) -> Line {
     let mut line = vec![text("• "), code(fix.to_string()), text(format!(": {}.", risk(fix)))];
-    if !FixName::CARRIED_OUT.contains(&fix) {
-        line.push(text(format!(" {BY_HAND}")));
-    } else if button::times_without_effect(incident, fix) > 0 {
-        line.push(text(format!(" Had no effect {} time(s).", button::times_without_effect(incident, fix))));
+    let useless = times_without_effect(incident, fix);
+    match offer(incident, fix) {
+        Err(Refusal::FixNotCarriedOut(_)) => line.push(text(format!(" {BY_HAND}"))),
+        Err(Refusal::JustWorked { at, .. }) => {
+            line.extend([text(" It worked at "), time(at), text(". Look whether it is needed again: ")]);
+            line.push(command("triage", incident.id, ""));
+        }
+        Err(Refusal::TriedTwice(_)) => {
+            line.push(text(format!(" It had no effect {useless} times, so the bot does not repeat it.")));
+        }
+        _ if useless > 0 => line.push(text(format!(" It had no effect {useless} time(s)."))),
+        _ => {}
     }
     line
 }

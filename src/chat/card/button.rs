@@ -5,13 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{Act, FixEnd, FixPhase, Incident, IncidentId, Life, Triage},
+    incident::{Act, CLOSING_WHILE_IT_FIRES, FixEnd, FixPhase, Incident, IncidentId, Life, Triage, offer},
     remediation::{Plan, PlanId, Proof},
     triage::FixName,
 };
-
-/// A fix that had no effect this often is not offered again (design section 5; lessons, "39 repeats").
-const NO_EFFECT_MOST: usize = 2;
 
 /// What a press asks for; it travels through the platform as the button's value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,27 +150,8 @@ pub(in crate::chat) fn fix(incident: &Incident) -> Option<Button> {
 }
 
 fn fix_to_offer(incident: &Incident) -> Option<FixName> {
-    let verdict = incident.verdict.as_ref()?;
-    let busy = incident.fix.is_some() || matches!(incident.triage, Triage::Running { .. });
-    let open = incident.life == Life::Open && incident.target.is_some();
-    if busy || !open {
-        return None;
-    }
-    let fits = |fix: &FixName| {
-        FixName::CARRIED_OUT.contains(fix)
-            && verdict.never.iter().all(|never| never.fix != *fix)
-            && times_without_effect(incident, *fix) < NO_EFFECT_MOST
-    };
-    verdict.fixes.iter().copied().find(fits)
-}
-
-/// How often a fix was tried in this incident and proved useless.
-pub(super) fn times_without_effect(incident: &Incident, fix: FixName) -> usize {
-    let useless = |end: &FixEnd| match end {
-        FixEnd::Verified { verification } => matches!(verification.proof, Proof::NoEffect | Proof::Worse),
-        _ => false,
-    };
-    incident.past_fixes.iter().filter(|past| past.name == fix && useless(&past.end)).count()
+    let verdict = incident.verdict.as_ref().filter(|_| incident.life == Life::Open)?;
+    verdict.fixes.iter().copied().find(|fix| offer(incident, *fix).is_ok())
 }
 
 /// Triage again, and watch the counters again where the last fix is not proven.
@@ -207,11 +185,12 @@ fn escalate(incident: &Incident) -> Option<Button> {
 }
 
 fn resolve(incident: &Incident) -> Button {
-    let text = "The alert still fires. The bot stops calling people, and opens a new incident only for a new alert.";
-    let confirm = incident.is_firing().then(|| Confirm {
+    let anyway = incident.is_firing();
+    let confirm = anyway.then(|| Confirm {
         title: format!("Close {}?", incident.id),
-        text: text.to_owned(),
+        text: CLOSING_WHILE_IT_FIRES.to_owned(),
         yes: "Close it".to_owned(),
     });
-    Button { style: Style::Danger, confirm, ..plain(incident, "Resolve", Act::Resolve) }
+    let act = Act::Resolve { reason: None, anyway };
+    Button { style: Style::Danger, confirm, ..plain(incident, "Resolve", act) }
 }

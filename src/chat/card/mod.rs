@@ -16,7 +16,10 @@ pub use button::{Button, Confirm, Press, Style};
 pub(in crate::chat) use button::{fix, taking, votes};
 pub(in crate::chat) use progress::{end_line, level_name, plan_lines};
 pub(in crate::chat) use storm::{survey_in_words, survey_lines};
-pub use text::{Line, Span, code, command, joined, people, person, plain, strong, text, time, utc, with_times, words};
+pub use text::{
+    Line, Span, code, command, joined, lasted, people, person, plain, strong, text, time, utc, with_people, with_times,
+    words,
+};
 
 use jiff::Timestamp;
 
@@ -96,8 +99,10 @@ pub enum Part {
     NotChecked,
     /// The fixes that fit, with their risk, and those that must not be tried.
     Fixes,
-    /// The fix under way and those that ended.
+    /// The fix under way.
     Progress,
+    /// The fixes that have ended.
+    Tried,
     /// Who is called, until when, and who is next.
     OnTheHook,
     /// What the bot could not do.
@@ -114,6 +119,7 @@ impl Part {
             Self::NotChecked => "Not checked",
             Self::Fixes => "What can be done",
             Self::Progress => "Fix under way",
+            Self::Tried => "What was tried",
             Self::OnTheHook => "On the hook",
             Self::Troubles => "What the bot could not do",
         }
@@ -171,7 +177,8 @@ impl Card {
             (Part::OnTheHook, progress::on_the_hook(incident)),
             (Part::WhatIsWrong, body::what_is_wrong(incident)),
             (Part::Diagnosis, body::diagnosis(incident)),
-            (Part::Progress, progress::fixes(incident)),
+            (Part::Progress, progress::fix(incident)),
+            (Part::Tried, progress::tried(incident)),
             (Part::Fixes, body::fixes(incident)),
             (Part::BlastRadius, body::blast_radius(incident)),
             (Part::NotChecked, body::not_checked(incident)),
@@ -256,8 +263,16 @@ fn headline(incident: &Incident) -> Line {
         Life::Closed { at, reason: CloseReason::AlertsResolved } => {
             vec![strong("Closed"), text(" at "), time(*at), text(": its alerts stayed resolved.")]
         }
-        Life::Closed { at, reason: CloseReason::Person(who) } => {
-            vec![strong("Closed"), text(" by "), person(who), text(" at "), time(*at), text(".")]
+        Life::Closed { at, reason: CloseReason::Person(by) } => {
+            let because = by.why.clone().unwrap_or_else(|| "no reason was given".to_owned());
+            vec![
+                strong("Closed"),
+                text(" by "),
+                person(&by.who),
+                text(" at "),
+                time(*at),
+                text(format!(": {because}.")),
+            ]
         }
         Life::Clearing { until } => vec![
             strong("All alerts are resolved."),

@@ -2,7 +2,7 @@
 
 use super::{
     LIST_MOST, Line, Span, command, joined, people,
-    text::{code, person, strong, text, time, words},
+    text::{code, lasted, person, strong, text, time, words},
 };
 use crate::{
     approval::Question,
@@ -84,10 +84,14 @@ fn stops(incident: &Incident) -> Line {
     vec![text("Acknowledging stops the clock: press the button or say "), command("ack", incident.id, "")]
 }
 
-/// The fix under way, and the newest that ended.
-pub(super) fn fixes(incident: &Incident) -> Vec<Line> {
-    let past = incident.past_fixes.iter().rev().take(PAST_MOST).rev().flat_map(ended);
-    past.chain(incident.fix.iter().flat_map(|fix| under_way(incident, fix))).collect()
+/// The fix under way.
+pub(super) fn fix(incident: &Incident) -> Vec<Line> {
+    incident.fix.iter().flat_map(|fix| under_way(incident, fix)).collect()
+}
+
+/// The newest fixes that have ended.
+pub(super) fn tried(incident: &Incident) -> Vec<Line> {
+    incident.past_fixes.iter().rev().take(PAST_MOST).rev().map(ended).collect()
 }
 
 fn under_way(incident: &Incident, fix: &Fix) -> Vec<Line> {
@@ -196,11 +200,27 @@ fn budgets(plan: &Plan) -> String {
     }
 }
 
-fn ended(past: &PastFix) -> Vec<Line> {
+/// What it was, how it ended, who did it, and how long that took.
+fn ended(past: &PastFix) -> Line {
     let mut line = vec![code(past.name.to_string()), text(" ")];
+    if past.verifies.is_some() {
+        line.push(text("was looked at again and "));
+    }
     line.extend(end_line(&past.end));
-    line.extend([text(" ("), time(past.at), text(")")]);
-    vec![line]
+    line.push(text(" ("));
+    if let Some(requester) = &past.requester {
+        line.extend([text("asked for by "), person(requester), text(", ")]);
+    }
+    if !past.run.approved_by.is_empty() {
+        line.push(text("approved by "));
+        line.extend(people(&past.run.approved_by));
+        line.push(text(", "));
+    }
+    if let Some(since) = past.run.since {
+        line.push(text(format!("took {}, ", lasted(past.at.duration_since(since).as_secs()))));
+    }
+    line.extend([text("ended at "), time(past.at), text(")")]);
+    line
 }
 
 /// How a fix ended, as the end of a sentence.

@@ -112,6 +112,37 @@ pub fn with_times(sentence: &str) -> Line {
     line
 }
 
+/// The same line with the ids of these people, as sentences of the engine write them, shown as people.
+pub fn with_people(line: Line, people: &[&PersonId]) -> Line {
+    people.iter().fold(line, |line, who| line.into_iter().flat_map(|span| with_person(span, who)).collect())
+}
+
+fn with_person(span: Span, who: &PersonId) -> Line {
+    match span {
+        Span::Text(words) if !who.user.is_empty() && words.contains(&who.user) => {
+            let mut line = Line::new();
+            for (place, piece) in words.split(who.user.as_str()).enumerate() {
+                if place > 0 {
+                    line.push(person(who));
+                }
+                line.push(text(piece));
+            }
+            line.retain(|span| *span != text(""));
+            line
+        }
+        other => vec![other],
+    }
+}
+
+/// A length of time as people say it.
+pub fn lasted(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}
+
 /// The line without any markup: for notifications, screen readers, terminals and logs.
 pub fn plain(line: &[Span]) -> String {
     line.iter()

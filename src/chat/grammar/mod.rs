@@ -83,6 +83,7 @@ pub fn parse(text: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
         Verb::Incidents => Ok(Said::Incidents),
         Verb::Note => note(rest, place),
         Verb::Writes => writes(rest, place),
+        Verb::Resolve => resolve(rest, place),
         Verb::Ack if says_all(rest) => ack_all(rest, place),
         _ => with_words(verb, &rest.split_whitespace().collect::<Vec<_>>(), place),
     }
@@ -162,7 +163,6 @@ fn with_words(verb: Verb, words: &[&str], place: &Place<'_>) -> Result<Said, Mis
         (Verb::Ack, []) => Act::Acknowledge,
         (Verb::Escalate, []) => Act::Escalate { from: None },
         (Verb::Verify, []) => Act::Verify,
-        (Verb::Resolve, []) => Act::Resolve,
         (Verb::Approve, []) => Act::Approve { plan: None },
         (Verb::Approve, [plan]) => Act::Approve { plan: Some(plan_id(verb, plan)?) },
         (Verb::Reject, []) => Act::Reject { plan: None },
@@ -221,12 +221,34 @@ fn left_out(verb: Verb, place: &Place<'_>) -> Result<IncidentId, Misunderstood> 
 
 /// The hash of a plan, or its first characters as the card shows them.
 fn plan_id(verb: Verb, word: &str) -> Result<PlanId, Misunderstood> {
-    let fine = (8..=64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if fine {
-        Ok(PlanId(word.to_ascii_lowercase()))
+    PlanId::typed(word).ok_or_else(|| Misunderstood::TooMuch { verb, extra: word.to_owned() })
+}
+
+/// The word with which somebody closes an incident whose alert still fires.
+const ANYWAY: &str = "anyway";
+
+/// `[INC] [anyway] [REASON]`. The reason is taken as it stands, so a bare number at its start names the incident only
+/// where nothing but `anyway` follows: "5 pods were restarted" is a reason.
+fn resolve(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
+    let (word, after) = first_word(rest);
+    let is_full = |word: &str| word.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("inc-"));
+    let alone = after.is_empty() || first_word(after).0.eq_ignore_ascii_case(ANYWAY);
+    let named = incident(word).filter(|_| alone || is_full(word));
+    let rest = if named.is_some() { after } else { rest };
+    let (word, after) = first_word(rest);
+    let anyway = word.eq_ignore_ascii_case(ANYWAY);
+    let reason = if anyway { after } else { rest };
+    let incident = if let Some(typed) = named {
+        ours(Verb::Resolve, &typed, place)?
+    } else if let Some(error) = incident_comes_first(Verb::Resolve, &[ANYWAY, first_word(reason).0]).filter(|_| anyway)
+    {
+        return Err(error);
     } else {
-        Err(Misunderstood::TooMuch { verb, extra: word.to_owned() })
-    }
+        left_out(Verb::Resolve, place)?
+    };
+    let reason = slack::unescape(reason, place.platform);
+    let reason = (!reason.trim().is_empty()).then(|| reason.trim().to_owned());
+    Ok(Said::Act(incident, Act::Resolve { reason, anyway }))
 }
 
 fn target(namespace: &str, workload: &str) -> Result<TargetRef, Misunderstood> {

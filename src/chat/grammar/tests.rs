@@ -30,6 +30,7 @@ fn every_command_of_the_help_is_understood_as_it_is_written_there() {
             .replace("NAMESPACE WORKLOAD", "web deploy/frontend")
             .replace("NAME", "restart-pod")
             .replace("@user|L2", "L2")
+            .replace("[anyway] [REASON]", "anyway the alert is wrong")
             .replace("off|on [REASON]", "off something is wrong")
             .replace("TEXT", "looked at the proxy")
     };
@@ -132,7 +133,8 @@ fn a_wrong_command_gets_the_nearest_right_one() {
     assert!(told("handoff @jane").contains("pick the person from the list"), "Slack did not resolve that name");
     assert!(told("target INC-7 web").contains("a namespace and a workload"));
     assert!(told("target INC-7 Web frontend").contains("lower-case letters"));
-    assert!(told("resolve INC-7 now").contains("`now`"));
+    assert!(told("ack INC-7 now").contains("`now`"));
+    assert_eq!(told("resolve anyway INC-7"), "the incident comes first: `/mtls resolve INC-7 anyway`");
 }
 
 #[test]
@@ -151,6 +153,19 @@ fn slacks_way_of_writing_people_groups_and_signs_is_read() {
 fn a_plan_of_digits_only_is_not_taken_for_an_incident() {
     let act = Act::Approve { plan: Some(PlanId("12345678".to_owned())) };
     assert_eq!(said("approve 12345678"), Ok(Said::Act(IncidentId::new(7), act)));
+}
+
+#[test]
+fn a_reason_for_closing_is_taken_as_it_stands() {
+    let resolve = |id: u32, anyway: bool, reason: Option<&str>| {
+        Ok(Said::Act(IncidentId::new(id), Act::Resolve { reason: reason.map(str::to_owned), anyway }))
+    };
+    assert_eq!(said("resolve"), resolve(7, false, None));
+    assert_eq!(said("resolve 9"), resolve(9, false, None));
+    assert_eq!(said("resolve inc-9 lamp test"), resolve(9, false, Some("lamp test")));
+    assert_eq!(said("resolve 9 anyway &lt;lamp test&gt;"), resolve(9, true, Some("<lamp test>")));
+    assert_eq!(said("resolve anyway"), resolve(7, true, None));
+    assert_eq!(said("resolve 5 pods were restarted"), resolve(7, false, Some("5 pods were restarted")));
 }
 
 #[test]

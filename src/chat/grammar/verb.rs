@@ -77,7 +77,7 @@ impl Verb {
             Self::Escalate => ("escalate", "[INC]", "call the next level now"),
             Self::Note => ("note", "[INC] TEXT", "write something into the incident"),
             Self::Verify => ("verify", "[INC]", "watch the counters again after a fix"),
-            Self::Resolve => ("resolve", "[INC]", "close it"),
+            Self::Resolve => ("resolve", "[INC] [anyway] [REASON]", "close it; `anyway` while its alert still fires"),
             Self::Writes => ("writes", "off|on [REASON]", "the kill switch: stop every fix, or let them run again"),
         }
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     chat::{
-        card::{Card, Line, code, command, person, strong, text, with_times, words},
+        card::{Card, Line, code, command, person, strong, text, with_people, with_times, words},
         grammar,
     },
     engine::SubmitError,
@@ -49,7 +49,11 @@ fn not_for_foreign(live: &[Arc<Incident>]) -> Option<Line> {
 
 /// Why it was not done, as a sentence.
 pub(super) fn refusal(error: &SubmitError) -> Vec<Line> {
-    vec![sentence(error)]
+    let people = match error {
+        SubmitError::Refused(refusal) => refusal.people(),
+        _ => Vec::new(),
+    };
+    vec![with_people(sentence(error), &people)]
 }
 
 /// An error as a sentence of its own.

@@ -24,7 +24,6 @@ use crate::{
     escalation::LevelNumber,
     incident::{Act, Command, FixPhase, Incident, IncidentId, Refusal, SwitchRequest, TakeAll},
     people::{Actor, PersonId, Platform},
-    remediation::PlanId,
 };
 
 /// How many requests are worked on at once; one more is asked to try again. A press costs two or three calls to Slack.
@@ -288,29 +287,12 @@ impl Desk {
     }
 
     async fn submit(&self, id: IncidentId, act: Act, actor: Actor, key: &str) -> Told {
-        let act = match self.whole_plan(id, act).await {
-            Ok(act) => act,
-            Err(error) => return answers::refusal(&error).into(),
-        };
         let command = Command { incident: id, actor, key: key.to_owned(), act };
         match self.ask.submit(command).await {
             Ok(answer) => Told { done: true, ..vec![with_times(&answer.text)].into() },
             Err(SubmitError::Refused(Refusal::AlreadyAcknowledged(holder))) => answers::taken(id, &holder).into(),
             Err(error) => answers::refusal(&error).into(),
         }
-    }
-
-    /// People type the first characters of a plan's hash, as the card shows them; decisions compare all of it.
-    async fn whole_plan(&self, id: IncidentId, act: Act) -> Result<Act, SubmitError> {
-        let (Act::Approve { plan: Some(typed) } | Act::Reject { plan: Some(typed) }) = &act else { return Ok(act) };
-        let incident = self.ask.incident(id).await?;
-        let shown: Option<PlanId> =
-            incident.and_then(|incident| incident.fix.as_ref().and_then(crate::incident::Fix::plan_id));
-        let Some(whole) = shown.filter(|plan| plan.0.starts_with(&typed.0)) else { return Ok(act) };
-        Ok(match act {
-            Act::Approve { .. } => Act::Approve { plan: Some(whole) },
-            _ => Act::Reject { plan: Some(whole) },
-        })
     }
 
     /// Answers privately: through Slack's address for this request, once; or by an ephemeral message if that fails.

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::{block_kit::Message, mrkdwn};
 use crate::{
-    chat::card::{Card, Line, Press, end_line, people, person, text, words},
+    chat::card::{Card, Line, Press, person, text, with_people, with_times, words},
     escalation::Ladder,
-    incident::{Act, FixPhase, Incident, IncidentId, Life},
+    incident::{Act, Incident, IncidentId, Life},
     remediation::PlanId,
 };
 
@@ -100,26 +100,9 @@ pub(super) fn why_gone(act: &Act, incident: &Incident) -> Line {
 }
 
 fn how_decided(plan: &PlanId, incident: &Incident) -> Line {
-    let of = |known: &crate::remediation::Plan| known.id() == *plan;
-    let past = incident.past_fixes.iter().rev().find(|past| past.plan.as_ref().is_some_and(of));
-    let running = incident.fix.as_ref().filter(|fix| fix.plan.as_ref().is_some_and(of));
-    match (running.map(|fix| &fix.phase), past) {
-        (Some(FixPhase::Approved { by, .. } | FixPhase::Stepping { by, .. } | FixPhase::Replacing { by, .. }), _) => {
-            let mut line = vec![text(format!("Plan {plan} was approved by "))];
-            line.extend(people(by));
-            line.push(text(" and runs."));
-            line
-        }
-        (Some(FixPhase::Verifying { .. }), _) => {
-            words(format!("Plan {plan} was approved and done; its effect is watched."))
-        }
-        (_, Some(past)) => {
-            let mut line = vec![text(format!("Plan {plan} "))];
-            line.extend(end_line(&past.end));
-            line.push(text("."));
-            line
-        }
-        _ => words(format!("Plan {plan} is no longer the one that waits: the card at the top shows the newest.")),
+    match incident.fate_of(Some(plan)) {
+        Some(fate) => with_people(with_times(&format!("Plan {plan}: {fate}.")), &fate.people()),
+        None => words(format!("Plan {plan} is no longer the one that waits: the card at the top shows the newest.")),
     }
 }
 

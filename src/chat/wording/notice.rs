@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::{Post, Raw, checks, raw::checks_that_did_not_pass};
 use crate::{
     chat::card::{
-        self, Line, code, command, end_line, level_name, people, person, plan_lines, strong, survey_lines, text, time,
-        verdict_lines, words,
+        self, Line, code, command, end_line, lasted, level_name, people, person, plan_lines, strong, survey_lines,
+        text, time, verdict_lines, words,
     },
     escalation::{LevelNumber, Rung},
     incident::{CloseReason, FixEnd, Follows, Incident, Life, Notice},
@@ -36,7 +36,7 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
         Notice::MissedWindow { seconds } => Post::saying(vec![words(format!(
             "The bot was down when a window ended and noticed it {} late. The next window starts now, so that levels are \
              not called all at once.",
-            minutes(*seconds)
+            lasted(*seconds)
         ))]),
         Notice::Acknowledged { by, until } => Post::saying(vec![vec![
             person(by),
@@ -139,7 +139,10 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
             broadcast: true,
             ..Post::saying(vec![vec![
                 strong("Open again: "),
-                text("it fired again soon after closing. What was found and tried before is above in this thread."),
+                text(format!(
+                    "it fired again soon after closing. {}What was found and tried before is above in this thread.",
+                    looking(incident)
+                )),
             ]])
         },
         Notice::Stale { last_seen } => Post::saying(vec![vec![
@@ -177,6 +180,11 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
             ]])
         },
     }
+}
+
+fn looking(incident: &Incident) -> &'static str {
+    let looks = matches!(incident.triage, crate::incident::Triage::Running { .. });
+    if looks { "The diagnostics run again. " } else { "" }
 }
 
 fn unreachable(level: &str, why: &str, follows: Follows) -> String {
@@ -388,7 +396,9 @@ fn worse(incident: &Incident) -> Line {
 fn closed(incident: &Incident) -> Line {
     let mut line = vec![strong("Closed")];
     match &incident.life {
-        Life::Closed { reason: CloseReason::Person(who), .. } => line.extend([text(" by "), person(who)]),
+        Life::Closed { reason: CloseReason::Person(by), .. } => {
+            line.extend([text(" by "), person(&by.who), text(by.because())]);
+        }
         Life::Closed { reason: CloseReason::AlertsResolved, .. } => line.push(text(": the alerts stayed resolved")),
         Life::Open | Life::Clearing { .. } => {}
     }
@@ -399,13 +409,4 @@ fn closed(incident: &Incident) -> Line {
         ". If it fires again soon, this thread is opened again."
     }));
     line
-}
-
-/// A length of time as people say it.
-fn minutes(seconds: i64) -> String {
-    match seconds {
-        ..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3600),
-    }
 }

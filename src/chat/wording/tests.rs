@@ -17,7 +17,9 @@ fn read(post: &Post) -> String {
 }
 
 fn verified(proof: Proof) -> FixEnd {
-    FixEnd::Verified { verification: Verification { proof, reasons: vec!["handshakes grew by 120".to_owned()] } }
+    FixEnd::Verified {
+        verification: Verification { proof, reasons: vec!["handshakes grew by 120".to_owned()], rate: None },
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{Limits, Reach, Settings, connect_to, exec::Tool, resolve};
 use crate::{
     clock::{Clock, VirtualClock},
-    incident::{Fix, FixPhase},
+    incident::{Fix, FixPhase, Run},
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
     remediation::{Operation, Plan, PlannedPod},
@@ -220,6 +220,7 @@ fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
         plans_drawn: 0,
         verifies: None,
         phase: FixPhase::Drawing,
+        run: Run::default(),
         replacements: Vec::new(),
         before: Vec::new(),
         start: Vec::new(),

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     engine::limits::TRIAGES_MOST,
     escalation::LevelNumber,
-    incident::{CallReason, Fix, FixPhase, Outcome, Triage},
+    incident::{CallReason, Fix, FixPhase, Outcome, Run, Triage},
     people::{PersonId, Platform},
     remediation::PlanId,
     triage::FixName,
@@ -57,6 +57,7 @@ fn fix(phase: FixPhase) -> Fix {
         plans_drawn: 1,
         verifies: None,
         phase,
+        run: Run::default(),
         replacements: Vec::new(),
         before: Vec::new(),
         start: Vec::new(),

@@ -1,18 +1,15 @@
 //! Asking for a fix, voting on it, taking it back, and looking at its effect again.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::{Decided, Scene};
 use crate::{
     approval::{Question, Vote, VoteRefusal},
-    incident::{Event, Fix, FixEnd, FixPhase, Refusal},
+    incident::{Event, Fix, FixEnd, FixPhase, Refusal, offer},
     people::PersonId,
-    remediation::{PlanId, Proof},
-    triage::{FixName, Verdict},
+    remediation::{Plan, PlanId},
+    triage::FixName,
 };
-
-/// After so many runs of one fix without effect in one incident, only people decide (lessons: 39 repeats).
-const WITHOUT_EFFECT_MOST: usize = 2;
 
 impl Scene<'_> {
     pub(super) fn propose(&self, fix: FixName) -> Decided {
@@ -20,41 +17,20 @@ impl Scene<'_> {
         if !self.policy.writes_enabled {
             return Err(Refusal::WritesOff);
         }
-        if let Some(under_way) = &self.incident.fix {
-            return Err(Refusal::FixUnderWay(under_way.name));
-        }
-        if self.incident.target.is_none() {
-            return Err(super::no_target(self.incident));
-        }
-        let verdict = self.incident.verdict.as_ref().ok_or(Refusal::NoVerdict(self.incident.id))?;
-        fits(verdict, fix)?;
-        if !FixName::CARRIED_OUT.contains(&fix) {
-            return Err(Refusal::FixNotCarriedOut(fix));
-        }
-        if self.runs_without_effect(fix) >= WITHOUT_EFFECT_MOST {
-            return Err(Refusal::TriedTwice(fix));
-        }
+        offer(self.incident, fix)?;
         let event = Event::FixProposed { fix: self.incident.next_fix(), name: fix, by: self.actor.id.clone() };
         Ok((vec![event], format!("The plan of {fix} is being drawn; it will be shown in the thread for approval.")))
     }
 
-    fn runs_without_effect(&self, fix: FixName) -> usize {
-        let past = self.incident.past_fixes.iter().filter(|past| past.name == fix);
-        // A later look at the same write is not another write, and what it says last counts.
-        let mut writes: BTreeMap<u32, Proof> = BTreeMap::new();
-        for past in past {
-            if let FixEnd::Verified { verification } = &past.end {
-                writes.insert(past.verifies.unwrap_or(past.number), verification.proof);
-            }
-        }
-        writes.values().filter(|proof| matches!(proof, Proof::NoEffect | Proof::Worse)).count()
-    }
-
     fn asking(&self, plan: Option<&PlanId>, verb: &'static str) -> Result<(&Fix, &Question), Refusal> {
+        self.require_clear(plan)?;
+        if let Some(fate) = self.incident.fate_of(plan) {
+            return Err(Refusal::NotWaiting(Box::new(fate)));
+        }
         let nothing = Refusal::NothingToApprove(self.incident.id);
         let fix = self.incident.fix.as_ref().ok_or_else(|| nothing.clone())?;
         let FixPhase::Asking { question } = &fix.phase else { return Err(nothing) };
-        if plan.is_some() && plan != fix.plan_id().as_ref() {
+        if plan.is_some_and(|plan| !fix.plan_id().is_some_and(|waiting| waiting.is_meant_by(plan))) {
             return Err(Refusal::OtherPlan);
         }
         // What was approved is what runs (invariant 4): after a redraw, the plan that the person has read is named.
@@ -64,12 +40,20 @@ impl Scene<'_> {
         Ok((fix, question))
     }
 
+    /// The first characters of a hash name one plan of this incident, not two.
+    fn require_clear(&self, named: Option<&PlanId>) -> Result<(), Refusal> {
+        let Some(named) = named else { return Ok(()) };
+        let past = self.incident.past_fixes.iter().filter_map(|past| past.plan.as_ref().map(Plan::id));
+        let known: BTreeSet<PlanId> = past.chain(self.incident.fix.iter().filter_map(Fix::plan_id)).collect();
+        if named.means_several(&known) { Err(Refusal::PlanNotClear(named.clone())) } else { Ok(()) }
+    }
+
     pub(super) fn approve(&self, plan: Option<&PlanId>) -> Decided {
+        let (fix, question) = self.asking(plan, "approve")?;
         self.require_open()?;
         if !self.policy.writes_enabled {
             return Err(Refusal::WritesOff);
         }
-        let (fix, question) = self.asking(plan, "approve")?;
         let by = self.actor.id.clone();
         match question.vote(self.actor, self.now)? {
             Vote::Counted { missing } => {
@@ -97,7 +81,9 @@ impl Scene<'_> {
     }
 
     pub(super) fn withdraw(&self) -> Decided {
-        let fix = self.incident.fix.as_ref().ok_or(Refusal::NothingToApprove(self.incident.id))?;
+        let over = || self.incident.fate_of(None).map(|fate| Refusal::NotWaiting(Box::new(fate)));
+        let nothing = || over().unwrap_or(Refusal::NothingToApprove(self.incident.id));
+        let fix = self.incident.fix.as_ref().ok_or_else(nothing)?;
         if fix.requester != self.actor.id {
             return Err(Refusal::NotYours);
         }
@@ -125,17 +111,4 @@ impl Scene<'_> {
         let untouched = matches!(fix.phase, FixPhase::Drawing | FixPhase::Asking { .. } | FixPhase::Approved { .. });
         untouched.then_some(Event::FixEnded { fix: fix.number, end })
     }
-}
-
-fn fits(verdict: &Verdict, fix: FixName) -> Result<(), Refusal> {
-    if let Some(never) = verdict.never.iter().find(|never| never.fix == fix) {
-        return Err(Refusal::FixDoesNotFit { fix, reason: never.reason.clone() });
-    }
-    if verdict.fixes.contains(&fix) {
-        return Ok(());
-    }
-    let fitting: Vec<&str> = verdict.fixes.iter().map(|fix| fix.as_str()).collect();
-    let fitting = if fitting.is_empty() { "none of the runbook's fixes fits".to_owned() } else { fitting.join(", ") };
-    let reason = format!("the verdict is \"{}\"; what fits it: {fitting}", verdict.scenario);
-    Err(Refusal::FixDoesNotFit { fix, reason })
 }

@@ -10,8 +10,8 @@ pub use taking_all::{Share, Taken, may_take_all, share};
 use jiff::Timestamp;
 
 use super::{
-    Act, Answer, Command, Event, Incident, Life, Policy, Refusal, Triage, apply, storm::leave_storm_for,
-    storm::stands_for_a_storm,
+    Act, Answer, CloseReason, ClosedBy, Command, Event, Incident, Life, Policy, REASON_MOST, Refusal, Triage, apply,
+    offer::no_target, storm::leave_storm_for, storm::stands_for_a_storm,
 };
 use crate::{
     escalation::{Ladder, Rung},
@@ -63,14 +63,18 @@ pub fn decide(
     Ok((left.into_iter().chain(taken).chain(decided).chain(work).collect(), Answer { text }))
 }
 
-/// Why nothing is looked at or changed for an incident without a service.
-pub(super) fn no_target(incident: &Incident) -> Refusal {
-    if stands_for_a_storm(incident) { Refusal::StandsForMany(incident.id) } else { Refusal::NoTarget(incident.id) }
-}
-
 /// Whether it stands for a storm of which services are known.
 fn has_a_look(incident: &Incident) -> bool {
     incident.storm_look.as_ref().is_some_and(|look| !look.looked_at().is_empty())
+}
+
+/// A reason in as many characters as fit into one line of a post, with a mark where it was cut.
+fn bounded_reason(reason: &str) -> String {
+    if reason.chars().count() <= REASON_MOST {
+        return reason.to_owned();
+    }
+    let kept = reason.chars().take(REASON_MOST.saturating_sub(1));
+    kept.chain(['…']).collect()
 }
 
 fn role_for(act: &Act) -> Role {
@@ -115,7 +119,7 @@ impl Scene<'_> {
             Act::Escalate { from } => self.escalate(*from),
             Act::Note { text } => self.note(text),
             Act::Verify => self.verify(),
-            Act::Resolve => Ok(self.resolve()),
+            Act::Resolve { reason, anyway } => self.resolve(reason.as_deref(), *anyway),
         }
     }
 
@@ -143,15 +147,22 @@ impl Scene<'_> {
         Ok((vec![event], format!("Noted in {}.", self.incident.id)))
     }
 
-    fn resolve(&self) -> (Vec<Event>, String) {
+    /// Asks back while an alert fires: typed, pressed, or by an old button that knew nothing of it.
+    fn resolve(&self, reason: Option<&str>, anyway: bool) -> Decided {
+        let why = reason.map(str::trim).filter(|why| !why.is_empty()).map(bounded_reason);
+        if self.incident.is_firing() && !anyway {
+            let reason = why.unwrap_or_else(|| "REASON".to_owned());
+            return Err(Refusal::StillFires { incident: self.incident.id, reason });
+        }
         let mut events: Vec<Event> = self.cancelled_fix().into_iter().collect();
-        events.push(Event::Closed { reason: super::CloseReason::Person(self.actor.id.clone()) });
+        let by = ClosedBy { who: self.actor.id.clone(), why };
+        events.push(Event::Closed { reason: CloseReason::Person(by) });
         let text = if self.incident.is_firing() {
             "Closed, although its alert still fires: only a new firing opens it again."
         } else {
             "Closed."
         };
-        (events, text.to_owned())
+        Ok((events, text.to_owned()))
     }
 
     /// Refuses while nothing may be started: alerts resolved.

@@ -35,7 +35,7 @@ fn is_work(act: &Act) -> bool {
         | Act::AcknowledgeAll
         | Act::HandOff { .. }
         | Act::Escalate { .. }
-        | Act::Resolve => false,
+        | Act::Resolve { .. } => false,
     }
 }
 

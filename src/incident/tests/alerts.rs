@@ -85,7 +85,7 @@ fn firing_within_the_flap_window_reopens_the_same_incident_and_later_opens_a_new
 #[test]
 fn what_a_person_closed_stays_closed_for_the_same_firing_and_opens_for_a_new_one() {
     let mut night = Night::with_an_alert();
-    night.says("U0ONCALL", Act::Resolve).unwrap();
+    night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing, "the same firing, repeated");
     let mut again = Night::sighting("frontend-1", AlertStatus::Firing);
     again.starts_at = night.now + SignedDuration::from_secs(30);

@@ -176,7 +176,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         Just(Act::Escalate { from: None }),
         Just(Act::Note { text: "x".to_owned() }),
         Just(Act::Triage),
-        Just(Act::Resolve),
+        Just(Act::Resolve { reason: None, anyway: true }),
         (1_u8..=3).prop_map(to),
         Just(Act::HandOff { to: HandOffTo::Person(person("U0OTHER")) }),
     ];

@@ -255,7 +255,7 @@ fn two_prometheus_servers_that_date_one_firing_differently_are_one_firing() {
         assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing);
         assert_eq!(night.sees(&later), Seen::Nothing);
     }
-    night.says("U0ONCALL", Act::Resolve).unwrap();
+    night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing);
     assert_eq!(night.sees(&later), Seen::Nothing);
 }

@@ -74,7 +74,7 @@ fn what_would_look_into_another_cluster_or_change_it_is_refused_with_the_next_st
     }
     night.says("U0ONCALL", Act::Note { text: "red's people know".to_owned() }).unwrap();
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(LevelNumber(2)) }).unwrap();
-    night.says("U0ONCALL", Act::Resolve).unwrap();
+    night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
 }
 
 #[test]

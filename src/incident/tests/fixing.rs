@@ -129,7 +129,7 @@ fn the_question_expires_and_a_late_approval_does_nothing() {
     let mut night = Night::with_a_question(&["frontend-1"]);
     night.passes(10 * MINUTE);
     assert_eq!(night.incident().past_fixes[0].end, FixEnd::Expired);
-    assert!(matches!(night.says("U0SECURITY", Act::Approve { plan: None }), Err(Refusal::NothingToApprove(_))));
+    assert!(matches!(night.says("U0SECURITY", Act::Approve { plan: None }), Err(Refusal::NotWaiting(_))));
 }
 
 #[test]
@@ -308,4 +308,27 @@ fn a_step_that_only_waited_ends_as_not_done() {
     night.outcome(&Outcome::Died { work, reason, untouched: true });
     let FixEnd::Failed { reason, .. } = &night.incident().past_fixes[0].end else { panic!("it is known") };
     assert!(reason.contains("not done, because the disruption budget"), "{reason}");
+}
+
+/// Whoever let the fix run has the incident and keeps it: the next level is called to help.
+#[test]
+fn a_fix_that_made_it_worse_calls_l2_at_once_beside_whoever_has_it() {
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    night.takes_calls();
+    night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
+    let calm = sample(&night, "frontend-2", 100, 0);
+    sampled(&mut night, Round::Before, vec![calm]);
+    replaced(&mut night, 0, "frontend-9");
+    night.now += MINUTE;
+    let first = vec![sample(&night, "frontend-9", 5, 0), sample(&night, "frontend-2", 100, 0)];
+    sampled(&mut night, Round::Start, first);
+    let ladder = night.incident().ladder.clone();
+    night.now += 2 * MINUTE;
+    let last = vec![sample(&night, "frontend-9", 5, 0), sample(&night, "frontend-2", 100, 90)];
+    sampled(&mut night, Round::End, last);
+    let end = &night.incident().past_fixes[0].end;
+    let FixEnd::Verified { verification } = end else { panic!("{end:?}") };
+    assert_eq!(verification.proof, Proof::Worse);
+    assert_eq!(night.takes_calls(), [crate::escalation::LevelNumber(2)]);
+    assert_eq!(night.incident().ladder, ladder);
 }

@@ -23,7 +23,7 @@ const ALL: [Meets; 4] = [Meets::Acknowledge, Meets::Resolve, Meets::Approve, Mee
 fn happens(night: &mut Night, what: Meets) -> Result<(), Refusal> {
     match what {
         Meets::Acknowledge => night.says("U0ONCALL", Act::Acknowledge).map(drop),
-        Meets::Resolve => night.says("U0OTHER", Act::Resolve).map(drop),
+        Meets::Resolve => night.says("U0OTHER", Act::Resolve { reason: None, anyway: true }).map(drop),
         Meets::Approve => night.says("U0SECURITY", Act::Approve { plan: None }).map(drop),
         Meets::Expire => {
             let fix = night.incident().fix.clone();
@@ -143,7 +143,7 @@ fn said(night: &Night, what: u8) -> Act {
     let plan = night.incident().fix.as_ref().and_then(crate::incident::Fix::plan_id);
     match what {
         0 => Act::Acknowledge,
-        1 => Act::Resolve,
+        1 => Act::Resolve { reason: None, anyway: true },
         2 => Act::Approve { plan: None },
         3 => Act::Reject { plan: None },
         4 => Act::ProposeFix { fix: FixName::RestartPod },

@@ -50,7 +50,7 @@ fn a_command_that_is_answered_with_called_now_calls() {
     assert!(taken.takes_calls().is_empty());
 
     let mut closed = in_a_storm();
-    closed.says("U0ONCALL", Act::Resolve).unwrap();
+    closed.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     assert!(closed.takes_calls().is_empty() && !closed.incident().is_live());
 }
 
@@ -128,7 +128,7 @@ fn a_storm_that_a_person_closed_does_not_come_back_for_the_same_incidents() {
     let night = Night::quiet();
     let mut incident = standing(&night, 40);
     let by = super::rehearsal::person("U0ONCALL");
-    apply(&mut incident, &Event::Closed { reason: crate::incident::CloseReason::Person(by) }, night.now);
+    apply(&mut incident, &Event::Closed { reason: crate::incident::CloseReason::Person(by.into()) }, night.now);
     let same = QuietOnes { count: 40, newest: Some(night.now - MINUTE) };
     assert_eq!(
         storm(Some(&incident), "prod", same, &StormLook::default(), &context(&night)),

@@ -118,7 +118,7 @@ fn somebody_who_may_not_acknowledge_changes_nothing_about_who_has_it() {
 #[test]
 fn what_is_refused_takes_nothing() {
     let mut night = Night::with_an_alert();
-    assert!(matches!(night.says("U0ONCALL", restart()), Err(Refusal::NoVerdict(_))));
+    assert!(matches!(night.says("U0ONCALL", restart()), Err(Refusal::TriageRunning)));
     assert_eq!(holder(&night), None);
     night.passes(15 * MINUTE);
     assert_eq!(night.takes_calls(), [L1, L2]);

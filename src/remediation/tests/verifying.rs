@@ -47,6 +47,25 @@ fn proof(first: Counters, last: Counters) -> Proof {
     verify(&[], &[sample("new", 0, first)], &[sample("new", WINDOW, last)]).proof
 }
 
+/// How many failed, of how many.
+fn rate(first: Counters, last: Counters) -> Option<(u64, u64)> {
+    let rate = verify(&[], &[sample("new", 0, first)], &[sample("new", WINDOW, last)]).rate?;
+    assert_eq!(rate.until.duration_since(rate.from), SignedDuration::from_secs(WINDOW));
+    Some((rate.failed, rate.of))
+}
+
+#[test]
+fn how_much_fails_after_a_fix_is_what_its_proxies_counted_and_else_not_known() {
+    assert_eq!(rate(server(3, 7), server(9, 9)), Some((2, 8)), "and not what was before");
+    assert_eq!(rate(client(0, 0, 0), client(6, 6, 0)), Some((6, 6)), "TLS 1.3: the failed ones shook hands as well");
+    assert_eq!(rate(client(0, 0, 0), client(6, 1, 90)), Some((1, 6)));
+    assert_eq!(rate(hosts(10, 4), hosts(90, 24)), Some((20, 100)), "hidden ssl.* counters");
+    assert_eq!(rate(server(0, 0), Counters { new_log_errors: Some(2), ..server(8, 0) }), Some((2, 10)));
+    assert_eq!(rate(server(3, 7), server(3, 7)), None, "no traffic");
+    assert_eq!(rate(client(0, 0, 0), client(6, 0, 0)), None, "handshakes without an answer prove nothing");
+    assert_eq!(verify(&[], &[], &[]).rate, None);
+}
+
 #[test]
 fn success_on_the_server_or_answers_behind_the_clients_tls_are_proof() {
     assert_eq!(proof(server(3, 7), server(9, 7)), Proof::Worked);

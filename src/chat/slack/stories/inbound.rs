@@ -20,6 +20,7 @@ use crate::{
     escalation::LevelNumber,
     http::Bodies,
     incident::{Act, Incident, IncidentId, Keeper, Notice, OwnCluster, Work},
+    remediation::PlanId,
     triage::FixName,
 };
 
@@ -101,7 +102,12 @@ async fn the_requester_cannot_approve_and_somebody_of_the_approvers_group_can_by
 async fn the_first_characters_of_a_plan_are_enough_to_approve_it() {
     let night = Night::of(night::asking()).await;
     night.says("U0SEC", &format!("approve {}", night::plan().id().short())).await;
-    assert_eq!(night.commands(), [Act::Approve { plan: Some(night::plan().id()) }]);
+    let typed = PlanId::typed(night::plan().id().short());
+    assert_eq!(
+        night.commands(),
+        [Act::Approve { plan: typed }],
+        "which plan it means is decided for every face at once"
+    );
     night.says("U0SEC", "approve 00000000").await;
     assert!(night.last_told("U0SEC").contains("That plan is not the one that waits now"));
 }

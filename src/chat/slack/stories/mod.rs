@@ -44,7 +44,8 @@ impl Ask for Inbox {
                 let fix = incident.fix.as_ref().ok_or(Refusal::NothingToApprove(incident.id))?;
                 let FixPhase::Asking { question } = &fix.phase else { panic!("{:?}", fix.phase) };
                 question.vote(&command.actor, now).map_err(Refusal::from)?;
-                if plan.is_some() && *plan != fix.plan_id() {
+                let waiting = fix.plan_id().unwrap();
+                if plan.as_ref().is_some_and(|plan| !waiting.is_meant_by(plan)) {
                     return Err(Refusal::OtherPlan.into());
                 }
                 "Approved: it starts now."

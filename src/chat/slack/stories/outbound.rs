@@ -243,7 +243,11 @@ async fn a_question_that_was_decided_by_a_command_loses_its_buttons_and_says_how
     assert!(call.buttons().is_empty() && call.seen().contains("~ <@U0ONCALL> has it."), "{}", call.seen());
     night.performs(draws(approved())).await;
     let ask = night.slack.messages()[1].clone();
-    assert!(ask.buttons().is_empty() && ask.seen().contains("was approved by <@U0SEC> and runs"), "{}", ask.seen());
+    assert!(
+        ask.buttons().is_empty() && ask.seen().contains("was approved by <@U0SEC> and is running"),
+        "{}",
+        ask.seen()
+    );
 }
 
 #[tokio::test]
@@ -269,7 +273,7 @@ async fn resolve_turns_the_first_message_green_in_place() {
     let card = id(&night.performs(night.task("card", draw())).await);
     assert!(night.slack.messages()[0].seen().starts_with("🔴"));
     let closed = Incident {
-        life: Life::Closed { at: night::at(30), reason: CloseReason::Person(night::who("U0ONCALL")) },
+        life: Life::Closed { at: night::at(30), reason: CloseReason::Person(night::who("U0ONCALL").into()) },
         ladder: Ladder::Still,
         ..night::diagnosed()
     };

@@ -1,5 +1,7 @@
 //! An incident to draw, and what its card must say.
 
+mod present;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +12,7 @@ use crate::{
     escalation::{Level, LevelNumber, PagerName, Policy},
     incident::{
         Act, Alert, AlertSighting, AlertStatus, Destination, Face, Fingerprint, Fix, FixEnd, FixPhase, IncidentKey,
-        PastFix, Triage,
+        PastFix, Run, Triage,
     },
     mesh::{Namespace, NodeName, ObjectName, PodRef, PodUid, TargetKind, TargetRef},
     people::{Mention, PersonId, Platform},
@@ -104,6 +106,7 @@ pub(crate) fn opened() -> Incident {
         channels: vec![Destination { face: Face::Slack, channel: "C0NIGHT".to_owned() }],
         triage: Triage::Running { run: 1, since: at(0) },
         verdict: None,
+        earlier: None,
         evidence: None,
         fix: None,
         past_fixes: Vec::new(),
@@ -199,6 +202,7 @@ pub(crate) fn asking() -> Incident {
         plans_drawn: 1,
         verifies: None,
         phase: FixPhase::Asking { question },
+        run: Run::default(),
         replacements: Vec::new(),
         before: Vec::new(),
         start: Vec::new(),
@@ -213,11 +217,17 @@ pub(crate) fn asking() -> Incident {
 /// After a fix that came to `proof`.
 pub(crate) fn after(proof: Proof) -> Incident {
     let end = FixEnd::Verified {
-        verification: Verification { proof, reasons: vec!["handshakes grew by 120, failures by 0".to_owned()] },
+        verification: Verification {
+            proof,
+            reasons: vec!["handshakes grew by 120, failures by 0".to_owned()],
+            rate: None,
+        },
     };
     let replacement = (pod("frontend-7d9c5b6f4-bbbbb"), PodUid::parse("4d5e6f").unwrap());
     let (name, plan, at) = (FixName::RestartPod, Some(plan()), at(12));
-    let past = PastFix { number: 1, name, plan, replacements: vec![replacement], verifies: None, end, at };
+    let run = Run { approved_by: vec![who("U0SEC")], since: Some(self::at(8)), steps_done: 1 };
+    let (requester, replacements) = (Some(who("U0ONCALL")), vec![replacement]);
+    let past = PastFix { number: 1, name, requester, run, plan, replacements, verifies: None, end, at };
     Incident { fix: None, past_fixes: vec![past], version: 20, ..asking() }
 }
 
@@ -260,7 +270,7 @@ fn a_button_that_cannot_work_is_not_drawn() {
     let closed = Life::Closed { at: at(30), reason: CloseReason::AlertsResolved };
     assert!(Card::of(&Incident { life: closed, ladder: Ladder::Still, ..diagnosed() }).buttons.is_empty());
     let mut twice = after(Proof::NoEffect);
-    twice.past_fixes.push(twice.past_fixes[0].clone());
+    twice.past_fixes.push(PastFix { number: 2, ..twice.past_fixes[0].clone() });
     assert!(!acts(&Card::of(&twice)).contains(&fix), "without effect twice");
 }
 

@@ -1,0 +1,76 @@
+//! Which fix can be asked for now: the one rule that card, buttons and `decide` ask.
+
+use std::collections::BTreeMap;
+
+use super::{FixEnd, Incident, PastFix, Refusal, Triage, storm::stands_for_a_storm};
+use crate::{
+    remediation::Proof,
+    triage::{FixName, Verdict},
+};
+
+/// After so many runs of one fix without effect in one incident, only people decide (lessons: 39 repeats).
+const WITHOUT_EFFECT_MOST: usize = 2;
+
+/// Whether `fix` can be asked for as the incident is now; else why not, and what to do instead. Whether fixes are
+/// switched on at all, and whether the alert still fires, is asked elsewhere.
+pub fn offer(incident: &Incident, fix: FixName) -> Result<(), Refusal> {
+    if let Some(under_way) = &incident.fix {
+        return Err(Refusal::FixUnderWay(under_way.name));
+    }
+    if incident.target.is_none() {
+        return Err(no_target(incident));
+    }
+    if matches!(incident.triage, Triage::Running { .. }) {
+        return Err(Refusal::TriageRunning);
+    }
+    let verdict = incident.verdict.as_ref().ok_or(Refusal::NoVerdict(incident.id))?;
+    fits(verdict, fix)?;
+    if !FixName::CARRIED_OUT.contains(&fix) {
+        return Err(Refusal::FixNotCarriedOut(fix));
+    }
+    if times_without_effect(incident, fix) >= WITHOUT_EFFECT_MOST {
+        return Err(Refusal::TriedTwice(fix));
+    }
+    if let Some(worked) = just_worked(incident, verdict, fix) {
+        return Err(Refusal::JustWorked { incident: incident.id, fix, at: worked.at });
+    }
+    Ok(())
+}
+
+/// Why nothing is looked at or changed for an incident without a service.
+pub(super) fn no_target(incident: &Incident) -> Refusal {
+    if stands_for_a_storm(incident) { Refusal::StandsForMany(incident.id) } else { Refusal::NoTarget(incident.id) }
+}
+
+/// How often a fix was done in this incident and proved useless. A later look at the same write is not another write,
+/// and what it says last counts.
+pub fn times_without_effect(incident: &Incident, fix: FixName) -> usize {
+    let mut writes: BTreeMap<u32, Proof> = BTreeMap::new();
+    for past in incident.past_fixes.iter().filter(|past| past.name == fix) {
+        if let FixEnd::Verified { verification } = &past.end {
+            writes.insert(past.verifies.unwrap_or(past.number), verification.proof);
+        }
+    }
+    writes.values().filter(|proof| matches!(proof, Proof::NoEffect | Proof::Worse)).count()
+}
+
+/// The fix, if it worked and the verdict is older than that: it speaks of what was before it.
+fn just_worked<'a>(incident: &'a Incident, verdict: &Verdict, fix: FixName) -> Option<&'a PastFix> {
+    let judged = |past: &&PastFix| past.name == fix && matches!(past.end, FixEnd::Verified { .. });
+    let newest = incident.past_fixes.iter().rev().find(judged)?;
+    let worked = matches!(&newest.end, FixEnd::Verified { verification } if verification.proof == Proof::Worked);
+    (worked && newest.at >= verdict.at).then_some(newest)
+}
+
+fn fits(verdict: &Verdict, fix: FixName) -> Result<(), Refusal> {
+    if let Some(never) = verdict.never.iter().find(|never| never.fix == fix) {
+        return Err(Refusal::FixDoesNotFit { fix, reason: never.reason.clone() });
+    }
+    if verdict.fixes.contains(&fix) {
+        return Ok(());
+    }
+    let fitting: Vec<&str> = verdict.fixes.iter().map(|fix| fix.as_str()).collect();
+    let fitting = if fitting.is_empty() { "none of the runbook's fixes fits".to_owned() } else { fitting.join(", ") };
+    let reason = format!("the verdict is \"{}\"; what fits it: {fitting}", verdict.scenario);
+    Err(Refusal::FixDoesNotFit { fix, reason })
+}
