@@ -115,14 +115,15 @@ fn command(incident: &Incident, who: &str, act: Act, now: Timestamp) -> Command 
 
 /// What the people of the night do next. Who approves has read the question first.
 async fn next_act(engine: &Engine, clock: &SpedClock, incident: &Incident) {
-    let (inbox, now) = (engine.inbox(), clock.now());
+    let inbox = engine.inbox();
     if !matches!(incident.triage, Triage::Done { .. }) {
         return;
     }
     let asking = incident.fix.as_ref().is_some_and(|fix| matches!(fix.phase, FixPhase::Asking { .. }));
-    // Who works has it, and is called no more: on this night they begin when they were called by every way.
-    let called = incident.calls.of(LevelNumber(1)).is_some_and(|asked| asked.mentioned && asked.paged);
-    if incident.fix.is_none() && incident.past_fixes.is_empty() && called {
+    if incident.fix.is_none() && incident.past_fixes.is_empty() {
+        // Who works has it, and is called and reminded no more: on this night they begin when they were.
+        all_is_said(engine, clock).await;
+        let now = clock.now();
         let act = Act::ProposeFix { fix: FixName::RestartPod };
         drop(inbox.submit(&command(incident, "U0ONCALL", act, now)).await);
     } else if asking {
