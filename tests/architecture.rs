@@ -11,7 +11,7 @@ const PURE: [&str; 9] =
     ["legible", "mesh", "people", "escalation", "approval", "triage", "remediation", "incident", "report"];
 
 /// Each room and the rooms that it may import. `commands` may import all.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("bounds", &[]),
     ("legible", &[]),
     ("mesh", &[]),
@@ -23,7 +23,8 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("incident", &["approval", "escalation", "mesh", "people", "remediation", "triage"]),
     ("report", &["incident", "legible", "triage"]),
     ("clock", &[]),
-    ("journal", &["incident", "remediation"]),
+    ("private_file", &[]),
+    ("journal", &["incident", "private_file", "remediation"]),
     ("engine", &["clock", "escalation", "incident", "journal", "people", "remediation"]),
     ("http", &["bounds", "engine", "legible"]),
     ("alertmanager", &["bounds", "engine", "http", "incident", "mesh"]),
@@ -45,7 +46,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "triage",
         ],
     ),
-    ("simulate", &["clock", "mesh"]),
+    ("simulate", &["clock", "mesh", "private_file"]),
     (
         "config",
         &[

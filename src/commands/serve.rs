@@ -23,7 +23,7 @@ use super::{
 use crate::{
     alertmanager::Authentication,
     chat::{Outgoing, OutgoingError, connector, heartbeat::Heartbeat, pager::Pagers},
-    clock::SystemClock,
+    clock::SteadyClock,
     cluster::{ClusterError, connect},
     config::{Config, ConfigError},
     engine::{Inbox, Perform},
@@ -79,7 +79,7 @@ pub enum ServeError {
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     telemetry::start(args.log, "info");
     let config = Config::load(&args.config)?;
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(SteadyClock::of_this_machine());
     let metrics = http::Metrics::default();
     let settled = config.settle().map_err(ServeError::from);
     let slack = SlackParts::of(&config, clock.clone(), &metrics);

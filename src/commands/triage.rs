@@ -15,6 +15,7 @@ use crate::{
     config::{ConfigError, mesh_settings},
     legible,
     mesh::{NameError, Namespace, TargetRef},
+    private_file,
     report::{Format, render},
     triage::{Scenario, Verdict, diagnose},
 };
@@ -81,7 +82,7 @@ pub async fn run(args: TriageArgs) -> Result<ExitCode, TriageError> {
     if let Some(path) = args.save {
         let failed = |why: String| TriageError::Save { path: path.clone(), why };
         let text = serde_json::to_vec_pretty(&evidence).map_err(|error| failed(error.to_string()))?;
-        std::fs::write(&path, text).map_err(|error| failed(error.to_string()))?;
+        private_file::write(&path, &text).map_err(|error| failed(error.to_string()))?;
     }
     let verdict = diagnose(&evidence);
     Ok(super::answer(&render(&verdict, args.output), exit_code(&verdict)))

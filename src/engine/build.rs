@@ -14,7 +14,9 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Crasher, Health, Inbox, Perform, clusters,
+    ClockJumps, Crasher, Health, Inbox, Perform, SubmitError,
+    clock_set::{self, Time},
+    clusters,
     deliveries::Deliveries,
     dispatch, health,
     progress::Running,
@@ -47,6 +49,7 @@ pub(super) struct Shared {
     pub(super) storm: Storm,
     pub(super) deliveries: Deliveries,
     pub(super) turns: Turns,
+    pub(super) time: Time,
     pub(super) crasher: Option<Crasher>,
     pub(super) triages: Running,
     pub(super) pulse: Pulse,
@@ -167,10 +170,6 @@ impl EngineBuilder {
     /// The inbox and the engine. Nothing is dispatched before [`Engine::start`].
     pub async fn build(self) -> Result<Engine, JournalError> {
         let storm = Storm::default();
-        let minute_ago = self.clock.now() - SignedDuration::from_mins(1);
-        for at in self.journal.openings(minute_ago).await?.0 {
-            storm.opened(at);
-        }
         let switch = self.journal.write_switch().await?;
         let keeper = Keeper::new(&self.cluster, self.shared_app);
         let shared = Arc::new(Shared {
@@ -182,6 +181,7 @@ impl EngineBuilder {
             storm,
             deliveries: Deliveries::default(),
             turns: Turns::default(),
+            time: Time::default(),
             crasher: self.crasher,
             triages: Running::default(),
             pulse: Pulse::default(),
@@ -191,6 +191,14 @@ impl EngineBuilder {
             policy: RwLock::new(self.policy),
             writes_on: AtomicBool::new(switch.is_none_or(|switch| switch.on)),
         });
+        clock_set::since_the_last_process(&shared).await.map_err(|error| match error {
+            SubmitError::NotStored(why) => JournalError::NotWritten(why),
+            other => JournalError::NotWritten(other.to_string()),
+        })?;
+        let minute_ago = shared.clock.now() - SignedDuration::from_mins(1);
+        for at in shared.journal.openings(minute_ago).await?.0 {
+            shared.storm.opened(at);
+        }
         Ok(Engine {
             shared,
             stop: CancellationToken::new(),
@@ -234,7 +242,7 @@ impl Engine {
         for task in dispatch::Queue::each(&self.shared) {
             self.tasks.spawn(task.run(self.stop.clone(), self.abandon.clone()));
         }
-        for task in [Background::Storm, Background::Health, Background::Clusters] {
+        for task in [Background::Storm, Background::Health, Background::Clusters, Background::Clock] {
             let (shared, stop) = (self.shared.clone(), self.stop.clone());
             self.tasks.spawn(async move {
                 tokio::select! {
@@ -264,7 +272,14 @@ impl Engine {
                 Ok(Err(error)) => tracing::error!(%error, "they could not be handed back; the next start takes them"),
                 Err(_) => tracing::error!("the journal does not answer; the next start takes them"),
             }
+        } else if tokio::time::timeout(HANDED_BACK_WITHIN, clock_set::keep_mark(&self.shared)).await.is_err() {
+            tracing::error!("the journal does not answer; the next start knows an earlier time");
         }
+    }
+
+    /// How often the wall clock was set.
+    pub fn clock_jumps(&self) -> ClockJumps {
+        self.shared.time.jumps()
     }
 
     /// Puts other rules in force. Incidents that are open keep their own ladder.
@@ -312,6 +327,7 @@ enum Background {
     Health,
     /// Ends by itself.
     Clusters,
+    Clock,
 }
 
 impl Background {
@@ -320,6 +336,7 @@ impl Background {
             Self::Storm => storm::watch(shared).await,
             Self::Health => health::watch(shared).await,
             Self::Clusters => clusters::put_right(shared).await,
+            Self::Clock => clock_set::watch(shared).await,
         }
     }
 }

@@ -32,6 +32,7 @@ async fn all(shared: &Shared) -> Result<(), SubmitError> {
 
 async fn one(shared: &Shared, id: crate::incident::IncidentId) -> Result<(), SubmitError> {
     for _ in 0..TRIES_MOST {
+        let _still = shared.time.still().await;
         let Some(stored) = shared.journal.incident(id).await.map_err(not_stored)? else { return Ok(()) };
         let events = shared.policy().cluster.put_right(&stored.incident);
         if events.is_empty() {

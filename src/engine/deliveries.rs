@@ -101,6 +101,7 @@ impl Shared {
         let keys: Vec<_> = keys.into_iter().collect();
         for _ in 0..DECIDED_AGAIN_MOST {
             let _turn = self.turns.of(self.named(bodies, &keys).await?).await;
+            let _still = self.time.still().await;
             let mut draft = Draft::new(self, self.clock.now());
             draft.load(&keys).await?;
             for body in bodies {

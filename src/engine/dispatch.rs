@@ -10,13 +10,14 @@ use tracing::Instrument;
 use super::{
     CrashPoint, Done, Perform, PerformError, Task,
     build::Shared,
+    clock_set::claim_moved,
     finish,
     limits::{self, Limits},
     progress,
 };
 use crate::{
     incident::{self, Face, Incident, Outcome, Work, page_key, still_wanted},
-    journal::{Claim, JournalError, Wanted},
+    journal::{Claim, JournalError, StoredIncident, Wanted},
 };
 
 /// No effect takes longer than this; long waits are short polls that schedule the next one.
@@ -57,8 +58,10 @@ impl Queue {
             changes.borrow_and_update();
             let question = *asked.borrow_and_update();
             let free = u32::try_from(slots.available_permits()).unwrap_or(0);
-            let looked_at = self.shared.clock.now();
+            let still = self.shared.time.still().await;
+            let (looked_at, set) = (self.shared.clock.now(), self.shared.time.set());
             let claimed = if free > 0 { self.claim(looked_at, free).await } else { Some(Vec::new()) };
+            drop(still);
             // Could not be asked: once more.
             let Some(claimed) = claimed else { continue };
             self.shared.pulse.turn(self.room, question);
@@ -68,7 +71,7 @@ impl Queue {
                 let shared = self.shared.clone();
                 shared.hold(&claim);
                 running.spawn(async move {
-                    one(&shared, &claim).await;
+                    one(&shared, &claim, set).await;
                     shared.release(&claim);
                     drop(slot);
                 });
@@ -125,17 +128,21 @@ impl Queue {
     }
 }
 
-/// Performs one claimed effect and stores what it came to.
-async fn one(shared: &Shared, claim: &Claim) {
+/// Performs one effect and stores what it came to; it was claimed when the clock had been set by `set` in all.
+async fn one(shared: &Shared, claim: &Claim, set: SignedDuration) {
     let span = tracing::info_span!("effect", incident = %claim.incident, key = %claim.key, attempt = claim.attempt);
     async {
         crash(shared, CrashPoint::Claimed, &claim.work);
-        let result = perform(shared, claim).await;
+        let (result, claim, set) = begin(shared, claim, set).await;
+        let result = match result {
+            Ok(stored) => perform(shared, &claim, stored).await,
+            Err(error) => Err(error),
+        };
         crash(shared, CrashPoint::ActedNotRecorded, &claim.work);
         if let Err(error) = &result {
             tracing::warn!(%error, "an effect was not performed");
         }
-        finish::finish(shared, claim, result).await;
+        finish::finish(shared, &claim, set, result).await;
         crash(shared, CrashPoint::Recorded, &claim.work);
     }
     .instrument(span)
@@ -161,8 +168,19 @@ fn not_wanted(claim: &Claim, incident: &Incident) -> Outcome {
     may_ring.unwrap_or(Outcome::NoLongerWanted)
 }
 
-async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
-    let stored = shared.journal.incident(claim.incident).await.map_err(|error| unreadable(&error))?;
+/// The incident, and the claim by the same time as what is read of it.
+async fn begin(
+    shared: &Shared,
+    claim: &Claim,
+    set: SignedDuration,
+) -> (Result<Option<StoredIncident>, PerformError>, Claim, SignedDuration) {
+    let _still = shared.time.still().await;
+    let claim = shared.time.presently(claim.clone(), set, claim_moved);
+    let stored = shared.journal.incident(claim.incident).await.map_err(|error| unreadable(&error));
+    (stored, claim, shared.time.set())
+}
+
+async fn perform(shared: &Shared, claim: &Claim, stored: Option<StoredIncident>) -> Result<Done, PerformError> {
     let Some(stored) = stored else { return Ok(Outcome::NoLongerWanted.into()) };
     let now = shared.clock.now().max(claim.due);
     if !still_wanted(&stored.incident, &claim.work, now) {
@@ -172,6 +190,9 @@ async fn perform(shared: &Shared, claim: &Claim) -> Result<Done, PerformError> {
         return Ok(Outcome::Elapsed { timer: timer.clone(), last_seen: stored.last_seen }.into());
     }
     if let Work::RunStep { step, .. } = &claim.work {
+        // The switch is one for all that could ever write by this journal, whatever this process remembers of it.
+        let switch = shared.journal.write_switch().await.map_err(|error| unreadable(&error))?;
+        shared.put_switch(switch.is_none_or(|switch| switch.on));
         finish::take_lock(shared, &stored.incident, *step).await?;
     }
     let root = message_of(shared, claim).await?;

@@ -2,9 +2,9 @@
 
 use jiff::SignedDuration;
 
-use super::{Done, PerformError, backoff, build::Shared};
+use super::{Done, PerformError, backoff, build::Shared, clock_set::claim_moved};
 use crate::{
-    incident::{Incident, IncidentId, Outcome, Work, settle},
+    incident::{Incident, IncidentId, Outcome, Work, moved, settle},
     journal::{Append, AppendError, Claim, Finish},
 };
 
@@ -44,10 +44,14 @@ enum Ending {
     },
 }
 
-pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, PerformError>) {
-    let ending = decide_ending(shared, claim, result);
+/// `set` is by how much the clock had been set in all when the effect began.
+pub(super) async fn finish(shared: &Shared, claim: &Claim, set: SignedDuration, result: Result<Done, PerformError>) {
     for _ in 0..DECIDED_AGAIN_MOST {
+        // First the turn, then the time, as everywhere: see `Time::still`.
         let _turn = shared.turns.of([claim.incident]).await;
+        let _still = shared.time.still().await;
+        let claim = &shared.time.presently(claim.clone(), set, claim_moved);
+        let ending = decide_ending(shared, claim, shared.time.presently(result.clone(), set, result_moved));
         let append = match append_of(shared, claim, &ending).await {
             Ok(append) => append,
             Err(error) => {
@@ -73,6 +77,18 @@ pub(super) async fn finish(shared: &Shared, claim: &Claim, result: Result<Done, 
         }
     }
     tracing::error!("an incident moved so often that an outcome could not be stored; its claim runs out");
+}
+
+/// What an effect came to, by a clock that was set while it was performed.
+fn result_moved(result: &Result<Done, PerformError>, by: SignedDuration) -> Result<Done, PerformError> {
+    let mut result = result.clone();
+    if let Ok(done) = &mut result {
+        // It is stored as the same JSON, so it is read again.
+        if let Ok(outcome) = moved(&done.outcome, by) {
+            done.outcome = outcome;
+        }
+    }
+    result
 }
 
 fn decide_ending(shared: &Shared, claim: &Claim, result: Result<Done, PerformError>) -> Ending {

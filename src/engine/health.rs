@@ -4,11 +4,17 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{build::Shared, dispatch, late::Late};
+use super::{alarm::Alarm, build::Shared, clock_set, dispatch, late::Late};
 use crate::journal::JournalError;
 
 /// How often the engine looks at itself, in real time.
-const LOOKS_EVERY: Duration = Duration::from_secs(15);
+const LOOKS_EVERY: Duration = Duration::from_secs(10);
+/// How often it looks again while the journal fails.
+const LOOKS_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How long the journal may take to be read or to commit: a bot that answers later than this is of no use.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// A transaction that takes longer than this stands still. With [`LOOKS_EVERY`], a disk that hangs is known within 30 s.
+const HANGS_AFTER: Duration = Duration::from_secs(10);
 /// Answers to requests are kept this long, so that a repeat gets the first answer again.
 const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -29,7 +35,16 @@ pub struct Health {
     pub overdue_since: Option<Timestamp>,
 }
 
+/// Looks, and answers whatever the disk does.
 pub(super) async fn look(shared: &Shared) -> Result<Health, JournalError> {
+    if let Some(taken) = shared.journal.writing_for().filter(|taken| *taken >= HANGS_AFTER) {
+        return Err(JournalError::Hangs(taken));
+    }
+    let hangs = |_| JournalError::Hangs(ANSWERS_WITHIN);
+    tokio::time::timeout(ANSWERS_WITHIN, read(shared)).await.map_err(hangs)?
+}
+
+async fn read(shared: &Shared) -> Result<Health, JournalError> {
     let now = shared.clock.now();
     if shared.journal.fails() {
         // Whoever is not ready is sent nothing that could show that it works again.
@@ -42,24 +57,53 @@ pub(super) async fn look(shared: &Shared) -> Result<Health, JournalError> {
 
 pub(super) async fn watch(shared: Arc<Shared>) {
     let mut late = Late::default();
+    let mut alarm = Alarm::default();
     let mut kept_at = None;
     loop {
-        match look(&shared).await {
-            Ok(Health { overdue_since: Some(since), due }) => {
-                tracing::error!(%since, ?due, "effects are overdue: somebody may not have been called");
+        let looked_at = tokio::time::Instant::now();
+        match commit_and_look(&shared).await {
+            Ok(health) => {
+                alarm.over();
+                if let Some(since) = health.overdue_since {
+                    let due = health.due;
+                    tracing::error!(%since, ?due, "effects are overdue: somebody may not have been called");
+                }
+                match tokio::time::timeout(ANSWERS_WITHIN, late.tell(&shared)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "it could not be stored that effects are overdue"),
+                    Err(_) => tracing::error!("it could not be stored in time that effects are overdue"),
+                }
+                if kept_at.is_none_or(|at| shared.clock.steady().duration_since(at) > HOUSEKEEPING_EVERY) {
+                    kept_at = Some(shared.clock.steady());
+                    keep_house(&shared).await;
+                }
             }
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "the engine could not look at itself"),
+            Err(error) => {
+                tracing::error!(%error, "the engine could not look at itself");
+                alarm.failed(&shared, &error).await;
+            }
         }
-        if let Err(error) = late.tell(&shared).await {
-            tracing::error!(%error, "it could not be stored that effects are overdue");
-        }
-        if kept_at.is_none_or(|at| shared.clock.now().duration_since(at) > HOUSEKEEPING_EVERY) {
-            kept_at = Some(shared.clock.now());
-            keep_house(&shared).await;
-        }
-        tokio::time::sleep(LOOKS_EVERY).await;
+        wait(&shared, looked_at).await;
     }
+}
+
+/// Waits for the next look; not as long when the journal fails meanwhile.
+async fn wait(shared: &Shared, looked_at: tokio::time::Instant) {
+    while looked_at.elapsed() < if shared.journal.fails() { LOOKS_AGAIN_AFTER } else { LOOKS_EVERY } {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Commits something first: a disk that hangs is not seen by reading.
+async fn commit_and_look(shared: &Shared) -> Result<Health, JournalError> {
+    let hangs = shared.journal.writing_for().is_some_and(|taken| taken >= ANSWERS_WITHIN);
+    if !hangs {
+        let kept = tokio::time::timeout(ANSWERS_WITHIN, clock_set::keep_mark(shared)).await;
+        if let Ok(Err(error)) = kept {
+            return Err(JournalError::NotWritten(error.to_string()));
+        }
+    }
+    look(shared).await
 }
 
 /// Anchors the chains of what is open, and forgets what is old.

@@ -44,6 +44,7 @@ impl Inbox {
                 return replayed(answer);
             }
             let _turn = self.0.turns.of([command.incident]).await;
+            let _still = self.0.time.still().await;
             let now = self.0.clock.now();
             let stored = self.0.journal.incident(command.incident).await.map_err(not_stored)?;
             let decided = match stored {

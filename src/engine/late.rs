@@ -21,6 +21,7 @@ pub(super) struct Late(BTreeSet<i64>);
 impl Late {
     /// Tells, once an incident and episode. A post that says so and is late itself makes no further one.
     pub(super) async fn tell(&mut self, shared: &Shared) -> Result<(), SubmitError> {
+        let _still = shared.time.still().await;
         let now = shared.clock.now();
         let before = now.saturating_sub(LATE_AFTER).unwrap_or(now);
         let mut late = shared.journal.overdue(before).await.map_err(not_stored)?;

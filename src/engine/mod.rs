@@ -4,9 +4,11 @@
 //! when they are due and handed to the adapter that can perform them ([`Perform`]); what they came to is decided on and
 //! stored in one transaction with the end of the effect.
 
+mod alarm;
 mod backoff;
 mod body;
 mod build;
+mod clock_set;
 mod clusters;
 mod crash;
 mod deliveries;
@@ -26,6 +28,7 @@ mod tally;
 mod turns;
 
 pub use build::{EVIDENCE_KEPT, Engine, EngineBuilder};
+pub use clock_set::ClockJumps;
 pub use crash::{CrashPoint, Crasher};
 pub use health::Health;
 pub use inbox::{Accepted, Inbox};

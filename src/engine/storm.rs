@@ -77,6 +77,13 @@ impl Storm {
         Openings { storm: self, at, count: 0, quiet: 0 }
     }
 
+    /// The clock was set.
+    pub(super) fn clock_set(&self, by: SignedDuration) {
+        for opened in self.lock().iter_mut() {
+            *opened = opened.saturating_add(by).unwrap_or(*opened);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<Timestamp>> {
         self.openings.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -140,6 +147,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 
 /// One look. Whether there is anything to look at again later.
 async fn step(shared: &Shared) -> Result<bool, SubmitError> {
+    let _still = shared.time.still().await;
     let now = shared.clock.now();
     let (_, count) = shared.journal.openings(now).await.map_err(not_stored)?;
     let key = storm_key(&shared.cluster);

@@ -20,12 +20,13 @@ impl Inbox {
             if let Some(answer) = self.0.journal.answer(&key).await.map_err(not_stored)? {
                 return replayed(answer);
             }
-            let now = self.0.clock.now();
-            let switch = decide_switch(request, self.0.configured_writes(), now)?;
-            let answer = answer_to_switch(&switch);
             let ids: Vec<_> = self.live(TOLD_MOST).await?.iter().map(|stored| stored.incident.id).collect();
             // What alerts change meanwhile never keeps the switch from being moved.
             let _turn = self.0.turns.of(ids.iter().copied()).await;
+            let _still = self.0.time.still().await;
+            let now = self.0.clock.now();
+            let switch = decide_switch(request, self.0.configured_writes(), now)?;
+            let answer = answer_to_switch(&switch);
             let mut live = Vec::with_capacity(ids.len());
             for id in &ids {
                 live.extend(self.incident(*id).await?.filter(|stored| stored.incident.is_live()));

@@ -48,6 +48,7 @@ impl Inbox {
         for _ in 0..DECIDED_AGAIN_MOST {
             let stored = self.0.journal.live_after(after, AT_ONCE).await.map_err(not_stored)?;
             let Some(last) = stored.last().map(|stored| stored.incident.id.number()) else { return Ok(None) };
+            let _still = self.0.time.still().await;
             let (now, policy) = (self.0.clock.now(), self.0.policy());
             let (mut counted, mut changes) = (*taken, Vec::new());
             for stored in stored {

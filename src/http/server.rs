@@ -221,6 +221,9 @@ async fn put_together(health: &Health) -> String {
     health.metrics.set("engine_overdue", &[], u64::from(state.overdue_since.is_some()));
     health.metrics.set("journal_readable", &[], u64::from(is_readable));
     escalation(health);
+    let jumps = health.engine.clock_jumps();
+    health.metrics.raise("clock_jumps_total", &[("direction", "back")], jumps.back);
+    health.metrics.raise("clock_jumps_total", &[("direction", "forward")], jumps.forward);
     health.metrics.raise("journal_transactions_total", &[], health.engine.transactions());
     health.metrics.render()
 }

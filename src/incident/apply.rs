@@ -48,6 +48,13 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
 
 /// The state after one more event.
 pub fn apply(incident: &mut Incident, event: &Event, at: Timestamp) {
+    if let Event::ClockSet { by, .. } = event {
+        // It was read from the same JSON, so it is read again.
+        if let Ok(moved) = super::moved(incident, *by) {
+            // Its keeper is no part of what is stored.
+            *incident = Incident { id: incident.id, ..moved };
+        }
+    }
     incident.version = incident.version.saturating_add(1);
     apply_life(incident, event, at);
     apply_ladder(incident, event, at);

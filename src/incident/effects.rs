@@ -298,6 +298,7 @@ fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
             Notice::WritesSwitched { on: *on, by: by.clone(), reason: reason.clone() }
         }
         Event::OverdueNoticed { what, since } => Notice::Overdue { what: what.clone(), since: *since },
+        Event::ClockSet { by, told: true } => Notice::ClockSet { by: *by },
         Event::NoteAdded { by, text } => Notice::Note { by: by.clone(), text: text.clone() },
         _ => return None,
     })
@@ -313,5 +314,11 @@ fn level_of(rung: &Rung) -> Option<LevelNumber> {
 /// Whether the card looks different after this event. The answers of our own deliveries are left out: a card that is
 /// drawn because a card was drawn would never end.
 fn draws_the_card(event: &Event) -> bool {
-    !matches!(event, Event::CardPosted { .. } | Event::StillRepeated | Event::ReplacementAwaited { .. })
+    !matches!(
+        event,
+        Event::CardPosted { .. }
+            | Event::StillRepeated
+            | Event::ReplacementAwaited { .. }
+            | Event::ClockSet { told: false, .. }
+    )
 }

@@ -1,6 +1,6 @@
 //! What happened to an incident. Events last: they are stored as JSON with type and version, and hash-chained.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -385,6 +385,13 @@ pub enum Event {
         pager: PagerName,
         /// The name that it would know the page by.
         key: String,
+    },
+    /// The clock that everything here is measured by was set; all that is stored was moved with it.
+    ClockSet {
+        /// By how much; negative when it was set back.
+        by: SignedDuration,
+        /// Whether people are told: not when more incidents are open than anybody reads.
+        told: bool,
     },
     /// Something that the bot owes is late; it goes on trying.
     OverdueNoticed {

@@ -33,6 +33,8 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::LevelUnreachable { level, why, .. } => format!("{level} cannot be called: {why}"),
         Event::OverdueNoticed { what, .. } => format!("{what} is late"),
         Event::NoticedLate { seconds } => format!("the bot was away when a window ended ({seconds} s late)"),
+        Event::ClockSet { by, .. } if by.is_negative() => "the bot's clock was set back".to_owned(),
+        Event::ClockSet { .. } => "the bot's clock was set forward".to_owned(),
         Event::Acknowledged { by, .. } => format!("acknowledged by {by}"),
         Event::HandedTo { to, by, .. } => format!("handed to {to} by {by}"),
         Event::TriageFinished { verdict, .. } => format!("verdict: {}", verdict.scenario),

@@ -10,6 +10,7 @@ mod apply_fix;
 mod calls;
 mod cause;
 mod climb;
+mod clock_set;
 mod decide;
 mod delivery;
 mod effect;
@@ -39,6 +40,7 @@ pub use alert::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, Incident
 pub use apply::{apply, begin};
 pub use calls::{Asked, Calls, DIAGNOSIS_WAIT, FirstCall, Page, PageState, UnexplainedMention, page_key};
 pub use cause::{CallLinks, Cause, Lacks, MentionPost};
+pub use clock_set::moved;
 pub use decide::{NOTE_MOST, Share, Taken, decide, may_take_all, share};
 pub use delivery::{Delivery, MessageRef};
 pub use effect::{CallReason, Destination, Face, NewEffect, PageEnd, Priority, Room, Timer, Work};

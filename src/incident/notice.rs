@@ -1,6 +1,6 @@
 //! What the bot says in an incident's thread, as facts; each face words and draws them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{FixEnd, Follows};
@@ -141,6 +141,11 @@ pub enum Notice {
         what: String,
         /// Why.
         reason: String,
+    },
+    /// The clock of the bot's machine was set.
+    ClockSet {
+        /// By how much; negative when it was set back.
+        by: SignedDuration,
     },
     /// Something that the bot owes is late; it goes on trying.
     Overdue {

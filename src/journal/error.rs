@@ -1,6 +1,6 @@
 //! What can go wrong with the journal, and what to do about it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// The journal could not be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,13 @@ pub enum JournalError {
     /// Nothing can be written at present.
     #[error("the journal cannot be written ({0}): nothing is taken in, and nobody is called, until it can be again")]
     NotWritten(String),
+    /// A transaction does not end: the disk stands still.
+    #[error(
+        "the disk under the journal has not answered for {} s: nothing is taken in, and nobody is called, until it does; \
+         look at the volume",
+        .0.as_secs()
+    )]
+    Hangs(Duration),
     /// A stored record cannot be understood.
     #[error("a {what} in the journal cannot be read: it was written by another version, or damaged")]
     Record {

@@ -1,11 +1,6 @@
 //! Opens the journal: one file, WAL, `synchronous=FULL`, and nobody else in it.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, SqlitePool,
@@ -13,8 +8,15 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{JournalError, RECORD_VERSION, lanes::Lanes, slots, writer};
-use crate::incident::Keeper;
+use super::{
+    JournalError, RECORD_VERSION,
+    files::Files,
+    lanes::Lanes,
+    lock::{Handle, Lock, beside},
+    slots,
+    writer::{self, Place},
+};
+use crate::{incident::Keeper, private_file};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/migrations");
 
@@ -31,16 +33,20 @@ pub struct Journal {
     pub(super) seen: writer::Seen,
     /// Whose incidents these are.
     pub(crate) keeper: Option<Keeper>,
-    _lock: Arc<File>,
+    _handle: Arc<Handle>,
 }
 
 impl Journal {
     /// Opens the journal at `path`, makes it if it is not there, and brings its schema up to date.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
-        let lock = lock(path)?;
+        let (lock, handle) = Lock::take(path).await?;
         let failed = |source| JournalError::Open { path: path.to_owned(), source };
+        let unreadable = |source| failed(sqlx::Error::Io(source));
+        // SQLite names its own files after this one, and they must be the same by whatever name the journal is reached.
+        let real = path.canonicalize().map_err(unreadable)?;
+        tell_of(path, &real, &lock);
         let options = SqliteConnectOptions::new()
-            .filename(path)
+            .filename(&real)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -62,14 +68,13 @@ impl Journal {
             .connect_with(options.clone().read_only(true))
             .await
             .map_err(failed)?;
+        let files = Files::opened(path, &real).map_err(unreadable)?;
         let seen = writer::Seen::new();
-        Ok(Self {
-            readers,
-            writer: writer::start(connection, options, seen.clone()),
-            seen,
-            keeper: None,
-            _lock: Arc::new(lock),
-        })
+        // A connection that replaces one that failed must never make another journal.
+        let options = options.create_if_missing(false);
+        let place = Place { options, path: real, files, readers: readers.clone(), _lock: lock };
+        let writer = writer::start(connection, place, seen.clone());
+        Ok(Self { readers, writer, seen, keeper: None, _handle: handle })
     }
 
     /// The same journal, whose incidents are kept by that bot: read and new ones carry its name.
@@ -98,16 +103,24 @@ pub(super) async fn refuse_newer_schema(db: &mut sqlx::SqliteConnection) -> Resu
     if newest > known { Err(JournalError::Newer) } else { Ok(()) }
 }
 
-/// Takes the lock file beside the journal; it is given back when the process ends, however it ends.
-pub(super) fn lock(path: &Path) -> Result<File, JournalError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
-    let failed = |source| JournalError::Lock { path: lock_path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::InUse(path.to_owned())),
-        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+/// Takes the rights of others from what SQLite left beside the journal, and says what was found open to them.
+fn tell_of(path: &Path, real: &Path, lock: &Lock) {
+    let was_readable = |path: &Path, mode: u32| {
+        let mode = format!("{mode:04o}");
+        tracing::warn!(path = %path.display(), mode, "others could read this file; now only its owner can");
+    };
+    if let Some(mode) = lock.was_readable {
+        was_readable(path, mode);
+    }
+    for path in ["-wal", "-shm"].map(|ending| beside(real, ending)) {
+        match private_file::narrow(&path) {
+            Ok(Some(mode)) => was_readable(&path, mode),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(path = %path.display(), %error, "others may be able to read this file"),
+        }
+    }
+    if lock.names > 1 {
+        let path = path.display();
+        tracing::warn!(%path, "the journal has another name (a hard link): open it by this one only, or what is not yet in the file itself is missed");
     }
 }

@@ -1,14 +1,19 @@
 //! Would this journal open, and can a transaction be made durable where it lies? Nothing of it is changed, since it may be
 //! another version's, and in use tomorrow.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sqlx::{
     Connection,
     sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{JournalError, open};
+use super::{
+    JournalError,
+    lock::{Lock, beside, lock_beside},
+    open,
+};
+use crate::private_file;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +29,19 @@ pub enum Probed {
 
 /// Looks, without opening it for work.
 pub async fn probe(path: &Path) -> Result<Probed, JournalError> {
-    let _lock = open::lock(path)?;
-    let found = if path.exists() { known(path).await? } else { Probed::New };
-    commit_beside(path).await?;
-    Ok(found)
+    if path.exists() {
+        // Kept until every connection is closed.
+        let lock = Lock::of_existing(path)?;
+        let found = known(path).await;
+        drop(lock);
+        let found = found?;
+        commit_beside(path).await?;
+        Ok(found)
+    } else {
+        let _lock = lock_beside(path)?;
+        commit_beside(path).await?;
+        Ok(Probed::New)
+    }
 }
 
 /// Reads an existing journal: its schema, and the newest of its records.
@@ -35,19 +49,26 @@ async fn known(path: &Path) -> Result<Probed, JournalError> {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(false);
     let failed = |source| JournalError::Open { path: path.to_owned(), source };
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
-    open::refuse_newer_schema(&mut connection).await?;
-    open::refuse_newer(&mut connection).await?;
-    let incidents = sqlx::query_scalar("SELECT count(*) FROM incidents").fetch_one(&mut connection).await?;
-    // Takes the right to write, and gives it back: a file that may only be read fails here.
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await?;
-    sqlx::query("ROLLBACK").execute(&mut connection).await?;
+    let found = understood(&mut connection).await;
     connection.close().await?;
+    found
+}
+
+async fn understood(db: &mut SqliteConnection) -> Result<Probed, JournalError> {
+    open::refuse_newer_schema(db).await?;
+    open::refuse_newer(db).await?;
+    let incidents = sqlx::query_scalar("SELECT count(*) FROM incidents").fetch_one(&mut *db).await?;
+    // Takes the right to write, and gives it back: a file that may only be read fails here.
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await?;
+    sqlx::query("ROLLBACK").execute(&mut *db).await?;
     Ok(Probed::Known { incidents })
 }
 
 /// Commits to a scratch journal in the same folder, as durably as the real one, and takes it away again.
 async fn commit_beside(path: &Path) -> Result<(), JournalError> {
     let scratch = beside(path, ".doctor");
+    let failed = |source| JournalError::Open { path: path.to_owned(), source };
+    private_file::open(&scratch).map_err(|source| failed(sqlx::Error::Io(source)))?;
     let options = SqliteConnectOptions::new()
         .filename(&scratch)
         .create_if_missing(true)
@@ -66,13 +87,7 @@ async fn commit_beside(path: &Path) -> Result<(), JournalError> {
         // What is left over is a few kilobytes, and taken away at the next probe.
         drop(std::fs::remove_file(beside(&scratch, suffix)));
     }
-    committed.map_err(|source| JournalError::Open { path: path.to_owned(), source })
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
+    committed.map_err(failed)
 }
 
 #[cfg(test)]
@@ -96,13 +111,13 @@ mod tests {
         let journal = Journal::open(&path).await.unwrap();
         assert!(matches!(probe(&path).await, Err(JournalError::InUse(_))));
         drop(journal);
-        // An effect that a bot had claimed when it ended: opening the journal for work would hand it back.
-        change(&path, "PRAGMA journal_mode = DELETE").await;
-        let before = std::fs::read(&path).unwrap();
         while matches!(probe(&path).await, Err(JournalError::InUse(_))) {
             // The writer of the dropped journal ends in its own time.
             tokio::task::yield_now().await;
         }
+        // An effect that a bot had claimed when it ended: opening the journal for work would hand it back.
+        change(&path, "PRAGMA journal_mode = DELETE").await;
+        let before = std::fs::read(&path).unwrap();
         assert_eq!(probe(&path).await.unwrap(), Probed::Known { incidents: 0 });
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
@@ -112,6 +127,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.sqlite");
         drop(Journal::open(&path).await.unwrap());
+        while matches!(probe(&path).await, Err(JournalError::InUse(_))) {
+            tokio::task::yield_now().await;
+        }
         change(&path, "INSERT INTO _sqlx_migrations SELECT 9999, 'later', installed_on, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1").await;
         let newer = loop {
             match probe(&path).await {

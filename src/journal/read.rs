@@ -142,6 +142,17 @@ impl Journal {
         rows.iter().map(|row| self.stored(row)).collect()
     }
 
+    /// The incidents that are not closed or had an event since `since`, newest first.
+    pub(super) async fn not_ended_before(&self, since: Timestamp) -> Result<Vec<StoredIncident>, JournalError> {
+        let rows = sqlx::query(
+            "SELECT state, last_seen FROM incidents WHERE life <> 'closed' OR last_event_at >= ? ORDER BY id DESC",
+        )
+        .bind(to_micros(since))
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(|row| self.stored(row)).collect()
+    }
+
     /// The events of an incident, in order.
     pub async fn events(&self, id: IncidentId) -> Result<Vec<StoredEvent>, JournalError> {
         let rows = sqlx::query("SELECT seq, at, version, body FROM events WHERE incident = ? ORDER BY seq")

@@ -2,22 +2,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool, sqlite::SqliteConnectOptions};
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Append, AppendError, Journal,
+    Append, AppendError, ClockMove, Journal,
     claims::{self, ClaimRequest},
-    effects,
+    clock, effects,
+    files::{FileLost, Files},
     lanes::{self, Lane, Lanes, Waiting},
-    upkeep,
+    lock::Lock,
+    rescue, upkeep,
 };
 use crate::incident::{IncidentId, Room};
 
@@ -37,6 +40,8 @@ pub(super) enum Job {
     ForgetDone(Vec<i64>, oneshot::Sender<Result<u64, AppendError>>),
     ForgetEvidence(jiff::Timestamp, oneshot::Sender<Result<u64, AppendError>>),
     Beat(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
+    MoveClock(Box<ClockMove>, oneshot::Sender<Result<(), AppendError>>),
+    KeepMark(String, oneshot::Sender<Result<(), AppendError>>),
 }
 
 impl Job {
@@ -51,7 +56,12 @@ impl Job {
 
     fn lane(&self) -> Lane {
         match self {
-            Self::Append(..) | Self::Claim(..) | Self::HandBack(..) | Self::Beat(..) => Lane::People,
+            Self::Append(..)
+            | Self::Claim(..)
+            | Self::HandBack(..)
+            | Self::Beat(..)
+            | Self::MoveClock(..)
+            | Self::KeepMark(..) => Lane::People,
             Self::Forget(..) | Self::ForgetDone(..) | Self::ForgetEvidence(..) => Lane::Bulk,
         }
     }
@@ -68,6 +78,8 @@ pub(super) struct Seen {
     pub(super) transactions: Arc<AtomicU64>,
     /// Whether the last one could not be.
     pub(super) fails: Arc<AtomicBool>,
+    /// Since when one is being written.
+    writing_since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Seen {
@@ -77,7 +89,12 @@ impl Seen {
             rooms: Arc::default(),
             transactions: Arc::default(),
             fails: Arc::default(),
+            writing_since: Arc::default(),
         }
+    }
+
+    fn begins(&self) {
+        *self.writing_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     fn rooms(&self) -> MutexGuard<'_, BTreeMap<Room, watch::Sender<u64>>> {
@@ -85,7 +102,7 @@ impl Seen {
     }
 
     fn tell(&self, written: &Result<News, AppendError>) {
-        self.fails.store(written.is_err(), Ordering::Relaxed);
+        *self.writing_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let Ok(news) = written else { return };
         self.transactions.fetch_add(1, Ordering::Relaxed);
         // A claim that found nothing is no news: else the rooms would wake each other for ever.
@@ -132,28 +149,74 @@ impl News {
     }
 }
 
-pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions, seen: Seen) -> Lanes {
+/// Where the journal lies, and what must live as long as a connection to it.
+pub(super) struct Place {
+    pub(super) options: SqliteConnectOptions,
+    pub(super) path: PathBuf,
+    pub(super) files: Files,
+    pub(super) readers: SqlitePool,
+    pub(super) _lock: Lock,
+}
+
+pub(super) fn start(connection: SqliteConnection, place: Place, seen: Seen) -> Lanes {
     let (lanes, waiting) = lanes::lanes();
-    tokio::spawn(run(connection, options, waiting, seen));
+    tokio::spawn(run(connection, place, waiting, seen));
     lanes
 }
 
-async fn run(mut connection: SqliteConnection, options: SqliteConnectOptions, mut waiting: Waiting, seen: Seen) {
+async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waiting, seen: Seen) {
+    let (mut is_lost, mut last_error) = (false, None);
     loop {
         let batch = waiting.next().await;
         if batch.is_empty() {
             break;
         }
-        let written = write_batch(&mut connection, batch).await;
+        seen.begins();
+        let written = write_batch(&mut connection, &place.files, &seen, batch).await;
         if let Err(error) = &written {
-            tracing::error!(%error, "the journal could not be written");
-            connection = afresh(connection, &options).await;
+            if last_error.as_ref() != Some(error) {
+                tracing::error!(%error, "the journal could not be written");
+            }
+            match place.files.look().await {
+                Ok(()) => connection = afresh(connection, &place.options).await,
+                // Only this connection still has what was stored: it is kept.
+                Err(lost) if !is_lost => {
+                    is_lost = true;
+                    save(&mut connection, &place, &lost).await;
+                }
+                Err(_) => {}
+            }
         }
         seen.tell(&written);
+        last_error = written.err();
     }
     // Every handle is gone: close in order, so that the WAL is folded into the file.
+    place.readers.close().await;
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "the journal did not close in order; nothing that was answered is lost");
+    }
+}
+
+/// Copies a journal whose files were taken away, and says what to do.
+async fn save(connection: &mut SqliteConnection, place: &Place, lost: &FileLost) {
+    let journal = place.path.display();
+    match rescue::copy(connection, &place.path, jiff::Timestamp::now()).await {
+        Ok(copy) => {
+            let copy = copy.display();
+            tracing::error!(
+                %lost,
+                "all that was stored is saved in {copy}: stop the bot, put that file in the place of {journal}, take the old \
+                 -wal and -shm away, and start the bot"
+            );
+        }
+        Err(error) => {
+            let why = std::error::Error::source(&error).map(ToString::to_string);
+            let process = std::process::id();
+            tracing::error!(
+                %lost, %error, why,
+                "what was stored is only in this process: do not stop it; put the files back, or copy them from /proc/{process}/fd"
+            );
+        }
     }
 }
 
@@ -176,11 +239,17 @@ async fn afresh(old: SqliteConnection, options: &SqliteConnectOptions) -> Sqlite
 type Reply = Box<dyn FnOnce(Result<(), AppendError>) + Send>;
 
 /// Writes a batch; what is there by it that others wait for.
-async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) -> Result<News, AppendError> {
+async fn write_batch(
+    connection: &mut SqliteConnection,
+    files: &Files,
+    seen: &Seen,
+    batch: Vec<Job>,
+) -> Result<News, AppendError> {
     let mut transaction = match connection.begin_with("BEGIN IMMEDIATE").await {
         Ok(transaction) => transaction,
         Err(error) => {
             let error = AppendError::NotStored(error.to_string());
+            seen.fails.store(true, Ordering::Relaxed);
             refuse(batch, &error);
             return Err(error);
         }
@@ -202,6 +271,13 @@ async fn write_batch(connection: &mut SqliteConnection, batch: Vec<Job>) -> Resu
         Ok(()) => transaction.commit().await.map_err(|error| AppendError::NotStored(error.to_string())),
         Err(error) => Err(error),
     };
+    // What is in a file that nobody can find again is not stored.
+    let committed = match committed {
+        Ok(()) => files.look().await.map_err(|lost| AppendError::NotStored(lost.to_string())),
+        failed => failed,
+    };
+    // Whoever hears that it failed finds the bot not ready.
+    seen.fails.store(committed.is_err(), Ordering::Relaxed);
     for reply in replies {
         reply(committed.clone());
     }
@@ -228,8 +304,18 @@ async fn write_one(db: &mut SqliteConnection, job: Job) -> (Reply, News) {
         Job::ForgetDone(rows, reply) => (done(effects::forget_done(db, &rows).await, reply), News::none()),
         Job::Forget(before, reply) => (done(effects::forget(db, before).await, reply), News::none()),
         Job::ForgetEvidence(before, reply) => (done(upkeep::forget_evidence(db, before).await, reply), News::none()),
+        Job::MoveClock(set, reply) => (answer(move_clock(db, &set).await, reply), News::of_every_room(true)),
+        Job::KeepMark(mark, reply) => (done(clock::keep_mark(db, &mark).await, reply), News::none()),
         Job::Beat(now, reply) => (done(upkeep::beat(db, now).await, reply), News::none()),
     }
+}
+
+/// All of it or nothing, whatever its neighbours in the batch come to.
+async fn move_clock(db: &mut SqliteConnection, set: &ClockMove) -> Result<(), AppendError> {
+    let mut savepoint = db.begin().await?;
+    clock::move_all(&mut savepoint, set).await?;
+    savepoint.commit().await?;
+    Ok(())
 }
 
 fn done<T: Send + 'static>(result: Result<T, sqlx::Error>, reply: oneshot::Sender<Result<T, AppendError>>) -> Reply {
@@ -247,7 +333,9 @@ fn refuse(batch: Vec<Job>, error: &AppendError) {
     for job in batch {
         match job {
             Job::Append(_, reply) => drop(reply.send(Err(error.clone()))),
-            Job::HandBack(_, reply) | Job::Beat(_, reply) => drop(reply.send(Err(error.clone()))),
+            Job::HandBack(_, reply) | Job::Beat(_, reply) | Job::MoveClock(_, reply) | Job::KeepMark(_, reply) => {
+                drop(reply.send(Err(error.clone())));
+            }
             Job::Forget(_, reply) | Job::ForgetEvidence(_, reply) | Job::ForgetDone(_, reply) => {
                 drop(reply.send(Err(error.clone())));
             }
@@ -308,6 +396,12 @@ impl Journal {
     /// Whether the last transaction could not be written.
     pub fn fails(&self) -> bool {
         self.seen.fails.load(Ordering::Relaxed)
+    }
+
+    /// How long the transaction that is being written has taken so far.
+    pub fn writing_for(&self) -> Option<Duration> {
+        let since = *self.seen.writing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed())
     }
 
     pub(super) async fn ask<T>(

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod cluster;
+mod disk;
 #[path = "../fake_pager/mod.rs"]
 mod fake_pager;
 #[path = "../fake_slack/mod.rs"]
@@ -14,3 +15,4 @@ mod serve;
 #[path = "../serving/mod.rs"]
 mod serving;
 mod upgrade;
+mod wall_clock;

@@ -59,7 +59,8 @@ impl Outside {
         outside
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file beside its configuration.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -110,19 +111,27 @@ impl Outside {
 
     /// Starts the bot on the same journal, and waits until it answers.
     pub async fn starts(&self) -> Bot {
-        self.starts_with(&[]).await
+        self.brings_up(&mut Process::new(binary())).await
     }
 
-    /// The same with these variables in its environment.
+    /// The same, with more in its environment.
     pub async fn starts_with(&self, environment: &[(&str, &str)]) -> Bot {
+        self.brings_up(Process::new(binary()).envs(environment.iter().copied())).await
+    }
+
+    /// The same, by a command that executes what it is given.
+    pub async fn starts_by(&self, command: &mut Process) -> Bot {
+        self.brings_up(command.arg(binary())).await
+    }
+
+    async fn brings_up(&self, command: &mut Process) -> Bot {
         let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let child = Process::new(std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_mtls-medic").into()))
+        let child = command
             .args(["serve", "--config"])
             .arg(self.path("config.yaml"))
             .stdout(Stdio::null())
             .stderr(Stdio::from(log))
             .env("NO_COLOR", "1")
-            .envs(environment.iter().copied())
             .spawn()
             .unwrap();
         let up = async {
@@ -133,6 +142,26 @@ impl Outside {
         let came_up = tokio::time::timeout(PATIENCE, up).await.is_ok();
         assert!(came_up, "serve did not come up: {}", std::fs::read_to_string(self.path("log")).unwrap());
         Bot(child)
+    }
+
+    /// A path of the bot without credentials: status and text.
+    pub async fn get_text(&self, path: &str) -> (u16, String) {
+        let answer = self.send(Request::get(self.at(path)).body(Body::empty()).unwrap()).await;
+        answer.map(|(status, body)| (status, String::from_utf8(body).unwrap())).unwrap_or_default()
+    }
+
+    /// What `/readyz` says.
+    pub async fn ready(&self) -> (u16, String) {
+        self.get_text("/readyz").await
+    }
+
+    pub async fn metrics(&self) -> String {
+        self.get_text("/metrics").await.1
+    }
+
+    /// What it logged in all of its lives.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
     async fn send(&self, request: Request<Body>) -> Option<(u16, Vec<u8>)> {
@@ -165,10 +194,15 @@ impl Outside {
 
     /// Alertmanager sends a group, and is answered 200.
     pub async fn alertmanager_sends(&self, file: &str) {
+        assert_eq!(self.alertmanager_tries(file).await, Some(200));
+    }
+
+    /// Alertmanager sends a group; the status that it is answered with.
+    pub async fn alertmanager_tries(&self, file: &str) -> Option<u16> {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/alertmanager").join(file);
         let request = Request::post(self.webhook()).header("authorization", format!("Bearer {TOKEN}"));
         let answer = self.send(request.body(Body::from(std::fs::read(path).unwrap())).unwrap()).await;
-        assert_eq!(answer.map(|(status, _)| status), Some(200));
+        answer.map(|(status, _)| status)
     }
 
     /// Alertmanager says of one alert that it fires, or is resolved.
@@ -237,7 +271,16 @@ impl Drop for Outside {
     }
 }
 
+/// The bot under test.
+fn binary() -> std::ffi::OsString {
+    std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_mtls-medic").into())
+}
+
 impl Bot {
+    pub fn process(&self) -> u32 {
+        self.0.id()
+    }
+
     /// SIGKILL: nothing is finished, nothing is written.
     pub fn killed(mut self) {
         self.0.kill().unwrap();

@@ -36,7 +36,8 @@ impl Roster {
 
 #[derive(Debug, Clone)]
 struct Group {
-    as_of: Timestamp,
+    /// When it was looked up, by the clock that nobody sets.
+    read_at: Timestamp,
     members: BTreeSet<String>,
 }
 
@@ -102,8 +103,11 @@ impl Directory {
         let mut unknown = false;
         for holder in holders {
             if let Mention::Group(id) = holder {
-                match self.group(id, now).await {
-                    Some(group) if group.members.contains(user) => return Some((true, group.as_of)),
+                match self.group(id).await {
+                    Some(group) if group.members.contains(user) => {
+                        let age = self.clock.steady().duration_since(group.read_at);
+                        return Some((true, now.saturating_sub(age).unwrap_or(Timestamp::MIN)));
+                    }
                     Some(_) => {}
                     None => unknown = true,
                 }
@@ -112,15 +116,16 @@ impl Directory {
         (!unknown).then_some((false, now))
     }
 
-    async fn group(&self, id: &str, now: Timestamp) -> Option<Group> {
+    async fn group(&self, id: &str) -> Option<Group> {
         let known = self.lock().get(id).cloned();
-        let age = |group: &Group| now.duration_since(group.as_of);
+        let now = self.clock.steady();
+        let age = |group: &Group| now.duration_since(group.read_at);
         if let Some(fresh) = known.as_ref().filter(|group| age(group) < REFRESH) {
             return Some(fresh.clone());
         }
         match self.client.members(id).await {
             Ok(members) => {
-                let group = Group { as_of: now, members: members.into_iter().collect() };
+                let group = Group { read_at: now, members: members.into_iter().collect() };
                 self.lock().insert(id.to_owned(), group.clone());
                 Some(group)
             }

@@ -1,6 +1,6 @@
 //! What happened, said in the thread.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Post, Raw, checks, raw::checks_that_did_not_pass};
 use crate::{
@@ -156,6 +156,13 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
             command("resolve", id, ""),
         ]]),
         Notice::WritesSwitched { on, by, reason } => writes_switched(*on, by, reason),
+        Notice::ClockSet { by } => Post::saying(vec![vec![
+            strong(clock_set(*by)),
+            text(
+                " No call is later or earlier for it: every window and deadline ends when it would have, and the times on \
+                 the card are by the new clock. Look at the time synchronisation of the machine that the bot runs on.",
+            ),
+        ]]),
         Notice::Overdue { what, since } => Post::saying(vec![vec![
             strong(format!("The bot is late: {what}")),
             text(" has been owed since "),
@@ -409,4 +416,12 @@ fn closed(incident: &Incident) -> Line {
         ". If it fires again soon, this thread is opened again."
     }));
     line
+}
+
+fn clock_set(by: SignedDuration) -> String {
+    let which = if by.is_negative() { "back" } else { "forward" };
+    format!(
+        "The clock of the bot's machine was set {which} by {}.",
+        lasted((by.abs() + SignedDuration::from_millis(500)).as_secs())
+    )
 }

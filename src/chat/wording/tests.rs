@@ -75,6 +75,8 @@ fn every_notice_says_what_happened_and_what_is_next() {
         Notice::Storm { count: 40 },
         Notice::WritesSwitched { on: false, by: night::who("U0SEC"), reason: "it looks like an attack".to_owned() },
         Notice::WritesSwitched { on: true, by: night::who("U0SEC"), reason: String::new() },
+        Notice::ClockSet { by: jiff::SignedDuration::from_mins(-60) },
+        Notice::ClockSet { by: jiff::SignedDuration::from_secs(90) },
     ];
     let incident = night::opened();
     let posts: Vec<String> = notices.iter().map(|one| read(&notice(one, &incident))).collect();

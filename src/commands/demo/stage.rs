@@ -15,6 +15,7 @@ use crate::{
     engine::Perform,
     http,
     incident::{Destination, Room},
+    private_file,
     simulate::{Simulation, world::Scenario},
 };
 
@@ -34,7 +35,7 @@ struct Folder(std::path::PathBuf);
 impl Folder {
     fn make(token: &str) -> Result<Self, DemoError> {
         let path = std::env::temp_dir().join(format!("mtls-medic-demo-{token}"));
-        std::fs::create_dir(&path).map_err(DemoError::machine("making a folder for the journal"))?;
+        private_file::make_folder(&path).map_err(DemoError::machine("making a folder for the journal"))?;
         Ok(Self(path))
     }
 }

@@ -56,6 +56,22 @@ fn an_event_storm_of_160_alerts_in_one_body_calls_about_ten_and_a_minute_later_a
     assert!(!next.add(10));
 }
 
+#[test]
+fn a_clock_that_is_set_back_an_hour_keeps_the_brake_on_no_longer_than_its_minute() {
+    for hours in [-1, 1] {
+        let (storm, by) = (Storm::default(), SignedDuration::from_hours(hours));
+        let mut body = storm.openings(three_in_the_morning());
+        assert!(!body.add(1));
+        body.keep();
+        storm.clock_set(by);
+        let mut at_once = storm.openings(three_in_the_morning() + by + SignedDuration::from_secs(59));
+        assert!(at_once.add(1), "{hours} h");
+        drop(at_once);
+        let mut later = storm.openings(three_in_the_morning() + by + SignedDuration::from_secs(61));
+        assert!(!later.add(1), "{hours} h");
+    }
+}
+
 fn policy() -> Policy {
     Policy::usual(escalation::Policy::of(Vec::new()), Vec::new())
 }

@@ -9,22 +9,23 @@ use super::*;
 use crate::{
     engine::{Ended, Inbox, Window},
     escalation::{Level, LevelNumber},
-    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, Outcome},
+    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, Notice, Outcome},
     mesh::{Namespace, TargetRef},
     people::Mention,
 };
 
 /// A chat that shows everything at once, but for the edits of cards while they hang, and remembers whom it called.
 #[derive(Default)]
-struct Workspace {
+pub(super) struct Workspace {
     cards_hang: bool,
     hanging: Mutex<usize>,
     called: Mutex<Vec<LevelNumber>>,
+    pub(super) posts: Mutex<Vec<Notice>>,
     more: Notify,
 }
 
 impl Workspace {
-    fn called(&self) -> Vec<LevelNumber> {
+    pub(super) fn called(&self) -> Vec<LevelNumber> {
         self.called.lock().unwrap().clone()
     }
 }
@@ -43,7 +44,11 @@ impl Perform for Workspace {
                 self.more.notify_one();
                 std::future::pending().await
             }
-            Work::DrawCard { to } | Work::Post { to, .. } => Outcome::Shown { to: to.clone(), first_card: false },
+            Work::Post { to, notice } => {
+                self.posts.lock().unwrap().push(notice.clone());
+                Outcome::Shown { to: to.clone(), first_card: false }
+            }
+            Work::DrawCard { to } => Outcome::Shown { to: to.clone(), first_card: false },
             Work::Triage { run } => Outcome::TriageFailed { run: *run, reason: "there is no cluster".to_owned() },
             _ => Outcome::NoLongerWanted,
         };
@@ -51,7 +56,7 @@ impl Perform for Workspace {
     }
 }
 
-fn with_two_levels() -> Policy {
+pub(super) fn with_two_levels() -> Policy {
     let level = |number: u8, minutes: i64| Level {
         number: LevelNumber(number),
         team: format!("team {number}"),
@@ -64,7 +69,7 @@ fn with_two_levels() -> Policy {
     Policy { escalation, channels: vec![to], ..policy() }
 }
 
-async fn bot(folder: &std::path::Path, clock: &Arc<VirtualClock>, workspace: &Arc<Workspace>) -> Engine {
+pub(super) async fn bot(folder: &std::path::Path, clock: &Arc<VirtualClock>, workspace: &Arc<Workspace>) -> Engine {
     let journal = Journal::open(&folder.join("j.sqlite")).await.unwrap();
     let builder = Engine::builder(journal, clock.clone(), "c", with_two_levels());
     let builder = builder.performer(CHAT, workspace.clone()).performer(Room::Cluster, workspace.clone());
@@ -73,7 +78,7 @@ async fn bot(folder: &std::path::Path, clock: &Arc<VirtualClock>, workspace: &Ar
     engine
 }
 
-async fn alert(inbox: &Inbox, service: &str, status: AlertStatus, starts_at: Timestamp) {
+pub(super) async fn alert(inbox: &Inbox, service: &str, status: AlertStatus, starts_at: Timestamp) {
     let namespace = Namespace::parse("web").unwrap();
     let sighting = AlertSighting {
         key: IncidentKey(format!("c/a/web/{service}")),

@@ -1,6 +1,8 @@
 //! Stories of the engine, with a chat that does as it is told, on a clock that stands still.
 
+mod alarm;
 mod calling;
+mod clock;
 mod clusters;
 mod keeping;
 mod lessons;

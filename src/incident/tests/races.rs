@@ -1,12 +1,13 @@
 //! Everything that can meet in one instant, in every order, and random nights against the invariants.
 
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::rehearsal::{MINUTE, Night, plan, pod, verdict};
 use crate::escalation::{LevelNumber, PagerName, Rung};
 use crate::incident::{
     Act, AlertStatus, Event, FixEnd, FixPhase, HandOffTo, Incident, Life, Outcome, Refusal, Round, Timer, Work, apply,
-    begin,
+    begin, moved,
 };
 use crate::triage::{FixName, Scenario};
 
@@ -314,4 +315,46 @@ proptest! {
         let again = replayed(&night).unwrap();
         prop_assert_eq!(&again, night.incident());
     }
+
+    #[test]
+    fn a_clock_that_is_set_at_any_moment_changes_nothing_but_the_times(
+        moves in moves(),
+        set_before in 0_usize..80,
+        minutes in prop_oneof![-90_i64..=-1, 1_i64..=90],
+    ) {
+        let (mut left_alone, mut set) = (Night::with_an_alert(), Night::with_an_alert());
+        let by = SignedDuration::from_mins(minutes);
+        let mut is_set = false;
+        for (place, one) in moves.iter().enumerate() {
+            if place == set_before {
+                set.clock_is_set(by);
+                is_set = true;
+            }
+            play(&mut left_alone, one);
+            play(&mut set, one);
+        }
+        let by = if is_set { by } else { SignedDuration::ZERO };
+        prop_assert_eq!(story(&left_alone, SignedDuration::ZERO), story(&set, by));
+        prop_assert_eq!(&replayed(&set).unwrap(), set.incident());
+    }
+}
+
+/// What happened and when, by a clock that was never set; without what other clocks said.
+fn story(night: &Night, set: SignedDuration) -> Vec<(Timestamp, serde_json::Value)> {
+    // Another incident may have opened since.
+    let begins_before = night.events.iter().any(|event| matches!(event, Event::ClockSet { .. }));
+    let mut by = if begins_before { SignedDuration::ZERO } else { set };
+    let mut told = Vec::new();
+    for (event, at) in night.events.iter().zip(&night.times) {
+        if matches!(event, Event::ClockSet { .. }) {
+            by = set;
+            continue;
+        }
+        let mut event = serde_json::to_value(moved(event, -by).unwrap()).unwrap();
+        for of_other_clocks in ["verdict", "not_after"] {
+            event.as_object_mut().unwrap().remove(of_other_clocks);
+        }
+        told.push((*at - by, event));
+    }
+    told
 }

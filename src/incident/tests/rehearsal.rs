@@ -10,7 +10,7 @@ use crate::{
     incident::{
         Act, AlertSighting, AlertStatus, Answer, Command, Destination, Event, Face, Fingerprint, Incident, IncidentId,
         IncidentKey, NewEffect, Outcome, Policy, Refusal, Room, Seen, Sighted, Timer, Work, apply, begin, decide,
-        effects, settle, sight, still_wanted,
+        effects, moved, settle, sight, still_wanted,
     },
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{Actor, Mention, PersonId, Platform, Role},
@@ -101,6 +101,8 @@ pub(super) struct Night {
     /// Whether more incidents open than people can carry.
     pub(super) storms: bool,
     pub(super) waiting: Vec<NewEffect>,
+    /// When the alert was last repeated.
+    last_seen: Timestamp,
     keys: BTreeSet<String>,
 }
 
@@ -114,6 +116,7 @@ impl Night {
             times: Vec::new(),
             storms: false,
             waiting: Vec::new(),
+            last_seen: three_in_the_morning(),
             keys: BTreeSet::new(),
         }
     }
@@ -250,9 +253,20 @@ impl Night {
         let end = self.now + time;
         while let Some((due, timer)) = self.next_timer(end) {
             self.now = self.now.max(due);
-            self.outcome(&Outcome::Elapsed { timer, last_seen: three_in_the_morning() });
+            self.outcome(&Outcome::Elapsed { timer, last_seen: self.last_seen });
         }
         self.now = end;
+    }
+
+    /// Somebody sets the clock; what is stored is moved with it, as the journal does.
+    pub(super) fn clock_is_set(&mut self, by: SignedDuration) {
+        self.now += by;
+        self.last_seen += by;
+        for effect in &mut self.waiting {
+            effect.due += by;
+            effect.work = moved(&effect.work, by).unwrap();
+        }
+        self.record(&[Event::ClockSet { by, told: true }]);
     }
 
     fn next_timer(&mut self, end: Timestamp) -> Option<(Timestamp, Timer)> {

@@ -1,11 +1,8 @@
 //! A kubeconfig that points at the simulated mesh.
 
-use std::{
-    fs::OpenOptions,
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{io, path::Path};
+
+use crate::private_file;
 
 /// Cluster, user and context are all called this.
 const NAME: &str = "simulated-mesh";
@@ -21,7 +18,6 @@ pub fn write_kubeconfig(path: &Path, url: &str) -> io::Result<()> {
         "users": [{"name": NAME, "user": {"token": TOKEN}}],
         "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME, "namespace": "default"}}],
     });
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     // JSON is YAML too.
-    writeln!(file, "{config:#}")
+    private_file::write(path, format!("{config:#}\n").as_bytes())
 }

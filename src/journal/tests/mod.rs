@@ -1,3 +1,4 @@
+mod files;
 mod load;
 mod plans;
 

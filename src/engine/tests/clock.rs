@@ -1,0 +1,162 @@
+//! The wall clock is set while a window runs.
+
+use std::sync::Mutex;
+
+use super::{
+    lessons::{Workspace, alert, bot, with_two_levels},
+    *,
+};
+use crate::{
+    clock::Clock,
+    escalation::{Ladder, LevelNumber},
+    incident::{AlertStatus, Notice, Outcome},
+};
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+fn start() -> Timestamp {
+    "2026-11-24T03:00:00Z".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_by_an_hour_while_a_window_runs_calls_nobody_late_or_early() {
+    for by in [-HOUR, HOUR] {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(VirtualClock::starting_at(start()));
+        let workspace = Arc::new(Workspace::default());
+        let engine = bot(folder.path(), &clock, &workspace).await;
+        alert(&engine.inbox(), "frontend", AlertStatus::Firing, start()).await;
+        engine.settled().await.unwrap();
+        clock.advance(MINUTE * 5);
+        clock.wall_jumps(by);
+        clock.was_set(by).await;
+        engine.settled().await.unwrap();
+        assert_eq!(clock.now(), start() + MINUTE * 5 + by, "what people are shown is true wall time");
+        assert_eq!(workspace.called(), [LevelNumber(1)], "{by}: nobody is called early");
+        let stored = engine.inbox().incident(IncidentId::new(1)).await.unwrap().unwrap().incident;
+        let Ladder::Running { rung, .. } = stored.ladder else { panic!("a window runs") };
+        assert_eq!(rung.until(), start() + MINUTE * 15 + by, "{by}: the card says when, by the new clock");
+        assert_eq!(workspace.told_of_the_clock(), [by], "people are told in the thread");
+        clock.advance(MINUTE * 10 - SignedDuration::from_secs(1));
+        engine.settled().await.unwrap();
+        assert_eq!(workspace.called(), [LevelNumber(1)], "{by}");
+        clock.advance(SignedDuration::from_secs(1));
+        engine.settled().await.unwrap();
+        assert_eq!(workspace.called(), [LevelNumber(1), LevelNumber(2)], "{by}: called when the window ends");
+        assert_eq!(engine.health().await.unwrap().overdue_since, None);
+        engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_while_the_bot_was_away_delays_no_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(start()));
+    let workspace = Arc::new(Workspace::default());
+    let engine = bot(folder.path(), &clock, &workspace).await;
+    alert(&engine.inbox(), "frontend", AlertStatus::Firing, start()).await;
+    engine.settled().await.unwrap();
+    clock.advance(MINUTE * 5);
+    engine.stop(Duration::from_secs(5)).await;
+    drop(engine);
+
+    let clock = Arc::new(VirtualClock::starting_at(start() + MINUTE * 5 - HOUR));
+    let engine = bot(folder.path(), &clock, &workspace).await;
+    clock.advance(MINUTE * 10);
+    engine.settled().await.unwrap();
+    assert_eq!(workspace.called(), [LevelNumber(1), LevelNumber(2)]);
+    assert_eq!(engine.clock_jumps().back, 1);
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+/// A chat whose mention is under way until it is let go.
+#[derive(Default)]
+struct Slow {
+    asked: Notify,
+    go: Notify,
+    mentioned: Mutex<u32>,
+}
+
+#[async_trait]
+impl Perform for Slow {
+    async fn perform(&self, task: Task) -> Result<Done, PerformError> {
+        let (to, level) = match &task.work {
+            Work::Mention { to, level, .. } => (to, level),
+            // A call waits for the diagnosis.
+            Work::Triage { run } => {
+                return Ok(Outcome::TriageFailed { run: *run, reason: "there is no cluster".to_owned() }.into());
+            }
+            _ => return Ok(Outcome::NoLongerWanted.into()),
+        };
+        *self.mentioned.lock().unwrap() += 1;
+        self.asked.notify_one();
+        self.go.notified().await;
+        Ok(Outcome::Mentioned { level: *level, to: to.clone(), unexplained: None }.into())
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_under_way_when_the_clock_is_set_is_made_once_and_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(start()));
+    let slow = Arc::new(Slow::default());
+    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let builder = Engine::builder(journal.clone(), clock.clone(), "c", with_two_levels());
+    let builder = builder.performer(CHAT, slow.clone()).performer(Room::Cluster, slow.clone());
+    let engine = builder.build().await.unwrap();
+    engine.start();
+    alert(&engine.inbox(), "frontend", AlertStatus::Firing, start()).await;
+    slow.asked.notified().await;
+    clock.wall_jumps(-HOUR);
+    clock.was_set(-HOUR).await;
+    slow.go.notify_one();
+    let mut changes = journal.changes();
+    while !journal
+        .incident(IncidentId::new(1))
+        .await
+        .unwrap()
+        .unwrap()
+        .incident
+        .calls
+        .of(LevelNumber(1))
+        .unwrap()
+        .mentioned
+    {
+        changes.changed().await.unwrap();
+    }
+    assert_eq!(*slow.mentioned.lock().unwrap(), 1);
+    clock.advance(MINUTE * 15);
+    slow.asked.notified().await;
+    slow.go.notify_one();
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_timer_that_is_being_performed_when_the_clock_is_set_still_ends_its_window() {
+    let night = night(false).await;
+    let shared = night.engine.inbox().0;
+    let by = -HOUR;
+    let claim = night.journal.claim(CHAT, Timestamp::UNIX_EPOCH, Timestamp::MAX, 1).await.unwrap().remove(0);
+    let until = start();
+    let timer = crate::incident::Timer::HoldEnds { until };
+    let claim = crate::journal::Claim { work: Work::Timer { timer }, ..claim };
+    let set = shared.time.set();
+    night.clock.wall_jumps(by);
+    night.engine.start();
+    night.clock.was_set(by).await;
+    let moved = shared.time.presently(claim, set, crate::engine::clock_set::claim_moved);
+    let Work::Timer { timer: crate::incident::Timer::HoldEnds { until: now } } = moved.work else { panic!() };
+    assert_eq!((now, moved.due), (until + by, Timestamp::UNIX_EPOCH + by));
+}
+
+impl Workspace {
+    fn told_of_the_clock(&self) -> Vec<SignedDuration> {
+        let posts = self.posts.lock().unwrap();
+        let of_the_clock = posts.iter().filter_map(|notice| match notice {
+            Notice::ClockSet { by } => Some(*by),
+            _ => None,
+        });
+        of_the_clock.collect()
+    }
+}

@@ -1,0 +1,63 @@
+//! The files of the journal, looked at around every commit: what is written into a file that was deleted, or that another
+//! has replaced, is gone with the process, and must not be answered as stored.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::lock::{Inode, beside};
+
+/// The files as they were when the journal was opened. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Files(Arc<[(PathBuf, Inode)]>);
+
+/// A file of the journal is no longer the one that the bot writes.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileLost {
+    /// It was deleted or moved away.
+    #[error("{0} was deleted or moved away while the bot had it open")]
+    Deleted(PathBuf),
+    /// Another file has its name.
+    #[error("{0} was replaced by another file while the bot had it open")]
+    Replaced(PathBuf),
+    /// It cannot be looked at.
+    #[error("{path} can no longer be looked at ({source})")]
+    Unseen {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Files {
+    /// Learns which files are open: the journal by the name that it was configured with, and SQLite's own beside the file
+    /// that this name leads to. Nobody else is in them yet.
+    pub(super) fn opened(configured: &Path, real: &Path) -> io::Result<Self> {
+        let paths = [configured.to_owned(), beside(real, "-wal"), beside(real, "-shm")];
+        let learned = paths.into_iter().map(|path| fs::metadata(&path).map(|metadata| (path, Inode::of(&metadata))));
+        Ok(Self(learned.collect::<io::Result<Vec<_>>>()?.into()))
+    }
+
+    /// Whether they are all still there.
+    pub(super) async fn look(&self) -> Result<(), FileLost> {
+        let files = self.0.clone();
+        let looked = tokio::task::spawn_blocking(move || files.iter().try_for_each(|(path, inode)| same(path, *inode)));
+        // It is not cancelled and does not panic; without an answer nothing is known, and nothing is answered as stored.
+        looked.await.unwrap_or_else(|error| {
+            let path = self.0.first().map(|(path, _)| path.clone()).unwrap_or_default();
+            Err(FileLost::Unseen { path, source: io::Error::other(error) })
+        })
+    }
+}
+
+fn same(path: &Path, inode: Inode) -> Result<(), FileLost> {
+    match fs::metadata(path) {
+        Ok(metadata) if Inode::of(&metadata) == inode => Ok(()),
+        Ok(_) => Err(FileLost::Replaced(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FileLost::Deleted(path.to_owned())),
+        Err(source) => Err(FileLost::Unseen { path: path.to_owned(), source }),
+    }
+}

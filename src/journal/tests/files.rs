@@ -1,0 +1,131 @@
+//! The files of the journal: who may be in them, who may read them, and what happens when they are taken away.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+};
+
+use sqlx::ConnectOptions;
+
+use super::*;
+use crate::journal::lock::beside;
+
+fn is_in_use(opened: &Result<Journal, JournalError>) -> bool {
+    matches!(opened, Err(JournalError::InUse(_)))
+}
+
+#[tokio::test]
+async fn a_second_bot_finds_the_journal_in_use_by_whatever_name_it_comes() {
+    let (folder, journal) = fresh().await;
+    let at = |name: &str| folder.path().join(name);
+    symlink(at("j.sqlite"), at("symbolic.sqlite")).unwrap();
+    fs::hard_link(at("j.sqlite"), at("hard.sqlite")).unwrap();
+    fs::create_dir(at("elsewhere")).unwrap();
+    symlink(folder.path(), at("elsewhere/folder")).unwrap();
+    for name in ["j.sqlite", "symbolic.sqlite", "hard.sqlite", "elsewhere/folder/j.sqlite"] {
+        fs::remove_file(at("j.sqlite.lock")).ok();
+        assert!(is_in_use(&Journal::open(&at(name)).await), "{name}");
+        assert!(matches!(probe(&at(name)).await, Err(JournalError::InUse(_))), "doctor, {name}");
+    }
+    journal.append(one(change(1, "k"))).await.unwrap();
+}
+
+/// Another process sees SQLite's own locks: the ones that closing a second descriptor of the file would have dropped.
+#[tokio::test]
+async fn a_refused_second_opening_leaves_sqlites_own_locks_in_place() {
+    let (folder, journal) = fresh().await;
+    assert!(is_in_use(&Journal::open(&folder.path().join("j.sqlite")).await));
+    let read_locked = "import fcntl,sys\n\
+        file = open(sys.argv[1], 'r+b')\n\
+        try: fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)\n\
+        except BlockingIOError: sys.exit(0)\n\
+        sys.exit('nobody holds a lock on the pages that SQLite shares')";
+    let python = std::process::Command::new("python3")
+        .args(["-c", read_locked])
+        .arg(folder.path().join("j.sqlite"))
+        .status()
+        .unwrap();
+    assert!(python.success());
+    drop(journal);
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn a_journal_that_everybody_could_read_is_its_owners_alone_once_the_bot_has_opened_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j.sqlite");
+    let endings = ["", "-wal", "-shm", ".lock"];
+    // A bot that was killed leaves all of them behind.
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
+    let mut old = options.connect().await.unwrap();
+    sqlx::query("CREATE TABLE t (x)").execute(&mut old).await.unwrap();
+    fs::write(beside(&path, ".lock"), "").unwrap();
+    for ending in endings {
+        fs::set_permissions(beside(&path, ending), fs::Permissions::from_mode(0o664)).unwrap();
+    }
+    let journal = Journal::open(&path).await.unwrap();
+    journal.append(one(change(1, "k"))).await.unwrap();
+    for ending in endings {
+        assert_eq!(mode(&beside(&path, ending)), 0o600, "{ending}");
+    }
+}
+
+/// What a person who looks into the folder does to it.
+type Harm = fn(&Path);
+
+#[tokio::test]
+async fn nothing_is_answered_as_stored_once_a_file_of_the_journal_is_gone_and_what_was_stored_is_saved() {
+    let harms: [(&str, Harm); 6] = [
+        ("journal deleted", |path| fs::remove_file(path).unwrap()),
+        ("journal moved away", |path| fs::rename(path, beside(path, ".old")).unwrap()),
+        ("journal replaced", |path| {
+            fs::copy(path, beside(path, ".copy")).unwrap();
+            fs::rename(beside(path, ".copy"), path).unwrap();
+        }),
+        ("wal deleted", |path| fs::remove_file(beside(path, "-wal")).unwrap()),
+        ("wal replaced", |path| {
+            fs::remove_file(beside(path, "-wal")).unwrap();
+            fs::write(beside(path, "-wal"), "").unwrap();
+        }),
+        ("shm deleted", |path| fs::remove_file(beside(path, "-shm")).unwrap()),
+    ];
+    for (harm, done) in harms {
+        let (folder, journal) = fresh().await;
+        let path = folder.path().join("j.sqlite");
+        journal.append(one(change(1, "before"))).await.unwrap();
+        done(&path);
+        let refused = journal.append(one(change(2, "after"))).await;
+        assert!(matches!(refused, Err(AppendError::NotStored(_))), "{harm}: {refused:?}");
+        assert!(journal.append(one(change(3, "later"))).await.is_err(), "{harm}");
+        assert!(journal.claim(Room::Engine, Timestamp::MAX, Timestamp::MAX, 1).await.is_err(), "{harm}");
+        assert!(journal.fails(), "{harm}: readiness says so");
+        let saved: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.to_string_lossy().contains(".rescued-"))
+            .collect();
+        assert_eq!(saved.len(), 1, "{harm}: one copy, however often it is noticed");
+        assert_eq!(mode(&saved[0]), 0o600, "{harm}");
+        let saved = Journal::open(&saved[0]).await.unwrap();
+        let kept = saved.incident(IncidentId::new(1)).await.unwrap();
+        assert_eq!(kept.unwrap().incident.key.0, "before", "{harm}");
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_is_put_back_is_written_again() {
+    let (folder, journal) = fresh().await;
+    let path = folder.path().join("j.sqlite");
+    fs::rename(&path, beside(&path, ".old")).unwrap();
+    assert!(journal.append(one(change(1, "a"))).await.is_err());
+    fs::rename(beside(&path, ".old"), &path).unwrap();
+    journal.append(one(change(2, "b"))).await.unwrap();
+    assert!(!journal.fails());
+}
