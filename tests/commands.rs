@@ -146,12 +146,12 @@ async fn a_reader_that_has_seen_enough_changes_no_exit_code() {
 }
 
 #[test]
-fn a_played_night_ends_where_nothing_is_broken_and_where_everybody_was_called_already() {
+fn a_played_night_ends_where_nothing_is_broken_and_where_the_next_level_is_called_beside_the_last() {
     let play = |scenario| run(&["demo", "--auto", "--speed", "300", "--scenario", scenario]);
     let (code, text) = play("healthy");
     assert!(code == 0 && text.contains("nobody was called"), "{code} {text}");
     let (code, text) = play("clock-skew");
-    assert!(code == 1 && text.contains("the last level was called already"), "{code} {text}");
+    assert!(code == 1 && text.contains("the restart was refused, and the next level has it"), "{code} {text}");
     assert_eq!(text.matches("/mtls escalate").count(), 1, "{text}");
 }
 

@@ -36,8 +36,6 @@ enum Ending {
     Closed,
     /// The fix was refused, and the next level was called.
     Escalated,
-    /// The fix was refused, and the verdict had called the last level already.
-    AllCalled,
     /// Nothing was broken, and nothing was said.
     Quiet,
     /// Something else.
@@ -50,15 +48,8 @@ pub(super) async fn run(night: Night, speed: Option<f64>) -> Result<ExitCode, De
     let channel = Destination { face: Face::Terminal, channel: "incidents".to_owned() };
     terminal.say("demo", &format!("a simulated mesh where {}; the clock runs {}x", night.summary(), clock.rate()));
     let stage = Stage::set(clock.clone(), night, channel, terminal.clone()).await?;
-    let mut players = Players {
-        stage: &stage,
-        terminal: &terminal,
-        clock: &clock,
-        acts: 0,
-        tried_own: false,
-        refused: false,
-        all_called: false,
-    };
+    let mut players =
+        Players { stage: &stage, terminal: &terminal, clock: &clock, acts: 0, tried_own: false, refused: false };
     let quiet = night == Night::Healthy;
     let limit = if quiet { QUIET.div_f64(clock.rate()).min(REAL_LIMIT) } else { REAL_LIMIT };
     let ending = if let Ok(ending) = tokio::time::timeout(limit, players.play()).await {
@@ -73,9 +64,6 @@ pub(super) async fn run(night: Night, speed: Option<f64>) -> Result<ExitCode, De
         Ending::Closed => ("diagnosed, fixed by two people, verified and closed".to_owned(), ExitCode::SUCCESS),
         Ending::Escalated => {
             ("not fixed: the restart was refused, and the next level has it".to_owned(), ExitCode::from(1))
-        }
-        Ending::AllCalled => {
-            ("not fixed: the restart was refused, and the last level was called already".to_owned(), ExitCode::from(1))
         }
         Ending::Quiet => ("nothing is broken: no alert fired, and nobody was called".to_owned(), ExitCode::SUCCESS),
         Ending::Failed(why) => (format!("failed: {why}"), ExitCode::from(1)),
@@ -96,7 +84,6 @@ struct Players<'a> {
     acts: u32,
     tried_own: bool,
     refused: bool,
-    all_called: bool,
 }
 
 impl Players<'_> {
@@ -124,9 +111,6 @@ impl Players<'_> {
     }
 
     fn ending(&self, incident: &Incident) -> Option<Ending> {
-        if self.all_called {
-            return Some(Ending::AllCalled);
-        }
         if self.refused
             && incident
                 .ladder
@@ -181,14 +165,11 @@ impl Players<'_> {
         self.terminal.say(who.user(), typed);
         self.acts = self.acts.saturating_add(1);
         let proposes = matches!(act, Act::ProposeFix { .. });
-        let escalates = matches!(act, Act::Escalate { .. });
         let command = who.command(incident, act, format!("auto-{}", self.acts), self.clock.now());
         let told = match self.stage.bot.inbox.submit(&command).await {
             Ok(answer) => answer.text,
             Err(SubmitError::Refused(refusal)) => {
                 self.refused |= proposes;
-                // Asked once more it would be refused once more.
-                self.all_called |= escalates;
                 refusal.to_string()
             }
             Err(other) => other.to_string(),
