@@ -11,7 +11,7 @@ use mtls_medic::{
     engine::{Engine, Inbox},
     escalation,
     http::{Bodies, Metrics},
-    incident::Policy,
+    incident::{IncidentId, Life, Policy},
     journal::Journal,
 };
 use tower::ServiceExt;
@@ -61,7 +61,7 @@ async fn only_who_is_known_may_send_and_every_refusal_is_counted() {
 async fn what_can_never_be_accepted_is_refused_with_the_reason() {
     let (bot, _, _, _folder) = bot().await;
     assert_eq!(answers(&bot, "Bearer right", "not json").await, 400);
-    assert_eq!(answers(&bot, "Bearer right", r#"{"version":"3","alerts":[]}"#).await, 400);
+    assert_eq!(answers(&bot, "Bearer right", r#"[{"labels":{"alertname":"A"}}]"#).await, 400);
     assert_eq!(answers(&bot, "Bearer right", vec![b' '; 2 * 1024 * 1024 + 1]).await, 413);
     assert_eq!(answers(&bot, "Bearer right", r#"{"version":"4","alerts":[]}"#).await, 200, "an empty group is fine");
 }
@@ -328,4 +328,65 @@ async fn the_incident_stays_the_same_when_the_pod_of_the_alert_is_gone() {
     let live = inbox.live(10).await.unwrap();
     assert_eq!(live.len(), 1);
     assert_eq!(live[0].incident.alerts.len(), 2);
+}
+
+/// Complaint: an upgrade opened a second incident for each alert that was open before it.
+#[tokio::test]
+async fn an_alert_that_is_open_in_an_old_journal_goes_on_there_after_the_upgrade() {
+    let (bot, inbox, _, folder) = bot().await;
+    let odd = |service: &str, fingerprint: &str| {
+        let mut alert = firing(service, "p", fingerprint);
+        alert["labels"]["cluster"] = "storm".into();
+        alert
+    };
+    let (lone, odd) = (firing("", "p1", "a1"), odd("frontend", "b1"));
+    assert_eq!(answers(&bot, "Bearer right", group(&[lone.clone(), odd.clone()])).await, 200);
+    // The keys as the version before wrote them.
+    let address = format!("sqlite://{}", folder.path().join("j.sqlite").display());
+    let pool = sqlx::SqlitePool::connect(&address).await.unwrap();
+    for (id, key) in [
+        (1, "prod/MTLSHandshakeFailureRateHigh/fingerprint/a1"),
+        (2, "storm/MTLSHandshakeFailureRateHigh/web/frontend"),
+    ] {
+        let rename = "UPDATE incidents SET key = ?, state = json_set(state, '$.key', ?) WHERE id = ?";
+        sqlx::query(rename).bind(key).bind(key).bind(id).execute(&pool).await.unwrap();
+    }
+    let more = [lone, odd.clone(), firing("", "p2", "a2")];
+    assert_eq!(answers(&bot, "Bearer right", group(&more)).await, 200);
+    let mut live = inbox.live(10).await.unwrap();
+    live.reverse();
+    let alerts: Vec<_> = live.iter().map(|stored| (stored.incident.id.0, stored.incident.alerts.len())).collect();
+    assert_eq!(alerts, [(1, 1), (2, 1), (3, 1)], "only what nobody knew opens, under the key of its group");
+    // Its later notices find it as well, beside the incident of its group.
+    let mut ended = firing("", "p1", "a1");
+    ended["status"] = "resolved".into();
+    let mut other = odd;
+    other["fingerprint"] = "b2".into();
+    assert_eq!(answers(&bot, "Bearer right", group(&[ended, other])).await, 200);
+    let first = inbox.incident(IncidentId(1)).await.unwrap().unwrap().incident;
+    assert!(matches!(first.life, Life::Clearing { .. }));
+    let second = inbox.incident(IncidentId(2)).await.unwrap().unwrap().incident;
+    assert_eq!(second.alerts.len(), 2, "another pod of the same service joins it");
+}
+
+#[tokio::test]
+async fn one_bad_alert_of_a_body_is_counted_and_the_others_open_their_incidents() {
+    let (bot, inbox, metrics, _folder) = bot().await;
+    let bad = serde_json::json!({"status": "firing", "labels": {"alertname": ["not", "a", "name"]}});
+    let body = group(&[firing("frontend", "f", "a1"), bad, firing("backend", "b", "b1")]);
+    assert_eq!(answers(&bot, "Bearer right", body).await, 200);
+    assert_eq!(inbox.live(10).await.unwrap().len(), 2);
+    assert!(metrics.render().contains("webhook_unreadable_alerts_total 1"), "{}", metrics.render());
+}
+
+/// Grafana-managed alerts come in Alertmanager's shape with another version.
+#[tokio::test]
+async fn grafanas_own_alerts_open_incidents() {
+    let (bot, inbox, _, _folder) = bot().await;
+    let mut body: serde_json::Value = serde_json::from_str(&group(&[firing("frontend", "f", "a1")])).unwrap();
+    body["version"] = "1".into();
+    body["orgId"] = 1.into();
+    body["state"] = "alerting".into();
+    assert_eq!(answers(&bot, "Bearer right", body.to_string()).await, 200);
+    assert_eq!(inbox.live(10).await.unwrap().len(), 1);
 }

@@ -132,15 +132,22 @@ impl Desk {
         }
         let body = bodies.read(request, Sender::Known, WEBHOOK_BODY).await?;
         let room = bodies.room_for(weigh(&body).saturating_mul(STORED_BECOMES)).await?;
-        let (delivery, unknown) = mapping.delivery(Webhook::parse(&body)?);
+        let webhook = Webhook::parse(&body)?;
         drop(body);
+        let unreadable = webhook.alerts.unreadable;
+        if let Some(fault) = &webhook.alerts.first_fault {
+            metrics.count("webhook_unreadable_alerts_total", &[], unreadable);
+            tracing::warn!(unreadable, fault, "alerts of a webhook could not be read; the others of it count");
+        }
+        let (delivery, unknown) = mapping.delivery(webhook);
         if unknown > 0 {
             metrics.count("webhook_unknown_alerts_total", &[], u64::try_from(unknown).unwrap_or(u64::MAX));
             tracing::info!(unknown, "alerts of other names were left alone (config: alertmanager.alerts)");
         }
         let accepted = self.store(delivery, room).await?;
+        let not_read = if unreadable > 0 { format!(", {unreadable} unreadable") } else { String::new() };
         Ok(format!(
-            "{} opened, {} changed, {} repeated, {unknown} not ours\n",
+            "{} opened, {} changed, {} repeated, {unknown} not ours{not_read}\n",
             accepted.opened.len(),
             accepted.changed.len(),
             accepted.repeated

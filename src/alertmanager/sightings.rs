@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::body::{Alert, Webhook};
 use crate::{
-    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey, WebAddress},
+    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey, WebAddress, distinct},
     mesh::{Namespace, PodRef, TargetRef},
 };
 
 /// The most labels that are kept, and the longest value in characters: they are shown to people.
 const LABELS_MOST: usize = 32;
 const VALUE_MOST: usize = 200;
+/// The longest name of a group, in characters.
+const GROUP_MOST: usize = 1_000;
 
 /// Which alerts are ours, and which labels name what (configuration).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +50,12 @@ impl Default for Mapping {
 impl Mapping {
     /// The alerts of a body that are ours, and how many are not.
     pub fn delivery(&self, webhook: Webhook) -> (AlertDelivery, usize) {
-        let all = webhook.alerts.len();
-        let ours = |alert: &Alert| alert.labels.get("alertname").is_some_and(|name| self.alerts.contains(name));
-        let alerts: Vec<_> = webhook.alerts.into_iter().filter(ours).map(|alert| self.sighting(&alert)).collect();
-        let unknown = all.saturating_sub(alerts.len());
+        let read = &webhook.alerts.read;
+        let ours = |alert: &&Alert| alert.labels.get("alertname").is_some_and(|name| self.alerts.contains(name));
+        let alerts: Vec<_> = read.iter().filter(ours).map(|alert| self.sighting(alert, &webhook)).collect();
+        let unknown = read.len().saturating_sub(alerts.len());
         let delivery = AlertDelivery {
-            group_key: bounded(&webhook.group_key, 1000),
+            group_key: distinct(&webhook.group_key, GROUP_MOST),
             status: status(&webhook.status),
             alerts,
             truncated: webhook.truncated,
@@ -60,9 +63,9 @@ impl Mapping {
         (delivery, unknown)
     }
 
-    fn sighting(&self, alert: &Alert) -> AlertSighting {
+    fn sighting(&self, alert: &Alert, group: &Webhook) -> AlertSighting {
         let label = |name: &str| alert.labels.get(name).filter(|value| !value.is_empty());
-        let cluster = label(&self.cluster_label).unwrap_or(&self.cluster).clone();
+        let cluster = label(&self.cluster_label).unwrap_or(&self.cluster);
         let name = label("alertname").cloned().unwrap_or_default();
         let namespace = label(&self.namespace_label).and_then(|value| Namespace::parse(value).ok());
         let target = namespace
@@ -74,30 +77,38 @@ impl Mapping {
             .map(|(namespace, name)| PodRef { namespace, name });
         let fingerprint =
             if alert.fingerprint.is_empty() { fingerprint_of(&alert.labels) } else { alert.fingerprint.clone() };
+        let fingerprint = Fingerprint(distinct(&fingerprint, VALUE_MOST));
         let key = match &target {
-            Some(target) => format!("{cluster}/{name}/{}/{}", target.namespace, target.name),
-            None => format!("{cluster}/{name}/fingerprint/{fingerprint}"),
+            Some(target) => IncidentKey::of_target(cluster, &name, target),
+            None => IncidentKey::of_group(cluster, &name, &group.group_labels),
         };
-        let labels = alert
-            .labels
-            .iter()
-            .take(LABELS_MOST)
-            .map(|(key, value)| (bounded(key, VALUE_MOST), bounded(value, VALUE_MOST)));
+        let once = IncidentKey::as_once_made(cluster, &name, target.as_ref(), &fingerprint);
+        let status = status(if alert.status.is_empty() { &group.status } else { &alert.status });
+        let shown = alert.labels.iter().take(LABELS_MOST);
         AlertSighting {
-            key: IncidentKey(bounded(&key, 1000)),
-            fingerprint: Fingerprint(bounded(&fingerprint, VALUE_MOST)),
-            name: bounded(&name, VALUE_MOST),
-            status: status(&alert.status),
-            starts_at: alert.starts_at,
-            cluster: bounded(&cluster, VALUE_MOST),
+            earlier_key: Some(once).filter(|once| *once != key),
+            key,
+            fingerprint,
+            name: distinct(&name, VALUE_MOST),
+            status,
+            // A start that cannot be read is one that cannot be believed: as one in the future, it is seen now.
+            starts_at: alert.starts_at.filter(believable).unwrap_or(Timestamp::MAX),
+            claimed_start: None,
+            ends_at: alert.ends_at.filter(believable).filter(|_| status == AlertStatus::Resolved),
+            cluster: distinct(cluster, VALUE_MOST),
             target,
             pod,
-            labels: labels.collect(),
+            labels: shown.map(|(key, value)| (distinct(key, VALUE_MOST), distinct(value, VALUE_MOST))).collect(),
             summary: alert.annotations.get("summary").map(|text| bounded(text, VALUE_MOST)),
             runbook_url: alert.annotations.get("runbook_url").and_then(|text| WebAddress::parse(text)),
             generator_url: WebAddress::parse(&alert.generator_url),
         }
     }
+}
+
+/// Go writes a time that is not known as the year 1.
+fn believable(at: &Timestamp) -> bool {
+    *at > Timestamp::UNIX_EPOCH
 }
 
 fn status(text: &str) -> AlertStatus {
@@ -126,7 +137,23 @@ mod tests {
 
     fn read(file: &str) -> AlertDelivery {
         let path = format!("{}/tests/data/alertmanager/{file}", env!("CARGO_MANIFEST_DIR"));
-        Mapping::default().delivery(Webhook::parse(&std::fs::read(path).unwrap()).unwrap()).0
+        delivery(&std::fs::read(path).unwrap())
+    }
+
+    fn delivery(body: &[u8]) -> AlertDelivery {
+        Mapping::default().delivery(Webhook::parse(body).unwrap()).0
+    }
+
+    /// A body whose one alert and group have these labels besides its name.
+    fn labelled(labels: &[(&str, &str)], group: &[(&str, &str)]) -> AlertSighting {
+        let map = |pairs: &[(&str, &str)]| -> serde_json::Map<String, serde_json::Value> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
+        };
+        let mut all = map(labels);
+        all.insert("alertname".to_owned(), "MTLSHandshakeFailureRateHigh".into());
+        let alert = serde_json::json!({"status": "firing", "startsAt": "2026-11-24T03:00:00Z", "labels": all});
+        let body = serde_json::json!({"groupLabels": map(group), "alerts": [alert]}).to_string();
+        delivery(body.as_bytes()).alerts.remove(0)
     }
 
     #[test]
@@ -157,11 +184,47 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_without_a_service_is_known_by_its_fingerprint_and_has_no_target() {
-        let body = br#"{"version":"4","alerts":[{"status":"firing","startsAt":"2026-11-24T03:00:00Z",
-            "labels":{"alertname":"MTLSHandshakeFailureRateHigh","namespace":"../etc","service":"frontend"}}]}"#;
-        let (delivery, _) = Mapping::default().delivery(Webhook::parse(body).unwrap());
-        assert!(delivery.alerts[0].target.is_none(), "what is no name is no target");
-        assert!(delivery.alerts[0].key.0.contains("fingerprint/"));
+    fn alerts_whose_labels_name_no_service_are_one_incident_a_group_and_have_no_target() {
+        let group = [("alertname", "MTLSHandshakeFailureRateHigh"), ("team", "platform")];
+        let one = labelled(&[("namespace", "../etc"), ("service", "frontend"), ("pod", "a")], &group);
+        let two = labelled(&[("pod", "b")], &group);
+        assert!(one.target.is_none(), "what is no name is no target");
+        assert_eq!(
+            one.key.0,
+            "cluster/MTLSHandshakeFailureRateHigh//alertname=MTLSHandshakeFailureRateHigh,team=platform"
+        );
+        assert_eq!(one.key, two.key);
+        assert_ne!(one.fingerprint, two.fingerprint);
+        assert_ne!(one.key, labelled(&[("pod", "a")], &[("team", "security")]).key);
+    }
+
+    #[test]
+    fn an_alert_knows_the_key_that_an_earlier_version_gave_it() {
+        let lone = labelled(&[("pod", "a")], &[]);
+        let once = format!("cluster/MTLSHandshakeFailureRateHigh/fingerprint/{}", lone.fingerprint.0);
+        assert_eq!(lone.earlier_key.unwrap().0, once);
+        let service = [("namespace", "web"), ("service", "frontend")];
+        assert_eq!(labelled(&service, &[]).earlier_key, None);
+        let odd = labelled(&[("cluster", "storm"), ("namespace", "web"), ("service", "frontend")], &[]);
+        assert_eq!(odd.earlier_key.unwrap().0, "storm/MTLSHandshakeFailureRateHigh/web/frontend");
+        assert!(!odd.key.is_of_storm());
+    }
+
+    #[test]
+    fn labels_of_any_length_are_kept_apart_and_bounded() {
+        let long = |end: &str| "x".repeat(5_000) + end;
+        let [one, two] = ["1", "2"].map(|end| labelled(&[("cluster", &long(end)), ("pod", &long(end))], &[]));
+        assert!(one.key != two.key && one.cluster != two.cluster && one.labels != two.labels);
+        assert!(one.labels.values().all(|value| value.len() < 300));
+    }
+
+    #[test]
+    fn a_start_that_nobody_can_read_or_believe_is_later_than_all_others() {
+        for start in ["\"0001-01-01T00:00:00Z\"", "\"99999-01-01T00:00:00Z\"", "7", "null"] {
+            let body = format!(
+                r#"{{"alerts":[{{"startsAt":{start},"labels":{{"alertname":"MTLSHandshakeFailureRateHigh"}}}}]}}"#
+            );
+            assert_eq!(delivery(body.as_bytes()).alerts[0].starts_at, Timestamp::MAX, "{start}");
+        }
     }
 }

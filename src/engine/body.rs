@@ -124,7 +124,7 @@ impl<'a> Draft<'a> {
     pub(super) async fn take(&mut self, delivery: &AlertDelivery) -> Result<(), SubmitError> {
         let mut places = BTreeSet::new();
         for sighting in &delivery.alerts {
-            let place = self.find(&sighting.key).await?;
+            let place = self.place_of(sighting).await?;
             self.ask_about_cluster(&sighting.cluster).await?;
             places.extend(self.take_alert(delivery, sighting, place));
         }
@@ -134,6 +134,29 @@ impl<'a> Draft<'a> {
         self.bodies.push(body);
         self.too_many.clear();
         Ok(())
+    }
+
+    /// Where the incident of an alert is: the newest of its key, or the one that is open under the key that an earlier
+    /// version gave it.
+    async fn place_of(&mut self, sighting: &AlertSighting) -> Result<Option<usize>, SubmitError> {
+        let place = self.find(&sighting.key).await?;
+        let Some(earlier) = &sighting.earlier_key else { return Ok(place) };
+        // An incident that is full keeps no more alerts apart, so it is not asked for each of them.
+        let settled = |incident: &Incident| {
+            incident.is_live()
+                && (incident.alerts.contains_key(&sighting.fingerprint)
+                    || !incident.has_room_for(&sighting.fingerprint))
+        };
+        if self.incident(place).is_some_and(settled) {
+            return Ok(place);
+        }
+        let Some(stored) = self.shared.journal.live_of(earlier).await.map_err(not_stored)? else { return Ok(place) };
+        // Keys of that time could be those of two clusters.
+        let is_its = stored.incident.cluster == sighting.cluster
+            && stored.incident.alert == sighting.name
+            && stored.incident.target == sighting.target;
+        let knows = stored.incident.alerts.contains_key(&sighting.fingerprint);
+        Ok(if knows || is_its && sighting.target.is_some() { Some(self.keep(stored)) } else { place })
     }
 
     /// The newest incident of a key, read once a body.

@@ -1,23 +1,12 @@
 //! Alerts as the incident sees them: identity from labels alone (design section 6).
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::WebAddress;
+use super::{IncidentKey, WebAddress};
 use crate::mesh::{PodRef, TargetRef};
-
-/// What makes two alerts the same incident: cluster, alert name, namespace and service; or, where those labels are
-/// missing, the alert's fingerprint. Made of labels only.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct IncidentKey(pub String);
-
-impl fmt::Display for IncidentKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Alertmanager's fingerprint of one alert's labels.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,14 +27,23 @@ pub enum AlertStatus {
 pub struct AlertSighting {
     /// Which incident it belongs to.
     pub key: IncidentKey,
+    /// The key that an earlier version gave it, where that was another one: its incident may be open still.
+    #[serde(skip)]
+    pub earlier_key: Option<IncidentKey>,
     /// Which alert it is.
     pub fingerprint: Fingerprint,
     /// The alert's name.
     pub name: String,
     /// Whether it fires.
     pub status: AlertStatus,
-    /// When it began to fire.
+    /// When it began to fire. In an incident that is never in the future.
     pub starts_at: Timestamp,
+    /// What it said of its start, where that was in the future (a clock ahead).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_start: Option<Timestamp>,
+    /// When it ended, in a resolved notice that says so.
+    #[serde(skip)]
+    pub ends_at: Option<Timestamp>,
     /// The cluster label, or the configured name of this cluster.
     pub cluster: String,
     /// The service that it names, if its labels do.

@@ -90,8 +90,14 @@ fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
         Event::JoinedStorm => incident.quiet = true,
         Event::AlertFired { sighting, group } => {
             incident.stale_since = None;
-            let alert = Alert { sighting: sighting.clone(), status: AlertStatus::Firing, group: group.clone() };
             make_room(incident, &sighting.fingerprint);
+            let known = incident.alerts.get(&sighting.fingerprint);
+            let alert = Alert {
+                sighting: (**sighting).clone(),
+                status: AlertStatus::Firing,
+                group: group.clone(),
+                start_before: known.and_then(|known| start_before(known, sighting)),
+            };
             incident.alerts.insert(sighting.fingerprint.clone(), alert);
         }
         Event::AlertResolved { fingerprint } => {
@@ -111,6 +117,10 @@ fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
         Event::TargetSet { target, .. } => incident.target = Some(target.clone()),
         _ => {}
     }
+}
+
+fn start_before(known: &Alert, new: &super::AlertSighting) -> Option<Timestamp> {
+    if known.sighting.starts_at == new.starts_at { known.start_before } else { Some(known.sighting.starts_at) }
 }
 
 /// The oldest alerts that have ended make room for those that fire.

@@ -77,7 +77,7 @@ pub enum Event {
     /// An alert began to fire, or fires again.
     AlertFired {
         /// The alert.
-        sighting: AlertSighting,
+        sighting: Box<AlertSighting>,
         /// Alertmanager's group that it came in.
         #[serde(default)]
         group: Option<String>,

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 
 use super::{
     AlertSighting, AlertStatus, CallReason, CloseReason, Event, Incident, IncidentId, Life, Policy, Triage,
-    climb::climb_events, settle::evidence_call,
+    climb::climb_events,
+    episode::{as_seen, ends, is_later, went_on_at},
+    settle::evidence_call,
 };
 use crate::escalation::Climb;
 
@@ -37,6 +39,7 @@ pub enum Seen {
 
 /// What one alert means, given the newest incident of its key.
 pub fn sight(incident: Option<&Incident>, sighting: &AlertSighting, context: &Sighted<'_>) -> Seen {
+    let sighting = &as_seen(sighting, context.now);
     match (incident, sighting.status) {
         (None, AlertStatus::Resolved) => Seen::Nothing,
         (None, AlertStatus::Firing) => Seen::Open(opening(sighting, context)),
@@ -97,7 +100,7 @@ pub(super) fn first_call(context: &Sighted<'_>) -> Vec<Event> {
 }
 
 fn fired_event(sighting: &AlertSighting, context: &Sighted<'_>) -> Event {
-    Event::AlertFired { sighting: sighting.clone(), group: context.group.map(str::to_owned) }
+    Event::AlertFired { sighting: Box::new(sighting.clone()), group: context.group.map(str::to_owned) }
 }
 
 fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) -> Seen {
@@ -106,8 +109,7 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) 
         return Seen::Nothing;
     }
     let known = incident.alerts.get(&sighting.fingerprint);
-    // Two Prometheus servers see one episode begin at two moments: only a later beginning is another episode.
-    let new_episode = known.is_none_or(|alert| sighting.starts_at > alert.sighting.starts_at);
+    let new_episode = known.is_none_or(|alert| is_later(alert, sighting, context.now));
     let mut fired = vec![fired_event(sighting, context)];
     if incident.stale_since.is_some() {
         // Its source speaks again: whether it goes on doing so is looked at again.
@@ -125,7 +127,11 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) 
             Seen::Change(fired)
         }
         // Resolved by a person while the alert still fires: only a new episode counts.
-        Life::Closed { reason: CloseReason::Person(_), .. } if !new_episode => Seen::Nothing,
+        Life::Closed { reason: CloseReason::Person(_), at }
+            if !new_episode || known.is_some_and(|alert| went_on_at(alert, sighting, *at)) =>
+        {
+            Seen::Nothing
+        }
         Life::Closed { at, .. } if context.now.duration_since(*at) <= context.policy.flap => {
             Seen::Change(reopening(incident, fired_event(sighting, context), context))
         }
@@ -160,8 +166,7 @@ fn reopening(incident: &Incident, fired: Event, context: &Sighted<'_>) -> Vec<Ev
 
 fn resolved(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) -> Seen {
     let Some(known) = incident.alerts.get(&sighting.fingerprint) else { return Seen::Nothing };
-    let of_an_older_episode = sighting.starts_at < known.sighting.starts_at;
-    if known.status == AlertStatus::Resolved || of_an_older_episode {
+    if known.status == AlertStatus::Resolved || !ends(known, sighting) {
         return Seen::Nothing;
     }
     let ended = Event::AlertResolved { fingerprint: sighting.fingerprint.clone() };

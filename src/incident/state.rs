@@ -49,6 +49,9 @@ pub struct Alert {
     /// Alertmanager's group that it was last seen to change in.
     #[serde(default)]
     pub group: Option<String>,
+    /// When the firing began that was seen before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_before: Option<Timestamp>,
 }
 
 /// What the diagnostics say.

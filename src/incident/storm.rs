@@ -14,16 +14,14 @@ use crate::{
     mesh::TargetRef,
 };
 
-/// The start of the key of an incident that stands for a storm.
-const STORM: &str = "storm/";
-
 /// The key of the incident that stands for the storms of a cluster.
 pub fn storm_key(cluster: &str) -> IncidentKey {
-    IncidentKey(format!("{STORM}{cluster}"))
+    IncidentKey::of_storm(cluster)
 }
 
 pub(super) fn stands_for_a_storm(incident: &Incident) -> bool {
-    incident.storm.is_some() || incident.key.0.starts_with(STORM)
+    // An incident that has alerts of its own stands for itself, whatever an earlier version called it.
+    incident.storm.is_some() || (incident.key.is_of_storm() && incident.alerts.is_empty())
 }
 
 /// The live incidents that nobody is called about one by one.

@@ -102,6 +102,9 @@ fn alert() -> AlertDelivery {
         summary: None,
         runbook_url: None,
         generator_url: None,
+        earlier_key: None,
+        claimed_start: None,
+        ends_at: None,
     };
     AlertDelivery { group_key: "g".to_owned(), status: AlertStatus::Firing, alerts: vec![sighting], truncated: 0 }
 }

@@ -98,6 +98,9 @@ fn alert(service: usize, pod: usize) -> AlertSighting {
         summary: None,
         runbook_url: None,
         generator_url: None,
+        earlier_key: None,
+        claimed_start: None,
+        ends_at: None,
     }
 }
 

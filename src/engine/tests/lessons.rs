@@ -93,6 +93,9 @@ pub(super) async fn alert(inbox: &Inbox, service: &str, status: AlertStatus, sta
         summary: None,
         runbook_url: None,
         generator_url: None,
+        earlier_key: None,
+        claimed_start: None,
+        ends_at: None,
     };
     let group_key = format!("g-{service}");
     inbox.deliver(&AlertDelivery { group_key, status, alerts: vec![sighting], truncated: 0 }).await.unwrap();

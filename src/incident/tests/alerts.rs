@@ -94,13 +94,91 @@ fn what_a_person_closed_stays_closed_for_the_same_firing_and_opens_for_a_new_one
     assert!(night.incident().is_live());
 }
 
+fn begun(night: &Night, seconds: i64, status: AlertStatus) -> crate::incident::AlertSighting {
+    let mut sighting = Night::sighting("frontend-1", status);
+    sighting.starts_at = night.now + SignedDuration::from_secs(seconds);
+    sighting
+}
+
 #[test]
 fn a_late_resolved_notice_of_an_older_firing_ends_nothing() {
+    let mut night = Night::with_an_alert();
+    let (mut first, opened) = (Night::sighting("frontend-1", AlertStatus::Resolved), night.now);
+    night.now += 10 * MINUTE;
+    night.sees(&begun(&night, -60, AlertStatus::Firing));
+    assert_eq!(night.sees(&first), Seen::Nothing, "it does not say when it ended, and its firing was seen before");
+    first.ends_at = Some(opened + 5 * MINUTE);
+    assert_eq!(night.sees(&first), Seen::Nothing, "it ended before the firing that is known began");
+    first.ends_at = Some(night.now);
+    assert!(matches!(night.sees(&first), Seen::Change(_)), "by its own word it ended after that");
+}
+
+/// Two replicas of Prometheus behind one Alertmanager see the alert begin seconds apart: the notice of its firing has the
+/// start of the one that spoke first, and the notice of its end the earlier one.
+#[test]
+fn a_resolved_notice_with_an_earlier_start_ends_the_alert() {
+    for (ends_after, told) in [(None, "without its end"), (Some(9 * MINUTE), "with its end")] {
+        let mut night = Night::quiet();
+        night.now += 10 * MINUTE;
+        night.sees(&begun(&night, -30, AlertStatus::Firing));
+        let mut resolved = begun(&night, -33, AlertStatus::Resolved);
+        resolved.ends_at = ends_after.map(|after| night.now + after);
+        night.now += 10 * MINUTE;
+        assert!(matches!(night.sees(&resolved), Seen::Change(_)), "{told}");
+        assert!(matches!(night.incident().life, Life::Clearing { .. }), "{told}");
+    }
+}
+
+#[test]
+fn the_other_replicas_start_of_one_firing_reopens_nothing_that_a_person_closed() {
+    let mut night = Night::with_an_alert();
+    night.passes(10 * MINUTE);
+    night.says("U0ONCALL", Act::Resolve).unwrap();
+    night.now += MINUTE;
+    assert_eq!(night.sees(&begun(&night, -11 * 60 + 3, AlertStatus::Firing)), Seen::Nothing);
+    night.sees(&begun(&night, -11 * 60, AlertStatus::Resolved));
+    night.now += MINUTE;
+    assert!(matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), Seen::Change(_)), "it ended and fires anew");
+}
+
+/// A clock that is ahead, or the year 9999 in every notice.
+#[test]
+fn a_start_in_the_future_is_seen_now_and_hides_no_later_firing() {
+    let far = "9999-01-01T00:00:00Z".parse().unwrap();
+    let notice = |status| {
+        let mut sighting = Night::sighting("frontend-1", status);
+        sighting.starts_at = far;
+        sighting
+    };
     let mut night = Night::quiet();
-    let mut newer = Night::sighting("frontend-1", AlertStatus::Firing);
-    newer.starts_at = night.now + MINUTE;
-    night.sees(&newer);
-    assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), Seen::Nothing);
+    let opened = night.now;
+    night.sees(&notice(AlertStatus::Firing));
+    assert_eq!(night.incident().alerts.values().next().unwrap().sighting.starts_at, opened);
+    night.now += MINUTE;
+    assert_eq!(night.sees(&notice(AlertStatus::Firing)), Seen::Nothing, "repeated, it is the same firing");
+    night.says("U0ONCALL", Act::Resolve).unwrap();
+    assert_eq!(night.sees(&notice(AlertStatus::Firing)), Seen::Nothing, "and it does not reopen");
+    night.now += MINUTE;
+    night.sees(&notice(AlertStatus::Resolved));
+    night.now += MINUTE;
+    assert!(matches!(night.sees(&notice(AlertStatus::Firing)), Seen::Change(_)), "it ended, so this is another firing");
+
+    night.says("U0ONCALL", Act::Resolve).unwrap();
+    night.now += MINUTE;
+    assert!(matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), Seen::Change(_)), "the clock was set right");
+}
+
+#[test]
+fn a_start_in_the_future_that_an_earlier_version_stored_hides_no_later_firing() {
+    let mut night = Night::with_an_alert();
+    let far = "9999-01-01T00:00:00Z".parse().unwrap();
+    night.incident.as_mut().unwrap().alerts.values_mut().for_each(|alert| alert.sighting.starts_at = far);
+    let mut resolved = Night::sighting("frontend-1", AlertStatus::Resolved);
+    resolved.starts_at = far;
+    night.sees(&resolved);
+    night.says("U0ONCALL", Act::Resolve).unwrap();
+    night.now += MINUTE;
+    assert!(matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), Seen::Change(_)));
 }
 
 #[test]

@@ -163,6 +163,9 @@ impl Night {
             summary: None,
             runbook_url: None,
             generator_url: None,
+            earlier_key: None,
+            claimed_start: None,
+            ends_at: None,
         }
     }
 

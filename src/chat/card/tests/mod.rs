@@ -78,6 +78,9 @@ pub(crate) fn opened() -> Incident {
         summary: Some("9 % of handshakes of web/frontend fail".to_owned()),
         runbook_url: None,
         generator_url: None,
+        earlier_key: None,
+        claimed_start: None,
+        ends_at: None,
     };
     Incident {
         id: IncidentId::new(7),
@@ -92,7 +95,7 @@ pub(crate) fn opened() -> Incident {
         life: Life::Open,
         alerts: BTreeMap::from([(
             sighting.fingerprint.clone(),
-            Alert { status: sighting.status, group: None, sighting },
+            Alert { status: sighting.status, group: None, start_before: None, sighting },
         )]),
         cut_off: 0,
         stale_since: None,
