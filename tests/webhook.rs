@@ -1,6 +1,6 @@
 //! Every answer of the Alertmanager webhook: 2xx only after commit, 5xx when it could not be stored or did not arrive whole,
 //! 4xx when it never can be (Alertmanager sends nothing again after a 4xx).
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 use std::sync::Arc;
 
@@ -355,7 +355,8 @@ async fn an_alert_that_is_open_in_an_old_journal_goes_on_there_after_the_upgrade
     assert_eq!(answers(&bot, "Bearer right", group(&more)).await, 200);
     let mut live = inbox.live(10).await.unwrap();
     live.reverse();
-    let alerts: Vec<_> = live.iter().map(|stored| (stored.incident.id.0, stored.incident.alerts.len())).collect();
+    let alerts: Vec<_> =
+        live.iter().map(|stored| (stored.incident.id.number(), stored.incident.alerts.len())).collect();
     assert_eq!(alerts, [(1, 1), (2, 1), (3, 1)], "only what nobody knew opens, under the key of its group");
     // Its later notices find it as well, beside the incident of its group.
     let mut ended = firing("", "p1", "a1");
@@ -363,9 +364,9 @@ async fn an_alert_that_is_open_in_an_old_journal_goes_on_there_after_the_upgrade
     let mut other = odd;
     other["fingerprint"] = "b2".into();
     assert_eq!(answers(&bot, "Bearer right", group(&[ended, other])).await, 200);
-    let first = inbox.incident(IncidentId(1)).await.unwrap().unwrap().incident;
+    let first = inbox.incident(IncidentId::new(1)).await.unwrap().unwrap().incident;
     assert!(matches!(first.life, Life::Clearing { .. }));
-    let second = inbox.incident(IncidentId(2)).await.unwrap().unwrap().incident;
+    let second = inbox.incident(IncidentId::new(2)).await.unwrap().unwrap().incident;
     assert_eq!(second.alerts.len(), 2, "another pod of the same service joins it");
 }
 
@@ -389,4 +390,30 @@ async fn grafanas_own_alerts_open_incidents() {
     body["state"] = "alerting".into();
     assert_eq!(answers(&bot, "Bearer right", body.to_string()).await, 200);
     assert_eq!(inbox.live(10).await.unwrap().len(), 1);
+}
+
+fn unseeing(name: &str, rule: &str, fingerprint: &str) -> serde_json::Value {
+    let mut alert = firing("frontend", "f", fingerprint);
+    alert["labels"]["alertname"] = name.into();
+    alert["labels"]["rulename"] = rule.into();
+    alert
+}
+
+/// Grafana sends these in place of an alert whose rule has no data, or whose query fails.
+#[tokio::test]
+async fn that_the_rule_of_one_of_our_alerts_sees_nothing_is_one_incident_however_it_is_told() {
+    let (bot, inbox, metrics, _folder) = bot().await;
+    let ours = "MTLSHandshakeFailureRateHigh";
+    let alerts = [
+        unseeing("DatasourceNoData", ours, "n1"),
+        unseeing("DatasourceError", ours, "e1"),
+        unseeing("DatasourceNoData", "DiskFull", "n2"),
+        firing("frontend", "f", "a1"),
+    ];
+    assert_eq!(answers(&bot, "Bearer right", group(&alerts)).await, 200);
+    assert_eq!(answers(&bot, "Bearer right", group(&alerts)).await, 200);
+    let live = inbox.live(10).await.unwrap();
+    let keys: Vec<_> = live.iter().map(|stored| stored.incident.key.0.as_str()).collect();
+    assert_eq!(keys, ["prod/MTLSHandshakeFailureRateHigh/web/frontend", "unseen/prod/MTLSHandshakeFailureRateHigh"]);
+    assert!(metrics.render().contains("webhook_unknown_alerts_total 2"), "another rule's blindness is not ours");
 }

@@ -139,7 +139,8 @@ impl Desk {
             metrics.count("webhook_unreadable_alerts_total", &[], unreadable);
             tracing::warn!(unreadable, fault, "alerts of a webhook could not be read; the others of it count");
         }
-        let (delivery, unknown) = mapping.delivery(webhook);
+        let (delivery, unknown) = mapping.delivery(&webhook);
+        drop(webhook);
         if unknown > 0 {
             metrics.count("webhook_unknown_alerts_total", &[], u64::try_from(unknown).unwrap_or(u64::MAX));
             tracing::info!(unknown, "alerts of other names were left alone (config: alertmanager.alerts)");

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::body::{Alert, Webhook};
 use crate::{
-    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey, WebAddress, distinct},
+    incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey, Unseeing, WebAddress, distinct},
     mesh::{Namespace, PodRef, TargetRef},
 };
 
@@ -49,10 +49,10 @@ impl Default for Mapping {
 
 impl Mapping {
     /// The alerts of a body that are ours, and how many are not.
-    pub fn delivery(&self, webhook: Webhook) -> (AlertDelivery, usize) {
+    pub fn delivery(&self, webhook: &Webhook) -> (AlertDelivery, usize) {
         let read = &webhook.alerts.read;
-        let ours = |alert: &&Alert| alert.labels.get("alertname").is_some_and(|name| self.alerts.contains(name));
-        let alerts: Vec<_> = read.iter().filter(ours).map(|alert| self.sighting(alert, &webhook)).collect();
+        let ours = |alert: &&Alert| self.alerts.contains(&subject(alert).0);
+        let alerts: Vec<_> = read.iter().filter(ours).map(|alert| self.sighting(alert, webhook)).collect();
         let unknown = read.len().saturating_sub(alerts.len());
         let delivery = AlertDelivery {
             group_key: distinct(&webhook.group_key, GROUP_MOST),
@@ -66,10 +66,11 @@ impl Mapping {
     fn sighting(&self, alert: &Alert, group: &Webhook) -> AlertSighting {
         let label = |name: &str| alert.labels.get(name).filter(|value| !value.is_empty());
         let cluster = label(&self.cluster_label).unwrap_or(&self.cluster);
-        let name = label("alertname").cloned().unwrap_or_default();
+        let (name, unseeing) = subject(alert);
         let namespace = label(&self.namespace_label).and_then(|value| Namespace::parse(value).ok());
         let target = namespace
             .clone()
+            .filter(|_| unseeing.is_none())
             .zip(label(&self.service_label))
             .and_then(|(namespace, service)| TargetRef::parse(namespace, &format!("svc/{service}")).ok());
         let pod = namespace
@@ -79,6 +80,7 @@ impl Mapping {
             if alert.fingerprint.is_empty() { fingerprint_of(&alert.labels) } else { alert.fingerprint.clone() };
         let fingerprint = Fingerprint(distinct(&fingerprint, VALUE_MOST));
         let key = match &target {
+            None if unseeing.is_some() => IncidentKey::of_rule(cluster, &name),
             Some(target) => IncidentKey::of_target(cluster, &name, target),
             None => IncidentKey::of_group(cluster, &name, &group.group_labels),
         };
@@ -86,7 +88,8 @@ impl Mapping {
         let status = status(if alert.status.is_empty() { &group.status } else { &alert.status });
         let shown = alert.labels.iter().take(LABELS_MOST);
         AlertSighting {
-            earlier_key: Some(once).filter(|once| *once != key),
+            earlier_key: Some(once).filter(|once| *once != key && unseeing.is_none()),
+            unseeing,
             key,
             fingerprint,
             name: distinct(&name, VALUE_MOST),
@@ -104,6 +107,19 @@ impl Mapping {
             generator_url: WebAddress::parse(&alert.generator_url),
         }
     }
+}
+
+/// The alert that one is about, which is its own name; or the rule that it says to see nothing. Grafana sends such alerts in
+/// place of the rule's own, by these names.
+fn subject(alert: &Alert) -> (String, Option<Unseeing>) {
+    let label = |name: &str| alert.labels.get(name).map(String::as_str).unwrap_or_default();
+    let unseeing = match label("alertname") {
+        "DatasourceNoData" => Some(Unseeing::NoData),
+        "DatasourceError" => Some(Unseeing::Error),
+        _ => None,
+    };
+    let named = if unseeing.is_some() { label("rulename") } else { label("alertname") };
+    (named.to_owned(), unseeing)
 }
 
 /// Go writes a time that is not known as the year 1.
@@ -141,7 +157,7 @@ mod tests {
     }
 
     fn delivery(body: &[u8]) -> AlertDelivery {
-        Mapping::default().delivery(Webhook::parse(body).unwrap()).0
+        Mapping::default().delivery(&Webhook::parse(body).unwrap()).0
     }
 
     /// A body whose one alert and group have these labels besides its name.

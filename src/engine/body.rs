@@ -15,7 +15,7 @@ use crate::{
         AlertDelivery, AlertSighting, AlertStatus, Event, Incident, IncidentId, IncidentKey, Policy, Seen, Sighted,
         end_cut_off, say_aloud, sight,
     },
-    journal::{Append, Change, StoredIncident},
+    journal::{Append, Change, JournalError, StoredIncident},
 };
 
 /// Of how many other clusters the channel is told: a label that is never the same tells nobody anything.
@@ -24,6 +24,8 @@ const CLUSTERS_TOLD_MOST: u32 = 20;
 fn cluster_told(cluster: &str) -> String {
     format!("cluster/{cluster}")
 }
+/// How many times an incident that was joined may have joined another one itself.
+const JOINED_MOST: usize = 10;
 
 /// What bodies make of their incidents, before it is stored.
 pub(super) struct Draft<'a> {
@@ -114,6 +116,7 @@ impl<'a> Draft<'a> {
         let stored = self.shared.journal.newest_of_each(keys).await.map_err(not_stored)?;
         self.places.extend(keys.iter().map(|key| ((*key).clone(), None)));
         for (key, stored) in stored {
+            let stored = self.followed(stored).await.map_err(not_stored)?;
             let place = self.keep(stored);
             self.places.insert(key, Some(place));
         }
@@ -150,13 +153,14 @@ impl<'a> Draft<'a> {
         if self.incident(place).is_some_and(settled) {
             return Ok(place);
         }
-        let Some(stored) = self.shared.journal.live_of(earlier).await.map_err(not_stored)? else { return Ok(place) };
+        let Some(stored) = self.newest(earlier).await.map_err(not_stored)? else { return Ok(place) };
+        let goes_on = stored.incident.is_live() || stored.incident.key != *earlier;
         // Keys of that time could be those of two clusters.
         let is_its = stored.incident.cluster == sighting.cluster
             && stored.incident.alert == sighting.name
             && stored.incident.target == sighting.target;
         let knows = stored.incident.alerts.contains_key(&sighting.fingerprint);
-        Ok(if knows || is_its && sighting.target.is_some() { Some(self.keep(stored)) } else { place })
+        Ok(if goes_on && (knows || is_its && sighting.target.is_some()) { Some(self.keep(stored)) } else { place })
     }
 
     /// The newest incident of a key, read once a body.
@@ -164,7 +168,7 @@ impl<'a> Draft<'a> {
         if let Some(place) = self.places.get(key) {
             return Ok(*place);
         }
-        let stored = self.shared.journal.newest_of(key).await.map_err(not_stored)?;
+        let stored = self.newest(key).await.map_err(not_stored)?;
         let place = stored.map(|stored| self.keep(stored));
         self.places.insert(key.clone(), place);
         Ok(place)
@@ -179,6 +183,32 @@ impl<'a> Draft<'a> {
         let may_tell = self.shared.journal.may_tell(&what, CLUSTERS_TOLD_MOST).await.map_err(not_stored)?;
         self.asked.insert(cluster.to_owned(), may_tell);
         Ok(())
+    }
+
+    /// The newest incident of a key, or the one that it joined.
+    async fn newest(&self, key: &IncidentKey) -> Result<Option<StoredIncident>, JournalError> {
+        match self.shared.journal.newest_of(key).await? {
+            Some(newest) => self.followed(newest).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// An incident, or the one that it joined, as long as that is the newest of its own key.
+    async fn followed(&self, newest: StoredIncident) -> Result<StoredIncident, JournalError> {
+        let journal = &self.shared.journal;
+        let mut newest = newest;
+        for _ in 0..JOINED_MOST {
+            let Some(into) = newest.incident.joined() else { break };
+            let Some(next) = journal.incident(into).await? else { break };
+            if next.incident.joined().is_none() && !next.incident.is_live() {
+                let newer = journal.newest_of(&next.incident.key).await?;
+                if newer.is_none_or(|newer| newer.incident.id != into) {
+                    break;
+                }
+            }
+            newest = next;
+        }
+        Ok(newest)
     }
 
     /// The place of an incident that was read.
@@ -211,14 +241,14 @@ impl<'a> Draft<'a> {
         match means(self, false) {
             Seen::Nothing => self.repeated(sighting, place),
             Seen::Change(events) if events.contains(&Event::Reopened) => {
-                let quiet = self.openings.add(self.policy.storm_per_minute);
+                let quiet = self.is_too_much(sighting);
                 if let Seen::Change(events) = means(self, quiet) {
                     self.add(place, events);
                 }
             }
             Seen::Change(events) => self.add(place, events),
             Seen::Open(_) => {
-                let quiet = self.openings.add(self.policy.storm_per_minute);
+                let quiet = self.is_too_much(sighting);
                 if let Seen::Open(mut events) = means(self, quiet) {
                     let may_tell = self.asked.get_mut(&sighting.cluster).filter(|may_tell| **may_tell);
                     if let Some(may_tell) = may_tell
@@ -232,6 +262,11 @@ impl<'a> Draft<'a> {
             }
         }
         place
+    }
+
+    /// Counts one more opening, and says whether it is more than people can carry. What calls nobody is not counted.
+    fn is_too_much(&mut self, sighting: &AlertSighting) -> bool {
+        sighting.unseeing.is_none() && self.openings.add(self.policy.storm_per_minute)
     }
 
     fn repeated(&mut self, sighting: &AlertSighting, place: Option<usize>) {

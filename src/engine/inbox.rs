@@ -8,7 +8,7 @@ use super::{SubmitError, build::Shared};
 use crate::{
     incident::{
         Act, Answer, Command, Event, Incident, IncidentId, Keeper, NewEffect, Policy, Refusal, TakeAll, apply, begin,
-        decide, effects,
+        can_take_in, decide, effects, join, wants_to_join,
     },
     journal::{Append, AppendError, Change, StoredAnswer, StoredEvent, StoredIncident},
     people::PersonId,
@@ -16,6 +16,9 @@ use crate::{
 
 /// How often a decision is taken again when the incident has moved meanwhile. Each time somebody else got further.
 pub(super) const DECIDED_AGAIN_MOST: usize = 20;
+
+/// How many incidents about one target are looked at for one that can take another in.
+const LOOKED_AT_MOST: u32 = 20;
 
 /// What a webhook body came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,19 +52,24 @@ impl Inbox {
             let stored = self.0.journal.incident(command.incident).await.map_err(not_stored)?;
             let decided = match stored {
                 None => Err(Refusal::NoIncident(command.incident)),
-                Some(stored) => decide(&stored.incident, command, now, &self.0.policy())
-                    .map(|(events, answer)| (self.0.change(stored.incident, events, now), answer)),
+                Some(stored) => self.0.decided(stored.incident, command, now).await?,
             };
-            let (changes, answer, kept) = match decided {
-                Ok((change, answer)) => (vec![change], Ok(answer.clone()), StoredAnswer::Done(answer.text)),
-                Err(refusal) => (Vec::new(), Err(refusal.clone()), StoredAnswer::Refused(refusal.to_string())),
+            let (changes, joined, answer, kept) = match decided {
+                Ok(Decided { changes, joined, answer }) => {
+                    (changes, joined, Ok(answer.clone()), StoredAnswer::Done(answer.text))
+                }
+                Err(refusal) => {
+                    let kept = StoredAnswer::Refused(refusal.to_string());
+                    (Vec::new(), None, Err(refusal), kept)
+                }
             };
-            let append = Append { changes, answer: Some((key.clone(), kept, now)), ..Append::default() };
+            let moved: Vec<IncidentId> = changes.iter().map(|change| change.after.id).collect();
+            let append = Append { changes, joined, answer: Some((key.clone(), kept, now)), ..Append::default() };
             let news = self.0.news_of(&append);
             match self.0.journal.append(append).await {
                 Ok(_) => {
                     self.0.stored(&news);
-                    self.0.announce([&command.incident]);
+                    self.0.announce(&moved);
                     log_command(command, answer.is_ok());
                     return answer.map_err(SubmitError::Refused);
                 }
@@ -149,7 +157,45 @@ impl From<AppendError> for SubmitError {
     }
 }
 
+/// What a command does, decided.
+struct Decided {
+    changes: Vec<Change>,
+    joined: Option<(IncidentId, IncidentId)>,
+    answer: Answer,
+}
+
 impl Shared {
+    async fn decided(
+        &self,
+        incident: Incident,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Result<Decided, Refusal>, SubmitError> {
+        let policy = self.policy();
+        if let Some(other) = self.takes_in(&incident, command).await? {
+            let joining = match join(&incident, &other, command, now, &policy) {
+                Ok(joining) => joining,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let joined = Some((incident.id, other.id));
+            let changes = vec![self.change(incident, joining.joins, now), self.change(other, joining.taken_in, now)];
+            return Ok(Ok(Decided { changes, joined, answer: joining.answer }));
+        }
+        let decided = decide(&incident, command, now, &policy);
+        Ok(decided.map(|(events, answer)| {
+            let changes = vec![self.change(incident, events, now)];
+            Decided { changes, joined: None, answer }
+        }))
+    }
+
+    /// The incident that is open already for the target that `incident` is given: the oldest of them.
+    async fn takes_in(&self, incident: &Incident, command: &Command) -> Result<Option<Incident>, SubmitError> {
+        let Some(target) = wants_to_join(incident, command) else { return Ok(None) };
+        let about = self.journal.live_about(target, LOOKED_AT_MOST).await.map_err(not_stored)?;
+        let mut others = about.into_iter().map(|stored| stored.incident);
+        Ok(others.find(|other| can_take_in(other, incident, target)))
+    }
+
     /// What `events` make of an incident, and ask for.
     pub(super) fn change(&self, before: Incident, events: Vec<Event>, at: Timestamp) -> Change {
         let policy = self.policy();

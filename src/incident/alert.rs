@@ -22,6 +22,16 @@ pub enum AlertStatus {
     Resolved,
 }
 
+/// Why a rule sees nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unseeing {
+    /// Its query gives no data.
+    NoData,
+    /// Its query fails.
+    Error,
+}
+
 /// One alert of one webhook body, parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertSighting {
@@ -52,6 +62,9 @@ pub struct AlertSighting {
     pub pod: Option<PodRef>,
     /// The labels, bounded, for people.
     pub labels: BTreeMap<String, String>,
+    /// Where it says that the rule of the alert named here sees nothing, so that the fault itself would not be seen: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseeing: Option<Unseeing>,
     /// The summary annotation, for people; never part of the identity.
     pub summary: Option<String>,
     /// The annotation `runbook_url`: what the alert's authors say is to be done.

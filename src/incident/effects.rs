@@ -200,6 +200,7 @@ impl List<'_> {
 
     fn posts(&mut self, event: &Event) {
         match event {
+            Event::Opened { .. } if self.incident.key.is_of_rule() => self.post(&Notice::RuleUnseeing),
             Event::Opened { target: None, .. } if !self.is_storm() => self.post(&Notice::TargetWanted),
             Event::LeftStorm
                 if self.incident.target.is_none() && self.incident.is_live() && !self.incident.is_foreign() =>
@@ -299,6 +300,7 @@ fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
         }
         Event::OverdueNoticed { what, since } => Notice::Overdue { what: what.clone(), since: *since },
         Event::ClockSet { by, told: true } => Notice::ClockSet { by: *by },
+        Event::IncidentJoined { incident, by } => Notice::IncidentJoined { incident: *incident, by: by.clone() },
         Event::NoteAdded { by, text } => Notice::Note { by: by.clone(), text: text.clone() },
         _ => return None,
     })

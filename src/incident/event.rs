@@ -120,6 +120,13 @@ pub enum Event {
         /// Who said it.
         by: PersonId,
     },
+    /// Another incident turned out to be about the same, and its alerts go on here.
+    IncidentJoined {
+        /// Which incident.
+        incident: IncidentId,
+        /// Who said so.
+        by: PersonId,
+    },
     /// A window of the ladder began, and levels are called.
     RungBegan {
         /// The window.

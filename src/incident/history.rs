@@ -12,6 +12,8 @@ pub(super) fn line(event: &Event) -> Option<String> {
         Event::ClearingEnded => "firing again".to_owned(),
         Event::Closed { reason: CloseReason::AlertsResolved } => "closed: the alerts stayed resolved".to_owned(),
         Event::Closed { reason: CloseReason::Person(by) } => format!("closed by {}{}", by.who, by.because()),
+        Event::Closed { reason: CloseReason::Joined { into, by } } => format!("joined {into}, said by {by}"),
+        Event::IncidentJoined { incident, by } => format!("{incident} joined, said by {by}"),
         Event::TargetSet { target, by } => format!("target {target}, set by {by}"),
         Event::WentStale { .. } => "the alert is no longer repeated by its source".to_owned(),
         Event::CalledBeside { level, .. } => format!("calling {level} as well, because of what was found"),

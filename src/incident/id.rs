@@ -65,6 +65,11 @@ impl IncidentId {
         Self { keeper, ..self }
     }
 
+    /// The same, kept by the bot that keeps `other`: what is stored within an incident names no keeper.
+    pub const fn kept_like(self, other: Self) -> Self {
+        Self { keeper: other.keeper, ..self }
+    }
+
     /// The cluster of the bot that keeps it, where that is known.
     pub fn keeper(self) -> Option<&'static str> {
         self.keeper.map(Keeper::cluster)

@@ -38,12 +38,12 @@ mod switch;
 mod wanted;
 mod web_address;
 
-pub use alert::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint};
+pub use alert::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, Unseeing};
 pub use apply::{apply, begin};
 pub use calls::{Asked, Calls, DIAGNOSIS_WAIT, FirstCall, Page, PageState, UnexplainedMention, page_key};
 pub use cause::{CallLinks, Cause, Lacks, MentionPost};
 pub use clock_set::moved;
-pub use decide::{NOTE_MOST, Share, Taken, decide, may_take_all, share};
+pub use decide::{Joining, NOTE_MOST, Share, Taken, can_take_in, decide, join, may_take_all, share, wants_to_join};
 pub use delivery::{Delivery, MessageRef};
 pub use effect::{CallReason, Destination, Face, NewEffect, PageEnd, Priority, Room, Timer, Work};
 pub use effects::{effects, redraw};

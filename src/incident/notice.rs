@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{FixEnd, Follows};
+use super::{FixEnd, Follows, IncidentId};
 use crate::{escalation::LevelNumber, people::PersonId, remediation::PlanId, triage::FixName};
 
 /// What a post in the thread says, as facts; each face words and draws it.
@@ -58,6 +58,15 @@ pub enum Notice {
         /// The cluster that it looks after.
         ours: String,
     },
+    /// Another incident joined this one.
+    IncidentJoined {
+        /// Which incident.
+        incident: IncidentId,
+        /// Who said so.
+        by: PersonId,
+    },
+    /// The rule of an alert has no data or cannot be evaluated: this fault would not be seen now.
+    RuleUnseeing,
     /// The channel is asked which service the alert is about.
     TargetWanted,
     /// The verdict of a triage, whole.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::IncidentId;
 use crate::people::PersonId;
 
 /// Why an incident closed.
@@ -12,6 +13,13 @@ pub enum CloseReason {
     AlertsResolved,
     /// A person closed it.
     Person(ClosedBy),
+    /// It turned out to be about what another incident is about, and its alerts go on there.
+    Joined {
+        /// Which incident.
+        into: IncidentId,
+        /// Who said so.
+        by: PersonId,
+    },
 }
 
 /// Who closed an incident, and why.

@@ -173,6 +173,22 @@ pub enum Refusal {
     /// This version cannot carry it out.
     #[error("{0} is not carried out by this version of the bot: follow the runbook by hand")]
     FixNotCarriedOut(FixName),
+    /// It joined another incident.
+    #[error(
+        "{incident} joined {into}, which is about the same service: give the command there, as in `/mtls ack {into}`"
+    )]
+    Joined {
+        /// Which was asked about.
+        incident: IncidentId,
+        /// Where its alerts go on.
+        into: IncidentId,
+    },
+    /// It only tells that a rule cannot see.
+    #[error(
+        "{0} only tells that an alert's rule sees nothing now: nobody is called for it, and there is nothing to diagnose. \
+             Mend the rule or its data source; `/mtls resolve {0}` closes it"
+    )]
+    OnlyTold(IncidentId),
     /// Another fix is under way.
     #[error("{0} is under way already: wait for its result, or withdraw it")]
     FixUnderWay(FixName),

@@ -84,7 +84,8 @@ fn opening(sighting: &AlertSighting, context: &Sighted<'_>) -> Vec<Event> {
     if foreign {
         events.insert(1, Event::OfAnotherCluster { ours: own.name().to_owned(), first: false });
     }
-    if context.quiet {
+    // That a rule sees nothing is told, and calls nobody: there is nothing to diagnose or to fix in the mesh.
+    if context.quiet || sighting.unseeing.is_some() {
         return events;
     }
     if sighting.target.is_some() && !foreign {
@@ -123,7 +124,7 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) 
         }
         Life::Clearing { .. } => {
             fired.push(Event::ClearingEnded);
-            fired.extend(evidence_meanwhile(incident, context));
+            fired.extend(evidence_meanwhile(incident, context.now));
             Seen::Change(fired)
         }
         // Resolved by a person while the alert still fires: only a new episode counts.
@@ -132,6 +133,8 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) 
         {
             Seen::Nothing
         }
+        // Its alerts went on in another incident, which is gone by now.
+        Life::Closed { reason: CloseReason::Joined { .. }, .. } => Seen::Open(opening(sighting, context)),
         Life::Closed { at, .. } if context.now.duration_since(*at) <= context.policy.flap => {
             Seen::Change(reopening(incident, fired_event(sighting, context), context))
         }
@@ -140,11 +143,11 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) 
 }
 
 /// A verdict that came while the alerts were resolved called nobody; now that they fire again, it does.
-fn evidence_meanwhile(incident: &Incident, context: &Sighted<'_>) -> Vec<Event> {
+pub(super) fn evidence_meanwhile(incident: &Incident, now: Timestamp) -> Vec<Event> {
     let opened = incident.reopened_at.unwrap_or(incident.opened_at);
     let of_this_opening = matches!(&incident.triage, Triage::Done { at, .. } if *at >= opened);
     match &incident.verdict {
-        Some(verdict) if of_this_opening && !incident.quiet => evidence_call(incident, verdict, context.now),
+        Some(verdict) if of_this_opening && !incident.quiet => evidence_call(incident, verdict, now),
         _ => Vec::new(),
     }
 }
@@ -156,6 +159,9 @@ fn reopening(incident: &Incident, fired: Event, context: &Sighted<'_>) -> Vec<Ev
     }
     let mut events: Vec<Event> = incident.quiet.then_some(Event::LeftStorm).into_iter().collect();
     events.extend([Event::Reopened, fired]);
+    if incident.key.is_of_rule() {
+        return events;
+    }
     if incident.target.is_some() && !incident.is_foreign() {
         events.push(Event::TriageStarted { run: incident.last_run().saturating_add(1), by: None });
     }

@@ -201,6 +201,14 @@ impl Incident {
         past.chain(now).flat_map(|(plan, done, replaced)| ended_pods(plan, done, replaced)).collect()
     }
 
+    /// The incident in which its alerts go on, if it joined another one.
+    pub fn joined(&self) -> Option<IncidentId> {
+        match &self.life {
+            Life::Closed { reason: CloseReason::Joined { into, .. }, .. } => Some(into.kept_like(self.id)),
+            _ => None,
+        }
+    }
+
     /// Whether any alert of it fires.
     pub fn is_firing(&self) -> bool {
         self.alerts.values().any(|alert| alert.status == AlertStatus::Firing)

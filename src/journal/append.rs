@@ -64,6 +64,8 @@ pub struct Append {
     pub seen: Vec<(IncidentId, Timestamp)>,
     /// Alertmanager's groups, and which of the changes each of them was seen in.
     pub groups: Vec<(String, usize)>,
+    /// An incident that joined another one: that one is in its groups from now on.
+    pub joined: Option<(IncidentId, IncidentId)>,
     /// A claimed effect, by its row and attempt, that ends with this.
     pub finish: Option<(i64, u32, Finish)>,
     /// A message that was posted or edited.
@@ -123,6 +125,14 @@ impl Append {
         }
         write_changes(db, &self.changes).await?;
         self.write_sightings(db).await?;
+        if let Some((joins, other)) = self.joined {
+            let groups = "INSERT OR IGNORE INTO groups SELECT group_key, ? FROM groups WHERE incident = ?";
+            sqlx::query(groups)
+                .bind(i64::from(other.number()))
+                .bind(i64::from(joins.number()))
+                .execute(&mut *db)
+                .await?;
+        }
         if let Some((row, attempt, finish)) = &self.finish {
             write_finish(db, *row, *attempt, finish).await?;
         }
@@ -220,6 +230,7 @@ struct IncidentRow {
     version: i64,
     life: &'static str,
     quiet: bool,
+    target: Option<String>,
     at: i64,
     state: String,
 }
@@ -238,6 +249,7 @@ impl IncidentRow {
             version: version(incident.version),
             life,
             quiet: incident.quiet,
+            target: incident.target.as_ref().map(json).transpose()?,
             at: to_micros(change.at),
             state: json(incident)?,
         })
@@ -255,13 +267,15 @@ pub(super) async fn write_changes(db: &mut SqliteConnection, changes: &[Change])
             update_incident(db, change.read_version, row).await?;
         }
     }
-    let insert = "INSERT INTO incidents (id, key, version, life, quiet, opened_at, last_seen, last_event_at, state) ";
+    let insert =
+        "INSERT INTO incidents (id, key, version, life, quiet, target, opened_at, last_seen, last_event_at, state) ";
     rows::insert(db, insert, &openings, |row, one| {
         row.push_bind(one.id)
             .push_bind(one.key.as_str())
             .push_bind(one.version)
             .push_bind(one.life)
-            .push_bind(one.quiet);
+            .push_bind(one.quiet)
+            .push_bind(one.target.as_deref());
         row.push_bind(one.at).push_bind(one.at).push_bind(one.at).push_bind(one.state.as_str());
     })
     .await?;
@@ -274,6 +288,7 @@ async fn update_incident(db: &mut SqliteConnection, read_version: u64, row: Inci
         .bind(row.version)
         .bind(row.life)
         .bind(row.quiet)
+        .bind(row.target)
         .bind(row.at)
         .bind(row.state)
         .bind(row.id)

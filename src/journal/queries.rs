@@ -6,7 +6,7 @@ pub(super) const SEEN: &str = "UPDATE incidents SET last_seen = max(last_seen, ?
 
 /// An incident moves on from the version that was read.
 pub(super) const UPDATE_INCIDENT: &str = "UPDATE incidents SET version = ?, life = ?, quiet = ?, \
-         last_event_at = ?, state = ? WHERE id = ? AND version = ?";
+         target = ?, last_event_at = ?, state = ? WHERE id = ? AND version = ?";
 
 /// An effect of a slot gives its key to a newer one.
 pub(super) const REPLACE_IN_SLOT: &str =

@@ -79,6 +79,23 @@ impl Journal {
             .collect())
     }
 
+    /// The incidents about a target, as it stands in their state, that are not closed: oldest first, at most `most`.
+    pub async fn live_about<T: serde::Serialize>(
+        &self,
+        target: &T,
+        most: u32,
+    ) -> Result<Vec<StoredIncident>, JournalError> {
+        let target = serde_json::to_string(target).map_err(|source| JournalError::Record { what: "target", source })?;
+        let rows = sqlx::query(
+            "SELECT state, last_seen FROM incidents WHERE target = ? AND life <> 'closed' ORDER BY id LIMIT ?",
+        )
+        .bind(target)
+        .bind(i64::from(most))
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(|row| self.stored(row)).collect()
+    }
+
     /// The incidents that are not closed, newest first, at most `most`.
     pub async fn live(&self, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
         let rows = sqlx::query(queries::LIVE).bind(i64::from(most)).fetch_all(&self.readers).await?;

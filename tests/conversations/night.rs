@@ -97,7 +97,7 @@ impl Night {
             })
             .collect();
         let body = json!({ "version": "4", "groupKey": "g", "status": "firing", "alerts": alerts }).to_string();
-        let (delivery, _) = Mapping::default().delivery(Webhook::parse(body.as_bytes()).unwrap());
+        let (delivery, _) = Mapping::default().delivery(&Webhook::parse(body.as_bytes()).unwrap());
         self.inbox.deliver(&delivery).await.unwrap();
     }
 
@@ -153,7 +153,7 @@ impl Night {
     async fn delivers(&self, file: &str) {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/alertmanager").join(file);
         let webhook = Webhook::parse(&std::fs::read(path).unwrap()).unwrap();
-        let (delivery, _) = Mapping::default().delivery(webhook);
+        let (delivery, _) = Mapping::default().delivery(&webhook);
         self.inbox.deliver(&delivery).await.unwrap();
     }
 

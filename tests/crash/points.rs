@@ -103,6 +103,7 @@ fn alert() -> AlertDelivery {
         runbook_url: None,
         generator_url: None,
         earlier_key: None,
+        unseeing: None,
         claimed_start: None,
         ends_at: None,
     };

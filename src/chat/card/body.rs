@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     escalation::{Ladder, Rung},
-    incident::{FixEnd, Incident, PastFix, Refusal, Triage, offer, times_without_effect},
+    incident::{FixEnd, Incident, PastFix, Refusal, Triage, Unseeing, offer, times_without_effect},
     mesh::PodRef,
     triage::{Confidence, FixName, Side, Verdict},
 };
@@ -31,6 +31,7 @@ fn bullet(rest: &String) -> Line {
 /// The first line of an open incident: what it is, and what is expected of the reader.
 pub(super) fn in_one_line(incident: &Incident) -> Line {
     let found = match (&incident.triage, &incident.verdict) {
+        _ if incident.key.is_of_rule() => "This fault would not be seen now".to_owned(),
         _ if incident.storm.is_some() => match &incident.survey {
             Some(survey) => format!("More incidents than people can be called about: {}", survey_in_words(survey)),
             None => "More incidents are opening than people can be called about".to_owned(),
@@ -69,6 +70,12 @@ fn in_short(past: &PastFix) -> String {
     format!("{} {}", past.name, ended.map_or_else(String::new, |ended| plain(&[ended])))
 }
 
+/// What is said of a rule that sees nothing.
+pub(in crate::chat) fn why_unseeing(incident: &Incident) -> &'static str {
+    let fails = incident.alerts.values().any(|alert| alert.sighting.unseeing == Some(Unseeing::Error));
+    if fails { "its rule cannot be evaluated (DatasourceError)" } else { "its rule has no data (DatasourceNoData)" }
+}
+
 /// The alert, on what, since when.
 pub(super) fn what_is_wrong(incident: &Incident) -> Vec<Line> {
     if let Some(count) = incident.storm {
@@ -83,6 +90,12 @@ pub(super) fn what_is_wrong(incident: &Incident) -> Vec<Line> {
         ]];
         lines.extend(storm::services(incident));
         return lines;
+    }
+    if incident.key.is_of_rule() {
+        let said = format!(": {}, since ", why_unseeing(incident));
+        let mut line = vec![strong(incident.alert.clone()), text(said), time(first_seen(incident))];
+        line.push(text(". As long as that lasts, no alert of this name comes."));
+        return vec![line];
     }
     let mut lines = vec![vec![
         strong(incident.alert.clone()),
@@ -146,7 +159,7 @@ fn first_seen(incident: &Incident) -> jiff::Timestamp {
 
 /// Pods, alerts, and what is missing from both.
 pub(super) fn blast_radius(incident: &Incident) -> Vec<Line> {
-    if incident.storm.is_some() {
+    if incident.storm.is_some() || incident.key.is_of_rule() {
         return Vec::new();
     }
     let firing = incident.alerts.values().filter(|alert| alert.status == crate::incident::AlertStatus::Firing).count();
@@ -189,7 +202,7 @@ pub(super) fn diagnosis(incident: &Incident) -> Vec<Line> {
     let mut lines = Vec::new();
     match &incident.triage {
         _ if incident.is_foreign() => lines.push(of_another_cluster(incident)),
-        Triage::NotRun if incident.storm.is_some() => {}
+        Triage::NotRun if incident.storm.is_some() || incident.key.is_of_rule() => {}
         Triage::NotRun if incident.target.is_none() => lines.push(words("Waits for a target.")),
         Triage::NotRun => lines.push(vec![text("Not run. Ask for it: "), command("triage", incident.id, "")]),
         Triage::Running { since, .. } => {

@@ -11,7 +11,7 @@ mod text;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(in crate::chat) use body::{BY_HAND, risk, verdict_lines};
+pub(in crate::chat) use body::{BY_HAND, risk, verdict_lines, why_unseeing};
 pub use button::{Button, Confirm, Press, Style};
 pub(in crate::chat) use button::{fix, taking, votes};
 pub(in crate::chat) use progress::{end_line, level_name, plan_lines};
@@ -253,6 +253,7 @@ impl Card {
 fn title(incident: &Incident) -> String {
     let about = incident.target.as_ref().map_or_else(|| "target not known".to_owned(), ToString::to_string);
     match incident.storm {
+        _ if incident.key.is_of_rule() => format!("{} {} would not be seen now", incident.id, incident.alert),
         Some(count) => format!("{} Storm: {count} incidents opened within a short time", incident.id),
         None => format!("{} {}: {about}", incident.id, incident.alert),
     }
@@ -263,6 +264,14 @@ fn headline(incident: &Incident) -> Line {
         Life::Closed { at, reason: CloseReason::AlertsResolved } => {
             vec![strong("Closed"), text(" at "), time(*at), text(": its alerts stayed resolved.")]
         }
+        Life::Closed { at, reason: CloseReason::Joined { into, by } } => vec![
+            strong(format!("Joined {}", into.kept_like(incident.id))),
+            text(" at "),
+            time(*at),
+            text(", said by "),
+            person(by),
+            text(": its alerts go on there."),
+        ],
         Life::Closed { at, reason: CloseReason::Person(by) } => {
             let because = by.why.clone().unwrap_or_else(|| "no reason was given".to_owned());
             vec![

@@ -70,6 +70,23 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
                 text(": until then none of its alerts is diagnosed. This is said once."),
             ]])
         },
+        Notice::IncidentJoined { incident: other, by } => Post::saying(vec![vec![
+            strong(format!("{} joined this incident", other.kept_like(id))),
+            text(", said by "),
+            person(by),
+            text(": it is about the same service. Its alerts go on here, and nobody is called for it any more."),
+        ]]),
+        Notice::RuleUnseeing => Post {
+            broadcast: true,
+            ..Post::saying(vec![vec![
+                strong(format!("{} would not be seen now: ", incident.alert)),
+                text(format!(
+                    "{}. Nobody is called for that. Mend the rule or its data source; until then this alert says nothing, so \
+                     look at the mesh by hand where you must be sure.",
+                    card::why_unseeing(incident)
+                )),
+            ]])
+        },
         Notice::TargetWanted => Post {
             broadcast: true,
             ..Post::saying(vec![vec![
@@ -120,6 +137,12 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
             text(" none of its incidents is left that nobody was called about. It closes at "),
             time(*until),
             text(" unless another one opens."),
+        ]]),
+        Notice::Clearing { until } if incident.key.is_of_rule() => Post::saying(vec![vec![
+            strong(format!("{} can be seen again:", incident.alert)),
+            text(" its rule has data and is evaluated. This closes at "),
+            time(*until),
+            text(" unless that stops."),
         ]]),
         Notice::Clearing { until } => Post::saying(vec![vec![
             strong("All alerts are resolved."),
@@ -403,6 +426,17 @@ fn worse(incident: &Incident) -> Line {
 fn closed(incident: &Incident) -> Line {
     let mut line = vec![strong("Closed")];
     match &incident.life {
+        Life::Closed { reason: CloseReason::Joined { into, by }, .. } => {
+            let into = into.kept_like(incident.id);
+            return vec![
+                strong(format!("Joined {into}")),
+                text(", which is open for the same service, said by "),
+                person(by),
+                text(". Its alerts go on there, and nobody is called for this one any more. Go on in the thread of "),
+                code(into.to_string()),
+                text("."),
+            ];
+        }
         Life::Closed { reason: CloseReason::Person(by), .. } => {
             line.extend([text(" by "), person(&by.who), text(by.because())]);
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     chat::card::tests as night,
     escalation::{LevelNumber, Rung},
-    incident::{CallReason, Event, FirstCall, FixEnd, Follows, Incident, Notice, apply},
+    incident::{CallReason, Event, FirstCall, FixEnd, Follows, Incident, IncidentId, Notice, apply},
     remediation::{Proof, Verification},
     triage::FixName,
 };
@@ -50,6 +50,7 @@ fn every_notice_says_what_happened_and_what_is_next() {
         Notice::Acknowledged { by: by.clone(), until },
         Notice::HandedTo { to: night::who("U0SEC"), by: by.clone() },
         Notice::TargetWanted,
+        Notice::IncidentJoined { incident: IncidentId::new(9), by: by.clone() },
         Notice::TriageFailed { reason: "the API server did not answer".to_owned() },
         Notice::PlanMoved { what: "the pod was replaced meanwhile".to_owned() },
         Notice::FixStarted { fix, by: vec![night::who("U0SEC")] },

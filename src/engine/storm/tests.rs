@@ -99,6 +99,7 @@ fn alert(service: usize, pod: usize) -> AlertSighting {
         runbook_url: None,
         generator_url: None,
         earlier_key: None,
+        unseeing: None,
         claimed_start: None,
         ends_at: None,
     }

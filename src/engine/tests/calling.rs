@@ -132,6 +132,10 @@ async fn fires(engine: &Engine, service: usize) {
         summary: None,
         runbook_url: None,
         generator_url: None,
+        earlier_key: None,
+        unseeing: None,
+        claimed_start: None,
+        ends_at: None,
     };
     let (group_key, status) = ("g".to_owned(), AlertStatus::Firing);
     engine.inbox().deliver(&AlertDelivery { group_key, status, alerts: vec![sighting], truncated: 0 }).await.unwrap();

@@ -33,6 +33,10 @@ async fn fires(inbox: &Inbox, cluster: &str, service: &str) {
         summary: None,
         runbook_url: None,
         generator_url: None,
+        earlier_key: None,
+        unseeing: None,
+        claimed_start: None,
+        ends_at: None,
     };
     let group_key = "group".to_owned();
     let delivery = AlertDelivery { group_key, status: AlertStatus::Firing, alerts: vec![sighting], truncated: 0 };

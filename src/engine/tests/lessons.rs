@@ -94,6 +94,7 @@ pub(super) async fn alert(inbox: &Inbox, service: &str, status: AlertStatus, sta
         runbook_url: None,
         generator_url: None,
         earlier_key: None,
+        unseeing: None,
         claimed_start: None,
         ends_at: None,
     };

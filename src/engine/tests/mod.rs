@@ -4,6 +4,7 @@ mod alarm;
 mod calling;
 mod clock;
 mod clusters;
+mod joining;
 mod keeping;
 mod lessons;
 mod limits;

@@ -2,10 +2,13 @@
 //! nowhere else, whichever way the command came (button, slash command, web page).
 
 mod fixing;
+mod joining;
 mod taking;
 mod taking_all;
 
 pub use taking_all::{Share, Taken, may_take_all, share};
+
+pub use joining::{Joining, can_take_in, join, wants_to_join};
 
 use jiff::Timestamp;
 
@@ -43,7 +46,10 @@ pub fn decide(
     let scene = Scene { incident, actor: &command.actor, now, policy };
     scene.require(role_for(&command.act))?;
     if !incident.is_live() {
-        return Err(Refusal::Closed(incident.id));
+        return Err(ended(incident));
+    }
+    if incident.key.is_of_rule() && !matches!(command.act, Act::Note { .. } | Act::Resolve { .. }) {
+        return Err(Refusal::OnlyTold(incident.id));
     }
     if let Some(refusal) = incident.refused_as_foreign(&command.act) {
         return Err(refusal);
@@ -75,6 +81,16 @@ fn bounded_reason(reason: &str) -> String {
     }
     let kept = reason.chars().take(REASON_MOST.saturating_sub(1));
     kept.chain(['…']).collect()
+}
+
+/// Why nothing can be asked of an incident that has ended.
+fn ended(incident: &Incident) -> Refusal {
+    match &incident.life {
+        Life::Closed { reason: super::CloseReason::Joined { into, .. }, .. } => {
+            Refusal::Joined { incident: incident.id, into: into.kept_like(incident.id) }
+        }
+        _ => Refusal::Closed(incident.id),
+    }
 }
 
 fn role_for(act: &Act) -> Role {
@@ -170,7 +186,7 @@ impl Scene<'_> {
         match &self.incident.life {
             Life::Open => Ok(()),
             Life::Clearing { until } => Err(Refusal::Clearing(self.incident.id, *until)),
-            Life::Closed { .. } => Err(Refusal::Closed(self.incident.id)),
+            Life::Closed { .. } => Err(ended(self.incident)),
         }
     }
 

@@ -45,7 +45,7 @@ impl Scene<'_> {
         self.incident.policy.idle(level, self.now)
     }
 
-    fn level_now(&self) -> LevelNumber {
+    pub(super) fn level_now(&self) -> LevelNumber {
         let highest = || self.incident.policy.levels.iter().map(|level| level.number).max();
         match &self.incident.ladder {
             Ladder::Running { rung, .. } | Ladder::Paused { rung, .. } => match rung {
@@ -56,7 +56,7 @@ impl Scene<'_> {
         }
     }
 
-    fn holder(&self) -> Option<&PersonId> {
+    pub(super) fn holder(&self) -> Option<&PersonId> {
         match &self.incident.ladder {
             Ladder::Running { holder, .. } | Ladder::Paused { holder, .. } => holder.as_ref(),
             Ladder::Still => None,
@@ -92,7 +92,7 @@ impl Scene<'_> {
     }
 
     /// The window that was answered by somebody taking it, or giving it to somebody.
-    fn window_met(&self) -> Option<Event> {
+    pub(super) fn window_met(&self) -> Option<Event> {
         let waiting = |rung: &&Rung| matches!(rung, Rung::Waiting { .. } | Rung::AllPaged { .. });
         self.incident.ladder.rung().filter(waiting).map(|rung| Event::WindowMet { rung: *rung })
     }

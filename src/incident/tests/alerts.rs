@@ -133,7 +133,7 @@ fn a_resolved_notice_with_an_earlier_start_ends_the_alert() {
 fn the_other_replicas_start_of_one_firing_reopens_nothing_that_a_person_closed() {
     let mut night = Night::with_an_alert();
     night.passes(10 * MINUTE);
-    night.says("U0ONCALL", Act::Resolve).unwrap();
+    night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     night.now += MINUTE;
     assert_eq!(night.sees(&begun(&night, -11 * 60 + 3, AlertStatus::Firing)), Seen::Nothing);
     night.sees(&begun(&night, -11 * 60, AlertStatus::Resolved));
@@ -156,14 +156,14 @@ fn a_start_in_the_future_is_seen_now_and_hides_no_later_firing() {
     assert_eq!(night.incident().alerts.values().next().unwrap().sighting.starts_at, opened);
     night.now += MINUTE;
     assert_eq!(night.sees(&notice(AlertStatus::Firing)), Seen::Nothing, "repeated, it is the same firing");
-    night.says("U0ONCALL", Act::Resolve).unwrap();
+    night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     assert_eq!(night.sees(&notice(AlertStatus::Firing)), Seen::Nothing, "and it does not reopen");
     night.now += MINUTE;
     night.sees(&notice(AlertStatus::Resolved));
     night.now += MINUTE;
     assert!(matches!(night.sees(&notice(AlertStatus::Firing)), Seen::Change(_)), "it ended, so this is another firing");
 
-    night.says("U0ONCALL", Act::Resolve).unwrap();
+    night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     night.now += MINUTE;
     assert!(matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), Seen::Change(_)), "the clock was set right");
 }
@@ -176,7 +176,7 @@ fn a_start_in_the_future_that_an_earlier_version_stored_hides_no_later_firing() 
     let mut resolved = Night::sighting("frontend-1", AlertStatus::Resolved);
     resolved.starts_at = far;
     night.sees(&resolved);
-    night.says("U0ONCALL", Act::Resolve).unwrap();
+    night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     night.now += MINUTE;
     assert!(matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), Seen::Change(_)));
 }

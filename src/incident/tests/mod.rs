@@ -12,5 +12,6 @@ mod races;
 mod rehearsal;
 mod storm;
 mod switch;
+mod unseeing;
 mod voting;
 mod working;

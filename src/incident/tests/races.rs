@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::rehearsal::{MINUTE, Night, plan, pod, verdict};
+use super::rehearsal::{MINUTE, Night, plan, pod, target, verdict};
 use crate::escalation::{LevelNumber, PagerName, Rung};
 use crate::incident::{
     Act, AlertStatus, Event, FixEnd, FixPhase, HandOffTo, Incident, Life, Outcome, Refusal, Round, Timer, Work, apply,
@@ -357,4 +357,27 @@ fn story(night: &Night, set: SignedDuration) -> Vec<(Timestamp, serde_json::Valu
         told.push((*at - by, event));
     }
     told
+}
+
+#[test]
+fn an_incident_whose_fix_runs_joins_no_other_and_a_plan_that_waits_is_dropped() {
+    let mut other = Night::with_an_alert().incident().clone();
+    other.id = crate::incident::IncidentId::new(2);
+    let join = |night: &Night| {
+        let command = crate::incident::Command {
+            incident: night.incident().id,
+            actor: night.actor("U0ONCALL"),
+            key: "k".to_owned(),
+            act: Act::SetTarget { target: target() },
+        };
+        crate::incident::join(night.incident(), &other, &command, night.now, &night.policy)
+    };
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    let joining = join(&night).unwrap();
+    assert!(joining.joins.iter().any(|event| matches!(event, Event::FixEnded { end: FixEnd::Cancelled, .. })));
+    night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
+    let before = Outcome::Sampled { fix: 1, round: Round::Before, samples: Vec::new(), unreadable: Vec::new() };
+    night.outcome(&before);
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Stepping { .. }));
+    assert_eq!(join(&night), Err(Refusal::FixUnderWay(FixName::RestartPod)));
 }

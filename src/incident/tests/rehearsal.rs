@@ -164,6 +164,7 @@ impl Night {
             runbook_url: None,
             generator_url: None,
             earlier_key: None,
+            unseeing: None,
             claimed_start: None,
             ends_at: None,
         }

@@ -79,6 +79,7 @@ pub(crate) fn opened() -> Incident {
         runbook_url: None,
         generator_url: None,
         earlier_key: None,
+        unseeing: None,
         claimed_start: None,
         ends_at: None,
     };
@@ -400,4 +401,28 @@ fn the_card_of_another_cluster_says_so_and_offers_neither_diagnostics_nor_a_fix(
     insta::assert_snapshot!(section(&fresh, Part::Diagnosis), @"Not from here: this bot looks after blue, so it neither looks into cluster prod nor changes anything there. Ask the bot of prod, or follow the runbook there by hand.");
     insta::assert_snapshot!(plain(&Card::of(&fresh).headline), @"Of cluster prod, so not diagnosed from here. L1 has until 2026-03-01 03:15:00 UTC to acknowledge.");
     assert!(!section(&fresh, Part::WhatIsWrong).contains("/mtls target"), "nobody is asked for what is refused");
+}
+
+#[test]
+fn an_alert_whose_rule_sees_nothing_is_shown_as_what_would_not_be_seen() {
+    let mut incident = Incident { ladder: Ladder::Still, triage: Triage::NotRun, target: None, ..opened() };
+    incident.key = IncidentKey::of_rule("prod", "MTLSHandshakeFailureRateHigh");
+    incident.alerts.values_mut().for_each(|alert| alert.sighting.unseeing = Some(crate::incident::Unseeing::NoData));
+    let card = Card::of(&incident);
+    let said: Vec<String> = card.sections.iter().flat_map(|section| &section.lines).map(|line| plain(line)).collect();
+    insta::assert_snapshot!(format!("{}\n{}", card.summary(), said.join("\n")), @r#"
+INC-7 MTLSHandshakeFailureRateHigh would not be seen now (unanswered): This fault would not be seen now. Nobody is called.
+MTLSHandshakeFailureRateHigh: its rule has no data (DatasourceNoData), since 2026-03-01 02:55:00 UTC. As long as that lasts, no alert of this name comes.
+"#);
+    let post = crate::chat::wording::notice(&crate::incident::Notice::RuleUnseeing, &incident);
+    insta::assert_snapshot!(post.summary(), @"MTLSHandshakeFailureRateHigh would not be seen now: its rule has no data (DatasourceNoData). Nobody is called for that. Mend the rule or its data source; until then this alert says nothing, so look at the mesh by hand where you must be sure.");
+}
+
+#[test]
+fn an_incident_that_joined_another_says_where_it_goes_on() {
+    let reason = CloseReason::Joined { into: IncidentId::new(3), by: who("U0ONCALL") };
+    let incident = Incident { life: Life::Closed { at: at(30), reason }, ladder: Ladder::Still, ..opened() };
+    insta::assert_snapshot!(Card::of(&incident).summary(), @"INC-7 MTLSHandshakeFailureRateHigh: web svc/frontend (closed): Joined INC-3 at 2026-03-01 03:30:00 UTC, said by @U0ONCALL: its alerts go on there.");
+    let post = crate::chat::wording::notice(&crate::incident::Notice::Closed, &incident);
+    insta::assert_snapshot!(post.summary(), @"Joined INC-3, which is open for the same service, said by @U0ONCALL. Its alerts go on there, and nobody is called for this one any more. Go on in the thread of INC-3.");
 }

@@ -1,0 +1,248 @@
+//! An alert that does not name its service, and the person who says which one it is: it has an incident already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::{
+    clock::Clock,
+    engine::{Inbox, SubmitError},
+    incident::{Act, AlertDelivery, AlertSighting, AlertStatus, Answer, Command, Fingerprint, Life, Refusal},
+    mesh::{Namespace, TargetRef},
+    people::{Actor, PersonId, Platform, Role},
+};
+
+/// A night with an incident of frontend (INC-1) and one of a group without a target (INC-2).
+struct Two {
+    _folder: tempfile::TempDir,
+    clock: Arc<VirtualClock>,
+    inbox: Inbox,
+}
+
+fn three() -> Timestamp {
+    "2026-11-24T03:00:00Z".parse().unwrap()
+}
+
+fn frontend() -> TargetRef {
+    TargetRef::parse(Namespace::parse("web").unwrap(), "svc/frontend").unwrap()
+}
+
+fn alert(target: Option<TargetRef>, fingerprint: &str, status: AlertStatus) -> AlertSighting {
+    let key = if target.is_some() { "c/a/web/frontend" } else { "c/a//team=platform" };
+    AlertSighting {
+        key: IncidentKey(key.to_owned()),
+        earlier_key: None,
+        fingerprint: Fingerprint(fingerprint.to_owned()),
+        name: "a".to_owned(),
+        status,
+        starts_at: three(),
+        claimed_start: None,
+        ends_at: None,
+        cluster: "c".to_owned(),
+        target,
+        pod: None,
+        labels: BTreeMap::new(),
+        unseeing: None,
+        summary: None,
+        runbook_url: None,
+        generator_url: None,
+    }
+}
+
+fn person(user: &str) -> PersonId {
+    PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: user.to_owned() }
+}
+
+impl Two {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+        let clock = Arc::new(VirtualClock::starting_at(three()));
+        let engine = Engine::builder(journal, clock.clone(), "c", lessons::with_two_levels()).build().await.unwrap();
+        let two = Self { _folder: folder, clock, inbox: engine.inbox() };
+        two.fires(Some(frontend()), &["f1"]).await;
+        two.fires(None, &["g1", "g2"]).await;
+        two
+    }
+
+    async fn told(&self, target: Option<TargetRef>, fingerprints: &[&str], status: AlertStatus) {
+        let alerts = fingerprints.iter().map(|fingerprint| alert(target.clone(), fingerprint, status)).collect();
+        let group_key = if target.is_some() { "frontend" } else { "group" }.to_owned();
+        self.inbox.deliver(&AlertDelivery { group_key, status, alerts, truncated: 0 }).await.unwrap();
+    }
+
+    async fn fires(&self, target: Option<TargetRef>, fingerprints: &[&str]) {
+        self.told(target, fingerprints, AlertStatus::Firing).await;
+    }
+
+    async fn fires_one(&self, fingerprint: &str) {
+        self.fires(None, &[fingerprint]).await;
+    }
+
+    async fn says(&self, user: &str, incident: u32, act: Act) -> Result<Answer, SubmitError> {
+        let roles = BTreeSet::from([Role::Commander]);
+        let actor = Actor { id: person(user), roles, as_of: self.clock.now() };
+        let key = format!("{user}-{incident}-{act:?}");
+        self.inbox.submit(&Command { incident: IncidentId::new(incident), actor, key, act }).await
+    }
+
+    async fn joins(&self, user: &str) -> String {
+        self.says(user, 2, Act::SetTarget { target: frontend() }).await.unwrap().text
+    }
+
+    async fn incident(&self, id: u32) -> Incident {
+        self.inbox.incident(IncidentId::new(id)).await.unwrap().unwrap().incident
+    }
+
+    async fn firing(&self, id: u32) -> Vec<String> {
+        let incident = self.incident(id).await;
+        let firing = incident.alerts.iter().filter(|(_, alert)| alert.status == AlertStatus::Firing);
+        firing.map(|(fingerprint, _)| fingerprint.0.clone()).collect()
+    }
+
+    fn passes(&self, minutes: i64) {
+        self.clock.set(self.clock.now() + SignedDuration::from_mins(minutes));
+    }
+
+    async fn holder(&self, id: u32) -> Option<String> {
+        match self.incident(id).await.ladder {
+            escalation::Ladder::Running { holder, .. } => holder.map(|holder| holder.user),
+            _ => None,
+        }
+    }
+
+    async fn lines(&self, id: u32) -> Vec<String> {
+        self.incident(id).await.history.into_iter().map(|line| line.text).collect()
+    }
+}
+
+#[tokio::test]
+async fn an_alert_that_turns_out_to_be_about_a_service_with_an_open_incident_joins_that_one() {
+    let two = Two::open().await;
+    insta::assert_snapshot!(two.joins("U0ONCALL").await, @"INC-1 is open for web svc/frontend already, so INC-2 joined it: its alerts go on there, and nobody is called for INC-2 any more. You have INC-1 now.");
+    assert_eq!(two.incident(2).await.joined(), Some(IncidentId::new(1)));
+    assert_eq!(two.firing(1).await, ["f1", "g1", "g2"]);
+    assert_eq!(two.holder(1).await.as_deref(), Some("U0ONCALL"), "working is acknowledging");
+    assert_eq!(two.inbox.live(10).await.unwrap().len(), 1);
+    insta::assert_debug_snapshot!((two.lines(1).await, two.lines(2).await), @r#"
+(
+    [
+        "opened",
+        "calling L1",
+        "INC-2 joined, said by U0ONCALL",
+        "acknowledged by U0ONCALL",
+    ],
+    [
+        "opened",
+        "calling L1",
+        "joined INC-1, said by U0ONCALL",
+    ],
+)
+"#);
+
+    // What its source tells later reaches the joined incident.
+    two.fires(None, &["g1", "g3"]).await;
+    assert_eq!(two.firing(1).await, ["f1", "g1", "g2", "g3"]);
+    two.told(None, &["g1", "g2", "g3"], AlertStatus::Resolved).await;
+    assert_eq!(two.firing(1).await, ["f1"]);
+    two.told(Some(frontend()), &["f1"], AlertStatus::Resolved).await;
+    assert!(matches!(two.incident(1).await.life, Life::Clearing { .. }));
+    assert_eq!(two.inbox.newest(10).await.unwrap().len(), 2, "and opens nothing");
+}
+
+#[tokio::test]
+async fn a_resolved_group_that_was_cut_ends_also_the_alerts_that_went_on_in_another_incident() {
+    let two = Two::open().await;
+    two.joins("U0ONCALL").await;
+    let status = AlertStatus::Resolved;
+    let alerts = vec![alert(None, "g1", status)];
+    two.inbox.deliver(&AlertDelivery { group_key: "group".to_owned(), status, alerts, truncated: 1 }).await.unwrap();
+    assert_eq!(two.firing(1).await, ["f1"]);
+}
+
+#[tokio::test]
+async fn who_has_the_incident_that_joins_has_the_one_that_it_joins_unless_somebody_has_that() {
+    let two = Two::open().await;
+    two.says("U0FIRST", 2, Act::Acknowledge).await.unwrap();
+    let said = two.joins("U0SECOND").await;
+    assert!(said.ends_with("U0FIRST, who had INC-2, has INC-1 now."), "{said}");
+    assert_eq!(two.holder(1).await.as_deref(), Some("U0FIRST"));
+
+    let held = Two::open().await;
+    held.says("U0FIRST", 1, Act::Acknowledge).await.unwrap();
+    held.joins("U0SECOND").await;
+    assert_eq!(held.holder(1).await.as_deref(), Some("U0FIRST"));
+}
+
+#[tokio::test]
+async fn an_incident_that_was_about_to_close_goes_on_with_the_alerts_that_join_it() {
+    let two = Two::open().await;
+    two.told(Some(frontend()), &["f1"], AlertStatus::Resolved).await;
+    two.joins("U0ONCALL").await;
+    assert_eq!(two.incident(1).await.life, Life::Open);
+    assert_eq!(two.firing(1).await, ["g1", "g2"]);
+}
+
+#[tokio::test]
+async fn after_the_joined_incident_has_closed_its_alerts_reopen_it_soon_and_open_a_new_one_later() {
+    let two = Two::open().await;
+    two.joins("U0ONCALL").await;
+    two.says("U0ONCALL", 1, Act::Resolve { reason: None, anyway: true }).await.unwrap();
+    two.passes(1);
+    two.fires(None, &["g1"]).await;
+    assert_eq!(two.inbox.live(10).await.unwrap().len(), 0, "the firing that somebody closed");
+    two.told(None, &["g1"], AlertStatus::Resolved).await;
+    two.passes(10);
+    let mut again = alert(None, "g1", AlertStatus::Firing);
+    again.starts_at = two.clock.now();
+    let deliver = async |again: &AlertSighting| {
+        let (group_key, status) = ("group".to_owned(), AlertStatus::Firing);
+        two.inbox
+            .deliver(&AlertDelivery { group_key, status, alerts: vec![again.clone()], truncated: 0 })
+            .await
+            .unwrap();
+    };
+    deliver(&again).await;
+    assert!(two.incident(1).await.is_live(), "it is the same story");
+
+    two.says("U0SECOND", 1, Act::Resolve { reason: None, anyway: true }).await.unwrap();
+    two.passes(120);
+    again.starts_at = two.clock.now();
+    deliver(&again).await;
+    let live = two.inbox.live(10).await.unwrap();
+    assert_eq!(
+        (live[0].incident.id, &live[0].incident.target),
+        (IncidentId::new(3), &None),
+        "who knows what it is this time"
+    );
+}
+
+#[tokio::test]
+async fn no_alert_is_lost_that_comes_while_its_incident_joins_another_one() {
+    let two = Two::open().await;
+    let names: Vec<String> = (0..8).map(|number| format!("n{number}")).collect();
+    let coming = names.iter().map(|name| two.fires_one(name));
+    let (said, _) = tokio::join!(two.joins("U0ONCALL"), futures::future::join_all(coming));
+    assert!(said.contains("joined it"), "{said}");
+    assert_eq!(two.firing(1).await.len(), 11);
+    assert_eq!(two.inbox.newest(10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_command_for_an_incident_that_joined_another_is_told_where_to_go() {
+    let two = Two::open().await;
+    two.joins("U0ONCALL").await;
+    let refused = two.says("U0SECOND", 2, Act::Acknowledge).await.unwrap_err();
+    assert!(matches!(refused, SubmitError::Refused(Refusal::Joined { into, .. }) if into.number() == 1), "{refused}");
+    insta::assert_snapshot!(refused, @"INC-2 joined INC-1, which is about the same service: give the command there, as in `/mtls ack INC-1`");
+}
+
+#[tokio::test]
+async fn a_target_for_which_nothing_is_open_is_set_as_ever() {
+    let two = Two::open().await;
+    let other = TargetRef::parse(Namespace::parse("web").unwrap(), "svc/backend").unwrap();
+    two.says("U0ONCALL", 2, Act::SetTarget { target: other.clone() }).await.unwrap();
+    assert_eq!(two.incident(2).await.target, Some(other.clone()));
+    // A target that a person set is found as well.
+    two.says("U0ONCALL", 1, Act::SetTarget { target: other }).await.unwrap();
+    assert_eq!(two.incident(1).await.joined(), Some(IncidentId::new(2)));
+}
