@@ -75,6 +75,13 @@ pub struct AlertSighting {
     pub generator_url: Option<WebAddress>,
 }
 
+impl AlertSighting {
+    /// The start that it was told with, also where nobody believes it.
+    pub fn said_start(&self) -> Timestamp {
+        self.claimed_start.unwrap_or(self.starts_at)
+    }
+}
+
 /// One webhook body, parsed: one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertDelivery {

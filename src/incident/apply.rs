@@ -120,7 +120,8 @@ fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
 }
 
 fn start_before(known: &Alert, new: &super::AlertSighting) -> Option<Timestamp> {
-    if known.sighting.starts_at == new.starts_at { known.start_before } else { Some(known.sighting.starts_at) }
+    let known_start = known.sighting.said_start();
+    if known_start == new.said_start() { known.start_before } else { Some(known_start) }
 }
 
 /// The oldest alerts that have ended make room for those that fire.

@@ -10,8 +10,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 /// The fields that hold what another clock than ours says, what was seen at that time, or words.
-const STAYS: [&str; 21] = [
+const STAYS: [&str; 23] = [
     "because",
+    "claimed_start",
     "created_at",
     "ends_at",
     "evidence",
@@ -26,6 +27,7 @@ const STAYS: [&str; 21] = [
     "observed_at",
     "reason",
     "reasons",
+    "start_before",
     "starts_at",
     "summary",
     "svid_not_after",

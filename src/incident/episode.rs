@@ -2,9 +2,12 @@
 //! trusted alone: replicas of Prometheus behind one Alertmanager begin seconds apart, a firing notice has the start of the
 //! one that was heard and the resolved notice the earliest of all, and a clock may be ahead.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Alert, AlertSighting, AlertStatus};
+
+/// No clock is ahead by more than this: such a start says nothing, and each firing may come with the same.
+const AHEAD_MOST: SignedDuration = SignedDuration::from_hours(24);
 
 /// The alert with a start that can be ordered: one in the future counts as seen now.
 pub(super) fn as_seen(sighting: &AlertSighting, now: Timestamp) -> AlertSighting {
@@ -18,10 +21,10 @@ pub(super) fn as_seen(sighting: &AlertSighting, now: Timestamp) -> AlertSighting
 
 /// Whether a firing notice, [as it was seen](as_seen), speaks of a later firing than the one that is known.
 pub(super) fn is_later(known: &Alert, seen: &AlertSighting, now: Timestamp) -> bool {
-    let said = |sighting: &AlertSighting| sighting.claimed_start.unwrap_or(sighting.starts_at);
-    if said(seen) == said(&known.sighting) {
-        // A start that nobody can believe tells no two firings apart: what was seen to end and fires does so anew.
-        return seen.claimed_start.is_some() && known.status == AlertStatus::Resolved;
+    if seen.said_start() == known.sighting.said_start() {
+        // What was seen to end and fires with a start that says nothing does so anew.
+        let says_nothing = seen.claimed_start.is_some_and(|said| said.duration_since(now) > AHEAD_MOST);
+        return says_nothing && known.status == AlertStatus::Resolved;
     }
     // A start in the future that an earlier version stored says nothing.
     known.sighting.starts_at > now || seen.starts_at > known.sighting.starts_at
@@ -38,6 +41,6 @@ pub(super) fn ends(known: &Alert, resolved: &AlertSighting) -> bool {
     match resolved.ends_at {
         Some(end) => end >= known.sighting.starts_at,
         // Without its end: it is late if it is of the firing before the one that is known.
-        None => known.start_before.is_none_or(|before| resolved.starts_at > before),
+        None => known.start_before.is_none_or(|before| resolved.said_start() > before),
     }
 }

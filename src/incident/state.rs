@@ -49,7 +49,7 @@ pub struct Alert {
     /// Alertmanager's group that it was last seen to change in.
     #[serde(default)]
     pub group: Option<String>,
-    /// When the firing began that was seen before this one.
+    /// When the firing that was seen before this one began, by its own word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_before: Option<Timestamp>,
 }

@@ -168,6 +168,22 @@ fn a_start_in_the_future_is_seen_now_and_hides_no_later_firing() {
     assert!(matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), Seen::Change(_)), "the clock was set right");
 }
 
+/// A clock that is ahead by an hour: the end of the firing is heard, and so is the next one.
+#[test]
+fn an_alert_of_a_sender_whose_clock_is_ahead_ends_and_fires_again_as_any_other() {
+    let mut night = Night::quiet();
+    night.sees(&begun(&night, 3_600, AlertStatus::Firing));
+    night.now += 5 * MINUTE;
+    night.sees(&begun(&night, 3_300, AlertStatus::Resolved));
+    assert!(matches!(night.incident().life, Life::Clearing { .. }));
+    night.now += MINUTE;
+    night.sees(&begun(&night, 3_600, AlertStatus::Firing));
+    assert_eq!(night.incident().life, Life::Open);
+    night.now += MINUTE;
+    night.sees(&begun(&night, 3_540, AlertStatus::Resolved));
+    assert!(matches!(night.incident().life, Life::Clearing { .. }));
+}
+
 #[test]
 fn a_start_in_the_future_that_an_earlier_version_stored_hides_no_later_firing() {
     let mut night = Night::with_an_alert();

@@ -354,6 +354,11 @@ fn story(night: &Night, set: SignedDuration) -> Vec<(Timestamp, serde_json::Valu
         for of_other_clocks in ["verdict", "not_after"] {
             event.as_object_mut().unwrap().remove(of_other_clocks);
         }
+        if let Some(sighting) = event.get_mut("sighting") {
+            // A start that is in the future by our clock counts as seen now.
+            sighting["starts_at"].take();
+            sighting.as_object_mut().unwrap().remove("claimed_start");
+        }
         told.push((*at - by, event));
     }
     told
