@@ -60,8 +60,10 @@ async fn the_svid_of_the_file_is_read_and_verified_and_after_its_renewal_it_is_a
     let before = serials(&first, &id);
     // Both healthchecks, by SPIRE's own commands.
     let said = |check: &Gathered<Healthcheck>| check.value().map(|check| check.output.clone()).unwrap_or_default();
-    let servers: Vec<String> = first.evidence.servers.iter().map(|server| said(&server.healthcheck)).collect();
-    let agents: BTreeSet<String> = first.evidence.agents.iter().map(|agent| said(&agent.healthcheck)).collect();
+    let servers: Vec<String> =
+        first.evidence.servers.iter().map(|server| said(&server.healthcheck).as_str().to_owned()).collect();
+    let agents: BTreeSet<String> =
+        first.evidence.agents.iter().map(|agent| said(&agent.healthcheck).as_str().to_owned()).collect();
     assert_eq!(servers, ["Server is healthy."]);
     assert_eq!(agents, ["Agent is healthy.".to_owned()].into());
     for (id, rows) in [("2.1-spire-server", servers.len()), ("2.2-spire-agent", first.evidence.agents.len())] {

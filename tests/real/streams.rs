@@ -74,7 +74,7 @@ async fn a_file_that_is_missing_one_that_may_not_be_read_and_one_that_is_too_big
     let odd = Odd::is_made(&bed, "files").await;
     assert_eq!(odd.reading("/files/nowhere").await, Missing::Gone { what: "/files/nowhere".to_owned() });
     let said = "cat /files/unreadable failed: cat: /files/unreadable: Permission denied";
-    assert_eq!(odd.reading("/files/unreadable").await, Missing::Other { why: said.to_owned() });
+    assert_eq!(odd.reading("/files/unreadable").await, Missing::Other { why: said.into() });
     let Missing::Other { why } = odd.reading("/files/big").await else { panic!("it is too big") };
     assert!(why.contains("it wrote over 524288 bytes"), "{why}");
 }
@@ -141,7 +141,7 @@ async fn how_a_healthcheck_ended_is_read_and_where_there_is_no_command_its_port_
     assert!(!red.healthy && red.output.contains("Agent is unhealthy"), "exit code 1 and what it said: {red:?}");
     let no_command = Settings { agent_command: "/nowhere/spire-agent".to_owned(), ..settings() };
     let asked = health(no_command.clone()).await;
-    assert_eq!(asked.value().unwrap().output, "asked over HTTP: /live answers 200, /ready answers 200");
+    assert_eq!(asked.value().unwrap().output.as_str(), "asked over HTTP: /live answers 200, /ready answers 200");
     let nothing = health(Settings { health_port: 9, ..no_command }).await;
     assert_eq!(why(&nothing), Missing::ToolMissing { tool: "/nowhere/spire-agent".to_owned() });
 }
