@@ -12,7 +12,7 @@ use super::{
     long::{Held, LongAnswers},
     socket::{Broken, Socket},
 };
-use crate::{bounds::CLUSTER_LONG_ANSWER, mesh::PodRef, triage::Redacted};
+use crate::{bounds::CLUSTER_LONG_ANSWER, mesh::PodRef, triage::RedactedLog};
 
 /// The most output that is read, in bytes; certificates, which come twice, and healthchecks are far smaller.
 const OUTPUT_MOST: usize = 512 * 1024;
@@ -41,7 +41,7 @@ pub struct Output {
     /// Its standard output.
     pub(super) stdout: Held,
     /// Its standard error, as text.
-    pub stderr: Redacted,
+    pub stderr: RedactedLog,
 }
 
 impl Reach {
@@ -88,7 +88,7 @@ impl Reach {
         let Ran { mut stdout, stderr, status } = ran(socket, &self.long, most).await.map_err(failed)?;
         // Closed without a status: whether it ran is not known, so it counts as nothing seen.
         let status = status.ok_or_else(|| failed("the stream ended without a status".to_owned()))?;
-        let stderr = Redacted::new(&String::from_utf8_lossy(&stderr));
+        let stderr = RedactedLog::new(&String::from_utf8_lossy(&stderr));
         let exit_code = exit_code(&status);
         match exit_code {
             Some(126 | 127) => Err(tool_missing(&argv, container)),
