@@ -76,6 +76,28 @@ pub struct AlertSighting {
 }
 
 impl AlertSighting {
+    /// An alert that fires and of which nothing else is known: whoever knows more adds it.
+    pub fn firing(name: &str, cluster: &str, key: IncidentKey, fingerprint: Fingerprint, starts_at: Timestamp) -> Self {
+        Self {
+            key,
+            earlier_key: None,
+            fingerprint,
+            name: name.to_owned(),
+            status: AlertStatus::Firing,
+            starts_at,
+            claimed_start: None,
+            ends_at: None,
+            cluster: cluster.to_owned(),
+            target: None,
+            pod: None,
+            labels: BTreeMap::new(),
+            unseeing: None,
+            summary: None,
+            runbook_url: None,
+            generator_url: None,
+        }
+    }
+
     /// The start that it was told with, also where nobody believes it.
     pub fn said_start(&self) -> Timestamp {
         self.claimed_start.unwrap_or(self.starts_at)

@@ -59,7 +59,7 @@ pub fn apply(incident: &mut Incident, event: &Event, at: Timestamp) {
     apply_life(incident, event, at);
     apply_ladder(incident, event, at);
     apply_triage(incident, event, at);
-    super::calls::apply_calls(incident, event, at);
+    super::apply_calls::apply_calls(incident, event, at);
     apply_fix(incident, event, at);
     if let Some(text) = super::history::line(event) {
         keep_newest(&mut incident.history, Line { at, text }, HISTORY_MOST);

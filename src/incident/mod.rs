@@ -6,6 +6,7 @@
 
 mod alert;
 mod apply;
+mod apply_calls;
 mod apply_fix;
 mod calls;
 mod cause;

@@ -5,7 +5,7 @@ use sqlx::{Row, SqliteConnection};
 use tokio::sync::oneshot;
 
 use super::{
-    AppendError, Change, Journal, RECORD_VERSION, append::write_changes, from_micros, queries, slots, to_micros,
+    AppendError, Change, Journal, RECORD_VERSION, changes::write_changes, from_micros, queries, slots, to_micros,
     writer::Job,
 };
 use crate::incident::{Event, Incident, IncidentId, Priority, Room, Work, apply, redraw};

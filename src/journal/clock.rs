@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
-use super::{AppendError, Change, Journal, JournalError, append::write_changes, writer::Job};
+use super::{AppendError, Change, Journal, JournalError, changes::write_changes, writer::Job};
 use crate::incident::{Work, moved};
 
 /// How far back closed incidents may still be asked about: an undo is, for a day, and an alert that fires again, for less.

@@ -6,6 +6,7 @@
 
 mod append;
 mod chain;
+mod changes;
 mod claims;
 mod clock;
 mod effects;
@@ -24,6 +25,7 @@ mod slots;
 mod switch;
 mod upkeep;
 mod writer;
+mod writer_state;
 
 pub use append::{Append, Change, Finish, StoredAnswer};
 pub use chain::{Link, Verified, verify_chain};

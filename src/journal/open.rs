@@ -15,6 +15,7 @@ use super::{
     lock::{Handle, Lock, beside},
     slots,
     writer::{self, Place},
+    writer_state::WriterState,
 };
 use crate::{incident::Keeper, private_file};
 
@@ -30,7 +31,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Journal {
     pub(super) readers: SqlitePool,
     pub(super) writer: Lanes,
-    pub(super) seen: writer::Seen,
+    pub(super) writer_state: WriterState,
     /// Whose incidents these are.
     pub(crate) keeper: Option<Keeper>,
     _handle: Arc<Handle>,
@@ -69,12 +70,12 @@ impl Journal {
             .await
             .map_err(failed)?;
         let files = Files::opened(path, &real).map_err(unreadable)?;
-        let seen = writer::Seen::new();
+        let writer_state = WriterState::new();
         // A connection that replaces one that failed must never make another journal.
         let options = options.create_if_missing(false);
         let place = Place { options, path: real, files, readers: readers.clone(), _lock: lock };
-        let writer = writer::start(connection, place, seen.clone());
-        Ok(Self { readers, writer, seen, keeper: None, _handle: handle })
+        let writer = writer::start(connection, place, writer_state.clone());
+        Ok(Self { readers, writer, writer_state, keeper: None, _handle: handle })
     }
 
     /// The same journal, whose incidents are kept by that bot: read and new ones carry its name.

@@ -1,14 +1,6 @@
 //! The one writer: gathers what waits into one durable transaction.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool, sqlite::SqliteConnectOptions};
 use tokio::sync::{oneshot, watch};
@@ -21,6 +13,7 @@ use super::{
     lanes::{self, Lane, Lanes, Waiting},
     lock::Lock,
     rescue, upkeep,
+    writer_state::{News, WriterState},
 };
 use crate::incident::{IncidentId, Room};
 
@@ -67,88 +60,6 @@ impl Job {
     }
 }
 
-/// What others see of the writer.
-#[derive(Clone)]
-pub(super) struct Seen {
-    /// Moves after every transaction that brought something.
-    pub(super) changed: watch::Sender<u64>,
-    /// For each room, moves after every transaction that brought something for it.
-    rooms: Arc<Mutex<BTreeMap<Room, watch::Sender<u64>>>>,
-    /// How many transactions were written.
-    pub(super) transactions: Arc<AtomicU64>,
-    /// Whether the last one could not be.
-    pub(super) fails: Arc<AtomicBool>,
-    /// Since when one is being written.
-    writing_since: Arc<Mutex<Option<Instant>>>,
-}
-
-impl Seen {
-    pub(super) fn new() -> Self {
-        Self {
-            changed: watch::Sender::new(0),
-            rooms: Arc::default(),
-            transactions: Arc::default(),
-            fails: Arc::default(),
-            writing_since: Arc::default(),
-        }
-    }
-
-    fn begins(&self) {
-        *self.writing_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    fn rooms(&self) -> MutexGuard<'_, BTreeMap<Room, watch::Sender<u64>>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, written: &Result<News, AppendError>) {
-        *self.writing_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let Ok(news) = written else { return };
-        self.transactions.fetch_add(1, Ordering::Relaxed);
-        // A claim that found nothing is no news: else the rooms would wake each other for ever.
-        if news.any {
-            self.changed.send_modify(|count| *count = count.wrapping_add(1));
-        }
-        for (room, changed) in &*self.rooms() {
-            if news.of_every_room || news.rooms.contains(room) {
-                changed.send_modify(|count| *count = count.wrapping_add(1));
-            }
-        }
-    }
-}
-
-/// What a transaction brought that others wait for.
-#[derive(Debug, Default)]
-struct News {
-    any: bool,
-    /// The rooms that have something to do by it.
-    rooms: BTreeSet<Room>,
-    of_every_room: bool,
-}
-
-impl News {
-    fn of(append: &Append) -> Self {
-        let changed = append.changes.iter().flat_map(|change| &change.effects);
-        let effects = changed.chain(append.redraws.iter().flat_map(|(_, effects)| effects));
-        Self { any: true, rooms: effects.map(|effect| effect.work.room()).collect(), of_every_room: false }
-    }
-
-    /// What nobody waits for.
-    fn none() -> Self {
-        Self::default()
-    }
-
-    fn of_every_room(any: bool) -> Self {
-        Self { any, rooms: BTreeSet::new(), of_every_room: any }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.any |= other.any;
-        self.of_every_room |= other.of_every_room;
-        self.rooms.extend(other.rooms);
-    }
-}
-
 /// Where the journal lies, and what must live as long as a connection to it.
 pub(super) struct Place {
     pub(super) options: SqliteConnectOptions,
@@ -158,21 +69,21 @@ pub(super) struct Place {
     pub(super) _lock: Lock,
 }
 
-pub(super) fn start(connection: SqliteConnection, place: Place, seen: Seen) -> Lanes {
+pub(super) fn start(connection: SqliteConnection, place: Place, state: WriterState) -> Lanes {
     let (lanes, waiting) = lanes::lanes();
-    tokio::spawn(run(connection, place, waiting, seen));
+    tokio::spawn(run(connection, place, waiting, state));
     lanes
 }
 
-async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waiting, seen: Seen) {
+async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waiting, state: WriterState) {
     let (mut is_lost, mut last_error) = (false, None);
     loop {
         let batch = waiting.next().await;
         if batch.is_empty() {
             break;
         }
-        seen.begins();
-        let written = write_batch(&mut connection, &place.files, &seen, batch).await;
+        state.begins();
+        let written = write_batch(&mut connection, &place.files, &state, batch).await;
         if let Err(error) = &written {
             if last_error.as_ref() != Some(error) {
                 tracing::error!(%error, "the journal could not be written");
@@ -187,7 +98,7 @@ async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waitin
                 Err(_) => {}
             }
         }
-        seen.tell(&written);
+        state.tell(&written);
         last_error = written.err();
     }
     // Every handle is gone: close in order, so that the WAL is folded into the file.
@@ -242,14 +153,14 @@ type Reply = Box<dyn FnOnce(Result<(), AppendError>) + Send>;
 async fn write_batch(
     connection: &mut SqliteConnection,
     files: &Files,
-    seen: &Seen,
+    state: &WriterState,
     batch: Vec<Job>,
 ) -> Result<News, AppendError> {
     let mut transaction = match connection.begin_with("BEGIN IMMEDIATE").await {
         Ok(transaction) => transaction,
         Err(error) => {
             let error = AppendError::NotStored(error.to_string());
-            seen.fails.store(true, Ordering::Relaxed);
+            state.fails.store(true, Ordering::Relaxed);
             refuse(batch, &error);
             return Err(error);
         }
@@ -277,7 +188,7 @@ async fn write_batch(
         failed => failed,
     };
     // Whoever hears that it failed finds the bot not ready.
-    seen.fails.store(committed.is_err(), Ordering::Relaxed);
+    state.fails.store(committed.is_err(), Ordering::Relaxed);
     for reply in replies {
         reply(committed.clone());
     }
@@ -390,18 +301,17 @@ impl Journal {
 
     /// How many transactions were written since the start, for metrics.
     pub fn transactions(&self) -> u64 {
-        self.seen.transactions.load(Ordering::Relaxed)
+        self.writer_state.transactions.load(Ordering::Relaxed)
     }
 
     /// Whether the last transaction could not be written.
     pub fn fails(&self) -> bool {
-        self.seen.fails.load(Ordering::Relaxed)
+        self.writer_state.fails.load(Ordering::Relaxed)
     }
 
     /// How long the transaction that is being written has taken so far.
     pub fn writing_for(&self) -> Option<Duration> {
-        let since = *self.seen.writing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.map(|since| since.elapsed())
+        self.writer_state.writing_for()
     }
 
     pub(super) async fn ask<T>(
@@ -415,11 +325,11 @@ impl Journal {
 
     /// A counter that moves after every transaction that brought something, for those who wait for something new.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.seen.changed.subscribe()
+        self.writer_state.changed.subscribe()
     }
 
     /// The same for what brings something to one room.
     pub fn changes_for(&self, room: Room) -> watch::Receiver<u64> {
-        self.seen.rooms().entry(room).or_insert_with(|| watch::Sender::new(0)).subscribe()
+        self.writer_state.changes_for(room)
     }
 }

@@ -1,13 +1,6 @@
 //! Neighbours that are broken, or mean harm.
 
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -26,7 +19,7 @@ use mtls_medic::{
     simulate::{Simulation, world::Scenario},
 };
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 /// How long the bot may take until it asks.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -35,29 +28,25 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Neighbour {
     pub url: String,
     /// How often the bot had enough of it.
-    left: Arc<AtomicUsize>,
+    left: watch::Sender<usize>,
     _mesh: Option<Simulation>,
 }
 
 impl Neighbour {
     /// Waits until the bot has had enough of it so often.
     pub async fn was_left(&self, times: usize) {
-        let left = async {
-            while self.left.load(Ordering::Relaxed) < times {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let was_left = tokio::time::timeout(PATIENCE, left).await;
-        assert!(was_left.is_ok(), "it was left {} times", self.left.load(Ordering::Relaxed));
+        let mut left = self.left.subscribe();
+        let was_left = tokio::time::timeout(PATIENCE, left.wait_for(|left| *left >= times)).await;
+        assert!(was_left.is_ok(), "it was left {} times", *self.left.borrow());
     }
 }
 
 /// Counts when it is dropped, as a body is that is not read on.
-struct Left(Arc<AtomicUsize>);
+struct Left(watch::Sender<usize>);
 
 impl Drop for Left {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.send_modify(|left| *left += 1);
     }
 }
 
@@ -76,7 +65,7 @@ pub async fn nobody() -> String {
 
 /// Answers everything without end.
 pub async fn endless(begin: &'static str, piece: &'static str) -> Neighbour {
-    let left = Arc::new(AtomicUsize::new(0));
+    let left = watch::Sender::new(0);
     let counted = left.clone();
     let piece = piece.repeat(64 * 1024 / piece.len());
     let answer = move || {
@@ -93,16 +82,16 @@ pub async fn endless(begin: &'static str, piece: &'static str) -> Neighbour {
 }
 
 /// Pings as fast as it can, and reads nothing.
-async fn flood(mut socket: WebSocket, left: Arc<AtomicUsize>) {
+async fn flood(mut socket: WebSocket, left: watch::Sender<usize>) {
     while socket.send(Message::Ping(vec![0; 125].into())).await.is_ok() {}
-    left.fetch_add(1, Ordering::Relaxed);
+    left.send_modify(|left| *left += 1);
 }
 
 /// The simulated mesh, whose streams into pods do nothing but ping.
 pub async fn mesh_whose_streams_flood() -> Neighbour {
     let listen = "127.0.0.1:0".parse().unwrap();
     let mesh = Simulation::start(Arc::new(SystemClock), Scenario::ExpiredCertificate, listen).await.unwrap();
-    let (left, real) = (Arc::new(AtomicUsize::new(0)), mesh.url());
+    let (left, real) = (watch::Sender::new(0), mesh.url());
     let counted = left.clone();
     let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
     let answer = async move |request: Request| -> Response {
@@ -118,7 +107,7 @@ pub async fn mesh_whose_streams_flood() -> Neighbour {
 
 /// A workspace whose socket greets, and then does nothing but ping.
 pub async fn socket_that_floods() -> Neighbour {
-    let left = Arc::new(AtomicUsize::new(0));
+    let left = watch::Sender::new(0);
     let counted = left.clone();
     let link = async move |upgrade: WebSocketUpgrade| {
         upgrade.on_upgrade(async move |mut socket| {

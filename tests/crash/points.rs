@@ -90,22 +90,14 @@ fn policy() -> Policy {
 
 fn alert() -> AlertDelivery {
     let sighting = AlertSighting {
-        key: IncidentKey("prod/web/frontend".to_owned()),
-        fingerprint: Fingerprint("f1".to_owned()),
-        name: "MTLSHandshakeFailureRateHigh".to_owned(),
-        status: AlertStatus::Firing,
-        starts_at: Timestamp::from_second(1_700_000_000).unwrap(),
-        cluster: "prod".to_owned(),
         target: Some(target()),
-        pod: None,
-        labels: BTreeMap::new(),
-        summary: None,
-        runbook_url: None,
-        generator_url: None,
-        earlier_key: None,
-        unseeing: None,
-        claimed_start: None,
-        ends_at: None,
+        ..AlertSighting::firing(
+            "MTLSHandshakeFailureRateHigh",
+            "prod",
+            IncidentKey("prod/web/frontend".to_owned()),
+            Fingerprint("f1".to_owned()),
+            Timestamp::from_second(1_700_000_000).unwrap(),
+        )
     };
     AlertDelivery { group_key: "g".to_owned(), status: AlertStatus::Firing, alerts: vec![sighting], truncated: 0 }
 }

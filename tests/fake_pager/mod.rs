@@ -11,6 +11,7 @@ use std::{
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use serde_json::Value;
+use tokio::sync::watch;
 
 /// The pager.
 #[derive(Clone, Default)]
@@ -18,6 +19,7 @@ pub struct FakePager {
     calls: Arc<Mutex<Vec<Value>>>,
     /// It takes calls, and then says that it failed.
     fails: Arc<AtomicBool>,
+    changed: watch::Sender<()>,
     origin: String,
 }
 
@@ -60,13 +62,14 @@ impl FakePager {
 
     /// The first call that is like this, when it has come.
     pub async fn until(&self, what: &str, like: impl Fn(&Value) -> bool) -> Value {
+        let mut changed = self.changed.subscribe();
         let comes = async {
             loop {
                 let found = self.calls.lock().unwrap().iter().find(|call| like(call)).cloned();
                 if let Some(found) = found {
                     return found;
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                changed.changed().await.unwrap();
             }
         };
         tokio::time::timeout(Duration::from_secs(45), comes).await.unwrap_or_else(|_| panic!("{what} never came"))
@@ -75,5 +78,6 @@ impl FakePager {
 
 async fn take(State(pager): State<FakePager>, Json(call): Json<Value>) -> StatusCode {
     pager.calls.lock().unwrap().push(call);
+    pager.changed.send_replace(());
     if pager.fails.load(Ordering::SeqCst) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
 }

@@ -85,24 +85,13 @@ async fn bot() -> (Engine, Arc<VirtualClock>, tempfile::TempDir) {
 }
 
 fn alert(service: usize, pod: usize) -> AlertSighting {
-    AlertSighting {
-        key: IncidentKey(format!("prod/web/{service}")),
-        fingerprint: Fingerprint(format!("{service}-{pod}")),
-        name: "MTLSHandshakeFailureRateHigh".to_owned(),
-        status: AlertStatus::Firing,
-        starts_at: three_in_the_morning(),
-        cluster: "prod".to_owned(),
-        target: None,
-        pod: None,
-        labels: std::collections::BTreeMap::new(),
-        summary: None,
-        runbook_url: None,
-        generator_url: None,
-        earlier_key: None,
-        unseeing: None,
-        claimed_start: None,
-        ends_at: None,
-    }
+    AlertSighting::firing(
+        "MTLSHandshakeFailureRateHigh",
+        "prod",
+        IncidentKey(format!("prod/web/{service}")),
+        Fingerprint(format!("{service}-{pod}")),
+        three_in_the_morning(),
+    )
 }
 
 fn body(alerts: impl IntoIterator<Item = AlertSighting>) -> AlertDelivery {

@@ -95,47 +95,53 @@ fn one_level_with_a_pager() -> Policy {
     Policy { escalation: escalation::Policy::of(vec![level]), ..policy() }
 }
 
-async fn bot(folder: &std::path::Path, clock: &Arc<VirtualClock>, hands: &Arc<Hands>) -> Engine {
-    let engine = bot_that_does_nothing_yet(folder, clock, hands).await;
-    engine.start();
-    engine
+/// What outlives an engine of a night.
+struct Stage {
+    folder: tempfile::TempDir,
+    clock: Arc<VirtualClock>,
+    hands: Arc<Hands>,
 }
 
-async fn bot_that_does_nothing_yet(folder: &std::path::Path, clock: &Arc<VirtualClock>, hands: &Arc<Hands>) -> Engine {
-    let journal = loop {
-        match Journal::open(&folder.join("j.sqlite")).await {
-            Ok(journal) => break journal,
-            // The engine before lets go of it when its tasks have ended.
-            Err(crate::journal::JournalError::InUse(_)) => tokio::task::yield_now().await,
-            Err(other) => panic!("{other}"),
-        }
-    };
-    let mut builder = Engine::builder(journal, clock.clone(), "c", one_level_with_a_pager());
-    for room in [Room::Cluster, Room::Pager] {
-        builder = builder.performer(room, hands.clone());
+impl Stage {
+    fn set() -> Self {
+        let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+        Self { folder: tempfile::tempdir().unwrap(), clock, hands: Arc::default() }
     }
-    builder.build().await.unwrap()
+
+    async fn bot(&self) -> Engine {
+        let engine = self.bot_that_does_nothing_yet().await;
+        engine.start();
+        engine
+    }
+
+    async fn bot_that_does_nothing_yet(&self) -> Engine {
+        let journal = loop {
+            match Journal::open(&self.folder.path().join("j.sqlite")).await {
+                Ok(journal) => break journal,
+                // The engine before lets go of it when its tasks have ended.
+                Err(crate::journal::JournalError::InUse(_)) => tokio::task::yield_now().await,
+                Err(other) => panic!("{other}"),
+            }
+        };
+        let mut builder = Engine::builder(journal, self.clock.clone(), "c", one_level_with_a_pager());
+        for room in [Room::Cluster, Room::Pager] {
+            builder = builder.performer(room, self.hands.clone());
+        }
+        builder.build().await.unwrap()
+    }
 }
 
 async fn fires(engine: &Engine, service: usize) {
     let name = format!("svc/shop-{service}");
     let sighting = AlertSighting {
-        key: IncidentKey(format!("c/a/web/{service}")),
-        fingerprint: Fingerprint(format!("f{service}")),
-        name: "a".to_owned(),
-        status: AlertStatus::Firing,
-        starts_at: Timestamp::UNIX_EPOCH,
-        cluster: "c".to_owned(),
         target: Some(TargetRef::parse(Namespace::parse("web").unwrap(), &name).unwrap()),
-        pod: None,
-        labels: std::collections::BTreeMap::new(),
-        summary: None,
-        runbook_url: None,
-        generator_url: None,
-        earlier_key: None,
-        unseeing: None,
-        claimed_start: None,
-        ends_at: None,
+        ..AlertSighting::firing(
+            "a",
+            "c",
+            IncidentKey(format!("c/a/web/{service}")),
+            Fingerprint(format!("f{service}")),
+            Timestamp::UNIX_EPOCH,
+        )
     };
     let (group_key, status) = ("g".to_owned(), AlertStatus::Firing);
     engine.inbox().deliver(&AlertDelivery { group_key, status, alerts: vec![sighting], truncated: 0 }).await.unwrap();
@@ -155,10 +161,9 @@ fn in_seconds(seconds: i64) -> Timestamp {
 
 #[tokio::test]
 async fn ten_diagnoses_that_hang_delay_no_page_past_twenty_seconds_and_what_they_say_is_added() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    let hands = Arc::new(Hands::default());
-    let engine = bot(folder.path(), &clock, &hands).await;
+    let stage = Stage::set();
+    let Stage { clock, hands, .. } = &stage;
+    let engine = stage.bot().await;
     for service in 0..10 {
         fires(&engine, service).await;
     }
@@ -175,10 +180,9 @@ async fn ten_diagnoses_that_hang_delay_no_page_past_twenty_seconds_and_what_they
 
 #[tokio::test]
 async fn the_end_of_the_diagnosis_releases_the_page_at_once_and_it_is_sent_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    let hands = Arc::new(Hands::default());
-    let engine = bot(folder.path(), &clock, &hands).await;
+    let stage = Stage::set();
+    let Stage { clock, hands, .. } = &stage;
+    let engine = stage.bot().await;
     fires(&engine, 1).await;
     hands.let_go.notify_one();
     hands.until("the page", |hands| !hands.told().is_empty()).await;
@@ -191,17 +195,16 @@ async fn the_end_of_the_diagnosis_releases_the_page_at_once_and_it_is_sent_once(
 
 #[tokio::test]
 async fn a_page_that_waits_over_a_restart_goes_out_when_its_twenty_seconds_are_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    let hands = Arc::new(Hands::default());
-    let engine = bot(folder.path(), &clock, &hands).await;
+    let stage = Stage::set();
+    let Stage { clock, hands, .. } = &stage;
+    let engine = stage.bot().await;
     fires(&engine, 1).await;
     hands.until("the diagnosis runs", |hands| *hands.triages.lock().unwrap() == 1).await;
     clock.set(in_seconds(12));
     engine.stop(Duration::ZERO).await;
     drop(engine);
 
-    let engine = bot(folder.path(), &clock, &hands).await;
+    let engine = stage.bot().await;
     hands.until("it is diagnosed again", |hands| *hands.triages.lock().unwrap() == 2).await;
     assert_eq!(hands.told(), Vec::<String>::new());
     clock.set(in_seconds(20));
@@ -211,11 +214,10 @@ async fn a_page_that_waits_over_a_restart_goes_out_when_its_twenty_seconds_are_o
 
 #[tokio::test]
 async fn a_page_whose_answer_is_lost_is_ended_as_soon_as_somebody_has_the_incident() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    let hands = Arc::new(Hands::default());
+    let stage = Stage::set();
+    let Stage { clock, hands, .. } = &stage;
     *hands.loses_answers.lock().unwrap() = true;
-    let engine = bot(folder.path(), &clock, &hands).await;
+    let engine = stage.bot().await;
     fires(&engine, 1).await;
     hands.let_go.notify_one();
     hands.until("the page", |hands| !hands.told().is_empty()).await;
@@ -230,10 +232,9 @@ async fn a_page_whose_answer_is_lost_is_ended_as_soon_as_somebody_has_the_incide
 #[tokio::test]
 async fn a_page_that_a_process_sent_and_did_not_remember_is_ended_when_somebody_takes_the_incident_before_it_is_sent_again()
  {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    let hands = Arc::new(Hands::default());
-    let engine = bot(folder.path(), &clock, &hands).await;
+    let stage = Stage::set();
+    let Stage { clock, hands, .. } = &stage;
+    let engine = stage.bot().await;
     fires(&engine, 1).await;
     hands.until("the diagnosis runs", |hands| *hands.triages.lock().unwrap() == 1).await;
     engine.stop(Duration::ZERO).await;
@@ -244,7 +245,7 @@ async fn a_page_that_a_process_sent_and_did_not_remember_is_ended_when_somebody_
     assert_eq!(claims.len(), 1);
     drop(engine);
 
-    let engine = bot_that_does_nothing_yet(folder.path(), &clock, &hands).await;
+    let engine = stage.bot_that_does_nothing_yet().await;
     somebody_takes(&engine, 1, clock.now()).await;
     engine.start();
     clock.set(in_seconds(61));
@@ -255,10 +256,9 @@ async fn a_page_that_a_process_sent_and_did_not_remember_is_ended_when_somebody_
 
 #[tokio::test]
 async fn a_page_that_was_never_tried_is_not_ended() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    let hands = Arc::new(Hands::default());
-    let engine = bot(folder.path(), &clock, &hands).await;
+    let stage = Stage::set();
+    let Stage { clock, hands, .. } = &stage;
+    let engine = stage.bot().await;
     fires(&engine, 1).await;
     somebody_takes(&engine, 1, clock.now()).await;
     clock.set(in_seconds(30));

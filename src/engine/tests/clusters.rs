@@ -21,22 +21,14 @@ async fn bot_of_blue(folder: &Path, also: &[&str]) -> Engine {
 
 async fn fires(inbox: &Inbox, cluster: &str, service: &str) {
     let sighting = AlertSighting {
-        key: IncidentKey(format!("{cluster}/web/{service}")),
-        fingerprint: Fingerprint(format!("{cluster}-{service}")),
-        name: "MTLSHandshakeFailureRateHigh".to_owned(),
-        status: AlertStatus::Firing,
-        starts_at: Timestamp::UNIX_EPOCH,
-        cluster: cluster.to_owned(),
         target: Some(TargetRef::parse("web".parse().unwrap(), service).unwrap()),
-        pod: None,
-        labels: std::collections::BTreeMap::new(),
-        summary: None,
-        runbook_url: None,
-        generator_url: None,
-        earlier_key: None,
-        unseeing: None,
-        claimed_start: None,
-        ends_at: None,
+        ..AlertSighting::firing(
+            "MTLSHandshakeFailureRateHigh",
+            cluster,
+            IncidentKey(format!("{cluster}/web/{service}")),
+            Fingerprint(format!("{cluster}-{service}")),
+            Timestamp::UNIX_EPOCH,
+        )
     };
     let group_key = "group".to_owned();
     let delivery = AlertDelivery { group_key, status: AlertStatus::Firing, alerts: vec![sighting], truncated: 0 };

@@ -1,6 +1,6 @@
 //! An alert that does not name its service, and the person who says which one it is: it has an incident already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
@@ -29,22 +29,9 @@ fn frontend() -> TargetRef {
 fn alert(target: Option<TargetRef>, fingerprint: &str, status: AlertStatus) -> AlertSighting {
     let key = if target.is_some() { "c/a/web/frontend" } else { "c/a//team=platform" };
     AlertSighting {
-        key: IncidentKey(key.to_owned()),
-        earlier_key: None,
-        fingerprint: Fingerprint(fingerprint.to_owned()),
-        name: "a".to_owned(),
         status,
-        starts_at: three(),
-        claimed_start: None,
-        ends_at: None,
-        cluster: "c".to_owned(),
         target,
-        pod: None,
-        labels: BTreeMap::new(),
-        unseeing: None,
-        summary: None,
-        runbook_url: None,
-        generator_url: None,
+        ..AlertSighting::firing("a", "c", IncidentKey(key.to_owned()), Fingerprint(fingerprint.to_owned()), three())
     }
 }
 

@@ -81,22 +81,15 @@ pub(super) async fn bot(folder: &std::path::Path, clock: &Arc<VirtualClock>, wor
 pub(super) async fn alert(inbox: &Inbox, service: &str, status: AlertStatus, starts_at: Timestamp) {
     let namespace = Namespace::parse("web").unwrap();
     let sighting = AlertSighting {
-        key: IncidentKey(format!("c/a/web/{service}")),
-        fingerprint: Fingerprint(format!("f-{service}")),
-        name: "MTLSHandshakeFailureRateHigh".to_owned(),
         status,
-        starts_at,
-        cluster: "c".to_owned(),
         target: Some(TargetRef::parse(namespace, &format!("svc/{service}")).unwrap()),
-        pod: None,
-        labels: std::collections::BTreeMap::new(),
-        summary: None,
-        runbook_url: None,
-        generator_url: None,
-        earlier_key: None,
-        unseeing: None,
-        claimed_start: None,
-        ends_at: None,
+        ..AlertSighting::firing(
+            "MTLSHandshakeFailureRateHigh",
+            "c",
+            IncidentKey(format!("c/a/web/{service}")),
+            Fingerprint(format!("f-{service}")),
+            starts_at,
+        )
     };
     let group_key = format!("g-{service}");
     inbox.deliver(&AlertDelivery { group_key, status, alerts: vec![sighting], truncated: 0 }).await.unwrap();

@@ -151,22 +151,15 @@ impl Night {
 
     pub(super) fn sighting(fingerprint: &str, status: AlertStatus) -> AlertSighting {
         AlertSighting {
-            key: IncidentKey("prod/web/frontend".to_owned()),
-            fingerprint: Fingerprint(fingerprint.to_owned()),
-            name: "MTLSHandshakeFailureRateHigh".to_owned(),
             status,
-            starts_at: three_in_the_morning(),
-            cluster: "prod".to_owned(),
             target: Some(target()),
-            pod: None,
-            labels: std::collections::BTreeMap::new(),
-            summary: None,
-            runbook_url: None,
-            generator_url: None,
-            earlier_key: None,
-            unseeing: None,
-            claimed_start: None,
-            ends_at: None,
+            ..AlertSighting::firing(
+                "MTLSHandshakeFailureRateHigh",
+                "prod",
+                IncidentKey("prod/web/frontend".to_owned()),
+                Fingerprint(fingerprint.to_owned()),
+                three_in_the_morning(),
+            )
         }
     }
 

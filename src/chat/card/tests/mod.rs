@@ -11,8 +11,8 @@ use crate::{
     approval::Question,
     escalation::{Level, LevelNumber, PagerName, Policy},
     incident::{
-        Act, Alert, AlertSighting, AlertStatus, Destination, Face, Fingerprint, Fix, FixEnd, FixPhase, IncidentKey,
-        PastFix, Run, Triage,
+        Act, Alert, AlertSighting, Destination, Face, Fingerprint, Fix, FixEnd, FixPhase, IncidentKey, PastFix, Run,
+        Triage,
     },
     mesh::{Namespace, NodeName, ObjectName, PodRef, PodUid, TargetKind, TargetRef},
     people::{Mention, PersonId, Platform},
@@ -66,22 +66,16 @@ pub(crate) fn policy() -> Policy {
 /// The incident as it stands when it has just opened.
 pub(crate) fn opened() -> Incident {
     let sighting = AlertSighting {
-        key: IncidentKey("prod/MTLSHandshakeFailureRateHigh/web/frontend".to_owned()),
-        fingerprint: Fingerprint("f00d".to_owned()),
-        name: "MTLSHandshakeFailureRateHigh".to_owned(),
-        status: AlertStatus::Firing,
-        starts_at: at(-5),
-        cluster: "prod".to_owned(),
         target: Some(target()),
         pod: Some(pod("frontend-7d9c5b6f4-aaaaa")),
-        labels: BTreeMap::new(),
         summary: Some("9 % of handshakes of web/frontend fail".to_owned()),
-        runbook_url: None,
-        generator_url: None,
-        earlier_key: None,
-        unseeing: None,
-        claimed_start: None,
-        ends_at: None,
+        ..AlertSighting::firing(
+            "MTLSHandshakeFailureRateHigh",
+            "prod",
+            IncidentKey("prod/MTLSHandshakeFailureRateHigh/web/frontend".to_owned()),
+            Fingerprint("f00d".to_owned()),
+            at(-5),
+        )
     };
     Incident {
         id: IncidentId::new(7),
