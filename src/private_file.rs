@@ -25,6 +25,30 @@ pub fn open(path: &Path) -> io::Result<(File, Option<u32>)> {
     Ok((file, readable_by_others(had)))
 }
 
+/// The same for a file that may be another user's: a volume whose files belong to a group lets us write them, and not
+/// change their mode. A warning says so.
+pub fn open_anybodys(path: &Path) -> io::Result<(File, Option<u32>)> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).mode(OF_OWNER).open(path)?;
+    let (had, wanted) = modes(&file.metadata()?);
+    if had == wanted {
+        return Ok((file, None));
+    }
+    let narrowed = file.set_permissions(Permissions::from_mode(wanted));
+    Ok((file, narrowed_or_warned(path, had, narrowed)?))
+}
+
+/// The mode that a file had when others could read it; `None` also where it still has it, since it is not ours to change.
+fn narrowed_or_warned(path: &Path, had: u32, narrowed: io::Result<()>) -> io::Result<Option<u32>> {
+    match narrowed {
+        Ok(()) => Ok(readable_by_others(had)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            tracing::warn!(path = %path.display(), %error, "others may be able to read this file: it belongs to another user");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes the rights of others away from a file that is there, without opening it; the mode that it had, if it had any.
 pub fn narrow(path: &Path) -> io::Result<Option<u32>> {
     let (had, wanted) = match fs::metadata(path) {
@@ -84,6 +108,20 @@ mod tests {
         }
         write(Path::new("/dev/null"), b"evidence").unwrap();
         assert_eq!(mode(Path::new("/dev/null")), 0o666, "a device is left as it is");
+    }
+
+    #[test]
+    fn a_file_of_another_user_that_we_may_write_is_used_as_it_is() {
+        let path = Path::new("journal");
+        let refused =
+            |kind: io::ErrorKind| narrowed_or_warned(path, 0o660, Err(kind.into())).map_err(|error| error.kind());
+        assert_eq!(refused(io::ErrorKind::PermissionDenied), Ok(None));
+        assert_eq!(refused(io::ErrorKind::ReadOnlyFilesystem), Err(io::ErrorKind::ReadOnlyFilesystem));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        assert_eq!(open_anybodys(&path).unwrap().1, None);
+        fs::set_permissions(&path, Permissions::from_mode(0o660)).unwrap();
+        assert_eq!((open_anybodys(&path).unwrap().1, mode(&path)), (Some(0o660), 0o600), "our own is narrowed");
     }
 
     #[test]

@@ -17,8 +17,8 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use super::{SubmitError, build::Shared, inbox::not_stored};
 use crate::{
     clock::Mark,
-    incident::{Event, moved},
-    journal::{Change, Claim, ClockMove, JournalError},
+    incident::{Event, Incident, moved},
+    journal::{Claim, ClockMove, JournalError},
 };
 
 /// How often the two clocks are compared.
@@ -104,7 +104,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 }
 
 /// Moves what is stored, and sets the engine's clock.
-async fn take_over(shared: &Shared) -> Result<(), SubmitError> {
+async fn take_over(shared: &Arc<Shared>) -> Result<(), SubmitError> {
     let _alone = shared.time.gate.write().await;
     let Some(by) = shared.clock.jump() else { return Ok(()) };
     move_stored(shared, by, by).await?;
@@ -115,7 +115,7 @@ async fn take_over(shared: &Shared) -> Result<(), SubmitError> {
 }
 
 /// Moves what was stored by a clock that was set while the bot was away. The engine's own clock shows the new time already.
-pub(super) async fn since_the_last_process(shared: &Shared) -> Result<(), SubmitError> {
+pub(super) async fn since_the_last_process(shared: &Arc<Shared>) -> Result<(), SubmitError> {
     let Some(kept) = shared.journal.mark().await.map_err(not_stored)? else { return Ok(()) };
     let mark: Mark =
         serde_json::from_str(&kept).map_err(|source| not_stored(JournalError::Record { what: "mark", source }))?;
@@ -126,36 +126,42 @@ pub(super) async fn since_the_last_process(shared: &Shared) -> Result<(), Submit
 }
 
 /// Moves what is stored by `by`; the engine's clock still has to be set by `ahead`.
-async fn move_stored(shared: &Shared, by: SignedDuration, ahead: SignedDuration) -> Result<(), SubmitError> {
+async fn move_stored(shared: &Arc<Shared>, by: SignedDuration, ahead: SignedDuration) -> Result<(), SubmitError> {
     let before = shared.clock.now();
     let at = before.saturating_add(ahead).unwrap_or(before);
-    let stored = shared.journal.asked_about(before).await.map_err(not_stored)?;
-    let mut told: usize = 0;
-    let changes: Vec<Change> = stored
-        .into_iter()
-        .map(|stored| {
-            let tells = stored.incident.is_live() && !stored.incident.quiet && told < TOLD_MOST;
-            told = told.saturating_add(usize::from(tells));
-            shared.change(stored.incident, vec![Event::ClockSet { by, told: tells }], at)
-        })
-        .collect();
-    let ids: Vec<_> = changes.iter().map(|change| change.after.id).collect();
-    shared.journal.move_clock(ClockMove { by, changes }).await?;
+    let mark = shared.clock.mark();
+    let mark = Mark { shown: mark.shown.saturating_add(ahead).unwrap_or(mark.shown), ..mark };
+    let (deciding, mut told) = (shared.clone(), 0_usize);
+    let change = Box::new(move |mut incident: Incident| {
+        incident.id = incident.id.kept_by(deciding.journal.keeper);
+        let tells = incident.is_live() && !incident.quiet && told < TOLD_MOST;
+        told = told.saturating_add(usize::from(tells));
+        deciding.change(incident, vec![Event::ClockSet { by, told: tells }], at)
+    });
+    let moved = shared.journal.move_clock(ClockMove { by, before, mark: written(&mark)?, change }).await?;
     let (seconds, which) = (by.as_secs(), if by.is_negative() { "back" } else { "forward" });
     tracing::error!(
         seconds,
         which,
-        incidents = ids.len(),
+        incidents = moved.len(),
         "the wall clock was set: every stored deadline is moved with it, so that windows end when they would have; look at the time synchronisation of this machine"
     );
     shared.time.count(by);
-    shared.announce(&ids);
+    shared.announce(&moved);
     Ok(())
 }
 
 /// Keeps what the clock shows for the next process; it is also a proof that the journal can commit.
 pub(super) async fn keep_mark(shared: &Shared) -> Result<(), SubmitError> {
-    let mark = serde_json::to_string(&shared.clock.mark());
-    let mark = mark.map_err(|source| not_stored(JournalError::Record { what: "mark", source }))?;
-    Ok(shared.journal.keep_mark(mark).await?)
+    let _still = shared.time.still().await;
+    if shared.clock.jump().is_some() {
+        // Perhaps the journal has moved by it and this process ends before its clock has: a mark of before would have the
+        // next one move it again. By the mark that is kept it knows in any case.
+        return Ok(shared.journal.beat(shared.clock.now()).await?);
+    }
+    Ok(shared.journal.keep_mark(written(&shared.clock.mark())?).await?)
+}
+
+fn written(mark: &Mark) -> Result<String, SubmitError> {
+    serde_json::to_string(mark).map_err(|source| not_stored(JournalError::Record { what: "mark", source }))
 }

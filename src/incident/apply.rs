@@ -22,6 +22,7 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
         foreign_to: None,
         target: target.clone(),
         opened_at: at,
+        created_at: None,
         reopened_at: None,
         life: Life::Open,
         alerts: std::collections::BTreeMap::new(),
@@ -52,7 +53,8 @@ pub fn apply(incident: &mut Incident, event: &Event, at: Timestamp) {
         // It was read from the same JSON, so it is read again.
         if let Ok(moved) = super::moved(incident, *by) {
             // Its keeper is no part of what is stored.
-            *incident = Incident { id: incident.id, ..moved };
+            let (id, created_at) = (incident.id, Some(incident.created_at()));
+            *incident = Incident { id, created_at, ..moved };
         }
     }
     incident.version = incident.version.saturating_add(1);

@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 /// The fields that hold what another clock than ours says, what was seen at that time, or words.
-const STAYS: [&str; 23] = [
+const STAYS: [&str; 22] = [
     "because",
     "claimed_start",
     "created_at",
@@ -32,9 +32,12 @@ const STAYS: [&str; 23] = [
     "summary",
     "svid_not_after",
     "text",
-    "verdict",
     "what",
 ];
+
+/// Of a verdict, which quotes what others measured, only the moment moves at which we gave it: fixes are older or newer
+/// than that.
+const VERDICT: &str = "verdict";
 
 /// The same by a clock that was set by `by`.
 pub fn moved<T: Serialize + DeserializeOwned>(stored: &T, by: SignedDuration) -> Result<T, serde_json::Error> {
@@ -47,7 +50,11 @@ fn move_all(value: &mut Value, by: SignedDuration) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                if !STAYS.contains(&name.as_str()) {
+                if name == VERDICT {
+                    if let Some(at) = field.get_mut("at") {
+                        move_all(at, by);
+                    }
+                } else if !STAYS.contains(&name.as_str()) {
                     move_all(field, by);
                 }
             }
@@ -73,7 +80,7 @@ mod tests {
             "ladder": {"running": {"rung": {"waiting": {"level": 1, "until": "2026-11-24T03:15:00.25Z"}}}},
             "history": [{"at": "2026-11-24T03:00:00Z", "text": "2026-11-24T03:00:00Z"}],
             "alerts": {"f": {"sighting": {"starts_at": "2026-11-24T02:58:00Z", "labels": {"since": "2026-11-24T02:58:00Z"}}}},
-            "verdict": {"at": "2026-11-24T03:00:10Z"},
+            "verdict": {"at": "2026-11-24T03:00:10Z", "checks": [{"since": "2026-11-24T03:00:10Z"}]},
             "svid_not_after": "2026-11-24T04:00:00Z",
             "left": "PT10M", "day": "2026-11-24", "count": 3,
         });
@@ -111,7 +118,12 @@ mod tests {
           "left": "PT10M",
           "svid_not_after": "2026-11-24T04:00:00Z",
           "verdict": {
-            "at": "2026-11-24T03:00:10Z"
+            "at": "2026-11-24T02:00:10Z",
+            "checks": [
+              {
+                "since": "2026-11-24T03:00:10Z"
+              }
+            ]
           }
         }
         "#);

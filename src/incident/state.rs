@@ -121,6 +121,9 @@ pub struct Incident {
     pub target: Option<TargetRef>,
     /// When it opened.
     pub opened_at: Timestamp,
+    /// When it opened, by the clock of that moment, where the clock was set since: its messages are known by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
     /// When it was opened again last.
     pub reopened_at: Option<Timestamp>,
     /// Whether it is open.
@@ -173,6 +176,11 @@ impl Incident {
     /// Whether something can still be done about it.
     pub fn is_live(&self) -> bool {
         !matches!(self.life, Life::Closed { .. })
+    }
+
+    /// When it opened, by the clock of that moment: unlike [`Self::opened_at`] this stays when the clock is set.
+    pub fn created_at(&self) -> Timestamp {
+        self.created_at.unwrap_or(self.opened_at)
     }
 
     /// When it was opened, or opened again last.

@@ -26,6 +26,18 @@ pub enum JournalError {
         #[source]
         source: std::io::Error,
     },
+    /// It was lost once, and a copy of what was stored then lies beside it.
+    #[error(
+        "the journal {journal} was lost while a bot had it open, and all that was stored then is in {copy}. Take {journal} \
+         away, with its -wal and -shm, and move {copy} to its place; or move {copy} to another folder if it is not wanted: \
+         the bot then forgets who was called, and that fixes were switched off"
+    )]
+    Rescued {
+        /// Which journal.
+        journal: PathBuf,
+        /// The newest copy.
+        copy: PathBuf,
+    },
     /// It was written by a newer version of this program.
     #[error(
         "the journal was written by a newer mtls-medic: start that version, or restore an older copy of the journal"

@@ -75,7 +75,7 @@ impl Lock {
         };
         // After that it is in use.
         drop(tokio::time::timeout(CLOSES_WITHIN, closed).await);
-        Self::with(path, private_file::open)
+        Self::with(path, private_file::open_anybodys)
     }
 
     /// Takes the lock on a journal that is there, and changes nothing of it.
@@ -110,7 +110,7 @@ fn is_closing(path: &Path) -> bool {
 pub(super) fn lock_beside(path: &Path) -> Result<File, JournalError> {
     let beside = beside(path, ".lock");
     let (file, _) =
-        private_file::open(&beside).map_err(|source| JournalError::Lock { path: beside.clone(), source })?;
+        private_file::open_anybodys(&beside).map_err(|source| JournalError::Lock { path: beside.clone(), source })?;
     lock(&file, &beside, path)?;
     Ok(file)
 }

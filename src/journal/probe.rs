@@ -29,6 +29,7 @@ pub enum Probed {
 
 /// Looks, without opening it for work.
 pub async fn probe(path: &Path) -> Result<Probed, JournalError> {
+    open::refuse_rescued(path)?;
     if path.exists() {
         // Kept until every connection is closed.
         let lock = Lock::of_existing(path)?;

@@ -97,6 +97,14 @@ pub(super) const IN_GROUP: &str = "SELECT state, last_seen FROM groups JOIN inci
 pub(super) const NAMES_IN_GROUP: &str = "SELECT incidents.id FROM groups JOIN incidents ON incidents.id = groups.incident \
          WHERE group_key = ? AND life <> 'closed'";
 
+/// The incidents that a clock that was set is told to: those that are open, and those that ended not long ago.
+pub(super) const ASKED_ABOUT: &str = "SELECT id FROM incidents WHERE life <> 'closed' \
+     UNION SELECT id FROM incidents WHERE life = 'closed' AND last_event_at >= ?1 ORDER BY id";
+
+/// Its columns move with the clock.
+pub(super) const MOVE_INCIDENT: &str = "UPDATE incidents SET last_seen = last_seen + ?1, opened_at = opened_at + ?1, \
+         last_event_at = ?2 WHERE id = ?3";
+
 /// What is wanted and not done, by room.
 pub(super) const BACKLOG: &str = "SELECT room, count(*), min(wanted_at) FROM effects \
          WHERE state IN ('due', 'claimed') AND wanted_at <= ? GROUP BY room";

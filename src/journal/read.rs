@@ -148,6 +148,21 @@ impl Journal {
         Ok(told == 0 && all < i64::from(most))
     }
 
+    /// The names of the live incidents with numbers above `after`, lowest first, at most `most`.
+    pub async fn live_names_after(&self, after: u32, most: u32) -> Result<Vec<IncidentId>, JournalError> {
+        let names: Vec<i64> =
+            sqlx::query_scalar("SELECT id FROM incidents WHERE id > ? AND life <> 'closed' ORDER BY id LIMIT ?")
+                .bind(i64::from(after))
+                .bind(i64::from(most))
+                .fetch_all(&self.readers)
+                .await?;
+        Ok(names
+            .into_iter()
+            .filter_map(|id| u32::try_from(id).ok())
+            .map(|id| IncidentId::new(id).kept_by(self.keeper))
+            .collect())
+    }
+
     /// The live incidents with numbers above `after`, lowest first, at most `most`.
     pub async fn live_after(&self, after: u32, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
         let rows =
@@ -156,17 +171,6 @@ impl Journal {
                 .bind(i64::from(most))
                 .fetch_all(&self.readers)
                 .await?;
-        rows.iter().map(|row| self.stored(row)).collect()
-    }
-
-    /// The incidents that are not closed or had an event since `since`, newest first.
-    pub(super) async fn not_ended_before(&self, since: Timestamp) -> Result<Vec<StoredIncident>, JournalError> {
-        let rows = sqlx::query(
-            "SELECT state, last_seen FROM incidents WHERE life <> 'closed' OR last_event_at >= ? ORDER BY id DESC",
-        )
-        .bind(to_micros(since))
-        .fetch_all(&self.readers)
-        .await?;
         rows.iter().map(|row| self.stored(row)).collect()
     }
 

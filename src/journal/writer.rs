@@ -1,6 +1,10 @@
 //! The one writer: gathers what waits into one durable transaction.
 
-use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool, sqlite::SqliteConnectOptions};
 use tokio::sync::{oneshot, watch};
@@ -12,7 +16,8 @@ use super::{
     files::{FileLost, Files},
     lanes::{self, Lane, Lanes, Waiting},
     lock::Lock,
-    rescue, upkeep,
+    rescue::{self, Loss},
+    upkeep,
     writer_state::{News, WriterState},
 };
 use crate::incident::{IncidentId, Room};
@@ -33,7 +38,7 @@ pub(super) enum Job {
     ForgetDone(Vec<i64>, oneshot::Sender<Result<u64, AppendError>>),
     ForgetEvidence(jiff::Timestamp, oneshot::Sender<Result<u64, AppendError>>),
     Beat(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
-    MoveClock(Box<ClockMove>, oneshot::Sender<Result<(), AppendError>>),
+    MoveClock(Box<ClockMove>, oneshot::Sender<Result<Vec<IncidentId>, AppendError>>),
     KeepMark(String, oneshot::Sender<Result<(), AppendError>>),
 }
 
@@ -76,7 +81,7 @@ pub(super) fn start(connection: SqliteConnection, place: Place, state: WriterSta
 }
 
 async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waiting, state: WriterState) {
-    let (mut is_lost, mut last_error) = (false, None);
+    let (mut loss, mut last_error) = (Loss::default(), None);
     loop {
         let batch = waiting.next().await;
         if batch.is_empty() {
@@ -91,12 +96,15 @@ async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waitin
             match place.files.look().await {
                 Ok(()) => connection = afresh(connection, &place.options).await,
                 // Only this connection still has what was stored: it is kept.
-                Err(lost) if !is_lost => {
-                    is_lost = true;
-                    save(&mut connection, &place, &lost).await;
+                Err(file) if loss.is_due(Instant::now()) => {
+                    let is_saved = save(&mut connection, &place, &file).await;
+                    loss.tried(Instant::now(), is_saved);
                 }
                 Err(_) => {}
             }
+        } else {
+            // The files are there, perhaps again: the next loss is another one.
+            loss = Loss::default();
         }
         state.tell(&written);
         last_error = written.err();
@@ -108,25 +116,28 @@ async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waitin
     }
 }
 
-/// Copies a journal whose files were taken away, and says what to do.
-async fn save(connection: &mut SqliteConnection, place: &Place, lost: &FileLost) {
+/// Copies a journal whose files were taken away, and says what to do; whether there is a copy.
+async fn save(connection: &mut SqliteConnection, place: &Place, lost: &FileLost) -> bool {
     let journal = place.path.display();
     match rescue::copy(connection, &place.path, jiff::Timestamp::now()).await {
         Ok(copy) => {
             let copy = copy.display();
             tracing::error!(
                 %lost,
-                "all that was stored is saved in {copy}: stop the bot, put that file in the place of {journal}, take the old \
+                "all that was stored is saved in {copy}: stop the bot, move (never copy) that file to {journal}, take the old \
                  -wal and -shm away, and start the bot"
             );
+            true
         }
         Err(error) => {
             let why = std::error::Error::source(&error).map(ToString::to_string);
             let process = std::process::id();
             tracing::error!(
                 %lost, %error, why,
-                "what was stored is only in this process: do not stop it; put the files back, or copy them from /proc/{process}/fd"
+                "what was stored is only in this process: do not stop it; put the files back, or copy them from /proc/{process}/fd; \
+                 a copy is tried again each minute"
             );
+            false
         }
     }
 }
@@ -215,18 +226,18 @@ async fn write_one(db: &mut SqliteConnection, job: Job) -> (Reply, News) {
         Job::ForgetDone(rows, reply) => (done(effects::forget_done(db, &rows).await, reply), News::none()),
         Job::Forget(before, reply) => (done(effects::forget(db, before).await, reply), News::none()),
         Job::ForgetEvidence(before, reply) => (done(upkeep::forget_evidence(db, before).await, reply), News::none()),
-        Job::MoveClock(set, reply) => (answer(move_clock(db, &set).await, reply), News::of_every_room(true)),
+        Job::MoveClock(set, reply) => (answer(move_clock(db, *set).await, reply), News::of_every_room(true)),
         Job::KeepMark(mark, reply) => (done(clock::keep_mark(db, &mark).await, reply), News::none()),
         Job::Beat(now, reply) => (done(upkeep::beat(db, now).await, reply), News::none()),
     }
 }
 
 /// All of it or nothing, whatever its neighbours in the batch come to.
-async fn move_clock(db: &mut SqliteConnection, set: &ClockMove) -> Result<(), AppendError> {
+async fn move_clock(db: &mut SqliteConnection, set: ClockMove) -> Result<Vec<IncidentId>, AppendError> {
     let mut savepoint = db.begin().await?;
-    clock::move_all(&mut savepoint, set).await?;
+    let names = clock::move_all(&mut savepoint, set).await?;
     savepoint.commit().await?;
-    Ok(())
+    Ok(names)
 }
 
 fn done<T: Send + 'static>(result: Result<T, sqlx::Error>, reply: oneshot::Sender<Result<T, AppendError>>) -> Reply {
@@ -243,8 +254,8 @@ fn answer<T: Send + 'static>(result: Result<T, AppendError>, reply: oneshot::Sen
 fn refuse(batch: Vec<Job>, error: &AppendError) {
     for job in batch {
         match job {
-            Job::Append(_, reply) => drop(reply.send(Err(error.clone()))),
-            Job::HandBack(_, reply) | Job::Beat(_, reply) | Job::MoveClock(_, reply) | Job::KeepMark(_, reply) => {
+            Job::Append(_, reply) | Job::MoveClock(_, reply) => drop(reply.send(Err(error.clone()))),
+            Job::HandBack(_, reply) | Job::Beat(_, reply) | Job::KeepMark(_, reply) => {
                 drop(reply.send(Err(error.clone())));
             }
             Job::Forget(_, reply) | Job::ForgetEvidence(_, reply) | Job::ForgetDone(_, reply) => {

@@ -51,15 +51,21 @@ pub struct SlackOut {
     look: Look,
     memory: Memory,
     shelf: Arc<Shelf>,
-    /// Since when this process remembers.
+    /// Since when this process remembers, by the clock that nobody sets.
     since: Timestamp,
 }
 
 impl SlackOut {
     /// A face over one client.
     pub fn new(client: Client, directory: Arc<Directory>, look: Look) -> Self {
-        let (memory, shelf, since) = (Memory::default(), Arc::default(), directory.now());
+        let (memory, shelf, since) = (Memory::default(), Arc::default(), directory.steady());
         Self { client, directory, look, memory, shelf, since }
+    }
+
+    /// Whether an incident opened before this process began, which then does not remember all that it sent.
+    fn is_older_than_this_process(&self, incident: &Incident) -> bool {
+        let age = self.directory.now().duration_since(incident.opened_at);
+        age > self.directory.steady().duration_since(self.since)
     }
 
     async fn draw(&self, task: &Task, to: &Destination) -> Result<Done, PerformError> {
@@ -75,7 +81,7 @@ impl SlackOut {
             Some(root) => Some(root.id.clone()),
             // A drawing takes the place of an older one of the same slot, whose answer may have been lost: a card of
             // before this process began is looked for at its first attempt too.
-            None if self.memory.may_be_there(&key, task.attempt > 1 || incident.opened_at < self.since) => {
+            None if self.memory.may_be_there(&key, task.attempt > 1 || self.is_older_than_this_process(incident)) => {
                 self.find(task, to, None, &key).await?
             }
             None => None,
@@ -95,7 +101,7 @@ impl SlackOut {
         };
         match &task.root {
             Some(root) => self.clear_away(incident, to, &root.id).await?,
-            None if incident.opened_at >= self.since => self.shelf.learn(incident.id, []),
+            None if !self.is_older_than_this_process(incident) => self.shelf.learn(incident.id, []),
             None => {}
         }
         let outcome = if posted {
@@ -305,7 +311,7 @@ impl SlackOut {
         thread: Option<&str>,
         key: &str,
     ) -> Result<Option<String>, SlackError> {
-        let since = oldest(task.incident.opened_at);
+        let since = oldest(&task.incident);
         if let Some(found) = self.client.find(&to.channel, thread, &since, key).await? {
             return Ok(Some(found));
         }
@@ -332,7 +338,7 @@ impl Perform for SlackOut {
 
 /// What marks a message of ours, over all incidents of a channel.
 pub(super) fn key(incident: &Incident, slot: &str) -> String {
-    format!("mtls-medic/{}/{}/{slot}", incident.id, incident.opened_at.as_second())
+    format!("mtls-medic/{}/{}/{slot}", incident.id, incident.created_at().as_second())
 }
 
 fn root_of(to: &Destination) -> Whither<'_> {
@@ -345,7 +351,9 @@ fn done(outcome: Outcome, to: &Destination, slot: &str, id: String, version: u64
 }
 
 /// A message id as Slack writes them, for the moment from which on our posts can be there.
-fn oldest(opened_at: Timestamp) -> String {
+fn oldest(incident: &Incident) -> String {
+    // Slack's own clock was set by nobody: by one of the two they are there.
+    let opened_at = incident.created_at().min(incident.opened_at);
     let from = opened_at.saturating_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{}.000000", from.as_second().max(0))
 }

@@ -67,6 +67,11 @@ impl Directory {
         self.clock.now()
     }
 
+    /// The time as it would be had the clock never been set.
+    pub(super) fn steady(&self) -> Timestamp {
+        self.clock.steady()
+    }
+
     /// Who is mentioned when somebody of a role is wanted.
     pub fn holders(&self, role: Role) -> Vec<Mention> {
         self.roster.holders(role).to_vec()

@@ -70,6 +70,93 @@ async fn a_clock_that_was_set_back_while_the_bot_was_away_delays_no_call() {
     engine.stop(Duration::from_secs(5)).await;
 }
 
+/// What is done before the bot is killed: whatever goes on in it ends at once.
+fn until_it_is_killed(night: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(night);
+}
+
+#[test]
+fn a_clock_that_is_set_back_right_before_the_bot_is_killed_delays_no_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = Arc::new(Workspace::default());
+    until_it_is_killed(async {
+        let clock = Arc::new(VirtualClock::starting_at(start()));
+        let engine = bot(folder.path(), &clock, &workspace).await;
+        alert(&engine.inbox(), "frontend", AlertStatus::Firing, start()).await;
+        engine.settled().await.unwrap();
+        let journal = engine.inbox().0.journal.clone();
+        let mut changes = journal.changes();
+        while journal.mark().await.unwrap().is_none() {
+            drop(tokio::time::timeout(Duration::from_millis(10), changes.changed()).await);
+        }
+        clock.advance(MINUTE * 5);
+        clock.wall_jumps(-HOUR);
+        clock.was_set(-HOUR).await;
+    });
+    until_it_is_killed(async {
+        let clock = Arc::new(VirtualClock::starting_at(start() + MINUTE * 5 - HOUR));
+        let engine = bot(folder.path(), &clock, &workspace).await;
+        clock.advance(MINUTE * 10);
+        engine.settled().await.unwrap();
+        assert_eq!(workspace.called(), [LevelNumber(1), LevelNumber(2)]);
+        assert_eq!(engine.clock_jumps().back, 0, "it was set once, and is moved by once");
+    });
+}
+
+#[test]
+fn a_bot_that_starts_again_and_again_after_the_clock_was_set_back_moves_its_windows_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = Arc::new(Workspace::default());
+    until_it_is_killed(async {
+        let clock = Arc::new(VirtualClock::starting_at(start()));
+        let engine = bot(folder.path(), &clock, &workspace).await;
+        alert(&engine.inbox(), "frontend", AlertStatus::Firing, start()).await;
+        engine.settled().await.unwrap();
+        clock.advance(MINUTE * 5);
+        engine.stop(Duration::from_secs(5)).await;
+    });
+    let clock = Arc::new(VirtualClock::starting_at(start() + MINUTE * 5 - HOUR));
+    for _ in 0..2 {
+        // Its port is taken, so it ends before it has begun.
+        until_it_is_killed(async {
+            let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+            drop(Engine::builder(journal, clock.clone(), "c", with_two_levels()).build().await.unwrap());
+        });
+    }
+    until_it_is_killed(async {
+        let engine = bot(folder.path(), &clock, &workspace).await;
+        clock.advance(MINUTE * 9);
+        engine.settled().await.unwrap();
+        assert_eq!(workspace.called(), [LevelNumber(1)], "a minute of the window is left");
+        clock.advance(MINUTE);
+        engine.settled().await.unwrap();
+        assert_eq!(workspace.called(), [LevelNumber(1), LevelNumber(2)]);
+    });
+}
+
+#[tokio::test]
+async fn an_incident_that_is_over_is_told_of_no_clock_that_is_set_night_after_night() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(start()));
+    let engine = bot(folder.path(), &clock, &Arc::default()).await;
+    for status in [AlertStatus::Firing, AlertStatus::Resolved] {
+        alert(&engine.inbox(), "frontend", status, start()).await;
+    }
+    clock.advance(MINUTE * 5);
+    engine.settled().await.unwrap();
+    assert!(!engine.inbox().incident(IncidentId::new(1)).await.unwrap().unwrap().incident.is_live());
+    for nights in 1..=3 {
+        clock.advance(HOUR * 24);
+        clock.wall_jumps(MINUTE);
+        clock.was_set(MINUTE * nights).await;
+    }
+    let events = engine.inbox().events(IncidentId::new(1)).await.unwrap();
+    let told = events.iter().filter(|stored| matches!(stored.event, Event::ClockSet { .. })).count();
+    assert_eq!(told, 1, "within a day somebody may still ask about it, and nobody does later");
+    engine.stop(Duration::from_secs(5)).await;
+}
+
 /// A chat whose mention is under way until it is let go.
 #[derive(Default)]
 struct Slow {

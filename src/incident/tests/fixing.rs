@@ -332,3 +332,42 @@ fn a_fix_that_made_it_worse_calls_l2_at_once_beside_whoever_has_it() {
     assert_eq!(night.takes_calls(), [crate::escalation::LevelNumber(2)]);
     assert_eq!(night.incident().ladder, ladder);
 }
+
+#[test]
+fn a_fix_that_just_worked_is_not_offered_again_because_the_clock_was_set() {
+    for hours in [-1, 1] {
+        let (mut night, proof) = proved(240, 0);
+        assert_eq!(proof, Proof::Worked);
+        night.clock_is_set(SignedDuration::from_hours(hours));
+        let again = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod });
+        assert!(matches!(again, Err(Refusal::JustWorked { .. })), "{hours} h: {again:?}");
+        let gone = night.incident().gone_pods();
+        assert_eq!(gone, [(&pod("frontend-1"), Some(&pod("frontend-9")))], "{hours} h: it is affected no more");
+    }
+}
+
+#[test]
+fn a_fix_that_a_newer_verdict_asks_for_is_not_refused_because_the_clock_was_set() {
+    for hours in [-1, 1] {
+        let (mut night, proof) = proved(240, 0);
+        assert_eq!(proof, Proof::Worked);
+        night.now += MINUTE;
+        night.says("U0ONCALL", Act::Triage).unwrap();
+        let run = night.incident().last_run();
+        let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);
+        night.outcome(&Outcome::TriageFinished { run, verdict: Box::new(found), evidence: None });
+        night.clock_is_set(SignedDuration::from_hours(hours));
+        night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
+        assert_eq!(night.incident().gone_pods(), [], "{hours} h: the verdict speaks of what is there now");
+    }
+}
+
+#[test]
+fn a_verdict_that_is_on_its_way_when_the_clock_is_set_is_as_old_as_it_was() {
+    let (at, by) = (Night::quiet().now, -60 * MINUTE);
+    let found = Box::new(verdict(Scenario::ExpiredCertificate, Vec::new(), at));
+    let outcome = Outcome::TriageFinished { run: 1, verdict: found.clone(), evidence: None };
+    let there = Box::new(crate::triage::Verdict { at: at + by, ..*found });
+    let arrived = Outcome::TriageFinished { run: 1, verdict: there, evidence: None };
+    assert_eq!(crate::incident::moved(&outcome, by).unwrap(), arrived);
+}

@@ -351,9 +351,7 @@ fn story(night: &Night, set: SignedDuration) -> Vec<(Timestamp, serde_json::Valu
             continue;
         }
         let mut event = serde_json::to_value(moved(event, -by).unwrap()).unwrap();
-        for of_other_clocks in ["verdict", "not_after"] {
-            event.as_object_mut().unwrap().remove(of_other_clocks);
-        }
+        event.as_object_mut().unwrap().remove("not_after");
         if let Some(sighting) = event.get_mut("sighting") {
             // A start that is in the future by our clock counts as seen now.
             sighting["starts_at"].take();

@@ -119,6 +119,80 @@ async fn nothing_is_answered_as_stored_once_a_file_of_the_journal_is_gone_and_wh
     }
 }
 
+fn saved_beside(path: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let mut saved: Vec<_> = entries.filter(|path| path.to_string_lossy().contains(".rescued-")).collect();
+    saved.sort();
+    saved
+}
+
+/// A journal that was lost with an incident in it, whose bot has ended; with its path.
+async fn lost() -> (tempfile::TempDir, std::path::PathBuf) {
+    let (folder, journal) = fresh().await;
+    let path = folder.path().join("j.sqlite");
+    let by = crate::people::PersonId {
+        platform: crate::people::Platform::Slack,
+        workspace: "T0TEAM".to_owned(),
+        user: "U0ONCALL".to_owned(),
+    };
+    let off = WriteSwitch { on: false, by, at: Timestamp::UNIX_EPOCH, reason: "stop".to_owned() };
+    journal.append(Append { switch: Some(off), ..one(change(1, "before")) }).await.unwrap();
+    for ending in ["", "-wal", "-shm"] {
+        fs::remove_file(beside(&path, ending)).unwrap();
+    }
+    for _ in 0..2 {
+        // The second comes once the first was dealt with.
+        assert!(journal.append(one(change(2, "after"))).await.is_err());
+    }
+    (folder, path)
+}
+
+#[tokio::test]
+async fn after_a_lost_journal_the_bot_starts_only_with_what_was_stored_so_that_fixes_stay_switched_off() {
+    let (folder, path) = lost().await;
+    let link = folder.path().join("link.sqlite");
+    symlink("j.sqlite", &link).unwrap();
+    for name in [&path, &link] {
+        for refused in [Journal::open(name).await.map(drop), probe(name).await.map(drop)] {
+            assert!(matches!(refused, Err(JournalError::Rescued { .. })), "{refused:?}");
+        }
+    }
+    assert!(!path.exists(), "no other journal was begun");
+    let copy = saved_beside(&path).remove(0);
+    let said = Journal::open(&path).await.map(drop).unwrap_err().to_string();
+    let said = said.replace(&*copy.to_string_lossy(), "COPY").replace(&*path.to_string_lossy(), "JOURNAL");
+    insta::assert_snapshot!(said, @"the journal JOURNAL was lost while a bot had it open, and all that was stored then is in COPY. Take JOURNAL away, with its -wal and -shm, and move COPY to its place; or move COPY to another folder if it is not wanted: the bot then forgets who was called, and that fixes were switched off");
+    fs::rename(&copy, &path).unwrap();
+    let journal = reopened(folder.path()).await;
+    assert!(!journal.write_switch().await.unwrap().unwrap().on);
+}
+
+#[tokio::test]
+async fn a_copy_that_is_not_wanted_is_moved_away_and_the_bot_begins_anew() {
+    let (folder, path) = lost().await;
+    fs::create_dir(folder.path().join("old")).unwrap();
+    fs::rename(saved_beside(&path).remove(0), folder.path().join("old/copy")).unwrap();
+    assert_eq!(reopened(folder.path()).await.write_switch().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_journal_that_is_lost_a_second_time_is_saved_a_second_time() {
+    let (folder, journal) = fresh().await;
+    let path = folder.path().join("j.sqlite");
+    for times in 1..=2 {
+        journal.append(one(change(times, &format!("k{times}")))).await.unwrap();
+        fs::rename(&path, beside(&path, ".old")).unwrap();
+        for _ in 0..2 {
+            assert!(journal.append(one(change(3, "lost"))).await.is_err());
+        }
+        assert_eq!(saved_beside(&path).len(), usize::try_from(times).unwrap());
+        fs::rename(beside(&path, ".old"), &path).unwrap();
+    }
+    let newest = saved_beside(&path).pop().unwrap();
+    let saved = Journal::open(&newest).await.unwrap();
+    assert_eq!(saved.incident(IncidentId::new(2)).await.unwrap().unwrap().incident.key.0, "k2");
+}
+
 #[tokio::test]
 async fn a_journal_that_is_put_back_is_written_again() {
     let (folder, journal) = fresh().await;

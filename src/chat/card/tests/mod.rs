@@ -86,6 +86,7 @@ pub(crate) fn opened() -> Incident {
         foreign_to: None,
         target: Some(target()),
         opened_at: at(0),
+        created_at: None,
         reopened_at: None,
         life: Life::Open,
         alerts: BTreeMap::from([(

@@ -19,8 +19,8 @@ use crate::{
     engine::{MessageRef, Progress, SubmitError, Task},
     http::Metrics,
     incident::{
-        Act, Answer, Command, Destination, Face, FixPhase, Incident, IncidentId, Policy, Refusal, SwitchRequest,
-        TakeAll, Taken, Work, answer_to_switch, decide_switch, may_take_all, share,
+        Act, Answer, Command, Destination, Event, Face, FixPhase, Incident, IncidentId, Policy, Refusal, SwitchRequest,
+        TakeAll, Taken, Work, answer_to_switch, apply, decide_switch, may_take_all, share,
     },
     people::{Mention, Role},
 };
@@ -110,6 +110,15 @@ impl Night {
         let out = SlackOut::new(client.clone(), directory.clone(), look);
         let desk = Desk::new(inbox.clone(), client, directory, home(&slack), clock.clone());
         Self { slack, clock, inbox, out, desk, metrics }
+    }
+
+    /// Somebody sets the clock, and what is stored is moved with it.
+    fn clock_is_set(&self, by: jiff::SignedDuration) {
+        use crate::clock::Clock;
+        self.clock.set_by(by);
+        let mut incident = (*self.incident()).clone();
+        apply(&mut incident, &Event::ClockSet { by, told: true }, self.clock.now());
+        self.inbox.incidents.lock().unwrap()[0] = Arc::new(incident);
     }
 
     fn counted(&self, line: &str) -> bool {

@@ -88,6 +88,44 @@ async fn a_card_survives_a_crash_between_sending_and_remembering() {
 }
 
 #[tokio::test]
+async fn what_was_sent_before_the_clock_was_set_is_found_and_not_sent_twice() {
+    for hours in [-1, 1] {
+        let night = Night::of(night::opened()).await;
+        night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
+        night.fails(night.task("card", draw())).await;
+        night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
+        night.fails(Task { attempt: 5, ..night.task("call-1", call()) }).await;
+        night.clock_is_set(SignedDuration::from_hours(hours));
+        let card = night.performs(Task { attempt: 2, ..night.task("card", draw()) }).await;
+        night.performs(Task { attempt: 6, root: root(&id(&card)), ..night.task("call-1", call()) }).await;
+        assert_eq!(night.slack.messages().len(), 2, "{hours} h: {}", night.slack.transcript());
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_waited_for_the_card_when_the_clock_was_set_is_counted_as_waiting_no_longer_once_it_is_there() {
+    let night = Night::of(night::opened()).await;
+    let note = Work::Post { to: channel(), notice: Notice::Note { by: night::who("U0ONCALL"), text: "x".to_owned() } };
+    night.fails(night.task("note-1", note.clone())).await;
+    night.clock_is_set(SignedDuration::from_hours(-1));
+    let card = night.performs(night.task("card", draw())).await;
+    night.performs(Task { attempt: 2, root: root(&id(&card)), ..night.task("note-1", note) }).await;
+    assert!(night.counted("mtls_medic_slack_posts_waiting 0"), "{}", night.metrics.render());
+}
+
+#[tokio::test]
+async fn a_card_of_this_process_is_not_looked_for_because_the_clock_was_set_forward() {
+    for hours in [-1, 1] {
+        let mut opened = night::opened();
+        opened.opened_at = night::at(5);
+        let night = Night::of(opened).await;
+        night.clock_is_set(SignedDuration::from_hours(hours));
+        night.performs(night.task("card", draw())).await;
+        assert_eq!(night.slack.calls("conversations.history"), 0, "{hours} h");
+    }
+}
+
+#[tokio::test]
 async fn a_page_survives_a_crash_between_sending_and_remembering_however_busy_the_channel_is() {
     let night = Night::of(night::opened()).await;
     let card = night.performs(night.task("card", draw())).await;
