@@ -12,13 +12,16 @@ pub(super) const UPDATE_INCIDENT: &str = "UPDATE incidents SET version = ?, life
 pub(super) const REPLACE_IN_SLOT: &str =
     "UPDATE effects SET key = key || '/before-' || id WHERE incident = ? AND slot = ? AND state = 'due'";
 
-/// The newest effect of each slot takes over what is known of those before it.
+/// The newest effect of each slot takes over what is known of those before it. The end of a page is another thing than an
+/// update of it: it has all its attempts, and begins at once.
 pub(super) const TAKE_OVER: &str = "UPDATE effects AS newest SET \
-         attempts = (SELECT max(attempts) FROM effects AS other WHERE other.incident = newest.incident \
-             AND other.slot = newest.slot AND other.state = 'due'), \
-         due = max(newest.due, coalesce((SELECT max(due) FROM effects AS other \
-             WHERE other.incident = newest.incident AND other.slot = newest.slot AND other.state = 'due' \
-             AND other.last_error IS NOT NULL), newest.due)), \
+         attempts = CASE WHEN newest.room = 'pager' THEN newest.attempts \
+             ELSE (SELECT max(attempts) FROM effects AS other WHERE other.incident = newest.incident \
+                 AND other.slot = newest.slot AND other.state = 'due') END, \
+         due = CASE WHEN newest.room = 'pager' THEN newest.due \
+             ELSE max(newest.due, coalesce((SELECT max(due) FROM effects AS other \
+                 WHERE other.incident = newest.incident AND other.slot = newest.slot AND other.state = 'due' \
+                 AND other.last_error IS NOT NULL), newest.due)) END, \
          last_error = coalesce((SELECT last_error FROM effects AS other WHERE other.incident = newest.incident \
              AND other.slot = newest.slot AND other.state = 'due' AND other.last_error IS NOT NULL \
              ORDER BY other.id DESC LIMIT 1), newest.last_error), \

@@ -6,7 +6,8 @@ use super::queries;
 
 /// Leaves of the due effects of each slot of an incident the newest only. It takes over how often the message was
 /// attempted (so that one whose answer was lost is looked for and not posted twice), how long the other side asked us to
-/// wait, and since when the message is owed. A timer is not owed before its own time, so it keeps that.
+/// wait, and since when the message is owed. A timer is not owed before its own time, so it keeps that; what is told to a
+/// pager has a key that makes a repeat harmless, so it begins afresh.
 pub(super) async fn merge(db: &mut SqliteConnection, incident: i64) -> Result<(), sqlx::Error> {
     sqlx::query(queries::TAKE_OVER).bind(incident).execute(&mut *db).await?;
     sqlx::query(queries::GIVE_WAY).bind(incident).execute(db).await?;

@@ -6,8 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::{
-    escalation,
-    incident::{Event, Incident, IncidentId, IncidentKey, NewEffect, Room, Timer, Work, WriteSwitch, apply, begin},
+    escalation::{self, LevelNumber, PagerName},
+    incident::{
+        Event, Incident, IncidentId, IncidentKey, NewEffect, PageEnd, Room, Timer, Work, WriteSwitch, apply, begin,
+    },
 };
 
 fn opened(id: u32, key: &str) -> Event {
@@ -337,4 +339,35 @@ async fn the_same_effect_asked_for_again_comes_sooner_unless_it_was_begun() {
     assert_eq!(claims.iter().map(|claim| claim.wanted).collect::<Vec<_>>(), [at(5)]);
     again(journal.clone(), 6).await;
     assert!(journal.claim(Room::Engine, at(50), at(60), 10).await.unwrap().is_empty(), "it is being done");
+}
+
+/// A pager that refuses updates is asked to end the page all the same, at once and as often as any other end.
+#[tokio::test]
+async fn the_end_of_a_page_takes_over_neither_the_attempts_nor_the_wait_of_the_update_before_it() {
+    let (_folder, journal) = fresh().await;
+    let about = |key: &str, work: Work| NewEffect {
+        key: key.to_owned(),
+        slot: Some("page:page-1".to_owned()),
+        due: Timestamp::UNIX_EPOCH,
+        work,
+    };
+    let (pager, level, key) = (PagerName("duty".to_owned()), LevelNumber(1), "page-1".to_owned());
+    let update = Work::UpdatePage { pager: pager.clone(), level, key: key.clone() };
+    let mut first = change(1, "k");
+    first.effects.push(about("update", update));
+    let opened = first.after.clone();
+    journal.append(one(first)).await.unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let later = now + SignedDuration::from_secs(120);
+    let claim = journal.claim(Room::Pager, now, later, 1).await.unwrap().remove(0);
+    let again = Finish::Again { due: later, error: "503".to_owned(), counts: true };
+    let failed = Append { finish: Some((claim.row, claim.attempt, again)), ..Append::default() };
+    journal.append_outcome(failed).await.unwrap();
+
+    let mut next = noted(&opened);
+    next.effects.push(about("end", Work::EndPage { pager, level, key, how: PageEnd::Resolve }));
+    journal.append(one(next)).await.unwrap();
+    let ends = journal.claim(Room::Pager, now, later, 10).await.unwrap();
+    let told: Vec<_> = ends.iter().map(|claim| (claim.key.as_str(), claim.attempt)).collect();
+    assert_eq!(told, [("end", 1)], "it is due now, with all its attempts, and the update is gone");
 }
