@@ -20,7 +20,7 @@ pub trait Ask: Send + Sync + 'static {
     async fn switch_writes(&self, request: SwitchRequest) -> Result<Answer, SubmitError>;
     /// One incident, if it exists.
     async fn incident(&self, id: IncidentId) -> Result<Option<Arc<Incident>>, SubmitError>;
-    /// The incidents that are open, oldest first.
+    /// The incidents that are open, oldest first: the newest [`LIVE_MOST`] of them.
     async fn live(&self) -> Result<Vec<Arc<Incident>>, SubmitError>;
 }
 
@@ -43,10 +43,10 @@ impl Ask for crate::engine::Inbox {
     }
 
     async fn live(&self) -> Result<Vec<Arc<Incident>>, SubmitError> {
-        let stored = Self::live(self, LISTED_MOST).await?;
+        let stored = Self::live(self, u32::try_from(LIVE_MOST).unwrap_or(u32::MAX)).await?;
         Ok(stored.into_iter().rev().map(|stored| Arc::new(stored.incident)).collect())
     }
 }
 
-/// The most open incidents that are listed in a chat.
-const LISTED_MOST: u32 = 100;
+/// The most open incidents that a chat looks through.
+pub const LIVE_MOST: usize = 100;

@@ -16,6 +16,6 @@ pub mod terminal;
 mod whose;
 pub mod wording;
 
-pub use ask::Ask;
+pub use ask::{Ask, LIVE_MOST};
 pub use outgoing::{Connector, Outgoing, OutgoingError, checked, connector};
 pub use whose::{OtherBot, Whose};

@@ -3,7 +3,12 @@
 use std::fmt;
 
 use super::Verb;
-use crate::{chat::OtherBot, incident::IncidentId, legible, triage::FixName};
+use crate::{
+    chat::{LIVE_MOST, OtherBot},
+    incident::IncidentId,
+    legible,
+    triage::FixName,
+};
 
 /// Below this likeness (Jaro-Winkler, 0 to 1) a guess would only confuse.
 const LIKE_ENOUGH: f64 = 0.75;
@@ -66,7 +71,7 @@ pub enum Misunderstood {
         rest: String,
     },
     /// More than one incident is open.
-    #[error("{} incidents are open ({}): name one, as in `/mtls {} {}`", .live.len(), some(.live), .verb.word(), first(.live))]
+    #[error("{} incidents are open ({}): name one, as in `/mtls {} {}`", count_of_live(.live), some(.live), .verb.word(), first(.live))]
     WhichIncident {
         /// What was typed.
         verb: Verb,
@@ -155,6 +160,11 @@ fn no_such_fix(name: &str, nearest: Option<FixName>) -> String {
 fn echo(word: &str) -> String {
     let clean: String = legible::line(word).chars().filter(|letter| *letter != '`').take(ECHO_MOST).collect();
     if clean.len() < word.len() { format!("{clean}…") } else { clean }
+}
+
+/// How many are open. No more than [`LIVE_MOST`] are read, so that many may be more.
+fn count_of_live(live: &[IncidentId]) -> String {
+    if live.len() < LIVE_MOST { live.len().to_string() } else { format!("{LIVE_MOST} or more") }
 }
 
 fn first(live: &[IncidentId]) -> String {

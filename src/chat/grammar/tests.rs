@@ -52,6 +52,13 @@ fn the_incident_may_be_left_out_when_only_one_is_open_or_in_its_thread() {
     assert_eq!(parse("ack", &place(&[], &[])), Err(Misunderstood::NothingOpen));
 }
 
+#[test]
+fn when_more_are_open_than_are_read_the_answer_counts_none_that_it_has_not_seen() {
+    let many: Vec<IncidentId> = (1..=100).map(IncidentId::new).collect();
+    let told = parse("ack", &place(&many, &[])).unwrap_err().to_string();
+    insta::assert_snapshot!(told, @"100 or more incidents are open (INC-1, INC-2, INC-3, INC-4, INC-5, INC-6, INC-7, INC-8, …): name one, as in `/mtls ack INC-1`");
+}
+
 fn of_blue(shared_app: bool) -> Whose {
     Whose::new(OwnCluster::new("blue", ["blue.example.org".to_owned()]), Keeper::new("blue", shared_app))
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     chat::{
+        LIVE_MOST,
         card::{Card, Line, code, command, person, strong, text, with_people, with_times, words},
         grammar,
     },
@@ -82,7 +83,8 @@ pub(super) fn list(live: &[Arc<Incident>]) -> Vec<Line> {
     let mut lines: Vec<Line> = live.iter().take(LISTED_MOST).map(|incident| one(incident)).collect();
     let more = live.len().saturating_sub(LISTED_MOST);
     if more > 0 {
-        lines.push(words(format!("… and {more} more")));
+        let at_least = if live.len() < LIVE_MOST { "" } else { "at least " };
+        lines.push(words(format!("… and {at_least}{more} more")));
     }
     lines
 }
