@@ -126,10 +126,22 @@ impl<'a> Draft<'a> {
     /// Takes one body.
     pub(super) async fn take(&mut self, delivery: &AlertDelivery) -> Result<(), SubmitError> {
         let mut places = BTreeSet::new();
-        for sighting in &delivery.alerts {
+        // What fires first: a body that ends one alert of an incident and brings another has it at no moment without one.
+        let (firing, mut rest): (Vec<_>, Vec<_>) =
+            delivery.alerts.iter().partition(|sighting| sighting.status == AlertStatus::Firing);
+        for sighting in firing {
             let place = self.place_of(sighting).await?;
-            self.ask_about_cluster(&sighting.cluster).await?;
-            places.extend(self.take_alert(delivery, sighting, place));
+            let is_full = |incident: &Incident| incident.is_live() && !incident.has_room_for(&sighting.fingerprint);
+            if self.incident(place).is_some_and(is_full) {
+                // What this body ends may make room for it.
+                rest.push(sighting);
+            } else {
+                places.extend(self.take_at(delivery, sighting, place).await?);
+            }
+        }
+        for sighting in rest {
+            let place = self.place_of(sighting).await?;
+            places.extend(self.take_at(delivery, sighting, place).await?);
         }
         self.take_cut_off(delivery, places).await?;
         let body = std::mem::take(&mut self.body);
@@ -228,6 +240,16 @@ impl<'a> Draft<'a> {
     fn sighted<'b>(&'b self, delivery: &'b AlertDelivery, quiet: bool) -> Sighted<'b> {
         let group = Some(delivery.group_key.as_str());
         Sighted { now: self.now, policy: &self.policy, fresh: IncidentId::UNNUMBERED, quiet, group }
+    }
+
+    async fn take_at(
+        &mut self,
+        delivery: &AlertDelivery,
+        sighting: &AlertSighting,
+        place: Option<usize>,
+    ) -> Result<Option<usize>, SubmitError> {
+        self.ask_about_cluster(&sighting.cluster).await?;
+        Ok(self.take_alert(delivery, sighting, place))
     }
 
     /// Takes one alert; the place of its incident, if it has one.
@@ -329,8 +351,9 @@ impl<'a> Draft<'a> {
                 continue;
             }
             let count = delivery.truncated.saturating_add(self.too_many.get(&place).copied().unwrap_or(0));
-            if incident.is_live() && incident.cut_off != count {
-                self.add(Some(place), vec![Event::AlertsCutOff { count }]);
+            if incident.is_live() && incident.is_news_of_cut_off(&delivery.group_key, count) {
+                let group = Some(delivery.group_key.clone());
+                self.add(Some(place), vec![Event::AlertsCutOff { count, group }]);
             }
         }
         Ok(())

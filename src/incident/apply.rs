@@ -27,6 +27,7 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
         life: Life::Open,
         alerts: std::collections::BTreeMap::new(),
         cut_off: 0,
+        cut_off_by: std::collections::BTreeMap::new(),
         stale_since: None,
         quiet: *quiet,
         storm: None,
@@ -107,7 +108,7 @@ fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
                 alert.status = AlertStatus::Resolved;
             }
         }
-        Event::AlertsCutOff { count } => incident.cut_off = *count,
+        Event::AlertsCutOff { count, group } => incident.cuts_off(group.as_ref(), *count),
         Event::WentStale { last_seen } => incident.stale_since = Some(*last_seen),
         Event::ClearingBegan { until } => incident.life = Life::Clearing { until: *until },
         Event::ClearingEnded => incident.life = Life::Open,
@@ -163,6 +164,7 @@ fn apply_triage(incident: &mut Incident, event: &Event, at: Timestamp) {
             let found = incident.verdict.take();
             incident.earlier = found.map(|found| EarlierVerdict { scenario: found.scenario, at: found.at });
             incident.evidence = None;
+            incident.survey = None;
         }
         Event::TriageStarted { run, .. } => incident.triage = Triage::Running { run: *run, since: at },
         Event::TriageFinished { run, verdict, evidence } => {

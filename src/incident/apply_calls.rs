@@ -17,6 +17,7 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
         version,
         mentioned: false,
         paged: false,
+        rings_again: None,
         refused: 0,
         fell_back: false,
         beside,
@@ -69,14 +70,18 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
         }
         Event::FellBack { level, .. } => incident.calls.change(*level, |asked| asked.fell_back = true),
         Event::Acknowledged { .. } | Event::HandedTo { .. } => {
+            forget_unreached(incident);
             incident.calls.asked.clear();
             incident.calls.end_pages(PageState::Acknowledged, version);
         }
         Event::ClearingBegan { .. } => {
             // Who was woken by a page that has ended is woken again if it fires again.
             let pages = incident.calls.pages.clone();
-            for asked in &mut incident.calls.asked {
-                asked.paged &= !pages.iter().any(|page| page.level == asked.level);
+            let rang = |asked: &&mut Asked| pages.iter().any(|page| page.level == asked.level);
+            for asked in incident.calls.asked.iter_mut().filter(rang) {
+                asked.rings_again = if asked.paged { Some(version) } else { asked.rings_again };
+                asked.paged = false;
+                asked.fell_back = false;
             }
             incident.calls.end_pages(PageState::Resolved, version);
         }
@@ -109,8 +114,23 @@ fn keep_page(incident: &mut Incident, level: LevelNumber, pager: &PagerName, key
     known.retain(|page| page.state != PageState::Resolved && page.key != *key);
     let (pager, key) = (pager.clone(), key.to_owned());
     known.push(Page { pager, level, key, state, version, lacks, completed: None });
+    // Forgotten, it would ring for ever: it is ended first.
     let surplus = known.len().saturating_sub(PAGES_MOST);
-    known.drain(..surplus);
+    for oldest in known.iter_mut().take(surplus) {
+        oldest.state = PageState::Resolved;
+        oldest.version = version;
+    }
+}
+
+/// A call beside the window that an acknowledgement drops before it reached its level was not made: the same evidence calls
+/// for help later.
+fn forget_unreached(incident: &mut Incident) {
+    let calls = &mut incident.calls;
+    let newest = calls.by_evidence.and_then(|level| calls.of(level));
+    if newest.is_some_and(|asked| asked.beside.is_some() && !asked.got_through()) {
+        let reached = calls.asked.iter().filter(|asked| asked.beside.is_some() && asked.got_through());
+        calls.by_evidence = reached.map(|asked| asked.level).max();
+    }
 }
 
 /// The window goes on: whoever was not reached yet is called again, since a call that fell into the pause was dropped.
@@ -123,10 +143,13 @@ fn ask_again(incident: &mut Incident) {
     };
     let mut all = std::mem::take(&mut incident.calls.asked);
     for one in &mut all {
-        // The same instant: nothing was dropped, and the call is still there.
+        // The same instant: no call was dropped, and one that is not made yet is still there.
         if one.rung != running && (one.beside.is_some() || is_called(one.level)) && Ways::left(incident, one).any() {
             one.rung = running;
             one.version = incident.version;
+            one.rings_again = None;
+            one.refused = 0;
+            one.fell_back = false;
             one.waits = waits(incident, &CallReason::FiringAgain);
         }
     }

@@ -12,7 +12,8 @@ use crate::escalation::{LevelNumber, PagerName, Rung};
 /// much later for it.
 pub const DIAGNOSIS_WAIT: SignedDuration = SignedDuration::from_secs(20);
 
-/// How many pages are remembered. More than this have not been sent by any ladder within one incident's life.
+/// How many pages are left ringing, or with somebody who has taken them. Three levels that are called every hour send more
+/// within a weekend: the oldest is ended then, since newer ones ring.
 pub(super) const PAGES_MOST: usize = 100;
 /// The same for mentions that do not say the cause yet.
 pub(super) const MENTIONS_MOST: usize = 20;
@@ -34,6 +35,10 @@ pub struct Asked {
     pub mentioned: bool,
     /// Whether a pager took it.
     pub paged: bool,
+    /// The version of the incident at which its page was ended because the alerts had: its pager is called anew if they fire
+    /// again, and the new page is named after this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rings_again: Option<u64>,
     /// How many ways of calling it were refused for good.
     pub refused: u32,
     /// Whether the fall-back pager was called because the chat could not be reached.
@@ -144,11 +149,6 @@ impl Calls {
         first.is_some_and(|first| self.of(level).is_none_or(|asked| first.version < asked.version))
     }
 
-    /// The levels that are called beside the window, because of what was found.
-    pub fn beside(&self) -> impl Iterator<Item = LevelNumber> {
-        self.asked.iter().filter(|asked| asked.beside.is_some()).map(|asked| asked.level)
-    }
-
     /// Whether a level was reached beside the ladder so short a time ago that the ladder need not call it once more.
     pub fn just_reached_beside(&self, level: LevelNumber, now: Timestamp) -> bool {
         self.of(level).is_some_and(|asked| {
@@ -208,6 +208,19 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn of(incident: &Incident) -> Self {
         Self { cause: Cause::of(incident).is_known(), card: incident.calls.card.is_some() }
+    }
+}
+
+impl Incident {
+    /// The levels that are called beside the window, because of what was found. One to which the ladder has come meanwhile
+    /// has a window of its own.
+    pub fn called_beside(&self) -> impl Iterator<Item = LevelNumber> {
+        let reached = match self.ladder.rung() {
+            Some(Rung::Waiting { level, .. }) => Some(*level),
+            Some(Rung::AllPaged { .. } | Rung::Acknowledged { .. }) | None => None,
+        };
+        let beside = self.calls.asked.iter().filter(|asked| asked.beside.is_some()).map(|asked| asked.level);
+        beside.filter(move |level| Some(*level) > reached)
     }
 }
 

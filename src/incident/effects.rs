@@ -14,11 +14,12 @@ use crate::escalation::{LevelNumber, Rung};
 pub fn effects(incident: &Incident, event: &Event, at: Timestamp, policy: &Policy) -> Vec<NewEffect> {
     let mut list = List { incident, at, effects: Vec::new() };
     list.timers(event, policy);
+    // Also in a storm: a page of the opening before may have been taken only then.
+    list.ended_pages();
     if incident.quiet {
         return list.effects;
     }
     list.calls(event);
-    list.ended_pages();
     list.completed_calls();
     list.posts(event);
     list.work(event);
@@ -89,6 +90,7 @@ impl List<'_> {
             | Event::Acknowledged { .. }
             | Event::HandedTo { .. }
             | Event::WorkSeen { .. }
+            | Event::LeftStorm
             | Event::ClearingEnded => self.rung_timers(),
             Event::ClearingBegan { until } => self.timer(*until, Timer::HoldEnds { until: *until }),
             Event::PlanDrawn { fix, plan, question } => {
@@ -98,8 +100,9 @@ impl List<'_> {
         }
     }
 
+    /// Within a storm nobody would hear that a window ends: it is looked at when the incident leaves it.
     fn rung_timers(&mut self) {
-        let Some(rung) = self.incident.ladder.rung().copied() else { return };
+        let Some(rung) = self.incident.ladder.rung().copied().filter(|_| !self.incident.quiet) else { return };
         self.timer(rung.until(), Timer::RungEnds { rung });
         let length = rung.until().duration_since(self.at);
         let remind_at = rung.until() - self.incident.policy.reminder_before_end(length);
@@ -120,10 +123,15 @@ impl List<'_> {
                 self.call(*level, reason, *rung, Ways::of(self.incident, *level));
             }
             Event::ClearingEnded => {
-                let again = self.incident.calls.asked.iter().filter(|asked| asked.version == self.incident.version);
-                for asked in again.cloned().collect::<Vec<_>>() {
+                for asked in self.incident.calls.asked.clone() {
                     let left = Ways::left(self.incident, &asked);
-                    self.call(asked.level, &CallReason::FiringAgain, asked.rung, left);
+                    if asked.version == self.incident.version {
+                        self.call(asked.level, &CallReason::FiringAgain, asked.rung, left);
+                    } else if asked.rings_again.is_some() {
+                        // In the instant in which it cleared: a mention that is not made yet is still there.
+                        let pager = Ways { mention: false, ..left };
+                        self.call(asked.level, &CallReason::FiringAgain, asked.rung, pager);
+                    }
                 }
             }
             Event::FellBack { level, pager, reason, rung } => {
@@ -186,11 +194,13 @@ impl List<'_> {
     /// Makes a call. Its keys name it: who asks for the same call again gets the same effect.
     fn call(&mut self, level: LevelNumber, reason: &CallReason, rung: Rung, ways: Ways) {
         let Some(known) = self.incident.policy.level(level).cloned() else { return };
-        let asked_at = self.incident.calls.of(level).map_or(self.incident.version, |asked| asked.version);
+        let asked = self.incident.calls.of(level);
+        let asked_at = asked.map_or(self.incident.version, |asked| asked.version);
+        let rung_at = asked.and_then(|asked| asked.rings_again).unwrap_or(asked_at);
         let due = due_of_call(self.incident, level, self.at);
         if let Some(pager) = known.pager.filter(|_| ways.pager) {
             let work = Work::CallPager { pager, level, reason: reason.clone(), rung };
-            self.effects.push(NewEffect { key: format!("pager:{asked_at}:{level}"), slot: None, due, work });
+            self.effects.push(NewEffect { key: format!("pager:{rung_at}:{level}"), slot: None, due, work });
         }
         for (at, to) in self.incident.channels.clone().into_iter().enumerate().filter(|_| ways.mention) {
             let work = Work::Mention { to, level, mentions: known.mentions.clone(), reason: reason.clone(), rung };

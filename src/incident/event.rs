@@ -91,6 +91,9 @@ pub enum Event {
     AlertsCutOff {
         /// How many.
         count: u64,
+        /// Alertmanager's group whose body it was.
+        #[serde(default)]
+        group: Option<String>,
     },
     /// The source has not repeated it for long.
     WentStale {

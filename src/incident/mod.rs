@@ -12,6 +12,7 @@ mod calls;
 mod cause;
 mod climb;
 mod clock_set;
+mod cut_off;
 mod decide;
 mod delivery;
 mod effect;

@@ -129,7 +129,7 @@ pub enum Refusal {
     #[error("there is no {0}: `/mtls incidents` lists those that are open")]
     NoIncident(IncidentId),
     /// It has ended.
-    #[error("{0} is closed: a new alert opens a new incident")]
+    #[error("{0} is closed: if its alert fires anew, it is opened again, or a new incident opens")]
     Closed(IncidentId),
     /// Its alerts are resolved.
     #[error("the alerts of {0} are resolved, and it closes by itself at {1:.0} unless they fire again")]
@@ -157,7 +157,7 @@ pub enum Refusal {
     )]
     StandsForMany(IncidentId),
     /// A triage is already running.
-    #[error("a triage is running already; its verdict will be in the thread within 20 s")]
+    #[error("a triage was asked for already and has not ended: wait for what it says in the thread")]
     TriageRunning,
     /// There is no verdict to base a fix on.
     #[error("there is no verdict yet: run `/mtls triage {0}` first")]
@@ -237,8 +237,23 @@ pub enum Refusal {
     #[error("that level was left already: the card shows who is called now")]
     AlreadyEscalated,
     /// There is no higher level.
-    #[error("there is no level above {0}: all levels have been called, and are called again by themselves")]
-    NoHigherLevel(LevelNumber),
+    #[error("there is no level above {level}: `/mtls handoff {incident} {level}` calls that one once more")]
+    NoHigherLevel {
+        /// Which incident.
+        incident: IncidentId,
+        /// The highest level, at which it stands.
+        level: LevelNumber,
+    },
+    /// Every level was called.
+    #[error(
+        "every level of {incident} was called, and all are called again at {until:.0} unless somebody acknowledges"
+    )]
+    AllCalled {
+        /// Which incident.
+        incident: IncidentId,
+        /// When they are called again.
+        until: Timestamp,
+    },
     /// No such level.
     #[error("there is no level {wanted} in this incident's escalation policy: it has {}", listed(.known))]
     NoSuchLevel {

@@ -64,13 +64,8 @@ impl Facts<'_> {
             return Vec::new();
         }
         let done = Event::Surveyed { run, survey: Box::new(survey.clone()), evidence: evidence.cloned() };
-        let wanted = survey.causes().find_map(|finding| Some((finding.call_at_once?, finding.scenario)));
-        let call = match wanted {
-            Some((call, scenario)) if self.incident.life == Life::Open => {
-                called_for(self.incident, call, scenario, self.now)
-            }
-            _ => Vec::new(),
-        };
+        let open = self.incident.life == Life::Open;
+        let call = if open { survey_call(self.incident, survey, self.now) } else { Vec::new() };
         [done].into_iter().chain(call).collect()
     }
 
@@ -93,7 +88,7 @@ impl Facts<'_> {
         match timer {
             Timer::RungEnds { rung } => self.rung_ended(rung),
             Timer::RungReminder { rung } => {
-                let runs = self.incident.ladder.rung() == Some(rung) && self.now < rung.until();
+                let runs = self.runs(rung) && self.now < rung.until();
                 if runs && self.busy_with_a_fix(rung).is_none() {
                     vec![Event::Reminded { rung: *rung }]
                 } else {
@@ -127,8 +122,17 @@ impl Facts<'_> {
         }
     }
 
+    /// Whether this window runs. No window runs where nobody would hear of its end: within a storm, or for what only tells
+    /// that a rule sees nothing. An earlier version began some there.
+    fn runs(&self, rung: &Rung) -> bool {
+        let heard = !self.incident.quiet && !self.incident.key.is_of_rule();
+        heard && self.incident.ladder.rung() == Some(rung)
+    }
+
     fn rung_ended(&self, ended: &Rung) -> Vec<Event> {
-        let Some(running) = self.incident.ladder.rung() else { return Vec::new() };
+        let Some(running) = self.incident.ladder.rung().filter(|running| self.runs(running)) else {
+            return Vec::new();
+        };
         let Some(climb) = self.incident.policy.next(running, ended, self.now) else { return Vec::new() };
         if let Some(level) = self.busy_with_a_fix(ended) {
             return vec![Event::WorkSeen { rung: self.incident.policy.idle(level, self.now) }];
@@ -264,6 +268,12 @@ pub(super) fn evidence_call(incident: &Incident, verdict: &Verdict, now: Timesta
     called_for(incident, call, verdict.scenario, now)
 }
 
+/// The same of a look at several services of a storm.
+pub(super) fn survey_call(incident: &Incident, survey: &Survey, now: Timestamp) -> Vec<Event> {
+    let wanted = survey.causes().find_map(|finding| Some((finding.call_at_once?, finding.scenario)));
+    wanted.map(|(call, scenario)| called_for(incident, call, scenario, now)).unwrap_or_default()
+}
+
 fn called_for(incident: &Incident, call: CallAtOnce, scenario: Scenario, now: Timestamp) -> Vec<Event> {
     let wanted = match call {
         CallAtOnce::L2 => LevelNumber(2),
@@ -273,7 +283,8 @@ fn called_for(incident: &Incident, call: CallAtOnce, scenario: Scenario, now: Ti
 }
 
 /// Calls `wanted`, or the highest level below it that there is, *beside* the windows: nobody is called later because of
-/// it, and whoever has the incident keeps it. Not where that level or a higher one was called already.
+/// it, and whoever has the incident keeps it. Not where that level or a higher one was called already, nor about one that a
+/// storm holds back: it calls when it stands on its own.
 fn call_at_once(incident: &Incident, wanted: LevelNumber, because: &str, now: Timestamp) -> Vec<Event> {
     let known = incident.policy.levels.iter().map(|level| level.number).filter(|number| *number <= wanted).max();
     // While it clears, this is asked for the moment at which the window goes on.
@@ -283,7 +294,7 @@ fn call_at_once(incident: &Incident, wanted: LevelNumber, because: &str, now: Ti
         Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. } => level,
         Rung::AllPaged { .. } => return Vec::new(),
     };
-    if stands_at >= level || incident.calls.by_evidence >= Some(level) {
+    if stands_at >= level || incident.calls.by_evidence >= Some(level) || incident.quiet {
         return Vec::new();
     }
     beside_events(&incident.policy, level, rung, &CallReason::Evidence { because: because.to_owned() })

@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 
 use super::{
-    AlertSighting, AlertStatus, CallReason, CloseReason, Event, Incident, IncidentId, Life, Policy, Triage,
+    AlertSighting, AlertStatus, CallReason, CloseReason, Event, Incident, IncidentId, Life, Policy, Triage, apply,
     climb::climb_events,
     episode::{as_seen, ends, is_later, went_on_at},
-    settle::evidence_call,
+    settle::{evidence_call, survey_call},
+    storm::owed,
 };
-use crate::escalation::Climb;
+use crate::escalation::{Climb, Ladder};
 
 /// What is known besides the alert.
 #[derive(Debug, Clone, Copy)]
@@ -123,8 +124,7 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) 
             if !new_episode && fires_already && !was_stale { Seen::Nothing } else { Seen::Change(fired) }
         }
         Life::Clearing { .. } => {
-            fired.push(Event::ClearingEnded);
-            fired.extend(evidence_meanwhile(incident, context.now));
+            fired.extend(fires_again(incident, context.now));
             Seen::Change(fired)
         }
         // Resolved by a person while the alert still fires: only a new episode counts.
@@ -142,13 +142,24 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) 
     }
 }
 
-/// A verdict that came while the alerts were resolved called nobody; now that they fire again, it does.
+/// The events with which an incident that clears is open again. Its window goes on; where none ran before, because a storm
+/// held it back until it cleared, its ladder begins now.
+pub(super) fn fires_again(incident: &Incident, now: Timestamp) -> Vec<Event> {
+    let mut open = incident.clone();
+    apply(&mut open, &Event::ClearingEnded, now);
+    let begins = !open.quiet && open.ladder == Ladder::Still;
+    let follows = if begins { owed(&open, now) } else { evidence_meanwhile(&open, now) };
+    [Event::ClearingEnded].into_iter().chain(follows).collect()
+}
+
+/// What was found while nobody could be called for it (the alerts were resolved, a storm held the incident back) calls now.
 pub(super) fn evidence_meanwhile(incident: &Incident, now: Timestamp) -> Vec<Event> {
-    let opened = incident.reopened_at.unwrap_or(incident.opened_at);
-    let of_this_opening = matches!(&incident.triage, Triage::Done { at, .. } if *at >= opened);
-    match &incident.verdict {
-        Some(verdict) if of_this_opening && !incident.quiet => evidence_call(incident, verdict, now),
-        _ => Vec::new(),
+    let of_this_opening = matches!(&incident.triage, Triage::Done { at, .. } if *at >= incident.this_opening());
+    match (&incident.verdict, &incident.survey) {
+        _ if !of_this_opening => Vec::new(),
+        (Some(verdict), _) => evidence_call(incident, verdict, now),
+        (None, Some(survey)) => survey_call(incident, survey, now),
+        (None, None) => Vec::new(),
     }
 }
 

@@ -130,8 +130,11 @@ pub struct Incident {
     pub life: Life,
     /// Its alerts.
     pub alerts: BTreeMap<Fingerprint, Alert>,
-    /// How many alerts the last webhook body had cut off.
+    /// How many alerts are missing here, because they were cut off the webhook's bodies.
     pub cut_off: u64,
+    /// The same by Alertmanager's group, as the newest body of each said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cut_off_by: BTreeMap<String, u64>,
     /// Since when its source has been silent, if it has.
     pub stale_since: Option<Timestamp>,
     /// Whether it opened within a storm.

@@ -6,13 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Act, CallReason, CloseReason, Event, Incident, IncidentKey, Life, Seen, Sighted, Triage, climb::climb_events,
-    sight::first_call,
+    Act, CallReason, CloseReason, Event, Incident, IncidentKey, Life, Seen, Sighted, Triage, apply,
+    climb::climb_events,
+    sight::{evidence_meanwhile, fires_again, first_call},
 };
-use crate::{
-    escalation::{Ladder, Rung},
-    mesh::TargetRef,
-};
+use crate::{escalation::Rung, mesh::TargetRef};
 
 /// The key of the incident that stands for the storms of a cluster.
 pub fn storm_key(cluster: &str) -> IncidentKey {
@@ -139,7 +137,7 @@ fn goes_on(incident: &Incident, count: u32, held: &StormLook, context: &Sighted<
         Life::Open if count == 0 => {
             events.push(Event::ClearingBegan { until: context.now + context.policy.hold });
         }
-        Life::Clearing { .. } if count > 0 => events.push(Event::ClearingEnded),
+        Life::Clearing { .. } if count > 0 => events.extend(fires_again(incident, context.now)),
         _ => {}
     }
     if Some(count) > incident.storm {
@@ -192,24 +190,46 @@ fn opening(cluster: &str, count: u32, held: &StormLook, context: &Sighted<'_>) -
 }
 
 /// The events with which a quiet incident comes to stand on its own: its card, its triage, its ladder. None for one
-/// that does already.
+/// that does already. While it clears nobody is called: [`fires_again`] does what is left, if it comes to that.
 pub fn leave_storm(incident: &Incident, now: Timestamp) -> Vec<Event> {
     if !incident.quiet {
         return Vec::new();
     }
-    let mut events = vec![Event::LeftStorm];
-    if incident.life != Life::Open {
-        return events;
+    let mut alone = incident.clone();
+    apply(&mut alone, &Event::LeftStorm, now);
+    let owed = if alone.life == Life::Open { owed(&alone, now) } else { Vec::new() };
+    [Event::LeftStorm].into_iter().chain(owed).collect()
+}
+
+/// What an incident that fires, and that nobody was called about by itself so far, is owed: its triage, its ladder, and the
+/// call that what was found meanwhile asks for.
+pub(super) fn owed(incident: &Incident, now: Timestamp) -> Vec<Event> {
+    if incident.key.is_of_rule() {
+        return Vec::new();
     }
-    if incident.target.is_some() && !incident.is_foreign() && !looked_at_since_it_opened(incident) {
-        events.push(Event::TriageStarted { run: incident.last_run().saturating_add(1), by: None });
+    let looks = incident.target.is_some() && !incident.is_foreign() && !looked_at_since_it_opened(incident);
+    let run = incident.last_run().saturating_add(1);
+    let triage = looks.then_some(Event::TriageStarted { run, by: None });
+    let mut events: Vec<Event> = triage.into_iter().chain(owed_call(incident, now)).collect();
+    let mut called = incident.clone();
+    for event in &events {
+        apply(&mut called, event, now);
     }
-    // One that somebody took within the storm is theirs; whoever should have been called meanwhile is called now.
-    if !matches!(incident.ladder, Ladder::Running { rung: Rung::Acknowledged { .. }, .. }) {
-        let climb = incident.policy.open(now);
-        events.extend(climb.map(|climb| climb_events(climb, &CallReason::Opened)).unwrap_or_default());
-    }
+    events.extend(evidence_meanwhile(&called, now));
     events
+}
+
+/// Whoever should have been called meanwhile is called now. One that somebody took within the storm is theirs, unless they
+/// left it alone for a whole window.
+fn owed_call(incident: &Incident, now: Timestamp) -> Vec<Event> {
+    let climb = match incident.ladder.rung() {
+        Some(Rung::Acknowledged { until, .. }) if *until > now => None,
+        Some(Rung::Acknowledged { level, .. }) => Some((incident.policy.call_from(*level, now), CallReason::Idle)),
+        Some(Rung::Waiting { .. } | Rung::AllPaged { .. }) | None => {
+            incident.policy.open(now).map(|climb| (climb, CallReason::Opened))
+        }
+    };
+    climb.map(|(climb, reason)| climb_events(climb, &reason)).unwrap_or_default()
 }
 
 /// Whether its diagnostics have begun since it opened, or opened again: what was found before says nothing of now.

@@ -10,7 +10,9 @@ use crate::{escalation::Ladder, people::PersonId, remediation::PlanId};
 /// Whether `work` should still be done for the incident as it is now.
 pub fn still_wanted(incident: &Incident, work: &Work, now: Timestamp) -> bool {
     match work {
-        Work::Timer { .. } | Work::DrawCard { .. } | Work::EndPage { .. } => true,
+        Work::Timer { .. } | Work::DrawCard { .. } => true,
+        // A page whose call was tried again meanwhile rings anew under the same name.
+        Work::EndPage { key, .. } => incident.calls.page(key).is_none_or(|page| page.state != PageState::Ringing),
         Work::Triage { run } => {
             incident.is_live() && matches!(&incident.triage, Triage::Running { run: at, .. } if at == run)
         }
@@ -65,7 +67,7 @@ fn post_wanted(incident: &Incident, notice: &Notice, now: Timestamp) -> bool {
         // A newer run has spoken already: the older verdict would only confuse.
         Notice::Verdict { run } => {
             let newer = matches!(&incident.triage, Triage::Done { run: newest, .. } if newest > run);
-            incident.verdict.is_some() && !newer
+            (incident.verdict.is_some() || incident.survey.is_some()) && !newer
         }
         Notice::Clearing { until } => incident.life == Life::Clearing { until: *until },
         _ => true,

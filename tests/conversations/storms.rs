@@ -14,6 +14,7 @@ async fn a_storm_that_spires_server_explains_says_so_on_its_card_and_is_taken_wi
     // One is shown by itself; the other three are the storm.
     night.channel_shows("Storm: 3 incidents opened within a short time").await;
     night.channel_shows("SPIRE server unhealthy at all 3 service(s) looked at").await;
+    night.channel_shows("3 service(s) of the storm were looked at").await;
     night.channel_shows("payments svc/checkout").await;
     night.says("U0ONCALL", "triage INC-2").await;
     night.is_told("U0ONCALL", "The diagnostics are running").await;

@@ -22,10 +22,10 @@ pub(in crate::chat) fn level_name(incident: &Incident, level: LevelNumber) -> St
 
 /// Who is called, until when, who is next, and what stops the clock.
 pub(super) fn on_the_hook(incident: &Incident) -> Vec<Line> {
+    if incident.quiet && incident.is_live() {
+        return held_back(&incident.ladder);
+    }
     match &incident.ladder {
-        Ladder::Still if incident.quiet && incident.is_live() => {
-            vec![words("Opened within a storm: people are called once for all of it, not for this one.")]
-        }
         Ladder::Still => Vec::new(),
         Ladder::Paused { .. } => {
             vec![words("The clock stands still while the alerts are resolved. If they fire again it goes on.")]
@@ -46,6 +46,17 @@ pub(super) fn on_the_hook(incident: &Incident) -> Vec<Line> {
     }
 }
 
+/// Of one that a storm holds back: no window of it runs.
+fn held_back(ladder: &Ladder) -> Vec<Line> {
+    let holder = match ladder {
+        Ladder::Running { holder, .. } | Ladder::Paused { holder, .. } => holder.as_ref(),
+        Ladder::Still => None,
+    };
+    let has_it = holder.map(|holder| vec![person(holder), text(" has it.")]);
+    let storm = words("Opened within a storm: people are called once for all of it, not for this one.");
+    has_it.into_iter().chain([storm]).collect()
+}
+
 fn waiting(incident: &Incident, level: LevelNumber, until: jiff::Timestamp) -> Vec<Line> {
     let first = vec![strong(level_name(incident, level)), text(" has until "), time(until), text(" to acknowledge.")];
     let next = match incident.policy.above(level) {
@@ -57,7 +68,7 @@ fn waiting(incident: &Incident, level: LevelNumber, until: jiff::Timestamp) -> V
 
 /// The levels that are called beside the window.
 fn beside(incident: &Incident) -> Option<Line> {
-    let names: Vec<Span> = incident.calls.beside().map(|level| strong(level_name(incident, level))).collect();
+    let names: Vec<Span> = incident.called_beside().map(|level| strong(level_name(incident, level))).collect();
     let verb = if names.len() == 1 { " is" } else { " are" };
     let said = text(format!("{verb} called as well, because of what was found."));
     (!names.is_empty()).then(|| joined(names).into_iter().chain([said]).collect())

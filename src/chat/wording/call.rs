@@ -92,7 +92,7 @@ fn links(incident: &Incident) -> Vec<Link> {
 }
 
 fn what_now(called: LevelNumber, incident: &Incident) -> Line {
-    if incident.calls.beside().any(|level| level == called) {
+    if incident.called_beside().any(|level| level == called) {
         return beside(incident);
     }
     match incident.ladder.rung() {

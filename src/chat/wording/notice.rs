@@ -411,7 +411,7 @@ fn fix_ended(incident: &Incident, line: Line, end: &FixEnd) -> Post {
 
 /// What to do when a fix made it worse: whom to decide with depends on who has been called.
 fn worse(incident: &Incident) -> Line {
-    if let Some(level) = incident.calls.beside().max() {
+    if let Some(level) = incident.called_beside().max() {
         return words(format!("Next: stop, and decide with {}, who is called.", level_name(incident, level)));
     }
     match incident.ladder.rung() {

@@ -8,7 +8,8 @@ use crate::{
     engine::limits::TRIAGES_MOST,
     escalation::{Level, LevelNumber, PagerName},
     incident::{
-        Act, AlertDelivery, AlertSighting, AlertStatus, Cause, Command, DIAGNOSIS_WAIT, Fingerprint, Outcome, page_key,
+        Act, AlertDelivery, AlertSighting, AlertStatus, Cause, Command, DIAGNOSIS_WAIT, Fingerprint, Outcome,
+        PageState, page_key,
     },
     mesh::{Namespace, TargetRef},
     people::{Actor, PersonId, Platform, Role},
@@ -132,19 +133,28 @@ impl Stage {
 }
 
 async fn fires(engine: &Engine, service: usize) {
+    comes(engine, vec![alert(service, "pod-1", AlertStatus::Firing)]).await;
+}
+
+fn alert(service: usize, pod: &str, status: AlertStatus) -> AlertSighting {
     let name = format!("svc/shop-{service}");
-    let sighting = AlertSighting {
+    AlertSighting {
+        status,
         target: Some(TargetRef::parse(Namespace::parse("web").unwrap(), &name).unwrap()),
         ..AlertSighting::firing(
             "a",
             "c",
             IncidentKey(format!("c/a/web/{service}")),
-            Fingerprint(format!("f{service}")),
+            Fingerprint(format!("f{service}-{pod}")),
             Timestamp::UNIX_EPOCH,
         )
-    };
+    }
+}
+
+/// One body of Alertmanager.
+async fn comes(engine: &Engine, alerts: Vec<AlertSighting>) {
     let (group_key, status) = ("g".to_owned(), AlertStatus::Firing);
-    engine.inbox().deliver(&AlertDelivery { group_key, status, alerts: vec![sighting], truncated: 0 }).await.unwrap();
+    engine.inbox().deliver(&AlertDelivery { group_key, status, alerts, truncated: 0 }).await.unwrap();
 }
 
 async fn somebody_takes(engine: &Engine, number: u32, now: Timestamp) {
@@ -153,6 +163,14 @@ async fn somebody_takes(engine: &Engine, number: u32, now: Timestamp) {
     let command =
         Command { incident: IncidentId::new(number), actor, key: format!("ack-{number}"), act: Act::Acknowledge };
     engine.inbox().submit(&command).await.unwrap();
+}
+
+/// The pagers' room has looked by the time that it is now, and found nothing to do.
+async fn nothing_is_called(engine: &Engine, hands: &Hands) {
+    engine.pulse(Duration::from_secs(20)).await.unwrap();
+    let waits = engine.shared.journal.backlog(engine.shared.clock.now()).await.unwrap();
+    assert_eq!(waits.due.get(Room::Pager.name()), None, "no call is due or being made");
+    assert_eq!(hands.told(), Vec::<String>::new());
 }
 
 fn in_seconds(seconds: i64) -> Timestamp {
@@ -169,7 +187,7 @@ async fn ten_diagnoses_that_hang_delay_no_page_past_twenty_seconds_and_what_they
     }
     hands.until("the diagnoses run", |hands| *hands.triages.lock().unwrap() == TRIAGES_MOST).await;
     clock.set(in_seconds(19));
-    assert_eq!(hands.told(), Vec::<String>::new(), "each waits for its own");
+    nothing_is_called(&engine, hands).await;
     clock.set(Timestamp::UNIX_EPOCH + DIAGNOSIS_WAIT);
     hands.until("ten pages", |hands| hands.told().len() == 10).await;
     assert!(hands.told().iter().all(|told| told.ends_with("without the cause")), "{:?}", hands.told());
@@ -206,7 +224,7 @@ async fn a_page_that_waits_over_a_restart_goes_out_when_its_twenty_seconds_are_o
 
     let engine = stage.bot().await;
     hands.until("it is diagnosed again", |hands| *hands.triages.lock().unwrap() == 2).await;
-    assert_eq!(hands.told(), Vec::<String>::new());
+    nothing_is_called(&engine, hands).await;
     clock.set(in_seconds(20));
     hands.until("the page", |hands| hands.told() == ["INC-1 is paged without the cause"]).await;
     engine.stop(Duration::ZERO).await;
@@ -251,6 +269,45 @@ async fn a_page_that_a_process_sent_and_did_not_remember_is_ended_when_somebody_
     clock.set(in_seconds(61));
     hands.until("its end", |hands| !hands.told().is_empty()).await;
     assert!(hands.told()[0].ends_with(":L1 is ended"), "{:?}", hands.told());
+    engine.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_body_in_which_one_alert_ends_and_another_begins_leaves_the_page_ringing() {
+    let stage = Stage::set();
+    let Stage { hands, .. } = &stage;
+    let engine = stage.bot().await;
+    fires(&engine, 1).await;
+    hands.let_go.notify_one();
+    hands.until("the page", |hands| !hands.told().is_empty()).await;
+    engine.settled().await.unwrap();
+    let body = [("pod-1", AlertStatus::Resolved), ("pod-2", AlertStatus::Firing)];
+    comes(&engine, body.map(|(pod, status)| alert(1, pod, status)).to_vec()).await;
+    engine.settled().await.unwrap();
+    assert_eq!(hands.told(), ["INC-1 is paged with the cause"], "neither ended nor rung anew");
+    let incident = engine.inbox().incident(IncidentId::new(1)).await.unwrap().unwrap().incident;
+    assert!(incident.is_firing() && incident.history.iter().all(|line| line.text != "all alerts resolved"));
+    engine.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_page_that_ended_and_fires_again_in_one_moment_is_made_anew() {
+    let stage = Stage::set();
+    let Stage { hands, .. } = &stage;
+    let engine = stage.bot().await;
+    fires(&engine, 1).await;
+    hands.let_go.notify_one();
+    hands.until("the page", |hands| !hands.told().is_empty()).await;
+    engine.settled().await.unwrap();
+    comes(&engine, vec![alert(1, "pod-1", AlertStatus::Resolved)]).await;
+    comes(&engine, vec![alert(1, "pod-2", AlertStatus::Firing)]).await;
+    engine.settled().await.unwrap();
+    let told = hands.told();
+    assert_eq!(told.iter().filter(|told| told.ends_with("is paged with the cause")).count(), 2, "{told:?}");
+    assert_eq!(told.iter().filter(|told| told.ends_with("is ended")).count(), 1, "{told:?}");
+    let pages = engine.inbox().incident(IncidentId::new(1)).await.unwrap().unwrap().incident.calls.pages;
+    let rings = pages.iter().filter(|page| page.state == PageState::Ringing).count();
+    assert_eq!(rings, 1, "{pages:?}");
     engine.stop(Duration::ZERO).await;
 }
 

@@ -233,3 +233,70 @@ async fn a_target_for_which_nothing_is_open_is_set_as_ever() {
     two.says("U0ONCALL", 1, Act::SetTarget { target: other }).await.unwrap();
     assert_eq!(two.incident(1).await.joined(), Some(IncidentId::new(2)));
 }
+
+#[tokio::test]
+async fn each_group_of_a_joined_incident_takes_back_only_what_it_said_itself_was_cut_off() {
+    let two = Two::open().await;
+    two.joins("U0ONCALL").await;
+    let status = AlertStatus::Firing;
+    let body = |group: &str, alerts: Vec<AlertSighting>, truncated| AlertDelivery {
+        group_key: group.to_owned(),
+        status,
+        alerts,
+        truncated,
+    };
+    let frontends = |cut| body("frontend", vec![alert(Some(frontend()), "f1", status)], cut);
+    let of_group = |cut| body("group", vec![alert(None, "g1", status)], cut);
+    let missing = async |delivery: AlertDelivery| {
+        two.inbox.deliver(&delivery).await.unwrap();
+        two.incident(1).await.cut_off
+    };
+    assert_eq!(missing(frontends(5)).await, 5);
+    assert_eq!(missing(of_group(0)).await, 5, "the other group is whole, and its body says nothing of this one");
+    let version = two.incident(1).await.version;
+    for _ in 0..5 {
+        assert_eq!((missing(frontends(5)).await, missing(of_group(0)).await), (5, 5));
+    }
+    assert_eq!(two.incident(1).await.version, version, "what is repeated stores no event");
+    assert_eq!(missing(of_group(2)).await, 7);
+    assert_eq!(missing(frontends(0)).await, 2);
+    assert_eq!(missing(of_group(0)).await, 0);
+}
+
+/// As a journal of the version before has it, in which the newest body had the word.
+#[tokio::test]
+async fn what_an_older_version_counted_as_cut_off_is_taken_back_by_the_next_whole_body() {
+    let mut incident = Two::open().await.incident(1).await;
+    incident.cut_off = 7;
+    assert!(!incident.is_news_of_cut_off("frontend", 7));
+    assert!(incident.is_news_of_cut_off("frontend", 0));
+    let whole = Event::AlertsCutOff { count: 0, group: Some("frontend".to_owned()) };
+    crate::incident::apply(&mut incident, &whole, three());
+    assert_eq!(incident.cut_off, 0);
+    for number in 0..30 {
+        let group = format!("group-{number}");
+        if incident.is_news_of_cut_off(&group, 1) {
+            crate::incident::apply(&mut incident, &Event::AlertsCutOff { count: 1, group: Some(group) }, three());
+        }
+    }
+    assert_eq!(incident.cut_off_by.len(), 20, "and groups without number are not kept apart");
+}
+
+/// The body that ends all that an incident can keep apart brings one more: it must not look as if nothing fired.
+#[tokio::test]
+async fn a_full_incident_whose_alerts_all_end_in_the_body_that_brings_another_goes_on() {
+    let two = Two::open().await;
+    let names: Vec<String> = (0..crate::incident::ALERTS_MOST).map(|number| format!("pod-{number}")).collect();
+    let of = |status| names.iter().map(move |name| alert(Some(frontend()), name, status));
+    two.told(Some(frontend()), &["f1"], AlertStatus::Resolved).await;
+    let deliver = async |alerts: Vec<AlertSighting>| {
+        let (group_key, status) = ("frontend".to_owned(), AlertStatus::Firing);
+        two.inbox.deliver(&AlertDelivery { group_key, status, alerts, truncated: 0 }).await.unwrap();
+    };
+    deliver(of(AlertStatus::Firing).collect()).await;
+    let new = alert(Some(frontend()), "new", AlertStatus::Firing);
+    deliver(of(AlertStatus::Resolved).chain([new]).collect()).await;
+    assert_eq!(two.firing(1).await, ["new"]);
+    let incident = two.incident(1).await;
+    assert_eq!((&incident.life, incident.cut_off), (&Life::Open, 0));
+}

@@ -3,12 +3,12 @@
 
 use jiff::Timestamp;
 
-use super::{Scene, apply, role_for};
+use super::{Scene, apply, may_be_given, role_for};
 use crate::{
     escalation::{Ladder, Rung},
     incident::{
-        Act, AlertStatus, Answer, CloseReason, Command, Event, Incident, Life, Policy, Refusal,
-        sight::evidence_meanwhile, storm::leave_storm,
+        Act, AlertStatus, Answer, CloseReason, Command, Event, Incident, Life, Policy, Refusal, sight::fires_again,
+        storm::leave_storm,
     },
     mesh::TargetRef,
 };
@@ -35,7 +35,7 @@ pub fn wants_to_join<'a>(incident: &Incident, command: &'a Command) -> Option<&'
 /// Whether `other` can take in `incident` once that is about `target`.
 pub fn can_take_in(other: &Incident, incident: &Incident, target: &TargetRef) -> bool {
     let about_it = other.target.as_ref() == Some(target) && other.cluster == incident.cluster;
-    other.id != incident.id && other.is_live() && about_it && other.storm.is_none()
+    other.id != incident.id && other.is_live() && about_it && other.storm.is_none() && !other.key.is_of_rule()
 }
 
 /// Lets `incident` join `other`.
@@ -48,9 +48,7 @@ pub fn join(
 ) -> Result<Joining, Refusal> {
     let scene = Scene { incident, actor: &command.actor, now, policy };
     scene.require(role_for(&command.act))?;
-    if let Some(refusal) = incident.refused_as_foreign(&command.act) {
-        return Err(refusal);
-    }
+    may_be_given(&command.act, incident)?;
     let cancelled = scene.cancelled_fix();
     if let (Some(running), None) = (&incident.fix, &cancelled) {
         // Its steps and their proof belong to the thread in which they were approved.
@@ -109,8 +107,7 @@ impl Draft {
             self.add([Event::AlertFired { sighting, group: alert.group.clone() }]);
         }
         if matches!(self.incident.life, Life::Clearing { .. }) && self.incident.is_firing() {
-            self.add([Event::ClearingEnded]);
-            self.add(evidence_meanwhile(&self.incident, self.now));
+            self.add(fires_again(&self.incident, self.now));
         }
     }
 

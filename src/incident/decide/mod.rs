@@ -45,15 +45,7 @@ pub fn decide(
 ) -> Result<(Vec<Event>, Answer), Refusal> {
     let scene = Scene { incident, actor: &command.actor, now, policy };
     scene.require(role_for(&command.act))?;
-    if !incident.is_live() {
-        return Err(ended(incident));
-    }
-    if incident.key.is_of_rule() && !matches!(command.act, Act::Note { .. } | Act::Resolve { .. }) {
-        return Err(Refusal::OnlyTold(incident.id));
-    }
-    if let Some(refusal) = incident.refused_as_foreign(&command.act) {
-        return Err(refusal);
-    }
+    may_be_given(&command.act, incident)?;
     // Whoever commands a quiet incident means it to be looked after: it leaves the storm first.
     let left = leave_storm_for(incident, &command.act, now);
     let mut woken = incident.clone();
@@ -67,6 +59,17 @@ pub fn decide(
     let work = scene.sign_of_work(&decided);
     let taken = taken.into_iter().flatten();
     Ok((left.into_iter().chain(taken).chain(decided).chain(work).collect(), Answer { text }))
+}
+
+/// Whether an act may be given to this incident at all, whoever gives it and by whatever command.
+fn may_be_given(act: &Act, incident: &Incident) -> Result<(), Refusal> {
+    if !incident.is_live() {
+        return Err(ended(incident));
+    }
+    if incident.key.is_of_rule() && !matches!(act, Act::Note { .. } | Act::Resolve { .. }) {
+        return Err(Refusal::OnlyTold(incident.id));
+    }
+    incident.refused_as_foreign(act).map_or(Ok(()), Err)
 }
 
 /// Whether it stands for a storm of which services are known.

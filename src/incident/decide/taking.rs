@@ -124,9 +124,12 @@ impl Scene<'_> {
         if from.is_some_and(|from| from != now_at) {
             return Err(Refusal::AlreadyEscalated);
         }
-        let all_called = matches!(self.incident.ladder.rung(), Some(Rung::AllPaged { .. }));
-        let next = self.incident.policy.above(now_at).filter(|_| !all_called);
-        let Some(next) = next else { return Err(Refusal::NoHigherLevel(now_at)) };
+        let incident = self.incident.id;
+        if let Some(Rung::AllPaged { until }) = self.incident.ladder.rung() {
+            return Err(Refusal::AllCalled { incident, until: *until });
+        }
+        let next = self.incident.policy.above(now_at);
+        let next = next.ok_or(Refusal::NoHigherLevel { incident, level: now_at })?;
         let reason = CallReason::Escalated { by: self.actor.id.clone() };
         let climb = self.incident.policy.call_from(next.number, self.now);
         Ok((climb_events(climb, &reason), format!("{} {} is called now.", next.number, next.team)))

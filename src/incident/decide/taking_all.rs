@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::Scene;
+use super::{Scene, may_be_given};
 use crate::{
-    incident::{Answer, Event, Incident, Policy, Refusal},
+    incident::{Act, Answer, Event, Incident, Policy, Refusal},
     people::{Actor, RIGHTS_LAST, Role},
 };
 
@@ -21,6 +21,8 @@ pub enum Share {
     Somebodys,
     /// Its alerts are resolved, and it closes by itself.
     Ending,
+    /// It only tells that a rule sees nothing: nobody is called for it, so nobody takes it.
+    OnlyTells,
 }
 
 /// What a person may take all for: the same as for one.
@@ -35,10 +37,11 @@ pub fn may_take_all(actor: &Actor, now: Timestamp) -> Result<(), Refusal> {
 /// it stands on its own later, the person has it.
 pub fn share(incident: &Incident, actor: &Actor, now: Timestamp, policy: &Policy) -> Share {
     let scene = Scene { incident, actor, now, policy };
-    match scene.acknowledge() {
+    match may_be_given(&Act::AcknowledgeAll, incident).and_then(|()| scene.acknowledge()) {
         Ok((events, _)) => Share::Taken(events),
         Err(Refusal::AlreadyAcknowledged(holder)) if holder == actor.id => Share::Theirs,
         Err(Refusal::AlreadyAcknowledged(_)) => Share::Somebodys,
+        Err(Refusal::OnlyTold(_)) => Share::OnlyTells,
         Err(_) => Share::Ending,
     }
 }
@@ -51,6 +54,7 @@ pub struct Taken {
     theirs: u32,
     somebodys: u32,
     ending: u32,
+    only_tells: u32,
     left: bool,
 }
 
@@ -63,6 +67,7 @@ impl Taken {
             Share::Theirs => &mut self.theirs,
             Share::Somebodys => &mut self.somebodys,
             Share::Ending => &mut self.ending,
+            Share::OnlyTells => &mut self.only_tells,
         };
         *number = number.saturating_add(1);
     }
@@ -74,7 +79,8 @@ impl Taken {
 
     /// How many were looked at.
     pub fn all(&self) -> u32 {
-        [self.shown, self.held_back, self.theirs, self.somebodys, self.ending].into_iter().fold(0, u32::saturating_add)
+        let all = [self.shown, self.held_back, self.theirs, self.somebodys, self.ending, self.only_tells];
+        all.into_iter().fold(0, u32::saturating_add)
     }
 
     /// What the person is told.
@@ -90,16 +96,26 @@ impl Taken {
             let _ = write!(text, ", {} of them held back in a storm", self.held_back);
         }
         text.push('.');
-        if taken > 0 {
+        if self.shown > 0 {
+            let which = if self.held_back > 0 { "those that are shown" } else { "them" };
+            // Writing into a String cannot fail.
+            let _ = write!(
+                text,
+                " Nobody else is called about {which}; without a sign of work on one (a command, a fix, a note) for a whole \
+                 window, its level is called again."
+            );
+        }
+        if self.held_back > 0 {
             text.push_str(
-                " Nobody else is called about them; without a sign of work on one (a command, a fix, a note) for a whole \
-                 window, its level is called again.",
+                " One that is held back is shown when it still fires after the storm; it is yours then, and its level is \
+                 called if it was left alone for a whole window.",
             );
         }
         let others = [
             (self.theirs, "yours already"),
             (self.somebodys, "somebody else's, who keeps it"),
             (self.ending, "resolved, and closing by itself"),
+            (self.only_tells, "about a rule that sees nothing, for which nobody is called"),
         ];
         for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
             let _ = write!(text, " {count} {what}.");

@@ -90,7 +90,34 @@ fn an_acknowledgement_stops_the_call_beside_the_window_as_well() {
     diagnosed(&mut night, Some(CallAtOnce::L3));
     night.says("U0SECURITY", Act::Acknowledge).unwrap();
     assert!(night.takes_calls().is_empty(), "it was not made yet, and is not made any more");
-    assert_eq!(night.incident().calls.beside().count(), 0);
+    assert_eq!(night.incident().called_beside().count(), 0);
+}
+
+#[test]
+fn a_call_for_help_that_an_acknowledgement_dropped_is_made_when_the_same_is_found_again() {
+    let mut night = Night::with_an_alert();
+    takes_calls(&mut night);
+    diagnosed(&mut night, Some(CallAtOnce::L3));
+    night.says("U0SECURITY", Act::Acknowledge).unwrap();
+    assert!(night.takes_calls().is_empty());
+    found(&mut night, Some(CallAtOnce::L3));
+    assert_eq!(takes_calls(&mut night), [L3]);
+    night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Person(person("U0ONCALL")) }).unwrap();
+    found(&mut night, Some(CallAtOnce::L3));
+    assert!(takes_calls(&mut night).is_empty(), "it was reached, and is not called twice for one fault");
+}
+
+#[test]
+fn a_level_to_which_the_ladder_has_come_is_no_longer_said_to_be_called_as_well() {
+    let mut night = Night::with_an_alert();
+    takes_calls(&mut night);
+    night.passes(14 * MINUTE);
+    diagnosed(&mut night, Some(CallAtOnce::L2));
+    takes_calls(&mut night);
+    assert_eq!(night.incident().called_beside().collect::<Vec<_>>(), [L2]);
+    night.passes(MINUTE);
+    assert!(matches!(night.rung(), Rung::Waiting { level: L2, .. }));
+    assert_eq!(night.incident().called_beside().count(), 0, "the card says that it has until then");
 }
 
 /// What was found after somebody took it: they keep it, their idle clock goes on, and they get help.

@@ -143,6 +143,7 @@ fn a_spire_server_verdict_calls_l2_in_each_opening_and_once() {
     night.takes_calls();
     found(&mut night, CallAtOnce::L2);
     assert_eq!(night.takes_calls(), [L2], "the same verdict, another opening");
+    mentioned(&mut night, L2);
     night.says("U0ONCALL", Act::Acknowledge).unwrap();
     night.says("U0ONCALL", Act::Triage).unwrap();
     found(&mut night, CallAtOnce::L2);
@@ -214,6 +215,94 @@ fn whoever_was_told_that_it_is_over_is_rung_again_when_it_is_not() {
     assert!(night.takes_calls().is_empty(), "the mention is still there to be read");
 }
 
+/// Bodies that are stored together share one moment, and the first may end what the second brings again.
+#[test]
+fn an_alert_that_flaps_in_one_moment_after_its_page_was_taken_rings_again() {
+    let mut night = with_a_pager();
+    night.takes_pager_work();
+    night.takes_calls();
+    mentioned(&mut night, L1);
+    paged(&mut night, "page-1");
+    night.passes(MINUTE);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.alert("frontend-2", AlertStatus::Firing);
+    let told = night.takes_pager_work();
+    let ends = |work: &&Work| matches!(work, Work::EndPage { key, how: PageEnd::Resolve, .. } if key == "page-1");
+    assert_eq!(told.iter().filter(ends).count(), 1, "{told:?}");
+    assert_eq!(told.iter().filter(|work| matches!(work, Work::CallPager { .. })).count(), 1, "{told:?}");
+    assert!(night.takes_calls().is_empty(), "the mention is still there to be read");
+    night.alert("frontend-2", AlertStatus::Resolved);
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert!(night.takes_pager_work().is_empty(), "a call that waits to be made is not made twice");
+}
+
+#[test]
+fn an_alert_that_flaps_in_one_moment_before_its_mention_was_posted_is_mentioned_once() {
+    let mut night = with_a_pager();
+    night.takes_pager_work();
+    paged(&mut night, "page-1");
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.alert("frontend-2", AlertStatus::Firing);
+    assert_eq!(night.takes_calls(), [L1]);
+    assert!(night.takes_pager_work().iter().any(|work| matches!(work, Work::CallPager { .. })));
+    // The diagnosis ends: what waited for it is made now, and nothing twice.
+    let run = night.incident().last_run();
+    night.outcome(&Outcome::TriageFailed { run, reason: "x".to_owned() });
+    assert!(night.takes_calls().is_empty() && night.takes_pager_work().is_empty());
+}
+
+/// Its first answer was lost, so the call is made again under the same name, which its end must not silence.
+#[test]
+fn the_end_of_a_page_is_not_told_once_the_page_rings_anew() {
+    let mut night = with_a_pager();
+    let call = night.waiting.iter().find(|effect| matches!(effect.work, Work::CallPager { .. })).unwrap().clone();
+    let unanswered = Outcome::PageUnanswered { level: L1, pager: duty(), call: call.key.clone() };
+    night.outcome(&unanswered);
+    let key = night.incident().calls.pages[0].key.clone();
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.alert("frontend-2", AlertStatus::Firing);
+    let end = night.waiting.iter().map(|effect| &effect.work).find(|work| matches!(work, Work::EndPage { .. }));
+    let end = end.unwrap().clone();
+    assert!(still_wanted(night.incident(), &end, night.now), "it may ring for what is over");
+    paged(&mut night, &key);
+    assert!(!still_wanted(night.incident(), &end, night.now), "it rings for what fires now");
+}
+
+#[test]
+fn a_level_whose_mention_was_refused_before_the_alert_flapped_is_not_passed_over_while_its_pager_is_called_anew() {
+    let mut night = with_a_pager();
+    night.takes_pager_work();
+    night.takes_calls();
+    let empty = Outcome::NobodyBehind { level: L1, why: "the user group is empty".to_owned() };
+    night.outcome(&empty);
+    paged(&mut night, "page-1");
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.passes(MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    night.takes_calls();
+    night.outcome(&empty);
+    assert!(night.takes_calls().is_empty(), "L2 is not called: the pager of L1 rings in a moment");
+    assert!(night.takes_pager_work().iter().any(|work| matches!(work, Work::CallPager { level: L1, .. })));
+}
+
+#[test]
+fn a_weekend_of_pages_leaves_none_ringing_that_is_forgotten() {
+    let mut night = with_a_pager();
+    for number in 0..103 {
+        paged(&mut night, &format!("page-{number}"));
+    }
+    let ended = |night: &mut Night| -> Vec<String> {
+        let keys = night.takes_pager_work().into_iter().filter_map(|work| match work {
+            Work::EndPage { key, how: PageEnd::Resolve, .. } => Some(key),
+            _ => None,
+        });
+        keys.collect()
+    };
+    assert_eq!(ended(&mut night), ["page-0", "page-1", "page-2"], "the oldest are ended, since newer ones ring");
+    night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
+    assert_eq!(ended(&mut night).len(), 100, "and all others when it is over");
+}
+
 #[test]
 fn while_slack_is_down_the_fall_back_pager_rings_once_a_call() {
     let mut night = Night::quiet();
@@ -224,6 +313,17 @@ fn while_slack_is_down_the_fall_back_pager_rings_once_a_call() {
     night.outcome(&delayed);
     assert!(matches!(night.takes_pager_work().as_slice(), [Work::CallPager { level: L1, .. }]));
     assert_eq!(night.takes_calls(), [L1], "the mention stays due");
+
+    // Its page ends with the alert, and Slack is still down when it fires again.
+    paged(&mut night, "fallback-1");
+    night.alert("frontend-1", AlertStatus::Resolved);
+    assert!(matches!(night.takes_pager_work().as_slice(), [Work::EndPage { .. }]));
+    night.passes(MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    let again = Outcome::Delayed { work: Box::new(mention_of(&night, L1)) };
+    night.outcome(&again);
+    night.outcome(&again);
+    assert!(matches!(night.takes_pager_work().as_slice(), [Work::CallPager { level: L1, .. }]));
 
     let mut own = with_a_pager();
     own.outcome(&Outcome::Delayed { work: Box::new(mention_of(&own, L1)) });

@@ -149,7 +149,20 @@ fn a_manual_escalation_calls_the_next_level_now_and_an_old_press_is_recognised()
     assert_eq!(night.takes_calls(), [L2]);
     assert_eq!(night.says("U0ONCALL", Act::Escalate { from: Some(L1) }), Err(Refusal::AlreadyEscalated));
     night.says("U0ONCALL", Act::Escalate { from: None }).unwrap();
-    assert_eq!(night.says("U0ONCALL", Act::Escalate { from: None }), Err(Refusal::NoHigherLevel(L3)));
+    assert_eq!(
+        night.says("U0ONCALL", Act::Escalate { from: None }),
+        Err(Refusal::NoHigherLevel { incident: night.incident().id, level: L3 })
+    );
+}
+
+#[test]
+fn who_asks_for_a_level_above_the_last_is_told_what_is_true_then() {
+    let mut night = Night::with_an_alert();
+    night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(L3) }).unwrap();
+    let refused = |night: &mut Night| night.says("U0ONCALL", Act::Escalate { from: None }).unwrap_err().to_string();
+    insta::assert_snapshot!(refused(&mut night), @"there is no level above L3: `/mtls handoff INC-1 L3` calls that one once more");
+    night.passes(61 * MINUTE);
+    insta::assert_snapshot!(refused(&mut night), @"every level of INC-1 was called, and all are called again at 2026-11-24T05:00:00Z unless somebody acknowledges");
 }
 
 #[test]
@@ -177,6 +190,8 @@ fn evidence_calls_the_level_that_can_help_without_waiting_and_only_once() {
     let outcome = Outcome::TriageFinished { run: 1, verdict: Box::new(found.clone()), evidence: None };
     night.outcome(&outcome);
     assert_eq!(night.takes_calls(), [L3]);
+    let to = night.policy.channels[0].clone();
+    night.outcome(&Outcome::Mentioned { level: L3, to, unexplained: None });
     night.says("U0ONCALL", Act::Acknowledge).unwrap();
     night.says("U0ONCALL", Act::Triage).unwrap();
     night.outcome(&Outcome::TriageFinished { run: 2, verdict: Box::new(found), evidence: None });

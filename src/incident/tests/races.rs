@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::rehearsal::{MINUTE, Night, plan, pod, target, verdict};
 use crate::escalation::{LevelNumber, PagerName, Rung};
 use crate::incident::{
-    Act, AlertStatus, Event, FixEnd, FixPhase, HandOffTo, Incident, Life, Outcome, Refusal, Round, Timer, Work, apply,
-    begin, moved,
+    Act, AlertStatus, Event, FixEnd, FixPhase, HandOffTo, Incident, Life, Outcome, Refusal, Round, Share, Timer, Work,
+    apply, begin, leave_storm, may_take_all, moved, share,
 };
 use crate::triage::{FixName, Scenario};
 
@@ -128,6 +128,11 @@ enum Move {
     Alert(u8, bool),
     Passes(u16),
     Happens(u8),
+    /// More incidents open than people can carry, or no longer.
+    Storms(bool),
+    /// The storm is over, so what fires stands on its own.
+    LeavesTheStorm,
+    TakesAll(u8),
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -136,6 +141,11 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => (0_u8..2, any::<bool>()).prop_map(|(which, firing)| Move::Alert(which, firing)),
         1 => (0_u16..120).prop_map(Move::Passes),
         4 => (0_u8..18).prop_map(Move::Happens),
+        1 => prop_oneof![
+            any::<bool>().prop_map(Move::Storms),
+            Just(Move::LeavesTheStorm),
+            (0_u8..4).prop_map(Move::TakesAll),
+        ],
     ];
     proptest::collection::vec(one, 1..80)
 }
@@ -207,7 +217,7 @@ fn happened(night: &Night, what: u8) -> Outcome {
 fn play(night: &mut Night, one: &Move) {
     match one {
         Move::Says(who, what) => {
-            let who = ["U0ONCALL", "U0SECURITY", "U0OTHER", "U0NOBODY"][usize::from(*who)];
+            let who = SPEAKERS[usize::from(*who)];
             let act = said(night, *what);
             let closed = !night.incident().is_live();
             let done = night.says(who, act);
@@ -222,8 +232,26 @@ fn play(night: &mut Night, one: &Move) {
             let outcome = happened(night, *what);
             night.outcome(&outcome);
         }
+        Move::Storms(storms) => night.storms = *storms,
+        Move::LeavesTheStorm => {
+            let incident = night.incident();
+            if incident.life == Life::Open && incident.is_firing() {
+                let events = leave_storm(incident, night.now);
+                night.record(&events);
+            }
+        }
+        Move::TakesAll(who) => {
+            let actor = night.actor(SPEAKERS[usize::from(*who)]);
+            if may_take_all(&actor, night.now).is_ok()
+                && let Share::Taken(events) = share(night.incident(), &actor, night.now, &night.policy)
+            {
+                night.record(&events);
+            }
+        }
     }
 }
+
+const SPEAKERS: [&str; 4] = ["U0ONCALL", "U0SECURITY", "U0OTHER", "U0NOBODY"];
 
 /// What must hold after every move.
 fn holds(night: &Night) {
@@ -232,7 +260,8 @@ fn holds(night: &Night) {
         assert!(incident.ladder.rung().is_none());
     }
     if incident.life == Life::Open {
-        assert!(incident.ladder.rung().is_some(), "an open incident always has a window running");
+        let called = incident.quiet || incident.ladder.rung().is_some();
+        assert!(called, "an open incident that stands on its own always has a window running");
         assert!(incident.is_firing() || night.events.contains(&Event::Reopened) || !incident.alerts.is_empty());
     }
     for (place, event) in night.events.iter().enumerate() {

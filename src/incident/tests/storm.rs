@@ -2,11 +2,11 @@
 
 use super::rehearsal::{MINUTE, Night, target, three_in_the_morning, verdict};
 use crate::{
-    escalation::LevelNumber,
+    escalation::{LevelNumber, PagerName, Rung},
     incident::{
-        Act, AlertSighting, AlertStatus, Command, Event, Incident, IncidentId, Life, Outcome, QuietOnes, Refusal, Seen,
-        Share, Sighted, StormLook, Taken, Timer, Triage, Work, apply, begin, decide, held_back, leave_storm,
-        may_take_all, settle, share, storm,
+        Act, AlertSighting, AlertStatus, Cause, Command, Event, Incident, IncidentId, Lacks, Life, Notice, Outcome,
+        QuietOnes, Refusal, Seen, Share, Sighted, StormLook, Taken, Timer, Triage, Work, apply, begin, decide,
+        held_back, join, leave_storm, may_take_all, settle, share, still_wanted, storm,
     },
     mesh::TargetRef,
     triage::{CallAtOnce, FixName, Scenario, Survey, Verdict},
@@ -80,6 +80,64 @@ fn an_incident_that_opens_again_respects_the_brake() {
     night.alert("frontend-1", AlertStatus::Firing);
     assert!(!night.incident().quiet);
     assert_eq!(night.takes_calls(), [L1]);
+}
+
+#[test]
+fn one_that_was_taken_up_while_it_cleared_within_the_storm_calls_and_is_diagnosed_when_it_fires_again() {
+    let mut night = in_a_storm();
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.says("U0ONCALL", Act::Note { text: "is this ours?".to_owned() }).unwrap();
+    assert!(night.takes_calls().is_empty(), "nobody is called while it clears");
+    night.passes(MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert_eq!(night.takes_calls(), [L1]);
+    assert!(night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: 1 })));
+    night.passes(15 * MINUTE);
+    assert_eq!(night.takes_calls(), [LevelNumber(2)], "and its windows run");
+}
+
+#[test]
+fn what_was_found_while_it_cleared_calls_beside_the_ladder_that_begins_when_it_fires_again() {
+    let mut night = in_a_storm();
+    night.alert("frontend-1", AlertStatus::Resolved);
+    night.says("U0ONCALL", Act::Triage).unwrap();
+    let found = Verdict { call_at_once: Some(CallAtOnce::L3), ..verdict(Scenario::Network, Vec::new(), night.now) };
+    night.outcome(&Outcome::TriageFinished { run: 1, verdict: Box::new(found), evidence: None });
+    night.passes(MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert_eq!(night.takes_calls(), [L1, LevelNumber(3)]);
+    assert!(!night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: 2 })), "it was looked at");
+}
+
+#[test]
+fn an_incident_that_fires_and_joins_one_that_cleared_within_the_storm_calls_there() {
+    let mut clears = in_a_storm();
+    clears.alert("frontend-1", AlertStatus::Resolved);
+    let mut joins = Night::quiet();
+    joins.sees(&AlertSighting { target: None, ..Night::sighting("group-1", AlertStatus::Firing) });
+    joins.incident.as_mut().unwrap().id = IncidentId::new(2);
+    let actor = joins.actor("U0ONCALL");
+    let act = Act::SetTarget { target: target() };
+    let command = Command { incident: IncidentId::new(2), actor, key: "k".to_owned(), act };
+    let joining = join(joins.incident(), clears.incident(), &command, clears.now, &clears.policy).unwrap();
+    clears.record(&joining.taken_in);
+    assert!(shown(&clears));
+    assert!(clears.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: 1 })));
+    clears.passes(15 * MINUTE);
+    assert_eq!(clears.takes_calls(), [L1], "whoever said so has it, and then did nothing");
+}
+
+#[test]
+fn a_page_that_was_taken_late_rings_for_nobody_any_more_once_somebody_has_all_of_the_storm() {
+    let mut night = in_a_storm();
+    let page = Some((PagerName("duty".to_owned()), "page-1".to_owned()));
+    night.outcome(&Outcome::PagerCalled { level: L1, page, lacks: Lacks::default() });
+    let Share::Taken(events) = share(night.incident(), &night.actor("U0ONCALL"), night.now, &night.policy) else {
+        panic!("it is free")
+    };
+    night.record(&events);
+    let ended = night.takes_pager_work();
+    assert!(matches!(ended.as_slice(), [Work::EndPage { key, .. }] if key == "page-1"), "{ended:?}");
 }
 
 fn context(night: &Night) -> Sighted<'_> {
@@ -208,6 +266,57 @@ fn a_storm_is_diagnosed_when_it_opens_and_again_when_it_has_grown_and_not_for_ev
 }
 
 #[test]
+fn what_a_look_at_the_storm_came_to_is_posted() {
+    let night = Night::quiet();
+    let mut incident = standing(&night, 12);
+    grows(&night, &mut incident, 13, &held_back(&[in_storm(1, "cart", "shop")]));
+    let to = night.policy.channels[0].clone();
+    let post = Work::Post { to, notice: Notice::Verdict { run: 1 } };
+    assert!(!still_wanted(&incident, &post, night.now), "nothing was found yet");
+    let done = Outcome::Surveyed { run: 1, survey: Box::new(survey(&night, None)), evidence: None };
+    for event in settle(&incident, &done, night.now, &night.policy) {
+        apply(&mut incident, &event, night.now);
+    }
+    assert!(still_wanted(&incident, &post, night.now));
+}
+
+#[test]
+fn a_storm_that_opens_again_quotes_nothing_of_the_storm_before() {
+    let mut night = Night::quiet();
+    let held = held_back(&[in_storm(1, "cart", "shop")]);
+    let mut incident = standing(&night, 12);
+    grows(&night, &mut incident, 13, &held);
+    let done = Outcome::Surveyed { run: 1, survey: Box::new(survey(&night, None)), evidence: None };
+    for event in settle(&incident, &done, night.now, &night.policy) {
+        apply(&mut incident, &event, night.now);
+    }
+    assert!(matches!(Cause::of(&incident), Cause::Surveyed(_)));
+    apply(&mut incident, &Event::Closed { reason: crate::incident::CloseReason::AlertsResolved }, night.now);
+    night.now += MINUTE;
+    grows(&night, &mut incident, 12, &held);
+    assert!(incident.is_live());
+    assert_eq!((Cause::of(&incident), incident.survey.as_ref()), (Cause::Running, None));
+}
+
+#[test]
+fn what_a_look_found_while_the_storm_cleared_calls_when_it_rages_again() {
+    let night = Night::quiet();
+    let held = held_back(&[in_storm(1, "cart", "shop")]);
+    let mut incident = standing(&night, 12);
+    grows(&night, &mut incident, 13, &held);
+    grows(&night, &mut incident, 0, &held);
+    let done = Outcome::Surveyed { run: 1, survey: Box::new(survey(&night, Some(CallAtOnce::L2))), evidence: None };
+    for event in settle(&incident, &done, night.now, &night.policy) {
+        apply(&mut incident, &event, night.now);
+    }
+    let events = grows(&night, &mut incident, 13, &held);
+    assert!(
+        events.iter().any(|event| matches!(event, Event::CalledBeside { level: LevelNumber(2), .. })),
+        "{events:?}"
+    );
+}
+
+#[test]
 fn a_storm_whose_services_nobody_names_is_looked_at_once_one_is_known() {
     let mut night = Night::quiet();
     let mut incident = standing(&night, 12);
@@ -300,9 +409,38 @@ fn one_that_was_taken_within_the_storm_and_then_left_alone_calls_when_the_storm_
     night.record(&events);
     night.passes(16 * MINUTE);
     assert!(night.takes_calls().is_empty(), "within the storm nobody is called about it");
+    let breached = night.events.iter().filter(|event| matches!(event, Event::WindowBreached { .. }));
+    assert_eq!(breached.count(), 0, "and no window of it runs that anybody could miss");
     let events = leave_storm(night.incident(), night.now);
     night.record(&events);
     assert_eq!(night.takes_calls(), [L1]);
+}
+
+#[test]
+fn one_that_was_taken_within_the_storm_keeps_what_is_left_of_its_window_after_it() {
+    let mut night = in_a_storm();
+    let actor = night.actor("U0ONCALL");
+    let Share::Taken(events) = share(night.incident(), &actor, night.now, &night.policy) else { panic!("it is free") };
+    night.record(&events);
+    night.passes(6 * MINUTE);
+    let events = leave_storm(night.incident(), night.now);
+    night.record(&events);
+    night.passes(8 * MINUTE);
+    assert!(night.takes_calls().is_empty());
+    night.passes(MINUTE);
+    assert_eq!(night.takes_calls(), [L1], "15 min after it was taken");
+}
+
+/// As a journal of the version before has it, in which that window ran unheard.
+#[test]
+fn a_window_that_an_older_version_began_within_the_storm_calls_nobody_there() {
+    let mut night = in_a_storm();
+    let by = super::rehearsal::person("U0ONCALL");
+    let rung = Rung::Acknowledged { level: L1, until: night.now + 15 * MINUTE };
+    apply(night.incident.as_mut().unwrap(), &Event::Acknowledged { by, rung }, night.now);
+    night.now += 15 * MINUTE;
+    let elapsed = Outcome::Elapsed { timer: Timer::RungEnds { rung }, last_seen: night.now };
+    assert!(night.outcome(&elapsed).is_empty());
 }
 
 #[test]
@@ -320,8 +458,8 @@ fn only_who_may_acknowledge_one_may_take_all_and_the_answer_counts() {
     for _ in 0..54 {
         taken.count(night.incident(), &Share::Taken(Vec::new()));
     }
-    for share in [Share::Theirs, Share::Somebodys, Share::Somebodys, Share::Ending] {
+    for share in [Share::Theirs, Share::Somebodys, Share::Somebodys, Share::Ending, Share::OnlyTells] {
         taken.count(loud.incident(), &share);
     }
-    insta::assert_snapshot!(taken.answer().text, @"You have 64 incidents more, 54 of them held back in a storm. Nobody else is called about them; without a sign of work on one (a command, a fix, a note) for a whole window, its level is called again. 1 yours already. 2 somebody else's, who keeps it. 1 resolved, and closing by itself.");
+    insta::assert_snapshot!(taken.answer().text, @"You have 64 incidents more, 54 of them held back in a storm. Nobody else is called about those that are shown; without a sign of work on one (a command, a fix, a note) for a whole window, its level is called again. One that is held back is shown when it still fires after the storm; it is yours then, and its level is called if it was left alone for a whole window. 1 yours already. 2 somebody else's, who keeps it. 1 resolved, and closing by itself. 1 about a rule that sees nothing, for which nobody is called.");
 }

@@ -94,6 +94,7 @@ pub(crate) fn opened() -> Incident {
             Alert { status: sighting.status, group: None, start_before: None, sighting },
         )]),
         cut_off: 0,
+        cut_off_by: std::collections::BTreeMap::new(),
         stale_since: None,
         quiet: false,
         calls: crate::incident::Calls::default(),
@@ -248,6 +249,17 @@ fn the_card_says_who_is_on_the_hook_until_when_who_is_next_and_that_acknowledgin
          Then L2 Platform Security is called.\n\
          Acknowledging stops the clock: press the button or say /mtls ack INC-7"
     );
+}
+
+#[test]
+fn of_one_that_somebody_has_and_a_storm_holds_back_no_window_is_shown() {
+    let rung = Rung::Acknowledged { level: LevelNumber(1), until: at(20) };
+    let ladder = Ladder::Running { rung, holder: Some(who("U0ONCALL")) };
+    let text = says(&Card::of(&Incident { quiet: true, ladder, ..opened() }), Part::OnTheHook);
+    insta::assert_snapshot!(text, @"
+    @U0ONCALL has it.
+    Opened within a storm: people are called once for all of it, not for this one.
+    ");
 }
 
 #[test]
