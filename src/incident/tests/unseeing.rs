@@ -108,8 +108,10 @@ fn one_that_only_tells_and_was_held_back_in_a_storm_calls_nobody_when_it_leaves_
     night.storms = true;
     night.sees(&no_data(AlertStatus::Firing));
     night.says("U0ONCALL", Act::Note { text: "the data source moved".to_owned() }).unwrap();
+    assert_eq!((night.incident().quiet, &night.incident().ladder), (false, &Ladder::Still));
     night.sees(&no_data(AlertStatus::Resolved));
     night.passes(MINUTE);
     night.sees(&no_data(AlertStatus::Firing));
     assert!(night.incident().is_live() && night.takes_calls().is_empty());
+    assert_eq!(night.incident().ladder, Ladder::Still);
 }
