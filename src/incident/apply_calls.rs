@@ -39,9 +39,14 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
             }
         }
         Event::LevelCalled { level, by_pager, page, lacks, mention } => {
+            // The end of a page that was under way while the alerts ended is told at once: it has reached nobody.
+            let ended = *by_pager && matches!(incident.life, Life::Clearing { .. });
             incident.calls.change(*level, |asked| {
                 asked.mentioned |= !by_pager;
                 asked.paged |= by_pager;
+                if ended {
+                    asked.page_ended(version);
+                }
             });
             if incident.calls.first.iter().all(|first| first.level != *level) {
                 incident.calls.first.push(FirstCall { level: *level, version });
@@ -78,11 +83,7 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
             // Who was woken by a page that has ended is woken again if it fires again.
             let pages = incident.calls.pages.clone();
             let rang = |asked: &&mut Asked| pages.iter().any(|page| page.level == asked.level);
-            for asked in incident.calls.asked.iter_mut().filter(rang) {
-                asked.rings_again = if asked.paged { Some(version) } else { asked.rings_again };
-                asked.paged = false;
-                asked.fell_back = false;
-            }
+            incident.calls.asked.iter_mut().filter(rang).for_each(|asked| asked.page_ended(version));
             incident.calls.end_pages(PageState::Resolved, version);
         }
         Event::ClearingEnded => ask_again(incident),

@@ -57,6 +57,15 @@ impl Asked {
     pub fn got_through(&self) -> bool {
         self.mentioned || self.paged || self.fell_back
     }
+
+    /// Its page was ended at `version` because the alerts had: by that page nobody is reached any more.
+    pub(super) fn page_ended(&mut self, version: u64) {
+        if self.paged {
+            self.rings_again = Some(version);
+        }
+        self.paged = false;
+        self.fell_back = false;
+    }
 }
 
 /// The first time that a level was really called in this opening of the incident.

@@ -121,7 +121,11 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) 
         Life::Open => {
             let fires_already = known.is_some_and(|alert| alert.status == AlertStatus::Firing);
             let was_stale = incident.stale_since.is_some();
-            if !new_episode && fires_already && !was_stale { Seen::Nothing } else { Seen::Change(fired) }
+            let events = if new_episode || !fires_already || was_stale { fired } else { Vec::new() };
+            // An earlier version left some open without a ladder.
+            let owed = if is_uncalled(incident) { owed(incident, context.now) } else { Vec::new() };
+            let events: Vec<Event> = events.into_iter().chain(owed).collect();
+            if events.is_empty() { Seen::Nothing } else { Seen::Change(events) }
         }
         Life::Clearing { .. } => {
             fired.extend(fires_again(incident, context.now));
@@ -147,9 +151,14 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) 
 pub(super) fn fires_again(incident: &Incident, now: Timestamp) -> Vec<Event> {
     let mut open = incident.clone();
     apply(&mut open, &Event::ClearingEnded, now);
-    let begins = !open.quiet && open.ladder == Ladder::Still;
-    let follows = if begins { owed(&open, now) } else { evidence_meanwhile(&open, now) };
+    let follows = if is_uncalled(&open) { owed(&open, now) } else { evidence_meanwhile(&open, now) };
     [Event::ClearingEnded].into_iter().chain(follows).collect()
+}
+
+/// Whether it is open and stands on its own, and its ladder has not begun, although somebody can be called.
+fn is_uncalled(incident: &Incident) -> bool {
+    let still = incident.life == Life::Open && !incident.quiet && incident.ladder == Ladder::Still;
+    still && incident.policy.first().is_some()
 }
 
 /// What was found while nobody could be called for it (the alerts were resolved, a storm held the incident back) calls now.

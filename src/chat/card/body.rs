@@ -206,7 +206,8 @@ pub(super) fn diagnosis(incident: &Incident) -> Vec<Line> {
         Triage::NotRun if incident.target.is_none() => lines.push(words("Waits for a target.")),
         Triage::NotRun => lines.push(vec![text("Not run. Ask for it: "), command("triage", incident.id, "")]),
         Triage::Running { since, .. } => {
-            lines.push(vec![text("The diagnostics run since "), time(*since), text("; they take 20 s at most.")]);
+            let they_take = "; from their turn on they take 20 s at most.";
+            lines.push(vec![text("The diagnostics were asked for at "), time(*since), text(they_take)]);
         }
         Triage::Failed { reason, .. } => lines.push(vec![
             strong("The diagnostics could not run: "),

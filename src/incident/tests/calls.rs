@@ -215,6 +215,20 @@ fn whoever_was_told_that_it_is_over_is_rung_again_when_it_is_not() {
     assert!(night.takes_calls().is_empty(), "the mention is still there to be read");
 }
 
+#[test]
+fn a_page_that_was_under_way_while_its_alert_ended_rings_again_when_it_fires_again() {
+    let mut night = with_a_pager();
+    night.takes_pager_work();
+    night.takes_calls();
+    mentioned(&mut night, L1);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    paged(&mut night, "page-1");
+    assert!(matches!(night.takes_pager_work().as_slice(), [Work::EndPage { .. }]), "it is ended at once");
+    night.passes(MINUTE);
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert!(matches!(night.takes_pager_work().as_slice(), [Work::CallPager { level: L1, .. }]));
+}
+
 /// Bodies that are stored together share one moment, and the first may end what the second brings again.
 #[test]
 fn an_alert_that_flaps_in_one_moment_after_its_page_was_taken_rings_again() {

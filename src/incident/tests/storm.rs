@@ -2,7 +2,7 @@
 
 use super::rehearsal::{MINUTE, Night, target, three_in_the_morning, verdict};
 use crate::{
-    escalation::{LevelNumber, PagerName, Rung},
+    escalation::{Ladder, LevelNumber, PagerName, Rung},
     incident::{
         Act, AlertSighting, AlertStatus, Cause, Command, Event, Incident, IncidentId, Lacks, Life, Notice, Outcome,
         QuietOnes, Refusal, Seen, Share, Sighted, StormLook, Taken, Timer, Triage, Work, apply, begin, decide,
@@ -94,6 +94,17 @@ fn one_that_was_taken_up_while_it_cleared_within_the_storm_calls_and_is_diagnose
     assert!(night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: 1 })));
     night.passes(15 * MINUTE);
     assert_eq!(night.takes_calls(), [LevelNumber(2)], "and its windows run");
+}
+
+/// As a journal of the version before has it, which gave no ladder to what left a storm while it cleared.
+#[test]
+fn one_that_an_older_version_left_open_without_a_ladder_calls_when_its_alert_is_repeated() {
+    let mut night = Night::with_an_alert();
+    night.takes_calls();
+    night.incident.as_mut().unwrap().ladder = Ladder::Still;
+    night.alert("frontend-1", AlertStatus::Firing);
+    assert_eq!(night.takes_calls(), [L1]);
+    assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing, "once");
 }
 
 #[test]

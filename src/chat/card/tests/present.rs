@@ -145,7 +145,7 @@ fn an_incident_that_fires_again_says_open_again_and_quotes_no_old_verdict_as_new
       9 % of handshakes of web/frontend fail
       It fired again soon after closing and was reopened at 2026-03-01 03:40:00 UTC.
     Diagnosis
-      The diagnostics run since 2026-03-01 03:40:00 UTC; they take 20 s at most.
+      The diagnostics were asked for at 2026-03-01 03:40:00 UTC; from their turn on they take 20 s at most.
       Before it was opened again, the diagnosis was: expired certificate, at 2026-03-01 03:01:00 UTC.
     What was tried
       restart-pod worked: handshakes grew by 120, failures by 0 (asked for by @U0ONCALL, approved by @U0SEC, took 4 min, ended at 2026-03-01 03:12:00 UTC)
