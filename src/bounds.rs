@@ -39,13 +39,15 @@ pub const WORK: usize = 96 * MIB;
 pub const WEBHOOK_BODY: usize = 2 * MIB;
 /// The largest request of Slack: an interaction brings its whole message, at most 50 blocks of 3,000 characters.
 pub const SLACK_BODY: usize = 512 * KIB;
+/// The largest command of Slack: 4,000 characters, each written as twelve at most, and a dozen names beside them.
+pub const SLACK_COMMAND_BODY: usize = 64 * KIB;
 /// The most that one request or message of Slack may become; of a message full of text and buttons it is half as much.
 pub const SLACK_WEIGHT: usize = 768 * KIB;
 /// Requests of Slack that are worked on or told that the bot is busy (`chat/slack/inbound`).
 const SLACK_AT_ONCE: usize = 64 + 16;
 
 /// Connections in Socket Mode: the next one is opened before Slack closes the last one.
-const SOCKETS: usize = 2;
+pub const SOCKETS: usize = 2;
 /// The longest message of Slack's socket.
 pub const SOCKET_MESSAGE: usize = MIB;
 /// What may wait to be written to a WebSocket whose other end does not read.

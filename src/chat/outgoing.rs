@@ -8,10 +8,10 @@ use hyper::{
     body::{Bytes, Incoming},
     header,
 };
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
 use jiff::SignedDuration;
 
@@ -25,9 +25,8 @@ const DRAINED_MOST: usize = 16 * 1024;
 const DRAINED_FOR: Duration = Duration::from_secs(1);
 /// The most that the head of an answer may take in memory before it is refused.
 const HEAD_MOST: usize = 64 * 1024;
-/// How much of one HTTP/2 answer, and of all answers of one connection, may arrive before it is read. An answer without
-/// end stops there.
-const WINDOWS: (u32, u32) = (64 * 1024, 256 * 1024);
+/// How long a connection that nobody uses is kept: one that died silently costs a call no later than that.
+const IDLE_MOST: Duration = Duration::from_secs(20);
 /// The longest `Retry-After` that is believed: a wrong one must not silence a pager for a day.
 const RETRY_AFTER_MOST: i64 = 15 * 60;
 
@@ -87,10 +86,23 @@ pub type Connector = HttpsConnector<HttpConnector>;
 /// address.
 pub fn connector() -> Result<Connector, OutgoingError> {
     let provider = rustls::crypto::ring::default_provider();
-    let builder = hyper_rustls::HttpsConnectorBuilder::new()
+    let builder = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(provider)
         .map_err(|error| OutgoingError::Roots(error.to_string()))?;
-    Ok(builder.https_or_http().enable_all_versions().build())
+    Ok(over_http_1(builder))
+}
+
+/// HTTP/1 alone. A call that is given up takes its connection with it, so the next one opens another. Calls over HTTP/2
+/// would share one connection, and after it died silently go on to do so for minutes.
+fn over_http_1(builder: HttpsConnectorBuilder<WantsSchemes>) -> Connector {
+    builder.https_or_http().enable_http1().build()
+}
+
+/// What sends over a connector, within the bounds of all that goes out.
+pub(in crate::chat) fn sender(connector: Connector) -> Client<Connector, Full<Bytes>> {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.http1_max_buf_size(HEAD_MOST).pool_idle_timeout(IDLE_MOST).pool_timer(TokioTimer::new());
+    builder.build(connector)
 }
 
 /// An address that may be called: `https`, or anything on loopback (tests, local proxies).
@@ -115,12 +127,7 @@ pub struct Outgoing(Client<Connector, Full<Bytes>>);
 impl Outgoing {
     /// A client over a connector.
     pub fn new(connector: Connector) -> Self {
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder
-            .http1_max_buf_size(HEAD_MOST)
-            .http2_initial_stream_window_size(WINDOWS.0)
-            .http2_initial_connection_window_size(WINDOWS.1);
-        Self(builder.build(connector))
+        Self(sender(connector))
     }
 
     /// Posts a body, with `authorization` where the other side wants one. A 2xx is a success whatever follows it: the body
@@ -226,7 +233,83 @@ fn cause(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{BufRead, BufReader, Read, Write},
+        net::{TcpListener, TcpStream},
+        sync::Arc,
+    };
+
+    use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+    use tokio::sync::mpsc;
+
     use super::*;
+
+    /// What speaks TLS on this machine, prefers HTTP/2 as most do, and what trusts it.
+    fn tls() -> (Arc<ServerConfig>, Connector) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server =
+            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+        let key = made.signing_key.serialize_der().try_into().unwrap();
+        let mut server = server.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let client = client.with_root_certificates(roots).with_no_client_auth();
+        (Arc::new(server), over_http_1(HttpsConnectorBuilder::new().with_tls_config(client)))
+    }
+
+    /// One connection: `answered` requests are answered, and after them nothing is, though it stands.
+    fn dies_silently_after(
+        answered: usize,
+        config: Arc<ServerConfig>,
+        tcp: TcpStream,
+        heard: &mpsc::UnboundedSender<()>,
+    ) {
+        let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(config).unwrap(), tcp));
+        for asked in 0.. {
+            let mut line = String::new();
+            // The length of every body is 2.
+            while line != "\r\n" {
+                line.clear();
+                if stream.read_line(&mut line).unwrap_or(0) == 0 {
+                    return;
+                }
+            }
+            if stream.read_exact(&mut [0; 2]).is_err() {
+                return;
+            }
+            let _ = heard.send(());
+            if asked < answered {
+                stream.get_mut().write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_after_a_connection_died_silently_goes_over_another_one() {
+        let (server, connector) = tls();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+        let (heard, mut requests) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for tcp in listener.incoming() {
+                let (server, heard) = (server.clone(), heard.clone());
+                std::thread::spawn(move || dies_silently_after(1, server, tcp.unwrap(), &heard));
+            }
+        });
+        let outgoing = Outgoing::new(connector);
+        let page = || outgoing.post(&url, "application/json", None, b"{}".to_vec());
+        page().await.unwrap();
+        requests.recv().await.unwrap();
+        // As the limit of a call does it, and without the wait for it.
+        tokio::select! {
+            answer = page() => panic!("nobody answers there: {answer:?}"),
+            asked = requests.recv() => asked.unwrap(),
+        }
+        page().await.unwrap();
+    }
 
     #[test]
     fn only_https_and_this_machine_are_called() {

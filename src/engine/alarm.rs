@@ -1,65 +1,168 @@
 //! Calls people past the journal when it cannot be written: nothing else the bot owes can be kept then, or is even known.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use futures::future::join_all;
+use tokio::time::Instant;
 
-use super::{Task, build::Shared, dispatch::HARD_LIMIT, progress::Progress};
+use super::{PerformError, Task, build::Shared, dispatch::HARD_LIMIT, progress::Progress};
 use crate::{
-    incident::{CallReason, Event, Incident, IncidentId, IncidentKey, Work, apply, begin},
+    escalation::PagerName,
+    incident::{CallReason, Event, Incident, IncidentId, IncidentKey, Outcome, PageEnd, Work, apply, begin, page_key},
     journal::JournalError,
 };
 
 /// So many looks in a row must fail: one alone may be a moment's load.
 const FAILED_LOOKS: u32 = 2;
+/// And so many must go well until it is over: a disk that fails now and then rings once, and not at each of its moments.
+const GOOD_LOOKS: u32 = 3;
+/// How long one call may take.
+const CALL_WITHIN: Duration = Duration::from_secs(10);
+/// When the end of a page is tried again that did not get through: nobody waits for it.
+const END_AGAIN: Duration = Duration::from_mins(1);
+/// How often: a pager that is away for longer than an hour is left to people.
+const ENDS_MOST: u32 = 60;
 
 /// Whether people know that the journal fails.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     failed: u32,
-    raised: bool,
+    good: u32,
+    /// The calls of the time in which it fails, each for one level and way.
+    calls: Option<Vec<Call>>,
+    /// Pages that still have to be ended.
+    ends: Vec<Attempt>,
+}
+
+/// A call of one level by one way. Its key stays while the journal fails, so that a repeat rings no second page.
+#[derive(Debug)]
+struct Call {
+    attempt: Attempt,
+    /// Whether it may have got through: only one that the other side certainly did not take has not.
+    rings: bool,
+    /// Whether it certainly got through.
+    is_through: bool,
+}
+
+/// What is tried until it gets through.
+#[derive(Debug)]
+struct Attempt {
+    task: Task,
+    /// Not again before this.
+    again: Option<Instant>,
 }
 
 impl Alarm {
-    /// The journal works.
-    pub(super) fn over(&mut self) {
-        if self.raised {
+    /// The journal worked at one more look. Once it is over, the pages about it are ended.
+    pub(super) async fn works(&mut self, shared: &Shared) {
+        self.failed = 0;
+        self.good = self.good.saturating_add(1);
+        if self.good >= GOOD_LOOKS
+            && let Some(calls) = self.calls.take()
+        {
             tracing::info!("the journal can be written again");
+            self.ends.extend(calls.into_iter().filter_map(Call::end));
         }
-        *self = Self::default();
+        let still = join_all(mem::take(&mut self.ends).into_iter().map(|end| ended(end, shared))).await;
+        self.ends = still.into_iter().flatten().collect();
     }
 
-    /// The journal failed at one more look. The first level is called once, by pager and in the channel, as soon as any of
-    /// that gets through.
+    /// The journal failed at one more look. The first level is called once by each way that there is, by pager and in the
+    /// channel: what did not get through is tried again, by itself.
     pub(super) async fn failed(&mut self, shared: &Shared, error: &JournalError) {
+        self.good = 0;
         self.failed = self.failed.saturating_add(1);
-        if self.raised || self.failed < FAILED_LOOKS {
+        if self.calls.is_none() && self.failed < FAILED_LOOKS {
             return;
         }
-        let tasks = calls(shared, &error.to_string());
-        if tasks.is_empty() {
-            tracing::error!("nobody can be called about the journal: no pager and no channel is configured");
-            self.raised = true;
-        }
-        let sent = join_all(tasks.into_iter().map(|task| send(shared, task))).await;
-        self.raised |= sent.contains(&true);
+        let calls = self.calls.get_or_insert_with(|| begun(shared, &error.to_string()));
+        join_all(calls.iter_mut().map(|call| call.make(shared))).await;
     }
 }
 
-async fn send(shared: &Shared, task: Task) -> bool {
-    let Some(performer) = shared.performers.get(&task.work.room()) else { return false };
-    let sent = tokio::time::timeout(HARD_LIMIT.min(Duration::from_secs(10)), performer.perform(task)).await;
-    match sent {
-        Ok(Ok(_)) => true,
-        Ok(Err(error)) => {
-            tracing::error!(%error, "people could not be called about the journal");
-            false
+impl Call {
+    async fn make(&mut self, shared: &Shared) {
+        if self.is_through || !self.attempt.is_due() {
+            return;
         }
-        Err(_) => {
-            tracing::error!("people could not be called about the journal in time");
-            false
+        match self.attempt.made(shared).await {
+            Ok(Outcome::NobodyBehind { why, .. }) => {
+                tracing::error!(why, "nobody was called about the journal this way");
+            }
+            Ok(_) => (self.is_through, self.rings) = (true, true),
+            Err(PerformError::Again { .. }) => self.rings = true,
+            Err(PerformError::Waiting { .. } | PerformError::Never { .. }) => {}
         }
     }
+
+    /// The end of the page, where it was one that may ring.
+    fn end(self) -> Option<Attempt> {
+        let Task { work: Work::CallPager { pager, level, .. }, .. } = &self.attempt.task else { return None };
+        let key = page_key(&self.attempt.task.incident, &self.attempt.task.key);
+        let work = Work::EndPage { pager: pager.clone(), level: *level, key, how: PageEnd::Resolve };
+        let task = Task { work, attempt: 1, ..self.attempt.task };
+        self.rings.then_some(Attempt { task, again: None })
+    }
+}
+
+impl Attempt {
+    fn is_due(&self) -> bool {
+        self.again.is_none_or(|again| again <= Instant::now())
+    }
+
+    async fn made(&mut self, shared: &Shared) -> Result<Outcome, PerformError> {
+        let made = perform(shared, self.task.clone()).await;
+        self.task.attempt = self.task.attempt.saturating_add(1);
+        if let Err(error) = &made {
+            tracing::error!(%error, work = self.task.work.room().name(), "people could not be told about the journal");
+        }
+        let asked_for = match &made {
+            Err(PerformError::Again { after, .. } | PerformError::Waiting { after, .. }) => *after,
+            _ => None,
+        };
+        let asked_for = asked_for.and_then(|after| Duration::try_from(after).ok());
+        self.again = asked_for.and_then(|after| Instant::now().checked_add(after));
+        made
+    }
+
+    /// Whether it has been tried for long enough.
+    fn is_given_up(&self) -> bool {
+        let is_given_up = self.task.attempt > ENDS_MOST;
+        if is_given_up && let Work::EndPage { pager: PagerName(pager), key, .. } = &self.task.work {
+            tracing::error!(pager, key, "a page about the journal could not be ended: end it by hand");
+        }
+        is_given_up
+    }
+}
+
+async fn perform(shared: &Shared, task: Task) -> Result<Outcome, PerformError> {
+    let Some(performer) = shared.performers.get(&task.work.room()) else {
+        return Err(PerformError::Never { reason: "nothing is connected that could do it".to_owned() });
+    };
+    let late = |_| PerformError::Again { reason: format!("no answer in {} s", CALL_WITHIN.as_secs()), after: None };
+    let answered = tokio::time::timeout(CALL_WITHIN.min(HARD_LIMIT), performer.perform(task)).await;
+    answered.map_err(late)?.map(|done| done.outcome)
+}
+
+/// Ends a page; what is left to do for that, if anything is.
+async fn ended(mut end: Attempt, shared: &Shared) -> Option<Attempt> {
+    if end.is_due() {
+        if end.made(shared).await.is_ok() || end.is_given_up() {
+            return None;
+        }
+        end.again = end.again.max(Instant::now().checked_add(END_AGAIN));
+    }
+    Some(end)
+}
+
+/// The calls of a time in which the journal fails, as it begins.
+fn begun(shared: &Shared, why: &str) -> Vec<Call> {
+    let tasks = calls(shared, why);
+    if tasks.is_empty() {
+        tracing::error!("nobody can be called about the journal: no pager and no channel is configured");
+    }
+    let call = |task| Call { attempt: Attempt { task, again: None }, rings: false, is_through: false };
+    tasks.into_iter().map(call).collect()
 }
 
 /// The calls of the first level about an incident that is stored nowhere.
@@ -94,13 +197,13 @@ fn calls(shared: &Shared, why: &str) -> Vec<Task> {
         });
         by_pager.into_iter().chain(by_mention.collect::<Vec<_>>())
     });
-    works.map(|work| task(&incident, work, now.as_second())).collect()
+    works.enumerate().map(|(way, work)| task(&incident, work, now.as_second(), way)).collect()
 }
 
-fn task(incident: &Arc<Incident>, work: Work, second: i64) -> Task {
+fn task(incident: &Arc<Incident>, work: Work, second: i64, way: usize) -> Task {
     Task {
-        // Another episode is another page.
-        key: format!("journal-fails-{second}-{}", work.room().name()),
+        // When it fails another time, that is another page.
+        key: format!("journal-fails-{second}-{}-{way}", work.room().name()),
         work,
         incident: incident.clone(),
         attempt: 1,

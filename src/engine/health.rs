@@ -63,7 +63,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
         let looked_at = tokio::time::Instant::now();
         match commit_and_look(&shared).await {
             Ok(health) => {
-                alarm.over();
+                alarm.works(&shared).await;
                 if let Some(since) = health.overdue_since {
                     let due = health.due;
                     tracing::error!(%since, ?due, "effects are overdue: somebody may not have been called");

@@ -1,15 +1,17 @@
-//! Bodies of requests: how much of them is held at once, over all routes. Nothing is read before there is room for it, and
+//! Bodies of requests: how much of them is held at once, over all routes. Nothing is kept before there is room for it, and
 //! what does not fit is told to come again.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::{Bytes, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::Request,
     http::{HeaderMap, StatusCode, header},
 };
+use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::crowd::{Arriving, Crowd, NoRoom, PIECE};
 use crate::bounds;
 
 /// How long a sender may take for its body.
@@ -18,8 +20,8 @@ const BODY_WITHIN: Duration = Duration::from_secs(5);
 const ROOM_WITHIN: Duration = Duration::from_secs(2);
 /// After how many seconds a sender should come again.
 pub const AGAIN_AFTER: &str = "5";
-/// Room is counted in pieces of this size, in bytes.
-const PIECE: usize = 1024;
+/// By how much a stranger's body grows at a time, in bytes.
+const GROWS_BY: usize = 16 * 1024;
 
 /// Who sends a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +81,7 @@ pub struct Bodies {
     /// While those of known senders arrive.
     arriving: Arc<Semaphore>,
     /// While those of strangers arrive: neither keeps the other out.
-    of_strangers: Arc<Semaphore>,
+    strangers: Arc<Crowd>,
     /// While they are read and stored.
     work: Arc<Semaphore>,
 }
@@ -89,7 +91,7 @@ impl Default for Bodies {
         let room = |bytes: usize| Arc::new(Semaphore::new(bytes.div_euclid(PIECE)));
         Self {
             arriving: room(bounds::BODIES - bounds::BODIES_OF_STRANGERS),
-            of_strangers: room(bounds::BODIES_OF_STRANGERS),
+            strangers: Crowd::with_room_for(bounds::BODIES_OF_STRANGERS),
             work: room(bounds::WORK),
         }
     }
@@ -99,7 +101,7 @@ impl Default for Bodies {
 #[derive(Debug)]
 pub struct Arrived {
     bytes: Bytes,
-    _room: OwnedSemaphorePermit,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl std::ops::Deref for Arrived {
@@ -118,24 +120,28 @@ pub struct Room {
 }
 
 impl Bodies {
-    /// Reads a body to its end, once there is room for it: by its length, or for the longest where that is not said.
+    /// Reads a body to its end. Of a known sender it is read once there is room for it: by its length, or for the longest
+    /// where that is not said. A stranger's has room for what has come of it.
     pub async fn read(&self, request: Request, sender: Sender, most: usize) -> Result<Arrived, BodyRefused> {
         let length = length(request.headers()).unwrap_or(most);
         if length > most {
             return Err(BodyRefused::TooLarge { most });
         }
-        // The pieces and the whole.
-        let wanted = length.saturating_mul(2);
-        let room = match sender {
-            Sender::Known => room(&self.arriving, wanted).await?,
-            Sender::Stranger => room(&self.of_strangers, wanted).await?,
+        let body = request.into_body();
+        let (read, room) = match sender {
+            Sender::Known => {
+                // The pieces and the whole.
+                let room = room(&self.arriving, length.saturating_mul(2)).await?;
+                (tokio::time::timeout(BODY_WITHIN, whole(body, most)).await, Some(room))
+            }
+            Sender::Stranger => {
+                let mut arriving = self.strangers.begin();
+                let read = tokio::time::timeout(BODY_WITHIN, piece_by_piece(body, length, &mut arriving)).await;
+                (read, arriving.whole())
+            }
         };
-        match tokio::time::timeout(BODY_WITHIN, to_bytes(request.into_body(), most)).await {
-            Ok(Ok(bytes)) => Ok(Arrived { bytes, _room: room }),
-            Ok(Err(error)) if is_too_large(&error) => Err(BodyRefused::TooLarge { most }),
-            Ok(Err(error)) => Err(BodyRefused::BrokeOff(error)),
-            Err(_) => Err(BodyRefused::Slow),
-        }
+        let bytes = read.unwrap_or(Err(BodyRefused::Slow))?;
+        Ok(Arrived { bytes, _room: room })
     }
 
     /// Room for what a body becomes that weighs so much ([`bounds::weigh`]).
@@ -144,6 +150,39 @@ impl Bodies {
             return Err(BodyRefused::TooManyParts);
         }
         room(&self.work, weight).await.map(|pieces| Room { _pieces: pieces })
+    }
+}
+
+async fn whole(body: Body, most: usize) -> Result<Bytes, BodyRefused> {
+    to_bytes(body, most).await.map_err(|error| {
+        if is_too_large(&error) { BodyRefused::TooLarge { most } } else { BodyRefused::BrokeOff(error) }
+    })
+}
+
+/// Keeps what comes, `most` bytes at most, once there is room for it twice: it may be moved as it grows.
+async fn piece_by_piece(mut body: Body, most: usize, arriving: &mut Arriving) -> Result<Bytes, BodyRefused> {
+    let mut bytes = Vec::new();
+    loop {
+        let leave = arriving.leave.clone();
+        let frame = tokio::select! {
+            biased;
+            () = leave.cancelled() => return Err(BodyRefused::NoRoom),
+            frame = body.frame() => frame,
+        };
+        let Some(frame) = frame else { return Ok(bytes.into()) };
+        let frame = frame.map_err(BodyRefused::BrokeOff)?;
+        let Some(piece) = frame.data_ref() else { continue };
+        let length = bytes.len().saturating_add(piece.len());
+        if length > most {
+            return Err(BodyRefused::TooLarge { most });
+        }
+        if length > bytes.capacity() {
+            let more = piece.len().next_multiple_of(GROWS_BY).min(most.saturating_sub(bytes.len()));
+            let wanted = bytes.len().saturating_add(more).saturating_sub(bytes.capacity());
+            arriving.grow(wanted.saturating_mul(2), ROOM_WITHIN).await.map_err(|NoRoom| BodyRefused::NoRoom)?;
+            bytes.reserve_exact(more);
+        }
+        bytes.extend_from_slice(piece);
     }
 }
 

@@ -25,6 +25,7 @@ struct Table {
 #[derive(Debug)]
 struct Held {
     peer: IpAddr,
+    is_for_probes: bool,
     leave: CancellationToken,
     /// Since when the other side is waited for: its request, or that it reads its answer. `None` while the bot works.
     waiting: Option<Instant>,
@@ -46,25 +47,33 @@ impl Connections {
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = table.held.values().filter(|held| held.peer == peer).count();
-        let (is_greedy, is_full) =
-            (of_peer >= CONNECTIONS_OF_ONE_MOST, table.held.len() >= CONNECTIONS_MOST - CONNECTIONS_FOR_PROBES);
-        let is_for_probes = (is_greedy || is_full) && !table.make_way(is_greedy.then_some(peer));
-        if is_for_probes && table.held.len() >= CONNECTIONS_MOST {
+        let is_greedy = of_peer >= CONNECTIONS_OF_ONE_MOST;
+        let is_full = table.count(false) >= CONNECTIONS_MOST - CONNECTIONS_FOR_PROBES;
+        // Each kind makes way for its own, so that there are never more of either.
+        let is_for_probes = (is_greedy || is_full) && !table.make_way(false, is_greedy.then_some(peer));
+        if is_for_probes && table.count(true) >= CONNECTIONS_FOR_PROBES && !table.make_way(true, None) {
             return None;
         }
         let number = table.next;
         table.next = number.wrapping_add(1);
         let leave = CancellationToken::new();
-        table.held.insert(number, Held { peer, leave: leave.clone(), waiting: Some(Instant::now()) });
+        table.held.insert(number, Held { peer, is_for_probes, leave: leave.clone(), waiting: Some(Instant::now()) });
         Some(Place { all: Arc::clone(self), number, leave, is_for_probes })
     }
 }
 
 impl Table {
-    /// Ends the connection (of `peer`, where it has too many) that has kept the bot waiting for longest.
-    fn make_way(&mut self, peer: Option<IpAddr>) -> bool {
-        let of_peer = self.held.iter().filter(|(_, held)| peer.is_none_or(|peer| held.peer == peer));
-        let waiting = of_peer.filter_map(|(number, held)| Some((held.waiting?, *number)));
+    fn count(&self, for_probes: bool) -> usize {
+        self.held.values().filter(|held| held.is_for_probes == for_probes).count()
+    }
+
+    /// Ends the connection of this kind (of `peer`, where it has too many) that has kept the bot waiting for longest.
+    fn make_way(&mut self, for_probes: bool, peer: Option<IpAddr>) -> bool {
+        let alike = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.is_for_probes == for_probes && peer.is_none_or(|peer| held.peer == peer));
+        let waiting = alike.filter_map(|(number, held)| Some((held.waiting?, *number)));
         let Some((_, number)) = waiting.min() else { return false };
         if let Some(held) = self.held.remove(&number) {
             held.leave.cancel();
@@ -134,5 +143,24 @@ mod tests {
         assert!(all.admit(peer(9)).is_none());
         drop(probes);
         assert!(all.admit(peer(9)).is_some());
+    }
+
+    #[test]
+    fn the_places_for_probes_stay_so_many_however_many_wait_in_them() {
+        let all = Arc::new(Connections::default());
+        let most = CONNECTIONS_MOST - CONNECTIONS_FOR_PROBES;
+        let busy: Vec<_> = (0..most).map(|at| all.admit(peer(u8::try_from(at % 4).unwrap())).unwrap()).collect();
+        busy.iter().for_each(Place::works);
+        let strangers: Vec<_> = (0..100).map(|_| all.admit(peer(9)).unwrap()).collect();
+        assert!(
+            strangers.iter().all(|place| place.is_for_probes),
+            "one of them got a place that serves all that is asked"
+        );
+        let left = strangers.iter().filter(|place| !place.leave.is_cancelled()).count();
+        assert_eq!(left, CONNECTIONS_FOR_PROBES);
+        let kubelet = all.admit(peer(10)).unwrap();
+        assert!(kubelet.is_for_probes);
+        busy[0].waits();
+        assert!(!all.admit(peer(11)).unwrap().is_for_probes && busy[0].leave.is_cancelled());
     }
 }

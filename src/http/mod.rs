@@ -2,12 +2,15 @@
 
 mod bodies;
 mod connections;
+mod crowd;
+mod health;
 mod metrics;
 mod readiness;
 mod server;
 mod write_limit;
 
 pub use bodies::{AGAIN_AFTER, Arrived, Bodies, BodyRefused, Room, Sender};
+pub use health::health_router;
 pub use metrics::Metrics;
 pub use readiness::Readiness;
-pub use server::{health_router, serve};
+pub use server::serve;

@@ -6,15 +6,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
     Router,
-    extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use hyper::{
     Request,
@@ -25,20 +23,17 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Mutex, Semaphore},
+    sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use super::{
-    AGAIN_AFTER, Metrics, Readiness,
+    AGAIN_AFTER,
     connections::{Connections, Place},
     write_limit::WriteLimit,
 };
-use crate::{
-    bounds::{CONNECTION_BUFFER, CONNECTIONS_MOST},
-    engine::{Ended, Engine, Window},
-};
+use crate::bounds::{CONNECTION_BUFFER, CONNECTIONS_MOST};
 
 /// How long a client may take for its request's head: a slow one holds its place no longer.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
@@ -89,7 +84,7 @@ async fn one(stream: TcpStream, place: Arc<Place>, routes: Router, stop: Cancell
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(CONNECTION_BUFFER);
     let answers = service_fn(move |request| answer(request, routes.clone(), place.clone()));
-    let connection = builder.serve_connection(TokioIo::new(WriteLimit::new(stream)), answers).with_upgrades();
+    let connection = builder.serve_connection(TokioIo::new(WriteLimit::new(stream)), answers);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -157,90 +152,5 @@ impl Body for Watched {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-struct Health {
-    engine: Arc<Engine>,
-    metrics: Metrics,
-    readiness: Readiness,
-    /// What was last shown, and when that was begun.
-    shown: Mutex<Option<(Instant, String)>>,
-}
-
-/// `/healthz`, `/readyz` and `/metrics`.
-pub fn health_router(engine: Arc<Engine>, metrics: Metrics, readiness: Readiness) -> Router {
-    Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(exposition))
-        .with_state(Arc::new(Health { engine, metrics, readiness, shown: Mutex::default() }))
-}
-
-async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    let missing = health.readiness.missing();
-    if !missing.is_empty() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join("; ")));
-    }
-    match health.engine.health().await {
-        Ok(state) => match state.overdue_since {
-            None => (StatusCode::OK, "ready\n".to_owned()),
-            Some(since) => {
-                let text = format!("not ready: effects are overdue since {since:.0}: {:?}\n", state.due);
-                (StatusCode::SERVICE_UNAVAILABLE, text)
-            }
-        },
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")),
-    }
-}
-
-/// Anybody may ask, and it asks the journal: all that asked before it is put together get the same.
-async fn exposition(State(health): State<Arc<Health>>) -> String {
-    let asked = Instant::now();
-    let mut shown = health.shown.lock().await;
-    if let Some((_, text)) = shown.as_ref().filter(|(begun, _)| *begun >= asked) {
-        return text.clone();
-    }
-    let begun = Instant::now();
-    let text = put_together(&health).await;
-    *shown = Some((begun, text.clone()));
-    text
-}
-
-async fn put_together(health: &Health) -> String {
-    let state = health.engine.health().await;
-    // A gauge keeps its last value: a journal that cannot be read must not leave "ready" behind.
-    let is_readable = state.is_ok();
-    let state = state.unwrap_or_default();
-    health.metrics.clear("effects_due");
-    for (room, due) in &state.due {
-        health.metrics.set("effects_due", &[("room", room)], u64::try_from(*due).unwrap_or(0));
-    }
-    let is_ready = is_readable && state.overdue_since.is_none() && health.readiness.missing().is_empty();
-    health.metrics.set("ready", &[], u64::from(is_ready));
-    health.metrics.set("engine_overdue", &[], u64::from(state.overdue_since.is_some()));
-    health.metrics.set("journal_readable", &[], u64::from(is_readable));
-    escalation(health);
-    let jumps = health.engine.clock_jumps();
-    health.metrics.raise("clock_jumps_total", &[("direction", "back")], jumps.back);
-    health.metrics.raise("clock_jumps_total", &[("direction", "forward")], jumps.forward);
-    health.metrics.raise("journal_transactions_total", &[], health.engine.transactions());
-    health.metrics.render()
-}
-
-/// The windows that ended, by level.
-fn escalation(health: &Health) {
-    for ((window, ended), count) in health.engine.windows() {
-        let (level, kind) = match window {
-            Window::Answer(level) => (level.to_string(), "answer"),
-            Window::AllPaged => ("all".to_owned(), "answer"),
-            Window::Idle(level) => (level.to_string(), "idle"),
-        };
-        let end = match ended {
-            Ended::Met => "met",
-            Ended::Breached => "breached",
-        };
-        let labels = [("level", level.as_str()), ("window", kind), ("end", end)];
-        health.metrics.raise("escalation_windows_total", &labels, count);
     }
 }

@@ -19,7 +19,7 @@ use super::{
     signature::{Claim, NotSigned},
 };
 use crate::{
-    bounds::{SLACK_BODY, SLACK_WEIGHT, weigh},
+    bounds::{SLACK_BODY, SLACK_COMMAND_BODY, SLACK_WEIGHT, weigh},
     clock::Clock,
     http::{AGAIN_AFTER, Bodies, Sender},
 };
@@ -43,13 +43,13 @@ pub fn router(desk: Arc<Desk>, signing_secret: SecretString, clock: Arc<dyn Cloc
 
 async fn command(State(doors): State<Doors>, request: Request) -> Response {
     let busy = |busy: BusyDesk| Json(json!({ "response_type": "ephemeral", "text": busy.to_string() })).into_response();
-    doors.let_in(request, Asked::command_form, busy).await
+    doors.let_in(request, SLACK_COMMAND_BODY, Asked::command_form, busy).await
 }
 
 async fn interaction(State(doors): State<Doors>, request: Request) -> Response {
     // Of the answer to a press Slack shows nothing but that it failed.
     let busy = |busy: BusyDesk| (StatusCode::SERVICE_UNAVAILABLE, busy.to_string()).into_response();
-    doors.let_in(request, Asked::interaction_form, busy).await
+    doors.let_in(request, SLACK_BODY, Asked::interaction_form, busy).await
 }
 
 impl Doors {
@@ -58,6 +58,7 @@ impl Doors {
     async fn let_in(
         &self,
         request: Request,
+        most: usize,
         read: fn(&[u8]) -> Result<Asked, Unreadable>,
         busy: impl FnOnce(BusyDesk) -> Response,
     ) -> Response {
@@ -65,7 +66,7 @@ impl Doors {
             Ok(claim) => claim,
             Err(error) => return self.not_slacks(&error),
         };
-        let body = match self.bodies.read(request, Sender::Stranger, SLACK_BODY).await {
+        let body = match self.bodies.read(request, Sender::Stranger, most).await {
             Ok(body) => body,
             Err(refused) => {
                 tracing::warn!(%refused, "a request's body was refused");

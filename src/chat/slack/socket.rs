@@ -1,15 +1,18 @@
 //! Slack over Socket Mode: a WebSocket that we open, so that a cluster needs no way in. Reconnects for ever.
 
 use std::{
+    future::pending,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::{SinkExt, StreamExt};
+use futures::{SinkExt, StreamExt, future::Either};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
-    sync::{oneshot, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
+    time::sleep,
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
@@ -25,7 +28,8 @@ use super::{
 };
 use crate::{
     bounds::{
-        CONTROL_FRAMES, Frames, SLACK_WEIGHT, SOCKET_BUFFER, SOCKET_MESSAGE, SOCKET_MESSAGES, SOCKET_QUEUE, weigh,
+        CONTROL_FRAMES, Frames, SLACK_WEIGHT, SOCKET_BUFFER, SOCKET_MESSAGE, SOCKET_MESSAGES, SOCKET_QUEUE, SOCKETS,
+        weigh,
     },
     chat::outgoing::{CALL_LIMIT, checked},
 };
@@ -41,12 +45,15 @@ pub struct Patience {
     /// The waits between attempts to connect; the last one repeats. `apps.connections.open` may be called about once a
     /// minute when it goes on.
     pub waits: Vec<Duration>,
+    /// How long a connection is listened to that Slack said it would close: it does so within seconds.
+    pub farewell: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         let waits = [500, 2_000, 10_000, 30_000, 60_000];
-        Self { silence: Duration::from_secs(30), waits: waits.into_iter().map(Duration::from_millis).collect() }
+        let waits = waits.into_iter().map(Duration::from_millis).collect();
+        Self { silence: Duration::from_secs(30), waits, farewell: Duration::from_mins(1) }
     }
 }
 
@@ -60,6 +67,8 @@ pub struct Socket {
     desk: Arc<Desk>,
     /// How many connections have said hello and are open.
     open: watch::Sender<usize>,
+    /// One for each connection that is there, whether it is good or not.
+    places: Arc<Semaphore>,
     patience: Patience,
 }
 
@@ -72,7 +81,8 @@ impl std::fmt::Debug for Socket {
 impl Socket {
     /// A connection that is not open yet; `client` holds the app-level token.
     pub fn new(client: Client, desk: Arc<Desk>, patience: Patience) -> Arc<Self> {
-        Arc::new(Self { client, desk, open: watch::Sender::new(0), patience })
+        let places = Arc::new(Semaphore::new(SOCKETS));
+        Arc::new(Self { client, desk, open: watch::Sender::new(0), places, patience })
     }
 
     /// Whether Slack can reach us now: part of readiness.
@@ -112,9 +122,14 @@ impl Socket {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut failures = 0_usize;
         while !stop.is_cancelled() {
+            // Where Slack dismisses one after the other, the next one waits until the oldest has ended.
+            let place = tokio::select! {
+                Ok(place) = self.places.clone().acquire_owned() => place,
+                () = stop.cancelled() => return,
+            };
             let began = Instant::now();
             let asked_for = match connect(&self.client).await {
-                Ok(stream) => match self.listened(stream, &stop).await {
+                Ok(stream) => match self.listened(stream, place, &stop).await {
                     // The next connection is opened while the old one still listens. One that is greeted and dismissed
                     // at once, again and again, is no good connection: then there are waits in between.
                     Left::Announced if began.elapsed() >= self.patience.silence => {
@@ -147,10 +162,13 @@ impl Socket {
     }
 
     /// Listens in a task of its own, and returns when another connection is wanted.
-    async fn listened(self: &Arc<Self>, stream: Stream, stop: &CancellationToken) -> Left {
+    async fn listened(self: &Arc<Self>, stream: Stream, place: OwnedSemaphorePermit, stop: &CancellationToken) -> Left {
         let (leaving, left) = oneshot::channel();
         let (this, stop) = (Arc::clone(self), stop.clone());
-        tokio::spawn(async move { this.listen(stream, leaving, stop).await });
+        tokio::spawn(async move {
+            this.listen(stream, leaving, stop).await;
+            drop(place);
+        });
         left.await.unwrap_or(Left::Failed)
     }
 
@@ -159,9 +177,11 @@ impl Socket {
         let (mut leaving, mut greeted, mut pinged) = (Some(leaving), false, false);
         let (mut control, mut messages) =
             (Frames::new(CONTROL_FRAMES, Instant::now()), Frames::new(SOCKET_MESSAGES, Instant::now()));
+        let mut farewell = pin!(Either::Left(pending()));
         loop {
             let frame = tokio::select! {
                 frame = tokio::time::timeout(self.patience.silence, stream.next()) => frame,
+                () = &mut farewell => break,
                 () = stop.cancelled() => break,
             };
             let text = match frame {
@@ -199,6 +219,7 @@ impl Socket {
                 Heard::Hello(_) | Heard::Nothing => {}
                 Heard::Disconnect => {
                     if let Some(leaving) = leaving.take() {
+                        farewell.set(Either::Right(sleep(self.patience.farewell)));
                         let _ = leaving.send(if greeted { Left::Announced } else { Left::Failed });
                     }
                 }

@@ -10,7 +10,7 @@ use hyper::{
     body::{Bytes, Incoming},
     header,
 };
-use hyper_util::{client::legacy, rt::TokioExecutor};
+use hyper_util::client::legacy;
 use serde::{Deserialize, Serialize};
 use slack_morphism::{
     ClientResult, SlackApiToken, SlackClientApiCallContext, SlackClientHttpConnector, SlackClientId, SlackClientSecret,
@@ -26,7 +26,7 @@ use url::Url;
 
 use crate::{
     bounds::{SLACK_ANSWER, SLACK_ANSWER_WEIGHT, SLACK_ANSWERS_AT_ONCE, weigh},
-    chat::outgoing::Connector,
+    chat::outgoing::{Connector, sender},
 };
 
 /// An answer is longer, or would become more, than is read of one.
@@ -45,8 +45,11 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(connector: Connector, base: &str) -> Self {
-        let client = legacy::Client::builder(TokioExecutor::new()).build(connector);
-        Self { client, base: base.to_owned(), places: Arc::new(Semaphore::new(SLACK_ANSWERS_AT_ONCE)) }
+        Self {
+            client: sender(connector),
+            base: base.to_owned(),
+            places: Arc::new(Semaphore::new(SLACK_ANSWERS_AT_ONCE)),
+        }
     }
 
     async fn call<T: for<'de> Deserialize<'de>>(

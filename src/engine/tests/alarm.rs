@@ -6,67 +6,147 @@ use super::{lessons::with_two_levels, *};
 use crate::{
     engine::alarm::Alarm,
     escalation::PagerName,
-    incident::{CallReason, Outcome},
+    incident::{CallReason, Outcome, page_key},
     journal::JournalError,
 };
 
-/// A chat and a pager that note what they are asked, and may be down.
+/// A chat and a pager that note what they are asked. The chat may be down; the pager answers as it is told, and then well.
 #[derive(Default)]
 struct Outside {
-    is_down: Mutex<bool>,
-    called: Mutex<Vec<String>>,
+    chat_is_down: Mutex<bool>,
+    pager_answers: Mutex<Vec<PerformError>>,
+    asked: Mutex<Vec<String>>,
+}
+
+fn fails() -> PerformError {
+    PerformError::Again { reason: "it answered 503".to_owned(), after: None }
 }
 
 #[async_trait]
 impl Perform for Outside {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
-        if *self.is_down.lock().unwrap() {
-            return Err(PerformError::Again { reason: "it answered 503".to_owned(), after: None });
-        }
-        let (way, level, reason) = match &task.work {
-            Work::CallPager { pager: PagerName(name), level, reason, .. } => (name.clone(), level, reason),
-            Work::Mention { to, level, reason, .. } => (to.channel.clone(), level, reason),
+        let key = page_key(&task.incident, &task.key);
+        let (asked, answer) = match &task.work {
+            Work::CallPager { pager: PagerName(name), level, reason, .. } => {
+                let CallReason::Evidence { because } = reason else { panic!("{reason:?}") };
+                let asked = format!("{level} by {name} as {key} about {}: {because}", task.incident.alert);
+                (asked, self.pager_answers.lock().unwrap().pop().map_or(Ok(()), Err))
+            }
+            Work::Mention { to, level, .. } => {
+                let is_down = *self.chat_is_down.lock().unwrap();
+                (format!("{level} in {}", to.channel), if is_down { Err(fails()) } else { Ok(()) })
+            }
+            Work::EndPage { pager: PagerName(name), key, how, .. } => {
+                (format!("{how:?} at {name}: {key}"), self.pager_answers.lock().unwrap().pop().map_or(Ok(()), Err))
+            }
             other => panic!("{other:?}"),
         };
-        let CallReason::Evidence { because } = reason else { panic!("{reason:?}") };
-        self.called.lock().unwrap().push(format!("{level} by {way} about {}: {because}", task.incident.alert));
-        Ok(Outcome::NoLongerWanted.into())
+        let result = if answer.is_ok() { "" } else { " (failed)" };
+        self.asked.lock().unwrap().push(format!("{asked}{result}"));
+        answer.map(|()| Outcome::NoLongerWanted.into())
+    }
+}
+
+impl Outside {
+    fn was_asked(&self) -> String {
+        std::mem::take(&mut *self.asked.lock().unwrap()).join("\n")
+    }
+}
+
+/// A bot whose first level has nobody but the fall-back pager and the channel.
+async fn bot(outside: &Arc<Outside>) -> (Engine, std::path::PathBuf, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j.sqlite");
+    let journal = Journal::open(&path).await.unwrap();
+    let mut policy = with_two_levels();
+    policy.escalation.fallback_pager = Some(PagerName("fall-back".to_owned()));
+    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+    let builder = Engine::builder(journal, clock, "c", policy);
+    let builder = builder.performer(CHAT, outside.clone()).performer(Room::Pager, outside.clone());
+    (builder.build().await.unwrap(), path, folder)
+}
+
+/// So many looks at a journal that fails.
+async fn fails_at(looks: usize, alarm: &mut Alarm, engine: &Engine) {
+    for _ in 0..looks {
+        alarm.failed(&engine.inbox().0, &JournalError::NotWritten("the disk is full".to_owned())).await;
     }
 }
 
 #[tokio::test]
 async fn when_the_journal_is_taken_away_people_are_called_past_it_once_and_the_bot_is_not_ready() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("j.sqlite");
-    let journal = Journal::open(&path).await.unwrap();
     let outside = Arc::new(Outside::default());
-    let mut policy = with_two_levels();
-    policy.escalation.fallback_pager = Some(PagerName("fall-back".to_owned()));
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    let builder = Engine::builder(journal, clock, "c", policy);
-    let engine =
-        builder.performer(CHAT, outside.clone()).performer(Room::Pager, outside.clone()).build().await.unwrap();
-    let shared = engine.inbox().0;
+    let (engine, path, _folder) = bot(&outside).await;
     std::fs::remove_file(&path).unwrap();
-    assert!(shared.journal.keep_mark(String::new()).await.is_err());
+    assert!(engine.inbox().0.journal.keep_mark(String::new()).await.is_err());
     let error = engine.health().await.unwrap_err();
     assert!(matches!(&error, JournalError::NotWritten(why) if why.contains("was deleted or moved away")), "{error}");
 
     let mut alarm = Alarm::default();
-    *outside.is_down.lock().unwrap() = true;
-    for _ in 0..3 {
-        alarm.failed(&shared, &JournalError::NotWritten("the disk is full".to_owned())).await;
-    }
-    assert!(outside.called.lock().unwrap().is_empty());
-    *outside.is_down.lock().unwrap() = false;
-    for _ in 0..3 {
-        alarm.failed(&shared, &JournalError::NotWritten("the disk is full".to_owned())).await;
-    }
-    insta::assert_snapshot!(outside.called.lock().unwrap().join("\n"), @r"
-    L1 by fall-back about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again
-    L1 by C0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again
+    fails_at(1, &mut alarm, &engine).await;
+    insta::assert_snapshot!(outside.was_asked(), @"");
+    fails_at(3, &mut alarm, &engine).await;
+    insta::assert_snapshot!(outside.was_asked(), @r"
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again
+    L1 in C0
     ");
-    alarm.over();
-    alarm.failed(&shared, &JournalError::NotWritten("once more".to_owned())).await;
-    assert_eq!(outside.called.lock().unwrap().len(), 2, "one failed look alone calls nobody");
+}
+
+#[tokio::test]
+async fn a_pager_that_fails_at_first_is_rung_by_one_page_beside_the_channel_and_the_page_ends_with_the_trouble() {
+    let outside = Arc::new(Outside::default());
+    let (engine, _, _folder) = bot(&outside).await;
+    let mut alarm = Alarm::default();
+    *outside.pager_answers.lock().unwrap() = vec![fails(), fails()];
+    fails_at(5, &mut alarm, &engine).await;
+    insta::assert_snapshot!(outside.was_asked(), @r"
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
+    L1 in C0
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again
+    ");
+    // A look that went well between others is not the end of it, and rings nobody again.
+    alarm.works(&engine.inbox().0).await;
+    fails_at(2, &mut alarm, &engine).await;
+    insta::assert_snapshot!(outside.was_asked(), @"");
+    for _ in 0..6 {
+        alarm.works(&engine.inbox().0).await;
+    }
+    insta::assert_snapshot!(outside.was_asked(), @"Resolve at fall-back: mtls-medic/c/INC-0/journal-fails-0-pager-0");
+    fails_at(1, &mut alarm, &engine).await;
+    insta::assert_snapshot!(outside.was_asked(), @"");
+}
+
+#[tokio::test]
+async fn an_end_that_does_not_get_through_is_tried_again_and_what_the_pager_refused_is_not_ended() {
+    let outside = Arc::new(Outside::default());
+    let (engine, _, _folder) = bot(&outside).await;
+    let shared = engine.inbox().0;
+    tokio::time::pause();
+    let mut alarm = Alarm::default();
+    fails_at(2, &mut alarm, &engine).await;
+    outside.was_asked();
+    outside.pager_answers.lock().unwrap().push(fails());
+    for _ in 0..8 {
+        alarm.works(&shared).await;
+        tokio::time::advance(std::time::Duration::from_secs(20)).await;
+    }
+    insta::assert_snapshot!(outside.was_asked(), @r"
+    Resolve at fall-back: mtls-medic/c/INC-0/journal-fails-0-pager-0 (failed)
+    Resolve at fall-back: mtls-medic/c/INC-0/journal-fails-0-pager-0
+    ");
+
+    let refused = || PerformError::Waiting { reason: "it answered 401".to_owned(), after: None };
+    *outside.pager_answers.lock().unwrap() = vec![refused(), refused()];
+    *outside.chat_is_down.lock().unwrap() = true;
+    fails_at(3, &mut alarm, &engine).await;
+    for _ in 0..8 {
+        alarm.works(&shared).await;
+    }
+    insta::assert_snapshot!(outside.was_asked(), @r"
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
+    L1 in C0 (failed)
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
+    L1 in C0 (failed)
+    ");
 }

@@ -107,7 +107,8 @@ async fn greeted() -> tokio_tungstenite::WebSocketStream<tokio::net::TcpStream> 
     let base = at(Router::new().route("/apps.connections.open", post(open))).await;
     let client = Client::new(&base, &APP_TOKEN.to_owned().into()).unwrap();
     let night = Night::of(night::opened()).await;
-    let socket = Socket::new(client, night.desk.clone(), Patience { silence: FOR_EVER, waits: vec![FOR_EVER] });
+    let patience = Patience { silence: FOR_EVER, waits: vec![FOR_EVER], farewell: FOR_EVER };
+    let socket = Socket::new(client, night.desk.clone(), patience);
     tokio::spawn(socket.run(CancellationToken::new()));
     let (stream, _) = listener.accept().await.unwrap();
     let mut stream = tokio_tungstenite::accept_async(stream).await.unwrap();
@@ -193,34 +194,79 @@ async fn of_what_is_surely_not_slacks_no_byte_is_read() {
     }
 }
 
+/// How much of all bodies is held now, and was at most.
+#[derive(Default)]
+struct Kept {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// What of one body is held, until it is dropped.
+struct KeptOfOne(Arc<Kept>, usize);
+
+impl KeptOfOne {
+    fn add(&mut self, bytes: usize) {
+        self.1 += bytes;
+        let now = self.0.now.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.0.most.fetch_max(now, Ordering::Relaxed);
+    }
+}
+
+impl Drop for KeptOfOne {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_crowd_that_signs_wrongly_is_held_to_its_room_and_told_to_come_again() {
+async fn a_crowd_that_signs_wrongly_is_held_to_its_room_and_who_signs_rightly_is_heard_meanwhile() {
     let night = Night::of(night::opened()).await;
     let signed_at = crate::clock::Clock::now(&*night.clock).as_second();
-    let (bodies, sent) = (Bodies::default(), Arc::new(AtomicUsize::new(0)));
-    let one = || {
-        let counted = sent.clone();
-        // All but the last byte, and then nothing.
-        let pieces = stream::repeat_with(move || {
-            counted.fetch_add(1024, Ordering::Relaxed);
+    let (bodies, kept) = (Bodies::default(), Arc::new(Kept::default()));
+    // A part of each body, and then nothing.
+    let one = |path: &str, pieces: usize| {
+        let mut kept = KeptOfOne(kept.clone(), 0);
+        let begun = stream::repeat_with(move || {
+            kept.add(1024);
             Ok::<_, Infallible>(vec![b' '; 1024])
         });
-        let body = Body::from_stream(pieces.take(510).chain(stream::pending()));
-        let request = Request::post("/slack/commands")
+        let body = Body::from_stream(begun.take(pieces).chain(stream::pending()));
+        let request = Request::post(path)
             .header("x-slack-request-timestamp", signed_at.to_string())
             .header("x-slack-signature", format!("v0={}", "0".repeat(64)))
-            .header("content-length", (511 * 1024).to_string());
+            .header("content-length", (pieces + 1).saturating_mul(1024).to_string());
         routes(&night, bodies.clone()).oneshot(request.body(body).unwrap())
     };
-    let answers = futures::future::join_all((0..512).map(|_| one())).await;
+    let silent = (0..64).map(|_| one("/slack/interactivity", 0));
+    let slow = (0..512).map(|at| match at % 2 {
+        0 => one("/slack/interactivity", 510),
+        _ => one("/slack/commands", 62),
+    });
+    let mut crowd = Box::pin(futures::future::join_all(silent.chain(slow)));
+    for _ in 0..1000 {
+        assert!(futures::poll!(&mut crowd).is_pending());
+    }
+    let heard = async {
+        let asked = night.slack.typed("U0ONCALL", "help");
+        Signer::at(signed_at).command(&routes(&night, bodies.clone()), &asked).await
+    };
+    let (answers, heard) = tokio::join!(crowd, heard);
+    assert_eq!(heard.status(), StatusCode::OK);
     for answer in answers.into_iter().map(Result::unwrap) {
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(answer.headers().contains_key("retry-after"));
     }
-    let held = sent.load(Ordering::Relaxed);
-    assert!(held <= BODIES_OF_STRANGERS, "{held} bytes were taken in");
-    // Who signs rightly is heard again.
-    let asked = night.slack.typed("U0ONCALL", "help");
-    let answer = Signer::at(signed_at).command(&routes(&night, bodies), &asked).await;
-    assert_eq!(answer.status(), StatusCode::OK);
+    let most = kept.most.load(Ordering::Relaxed);
+    assert!(most <= BODIES_OF_STRANGERS, "{most} bytes were held");
+}
+
+#[tokio::test]
+async fn a_command_is_no_longer_than_slack_lets_anybody_type() {
+    let night = Night::of(night::opened()).await;
+    let signer = Signer::at(crate::clock::Clock::now(&*night.clock).as_second());
+    for (characters, status) in [(4_000, StatusCode::OK), (6_000, StatusCode::PAYLOAD_TOO_LARGE)] {
+        let asked = night.slack.typed("U0ONCALL", &format!("note {}", "\u{1f512}".repeat(characters)));
+        let answer = signer.command(&routes(&night, Bodies::default()), &asked).await;
+        assert_eq!(answer.status(), status);
+    }
 }

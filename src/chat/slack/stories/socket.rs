@@ -25,7 +25,8 @@ impl Line {
 
     async fn over(night: Night) -> Self {
         let milliseconds = Duration::from_millis;
-        let patience = Patience { silence: milliseconds(200), waits: vec![milliseconds(1)] };
+        let patience =
+            Patience { silence: milliseconds(200), waits: vec![milliseconds(1)], farewell: Duration::from_mins(1) };
         Self::patient(night, patience).await
     }
 
@@ -91,7 +92,7 @@ async fn a_refresh_opens_the_next_connection_before_the_old_one_closes() {
 #[tokio::test]
 async fn a_slack_that_greets_and_dismisses_is_not_called_in_a_loop() {
     let hour = Duration::from_hours(1);
-    let patience = Patience { silence: hour, waits: vec![Duration::from_millis(1), hour] };
+    let patience = Patience { silence: hour, waits: vec![Duration::from_millis(1), hour], farewell: hour };
     let line = Line::patient(Night::of(night::opened()).await, patience).await;
     let dismissed = json!({ "type": "disconnect", "reason": "refresh_requested" });
     line.night.slack.through_socket(&dismissed);
@@ -101,6 +102,44 @@ async fn a_slack_that_greets_and_dismisses_is_not_called_in_a_loop() {
     for number in 1..=10 {
         line.says("U0ONCALL", &format!("note {number}")).await;
     }
+    assert_eq!(line.night.slack.sockets_opened(), 2);
+}
+
+#[tokio::test]
+async fn of_connections_that_slack_dismisses_and_does_not_close_two_are_held() {
+    let patience = Patience {
+        silence: Duration::from_hours(1),
+        waits: vec![Duration::from_millis(1)],
+        farewell: Duration::from_hours(1),
+    };
+    let line = Line::patient(Night::of(night::opened()).await, patience).await;
+    let dismissed = json!({ "type": "disconnect", "reason": "refresh_requested" });
+    line.night.slack.through_socket(&dismissed);
+    line.is_open(2).await;
+    line.night.slack.through_socket(&dismissed);
+    // Ten times to the workspace and back is time enough for another connection, if there were a place for one.
+    for number in 1..=10 {
+        line.says("U0ONCALL", &format!("note {number}")).await;
+    }
+    assert_eq!(line.night.slack.sockets_opened(), 2);
+    line.night.slack.cut();
+    line.opened(3).await;
+    line.is_open(2).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_slack_dismisses_and_does_not_close_is_left_after_a_while() {
+    let patience = Patience {
+        silence: Duration::from_hours(1),
+        waits: vec![Duration::from_millis(1)],
+        farewell: Duration::from_millis(50),
+    };
+    let line = Line::patient(Night::of(night::opened()).await, patience).await;
+    line.night.slack.through_socket(&json!({ "type": "disconnect", "reason": "refresh_requested" }));
+    line.opened(2).await;
+    line.is_open(1).await;
+    line.says("U0ONCALL", "ack").await;
+    line.night.slack.tells("U0ONCALL", "Done.").await;
     assert_eq!(line.night.slack.sockets_opened(), 2);
 }
 
