@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::{
     AgentEvidence, Gathered, Healthcheck, LogExcerpt,
     agent_log::{Entry, Sign, entries, names},
-    not_understood::end_of,
+    ends::end_of,
 };
 
 /// What an agent is, as far as could be seen.
@@ -75,10 +75,11 @@ fn quoted(entry: &Entry<'_>) -> String {
 }
 
 /// What the log says about the agent: only what came after the last good sign counts against it, and only a renewal
-/// that is newer than what is due speaks for it. `None` when it says neither.
+/// that is newer than what is due speaks for it, unless a failure came after that. `None` when it says neither.
 fn by_its_log(log: &LogExcerpt, due: &[Due]) -> Option<AgentState> {
-    let tells = |entry: &Entry<'_>| !matches!(entry.sign, Sign::NoIdentity | Sign::NotUnderstood);
-    let all: Vec<Entry<'_>> = entries(log).into_iter().filter(tells).collect();
+    let every = entries(log);
+    let tells = |entry: &&Entry<'_>| entry.sign != Sign::NoIdentity && !entry.sign.speaks_against_a_renewal();
+    let all: Vec<Entry<'_>> = every.iter().filter(tells).copied().collect();
     let is_good = |entry: &&Entry<'_>| matches!(entry.sign, Sign::Renewal | Sign::Well);
     let since_good = || all.iter().rev().take_while(|entry| !is_good(entry));
     if let Some(bad) = since_good().find(|entry| entry.sign == Sign::Bad) {
@@ -89,14 +90,30 @@ fn by_its_log(log: &LogExcerpt, due: &[Due]) -> Option<AgentState> {
         return Some(AgentState::CannotReachServer(quoted(newest)));
     }
     let good = all.iter().rev().find(is_good)?;
-    let Some(oldest) = due.iter().map(|due| due.since).min() else { return Some(AgentState::Works(quoted(good))) };
+    let proven_by = |proof: &Entry<'_>| {
+        let newer = every.iter().rev().take_while(|entry| !std::ptr::eq(entry.line, proof.line));
+        match newer.into_iter().find(|entry| entry.sign.speaks_against_a_renewal()) {
+            Some(failure) => AgentState::Unknown(then_failed(failure)),
+            None => AgentState::Works(quoted(proof)),
+        }
+    };
+    let Some(oldest) = due.iter().map(|due| due.since).min() else { return Some(proven_by(good)) };
     let own = |entry: &&Entry<'_>| {
         let renewed_after = |due: &Due| names(entry.line, &due.spiffe_id) && entry.at.is_some_and(|at| at >= due.since);
         entry.sign == Sign::Renewal && due.iter().any(renewed_after)
     };
     let any = |entry: &&Entry<'_>| entry.sign == Sign::Renewal && entry.at.is_some_and(|at| at >= oldest);
     let proof = all.iter().rev().find(own).or_else(|| all.iter().rev().find(any))?;
-    Some(AgentState::Works(quoted(proof)))
+    Some(proven_by(proof))
+}
+
+/// What a failure means that came after the agent had asked for an SVID, or when it should have.
+fn then_failed(failure: &Entry<'_>) -> String {
+    let what = match failure.sign {
+        Sign::NotSigned => "the SPIRE server refused to sign an SVID that it asked for",
+        _ => "something failed after it was last seen at work",
+    };
+    format!("{what}; {}", quoted(failure))
 }
 
 /// What it means that the log shows no renewal that proves anything: silence where the log reaches back past the time
@@ -112,7 +129,12 @@ fn without_proof(agent: &AgentEvidence, log: &LogExcerpt, expected: &Expected) -
     let (whose, since) = (&due.spiffe_id, due.since);
     let nothing = format!("{green}its log shows no renewal since {since:.0}, when that of {whose} was due");
     let undated = entries(log).iter().any(|entry| entry.sign == Sign::Renewal && entry.at.is_none());
-    let has_said = |sign| entries(log).iter().any(|entry| entry.sign == sign && entry.at.is_none_or(|at| at >= since));
+    let said = entries(log).into_iter().filter(|entry| entry.at.is_none_or(|at| at >= since));
+    let said: Vec<Entry<'_>> = said.collect();
+    let has_said = |sign| said.iter().any(|entry| entry.sign == sign);
+    if let Some(failure) = said.iter().rev().find(|entry| entry.sign.speaks_against_a_renewal()) {
+        return AgentState::Unknown(format!("{nothing}, and {}", then_failed(failure)));
+    }
     let why = match log.reaches {
         _ if log.cut || undated => "not all of its lines could be read or dated".to_owned(),
         None => "how far back the log reaches is not known".to_owned(),
@@ -162,13 +184,15 @@ pub(super) fn judge(agent: &AgentEvidence, expected: &Expected, matching: Option
         return Judged::plain(AgentState::Broken(format!("its pod is not Ready ({restarts} restart(s))")));
     }
     match (agent.healthcheck.value(), log) {
-        (Some(Healthcheck { healthy: false, output }), Some(AgentState::Works(why))) => Judged {
-            state: AgentState::Unknown(format!(
-                "the signs contradict each other: its healthcheck says \"{}\", its pod is Ready, and {why}",
-                end_of(output.trim())
-            )),
-            remedy: Some("see whether mesh.agent_socket in the configuration names this agent's socket".to_owned()),
-        },
+        (Some(Healthcheck { healthy: false, output }), Some(AgentState::Works(why) | AgentState::Unknown(why))) => {
+            Judged {
+                state: AgentState::Unknown(format!(
+                    "the signs contradict each other: its healthcheck says \"{}\", its pod is Ready, and {why}",
+                    end_of(output.trim())
+                )),
+                remedy: Some("see whether mesh.agent_socket in the configuration names this agent's socket".to_owned()),
+            }
+        }
         (Some(Healthcheck { healthy: false, output }), _) => {
             Judged::plain(AgentState::Broken(format!("its healthcheck says: {}", end_of(output.trim()))))
         }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{LogExcerpt, not_understood::speaks_of_failure};
+use super::{
+    LogExcerpt,
+    not_understood::{KEPT_MOST, speaks_of_failure},
+};
 
 /// What one line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,10 +22,20 @@ pub(super) enum Sign {
     CannotReach,
     /// A workload got no identity: no registration entry matched, or it could not be attested.
     NoIdentity,
+    /// The server refused to sign an SVID that the agent had asked for.
+    NotSigned,
     /// Something failed, in words that no rule knows.
     NotUnderstood,
 }
 
+impl Sign {
+    /// Whether an SVID that was asked for before may not have come: agents log that they ask before the server answers.
+    pub(super) fn speaks_against_a_renewal(self) -> bool {
+        matches!(self, Self::NotSigned | Self::NotUnderstood)
+    }
+}
+
+/// Said before the server answers: what came of it shows behind that.
 const RENEWAL: [&str; 2] = ["Renewing X509-SVID", "Creating X509-SVID"];
 const WELL: [&str; 4] = [
     "Successfully rotated agent SVID",
@@ -56,6 +69,17 @@ const SERVER: [&str; 4] = ["spire-server", "SPIRE server", ":8081", "subsystem_n
 /// Words of lines that dial somebody else: the kubelet for a workload's attestation, a peer for its bundle.
 const ELSEWHERE: [&str; 7] =
     ["workload attestor", "workload_attestor", "WorkloadAttestor", "kubelet", ":10250", "ederated", "bundle endpoint"];
+/// With the registration entry's ID and the server's own words.
+const NOT_SIGNED: &str = "Failed to mint X509 SVID";
+/// Errors and warnings of every day: a proxy went away, or a server that is older knows no status reports.
+const HARMLESS: [&str; 6] = [
+    "Error sending secrets over stream",
+    "Received error from stream secrets server",
+    "Received unexpected nonce; ignoring request",
+    "Failed to post agent status",
+    "SVID is not found. Starting node attestation",
+    "Bundle is not found",
+];
 const NO_IDENTITY: [&str; 5] = [
     "No identity issued",
     "no identity issued",
@@ -75,9 +99,16 @@ pub(super) fn sign_of(line: &str) -> Option<Sign> {
 
 /// Whether a line that no rule knows speaks of a failure: an agent's errors are about identities, whatever their words.
 fn is_a_failure(line: &str) -> bool {
-    const ERROR: [&str; 6] =
-        ["level=error", "level=fatal", "level=panic", "\"level\":\"error\"", "\"level\":\"fatal\"", "addrConn"];
-    has(line, &ERROR) || speaks_of_failure(line)
+    const ERROR: [&str; 3] = ["level=error", "\"level\":\"error\"", "addrConn"];
+    const ENDS: [&str; 4] = ["level=fatal", "level=panic", "\"level\":\"fatal\"", "\"level\":\"panic\""];
+    let is_harmless = || has(line, &HARMLESS) || was_only_cancelled(line);
+    has(line, &ENDS) || (has(line, &ERROR) || speaks_of_failure(line)) && !is_harmless()
+}
+
+/// Whether each gRPC code of a line says that the caller went away, which is the ordinary end of a stream.
+fn was_only_cancelled(line: &str) -> bool {
+    let mut codes = line.split("code = ").skip(1).peekable();
+    codes.peek().is_some() && codes.all(|code| code.starts_with("Canceled"))
 }
 
 fn known_sign(line: &str) -> Option<Sign> {
@@ -87,6 +118,8 @@ fn known_sign(line: &str) -> Option<Sign> {
         Some(Sign::Well)
     } else if has(line, &NO_IDENTITY) {
         Some(Sign::NoIdentity)
+    } else if line.contains(NOT_SIGNED) {
+        Some(Sign::NotSigned)
     } else if has(line, &ELSEWHERE) {
         None
     } else if line.contains("PermissionDenied") || line.contains("Unauthenticated") {
@@ -138,18 +171,15 @@ pub(super) fn entries(log: &LogExcerpt) -> Vec<Entry<'_>> {
     log.lines.iter().filter_map(|line| entry(line).map(|(sign, at)| Entry { sign, at, line })).collect()
 }
 
-/// Of one kind of line so many are kept, the newest: a workload without an identity asks every few seconds, and must
-/// not push the renewals of the others out of the evidence.
-const OF_A_KIND_MOST: usize = 15;
-
-/// The lines of a log that say something, the newest of each kind, in their order.
+/// The lines of a log that say something, in their order: the newest [`KEPT_MOST`] of each kind, since a workload without an
+/// identity asks every few seconds, and must not push the renewals of the others out of the evidence.
 pub fn telling_lines(text: &str) -> Vec<String> {
     let mut kept: BTreeMap<Sign, usize> = BTreeMap::new();
     let newest = |line: &&str| {
         let Some(sign) = sign_of(line) else { return false };
         let times = kept.entry(sign).or_default();
         *times = times.saturating_add(1);
-        *times <= OF_A_KIND_MOST
+        *times <= KEPT_MOST
     };
     let mut lines: Vec<String> = text.lines().rev().filter(newest).map(str::to_owned).collect();
     lines.reverse();

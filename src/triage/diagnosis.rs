@@ -9,7 +9,7 @@ use super::{
     bundles::spire_bundle_check,
     examine::{Examined, Holding, Issuer, Stuck, examine},
     ruled_out,
-    spire::{AgentState, agent_check, not_understood_check, server_check, servers_unseen},
+    spire::{AgentState, agent_check, failures_in_its_log, server_check, servers_unseen},
 };
 use crate::mesh::{NodeName, PodRef};
 
@@ -125,7 +125,7 @@ impl Scene<'_> {
         let unseen = self.evidence.servers_missing.as_ref().map(|reason| servers_unseen(reason, now));
         let agents = self.agents.iter().map(|(agent, judged)| agent_check(agent, judged));
         let bundle = spire_bundle_check(self.evidence);
-        let logs = self.agents.iter().filter_map(|(agent, _)| not_understood_check(agent));
+        let logs = self.agents.iter().flat_map(|(agent, _)| failures_in_its_log(agent));
         pods.chain(servers).chain(unseen).chain(agents).chain(logs).chain(bundle).collect()
     }
 

@@ -7,6 +7,7 @@ pub mod certificate;
 mod copies;
 mod counters;
 mod diagnosis;
+mod ends;
 pub mod envoy;
 mod eviction;
 mod evidence;

@@ -9,7 +9,7 @@ use super::{
     diagnosis::{Conclusion, Scene},
     envoy::TlsReason,
     examine::{Chain, Examined, Holding, Issuer, Stuck, UNREADABLE, words},
-    spire::{AgentState, server_check},
+    spire::{AgentState, not_signed, server_check},
 };
 
 impl Scene<'_> {
@@ -161,6 +161,7 @@ impl Scene<'_> {
     fn open_about_spire(&self) -> Vec<String> {
         let mut open = Vec::new();
         for (agent, judged) in &self.agents {
+            open.extend(not_signed(agent).map(|what| format!("the SPIRE agent of {} {what}", agent.node)));
             match &judged.state {
                 AgentState::Works(_) => {}
                 AgentState::Unknown(why) => {

@@ -4,7 +4,8 @@ use super::{
     AgentEvidence, Check, CheckResult, Gathered, Healthcheck, Missing, Redacted, ServerEvidence,
     agent::Judged,
     agent_log::{Sign, entries, sign_of},
-    not_understood::{Unclear, end_of},
+    ends::end_of,
+    not_understood::Unclear,
 };
 
 pub use super::{
@@ -23,19 +24,32 @@ pub(super) fn not_understood(agent: &AgentEvidence) -> Option<Unclear> {
     Unclear::of(entries.iter().filter(|entry| entry.sign == Sign::NotUnderstood).map(|entry| entry.line))
 }
 
-/// Step 2.3, where the log speaks of failures that no rule knows: a row of its own, whatever the agent's state is.
-pub(super) fn not_understood_check(agent: &AgentEvidence) -> Option<Check> {
-    Some(Check {
+/// What an agent wrote of SVIDs that the server refused to sign, the newest.
+pub(super) fn not_signed(agent: &AgentEvidence) -> Option<String> {
+    let entries = agent.log.value().map(entries).unwrap_or_default();
+    let newest = entries.iter().rev().find(|entry| entry.sign == Sign::NotSigned)?;
+    Some(format!("says that the SPIRE server refused to sign an SVID: «{}»", end_of(newest.line)))
+}
+
+/// Step 2.3, where the log speaks of SVIDs that were refused, or of failures that no rule knows: rows of their own, whatever
+/// the agent's state is.
+pub(super) fn failures_in_its_log(agent: &AgentEvidence) -> Vec<Check> {
+    let row = |what: String, remedy: &str| Check {
         id: "2.3-agent-log".to_owned(),
         subject: format!("agent of {}", agent.node),
         result: CheckResult::Inconclusive,
-        summary: format!("its log {}", not_understood(agent)?.sentence()),
+        summary: format!("its log {what}"),
         source: agent.log.source().to_owned(),
         observed_at: agent.log.at(),
-        remedy: Some(
-            "read that line, and report it with the version of SPIRE so that it is known next time".to_owned(),
-        ),
-    })
+        remedy: Some(remedy.to_owned()),
+    };
+    let refused = not_signed(agent).map(|what| {
+        row(what, "look at the registration entry that the line names, and at the SPIRE server's log of that time")
+    });
+    let unclear = not_understood(agent).map(|unclear| {
+        row(unclear.sentence(), "read that line, and report it with the version of SPIRE so that it is known next time")
+    });
+    refused.into_iter().chain(unclear).collect()
 }
 
 /// Step 2.2: one row an agent.

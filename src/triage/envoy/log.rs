@@ -1,7 +1,7 @@
 //! TLS reasons in a proxy's log, as BoringSSL and Envoy word them (domain notes, section 5).
 
 use super::own_words::{from_the_cluster_on, own_words, shortened};
-use crate::triage::not_understood::speaks_of_failure;
+use crate::triage::not_understood::{KEPT_MOST, shortened as shortened_failure, speaks_of_failure};
 
 /// What a line of a proxy's log says about TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,8 +168,13 @@ pub(super) fn cluster_of(line: &str) -> Option<&str> {
 /// Whether a line speaks of a failure of TLS, a certificate or a secret in words that name no reason here. Only what the
 /// proxy itself says counts.
 pub(in crate::triage) fn is_not_understood(line: &str) -> bool {
-    reason_of(line).is_none() && speaks_of_failure(&own_words(line))
+    reason_of(line).is_none()
+        && speaks_of_failure(&own_words(line))
+        && !HARMLESS.iter().any(|words| line.contains(words))
 }
+
+/// What istio's agent says at every start of a proxy.
+const HARMLESS: [&str; 1] = ["Workload SDS socket not found. Starting Istio SDS Server"];
 
 /// The lines that say something about TLS, in their order and the newest of each kind: at most `most` of those that are
 /// understood, and of the others so many that they push out none of these. And whether some were left out.
@@ -179,8 +184,8 @@ pub fn tls_lines(text: &str, most: usize) -> (Vec<String>, bool) {
     for line in text.lines().rev() {
         let (count, most, text) = if reason_of(line).is_some() {
             (&mut understood, most, shortened(line, LINE_MOST).into_owned())
-        } else if is_not_understood(line) || own_words(line).contains("SDS") {
-            (&mut others, NOT_UNDERSTOOD_MOST, end_of(line))
+        } else if is_not_understood(line) {
+            (&mut others, KEPT_MOST, shortened_failure(&own_words(line), LINE_MOST).into_owned())
         } else {
             continue;
         };
@@ -194,17 +199,6 @@ pub fn tls_lines(text: &str, most: usize) -> (Vec<String>, bool) {
     kept.reverse();
     (kept, cut)
 }
-
-/// The line, or the end of a long one: there stands the cause.
-fn end_of(line: &str) -> String {
-    let whole = if line.len() > LINE_MOST { own_words(line) } else { line.into() };
-    let from = whole.len().saturating_sub(LINE_MOST);
-    let from = (from..=whole.len()).find(|at| whole.is_char_boundary(*at)).unwrap_or(from);
-    whole.get(from..).unwrap_or_default().to_owned()
-}
-
-/// How many lines are kept that name no reason.
-const NOT_UNDERSTOOD_MOST: usize = 15;
 
 /// The longest line that is kept, in bytes: an access log line of Istio's default format has some 600.
 const LINE_MOST: usize = 1200;

@@ -151,8 +151,8 @@ fn a_line_of_an_agent_that_nobody_understands_is_quoted_and_is_no_all_clear() {
     let mut night = Night::healthy();
     let renewed = super::renewal(1, FRONTEND);
     let strange =
-        "time=x level=error msg=\"Failed to mint X509 SVID\" error=\"rpc error: the signer sulks\"".to_owned();
-    night.agent_says(0, &[renewed.clone(), strange.clone(), renewed]);
+        "time=x level=error msg=\"Failed to bless X509 SVID\" error=\"rpc error: the signer sulks\"".to_owned();
+    night.agent_says(0, &[renewed.clone(), strange.clone(), renewed.clone()]);
     let verdict = night.verdict();
     is_open(
         &verdict,
@@ -160,10 +160,101 @@ fn a_line_of_an_agent_that_nobody_understands_is_quoted_and_is_no_all_clear() {
     );
     is_open(&verdict, "the signer sulks\"»");
     assert!(verdict.checks.iter().any(|row| row.id == "2.3-agent-log" && row.result == CheckResult::Inconclusive));
-    // It hides no cause either.
+    // It hides no cause either. Where it came after the renewal, nobody knows what became of that.
     night.holds(0, -10);
-    night.agent_says(0, &[super::renewal(1, FRONTEND), strange]);
-    assert_eq!(night.verdict().scenario, Scenario::ExpiredCertificate);
+    night.agent_says(0, &[strange.clone(), renewed.clone()]);
+    let verdict = night.verdict();
+    assert_eq!((verdict.scenario, &verdict.fixes[..]), (Scenario::ExpiredCertificate, &[FixName::RestartPod][..]));
+    night.agent_says(0, &[renewed, strange]);
+    let verdict = night.verdict();
+    assert_eq!((verdict.scenario, verdict.confidence), (Scenario::ExpiredCertificate, Confidence::Low));
+    assert!(verdict.fixes.is_empty() && never(&verdict, FixName::RestartPod), "{:?}", verdict.fixes);
+}
+
+#[test]
+fn a_renewal_that_the_server_refused_is_no_proof_that_a_restarted_pod_gets_an_svid() {
+    let mut night = Night::healthy();
+    night.holds(0, -10);
+    let refused = "time=x level=warning msg=\"Failed to mint X509 SVID\" registration_id=7 status=7 \
+                   error=\"authorization denied for method /spire.api.server.svid.v1.SVID/BatchNewX509SVID\"";
+    night.agent_says(0, &[super::renewal(1, FRONTEND), refused.to_owned()]);
+    let verdict = night.verdict();
+    assert_eq!((verdict.scenario, verdict.confidence), (Scenario::ExpiredCertificate, Confidence::Low));
+    assert!(verdict.fixes.is_empty() && never(&verdict, FixName::RestartPod), "{:?}", verdict.fixes);
+    let why = "the SPIRE server refused to sign an SVID that it asked for; its log says: time=x";
+    assert!(verdict.reasons.iter().any(|reason| reason.contains(why)), "{:?}", verdict.reasons);
+    let row = verdict.checks.iter().find(|row| row.id == "2.3-agent-log").unwrap();
+    assert!(row.remedy.as_ref().unwrap().starts_with("look at the registration entry"), "{row:?}");
+
+    // Nor is an agent silent that asked and was refused: its restart would take the SVIDs of every pod of its node.
+    night.agent_said_since(0, 65, &[super::said(20, "Failed to mint X509 SVID\" error=\"no such entry")]);
+    let verdict = night.verdict();
+    assert_eq!(
+        (verdict.scenario, &verdict.fixes[..]),
+        (Scenario::ExpiredCertificate, &[][..]),
+        "{:?}",
+        verdict.reasons
+    );
+
+    // What was refused for one workload is no all-clear, though others are renewed since.
+    let mut night = Night::healthy();
+    night.agent_says(0, &[refused.to_owned(), super::renewal(1, FRONTEND)]);
+    is_open(&night.verdict(), "the SPIRE agent of node-1 says that the SPIRE server refused to sign an SVID: «time=x");
+}
+
+#[test]
+fn an_agent_whose_healthcheck_says_no_is_not_restarted_for_a_failure_after_its_renewal() {
+    let mut night = Night::healthy();
+    night.holds(0, -10);
+    night.agent_says(0, &[super::renewal(1, FRONTEND), "level=error msg=\"Failed to bless X509 SVID\"".to_owned()]);
+    night.agent_healthcheck(0, false);
+    let verdict = night.verdict();
+    assert_eq!(
+        (verdict.scenario, &verdict.fixes[..]),
+        (Scenario::ExpiredCertificate, &[][..]),
+        "{:?}",
+        verdict.reasons
+    );
+}
+
+/// Rows of the tables of words, as agents and proxies write them when all is well (tests/data/triage/README.md).
+const EVERYDAY: &str = include_str!("../../../tests/data/triage/everyday-lines.tsv");
+
+#[test]
+fn what_agents_and_proxies_write_every_day_is_no_failure_and_blocks_no_restart() {
+    let mut tried = 0;
+    for row in EVERYDAY.lines().skip(1) {
+        let [writer, words, level] = row.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        let words = words.replace('…', "/run/x");
+        let mut night = Night::healthy();
+        if writer == "spire-agent" {
+            let line = format!("time=x level={level} msg=\"{words}\" subsystem_name=manager");
+            night.agent_says(0, &[super::renewal(1, FRONTEND), line]);
+            night.holds(0, -10);
+            assert_eq!(night.verdict().fixes, [FixName::RestartPod], "{row}: {:?}", night.verdict().reasons);
+            night.holds(0, 45);
+        } else {
+            let scope = if words.contains("stream") || words.contains("XDS") { "xdsproxy" } else { "sds" };
+            night.proxy_says(0, &format!("2026-11-24T02:55:00.000000Z\t{level}\t{scope}\t{words}"), 2);
+        }
+        assert_eq!(night.verdict().scenario, Scenario::NoFaultFound, "{row}: {:?}", night.verdict().reasons);
+        tried += 1;
+    }
+    assert!(tried > 50, "{tried}");
+    let mut night = Night::healthy();
+    let ended = "level=error msg=\"Subscribe to cache changes failed\" error=\"rpc error: code = Canceled desc = x\"";
+    night.agent_says(0, &[super::renewal(1, FRONTEND), ended.to_owned()]);
+    assert_eq!(night.verdict().scenario, Scenario::NoFaultFound, "{:?}", night.verdict().reasons);
+    let nested = ended.replace("desc = x", "desc = rpc error: code = Unavailable desc = x");
+    night.agent_says(0, &[super::renewal(1, FRONTEND), nested]);
+    is_open(&night.verdict(), "does not understand");
+}
+
+#[test]
+fn lines_that_nobody_understands_are_not_counted_beyond_what_is_kept() {
+    let mut night = Night::healthy();
+    night.proxy_says(0, "warning\tsds\tresource default not found", 15);
+    is_open(&night.verdict(), "in 15 line(s) or more that this version does not understand");
 }
 
 #[test]
