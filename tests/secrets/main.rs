@@ -61,6 +61,22 @@ fn forms(key: &str) -> Vec<Form> {
         Form { written: form.replace('#', &secret), secret }
     })
     .collect();
+    // A password may hold whatever ends a word elsewhere: what stands behind that must not stay.
+    let odd = [
+        "DB_PASSWORD=Xy7)#",
+        "password: a}b'#",
+        "run --token <Ab#",
+        "SECRET_KEY_BASE=ab<cd`#",
+        "keytool -storepass x]#",
+        "tokens: [a1, b2#]",
+        "{name: DB_PASSWORD, value: #}",
+        "{\\\"name\\\":\\\"DB_PASSWORD\\\",\\\"value\\\":\\\"#\\\"}",
+        "{\\\"token\\\":[\\\"a1\\\",\\\"#\\\"]}",
+    ];
+    all.extend(odd.iter().enumerate().map(|(number, form)| {
+        let secret = format!("Odd{number:02}zQ7xW9vK3mP5");
+        Form { written: form.replace('#', &secret), secret }
+    }));
     all.push(of_key(format!("read {in_one_line}"), &body[..40]));
     all.push(of_key(format!("dumped {in_base64}"), &in_base64[60..100]));
     all.push(of_key(format!("read {body}"), &body[..40]));

@@ -1,6 +1,7 @@
 //! What a sidecar's Envoy says, parsed: counters, served secrets, TLS reasons in its log.
 
 mod answered;
+mod call;
 mod log;
 mod own_words;
 mod secrets;
@@ -8,6 +9,7 @@ mod sign;
 mod stats;
 
 pub use answered::{ENOUGH, connected_since};
+pub(super) use call::Call;
 pub(super) use log::is_not_understood;
 pub use log::{TlsReason, reason_of, tls_lines};
 pub use secrets::read_secrets;

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::call::Call;
+
 /// The fields of a JSON access log in which Envoy speaks, as Istio names them.
 const OF_THE_PROXY: [&str; 6] = [
     "response_code_details",
@@ -22,8 +24,7 @@ pub(super) fn own_words(line: &str) -> Cow<'_, str> {
         let fields = serde_json::from_str::<Map<String, Value>>(start).ok();
         return fields.as_ref().and_then(of_the_proxy).map_or(Cow::Borrowed(line), Cow::Owned);
     }
-    let parts = start.starts_with('[').then(|| Parts::of(line)).flatten();
-    parts.map_or(Cow::Borrowed(line), |parts| Cow::Owned(parts.own_words()))
+    Call::of(line).map_or(Cow::Borrowed(line), |call| Cow::Owned(call.own_words()))
 }
 
 /// The line, or where it is longer than `most` bytes, what the proxy itself says in it: a long path would push that out.
@@ -38,7 +39,7 @@ pub(super) fn shortened(line: &str, most: usize) -> Cow<'_, str> {
 
 /// The part of an access log line that begins with Envoy's cluster, where it has such a part.
 pub(super) fn from_the_cluster_on(line: &str) -> &str {
-    Parts::of(line).map_or(line, |parts| parts.cluster)
+    Call::of(line).map_or(line, |call| call.cluster())
 }
 
 /// The endpoint that a call of an access log went to, as `10.0.0.9:8443`, where there was one.
@@ -48,7 +49,7 @@ pub(super) fn endpoint_of(line: &str) -> Option<String> {
         let fields = serde_json::from_str::<Map<String, Value>>(start).ok()?;
         fields.get("upstream_host").and_then(Value::as_str)?.to_owned()
     } else {
-        Parts::of(start)?.endpoint?.to_owned()
+        Call::of(start)?.endpoint()?.to_owned()
     };
     endpoint.contains(':').then_some(endpoint)
 }
@@ -61,62 +62,6 @@ fn of_the_proxy(fields: &Map<String, Value>) -> Option<String> {
     let code = fields.get("response_code").map(ToString::to_string).unwrap_or_default();
     let others: Vec<&str> = OF_THE_PROXY.iter().filter_map(|name| text(name)).collect();
     Some(format!("[{at}] rc={} flags={flags} {}", code.trim_matches('"'), others.join(" ")))
-}
-
-/// Istio's text form: `[time] "request" code flags details termination "transport failure" numbers "…" "upstream" cluster …`.
-struct Parts<'a> {
-    time: &'a str,
-    /// From behind the request to the end of the transport failure.
-    answer: &'a str,
-    /// Where the call went.
-    endpoint: Option<&'a str>,
-    /// From the cluster on, to where callers speak again.
-    cluster: &'a str,
-}
-
-/// How the request of a TCP connection is logged.
-const NO_REQUEST: &str = "\"- - -\"";
-
-impl<'a> Parts<'a> {
-    fn of(line: &'a str) -> Option<Self> {
-        let (time, rest) = line.split_once("] \"")?;
-        let behind = request_end(line.get(time.len().saturating_add(2)..)?)?;
-        // `behind` counts from the quote that opens the request, which `rest` no longer has.
-        let rest = rest.get(behind.checked_sub(1)?..)?;
-        let (before, quoted) = rest.split_once('"')?;
-        let (failure, others) = quoted.split_once('"')?;
-        let answer = rest.get(..before.len().saturating_add(failure.len()).saturating_add(2))?;
-        let (quoted, cluster) = others.rsplit_once('"').unwrap_or((others, others));
-        let endpoint = quoted.rsplit_once('"').map(|(_, endpoint)| endpoint);
-        Some(Self { time, answer, endpoint, cluster: without_server_name(cluster) })
-    }
-
-    fn own_words(&self) -> String {
-        format!("{}] \"- HTTP/1.1\"{}{}", self.time, self.answer, self.cluster)
-    }
-}
-
-/// The cluster and the three addresses behind it. Then comes the server name for which a caller asked when it connected.
-fn without_server_name(cluster: &str) -> &str {
-    const WORDS: usize = 4;
-    let ends = cluster.char_indices().filter(|(at, letter)| {
-        let before = at.checked_sub(1).and_then(|before| cluster.as_bytes().get(before));
-        *letter == ' ' && before.is_some_and(|before| *before != b' ')
-    });
-    ends.map(|(at, _)| at).nth(WORDS.saturating_sub(1)).and_then(|end| cluster.get(..end)).unwrap_or(cluster)
-}
-
-/// Where a quoted request ends: behind the quote that follows the protocol. A path may hold quotes, but no space.
-fn request_end(quoted: &str) -> Option<usize> {
-    if quoted.starts_with(NO_REQUEST) {
-        return Some(NO_REQUEST.len());
-    }
-    quoted.match_indices(" HTTP/").find_map(|(at, found)| {
-        let version = quoted.get(at.saturating_add(found.len())..)?;
-        let digits = version.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-        let end = at.saturating_add(found.len()).saturating_add(digits).saturating_add(1);
-        version.get(digits..)?.starts_with('"').then_some(end)
-    })
 }
 
 #[cfg(test)]

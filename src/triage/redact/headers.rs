@@ -49,9 +49,7 @@ fn authorization(line: &str, at: usize) -> Option<Range<usize>> {
     let value = value_at(line, at)?;
     if value.quoted {
         let inner = line.get(value.place.clone())?;
-        // The scheme stays: it tells what was tried.
-        let scheme = inner.find(' ').filter(|_| SCHEME.is_match(inner)).map_or(0, |end| end.saturating_add(1));
-        let hidden = value.place.start.saturating_add(scheme)..value.place.end;
+        let hidden = value.place.start.saturating_add(scheme_end(inner))..value.place.end;
         return (!line.get(hidden.clone())?.starts_with(DROPPED)).then_some(hidden);
     }
     let at = value.place.start;
@@ -69,6 +67,11 @@ fn authorization(line: &str, at: usize) -> Option<Range<usize>> {
     // One word alone: a key without a scheme, or the last word of a sentence.
     let word = line.get(value.place.clone())?;
     (!matches!(word, "denied" | "failed" | "required" | "missing")).then_some(value.place)
+}
+
+/// Where the credentials begin in the value of an `Authorization`: its scheme stays, since it tells what was tried.
+pub(super) fn scheme_end(value: &str) -> usize {
+    value.find(' ').filter(|_| SCHEME.is_match(value)).map_or(0, |end| end.saturating_add(1))
 }
 
 /// Whether a word may be shown: it is no key.

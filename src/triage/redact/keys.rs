@@ -8,7 +8,7 @@ use base64::{
 };
 use regex::Regex;
 
-use super::lines;
+use super::{fields, lines};
 use crate::triage::certificate::{DerKind, der_kind};
 
 /// Compiles one of the patterns of this room.
@@ -25,11 +25,11 @@ static KEY_MARK: LazyLock<Regex> = LazyLock::new(|| compiled(MARK));
 /// What may stand between the marks in one line, where line ends are escaped or became spaces.
 static BODY: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"^(?:[A-Za-z0-9+/=]{16,}|\s+|\\+[nrt]+|[A-Za-z0-9+/]{1,15}={0,2}(?:\\+[nr]|$))*"));
-/// What a line holds that is part of a key: one run of base64 at its end, or a header of an old PEM.
-static BODY_LINE: LazyLock<Regex> = LazyLock::new(|| {
-    compiled(
-        r#"(?:^|[\s"'|:=\]])(?P<body>[A-Za-z0-9+/]{4,}={0,2})(?:\\+[nr])*["']?[\s,]*$|(?P<header>(?:Proc-Type|DEK-Info|Comment|PuTTY-User-Key-File-\d|Private-Lines|Private-MAC): ?\S.*)$"#,
-    )
+/// A run of base64 that may be a line of a key.
+static RUN: LazyLock<Regex> = LazyLock::new(|| compiled(r"[A-Za-z0-9+/]{4,}={0,2}"));
+/// A header of an old PEM, or of a key of PuTTY.
+static HEADER: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(r"(?:Proc-Type|DEK-Info|Comment|PuTTY-User-Key-File-\d|Private-Lines|Private-MAC): ?\S.*$")
 });
 /// A run of base64 that is long enough for a key.
 static BASE64: LazyLock<Regex> = LazyLock::new(|| compiled(r"[A-Za-z0-9+/_-]{24,}={0,2}"));
@@ -49,10 +49,11 @@ pub(super) fn find(text: &str, places: &mut Vec<Range<usize>>) {
 }
 
 /// Where a reader of lines is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Within {
     Nothing,
-    Key,
+    /// A key, whose lines stand behind these words where each is logged as an entry of its own.
+    Key(String),
     Certificate,
 }
 
@@ -62,52 +63,143 @@ fn find_pem(text: &str, places: &mut Vec<Range<usize>>) {
     let mut maybe: Option<Range<usize>> = None;
     for (start, line) in lines(text) {
         let at = |place: Range<usize>| place.start.saturating_add(start)..place.end.saturating_add(start);
-        let marks: Vec<_> = if line.contains("PRIVATE KEY") { KEY_MARK.find_iter(line).collect() } else { Vec::new() };
-        if let (Some(first), Some(last)) = (marks.first(), marks.last()) {
-            // What stands before an END without its BEGIN is the end of a key.
-            let begins = first.as_str().contains("BEGIN");
-            let from = if begins { first.start() } else { body_before(line, first.start()) };
-            if !begins {
+        if let Some(marked) = Marked::of(line) {
+            if !marked.begins {
                 places.extend(maybe.take());
             }
-            let open = last.as_str().contains("BEGIN");
-            let tail = line.get(last.end()..).unwrap_or_default();
-            let to =
-                if open { last.end().saturating_add(BODY.find(tail).map_or(0, |body| body.end())) } else { last.end() };
-            places.push(at(from..to));
-            within = if open { Within::Key } else { Within::Nothing };
+            places.extend(marked.places.into_iter().map(at));
+            within = marked.open.map_or(Within::Nothing, Within::Key);
             maybe = None;
             continue;
         }
         if line.contains(CERTIFICATE_MARK) {
             within = Within::Certificate;
         }
-        let body = BODY_LINE.captures(line).and_then(|found| found.name("body").or_else(|| found.name("header")));
-        match (within, body) {
-            (Within::Key, Some(body)) => {
-                places.push(at(body.range()));
-                // The last line of a key is short; after a word that only looks like it nothing more is taken for a key.
-                let goes_on = body.len() >= LINE_LEAST || body.as_str().contains(':');
-                within = if goes_on { Within::Key } else { Within::Nothing };
-            }
-            (Within::Key, None) if line.trim().is_empty() => {}
-            (Within::Certificate, Some(_)) => {}
-            (Within::Nothing, Some(body)) => {
-                let range = at(body.range());
-                if is_line_of_pem(body.as_str()) {
-                    places.push(range);
-                    // What follows is more of it.
-                    (within, maybe) = (Within::Key, None);
-                } else {
-                    maybe = Some(range);
+        let runs = runs(line);
+        let last = runs.last().filter(|run| is_last(line, run)).cloned();
+        match &within {
+            Within::Key(behind) => match body(line, &runs, behind) {
+                Some(body) => {
+                    // The last line of a key is short; after a word that only looks like it nothing more is taken for a key.
+                    let goes_on = body.len() >= LINE_LEAST || text_at(line, &body).contains(':');
+                    places.push(at(body));
+                    within = if goes_on { within } else { Within::Nothing };
                 }
-            }
-            (_, None) => {
-                within = if line.contains(CERTIFICATE_MARK) { Within::Certificate } else { Within::Nothing };
-                maybe = None;
+                None if line.trim().is_empty() => {}
+                None => (within, maybe) = (Within::Nothing, None),
+            },
+            Within::Certificate if !runs.is_empty() || line.contains(CERTIFICATE_MARK) => {}
+            Within::Certificate => (within, maybe) = (Within::Nothing, None),
+            Within::Nothing => {
+                let full: Vec<_> = runs.into_iter().filter(|run| is_line_of_pem(text_at(line, run))).collect();
+                if let Some(first) = full.first() {
+                    // What follows is more of it.
+                    (within, maybe) = (Within::Key(words_before(line, first.start)), None);
+                } else {
+                    maybe = last.map(at);
+                }
+                places.extend(full.into_iter().map(at));
             }
         }
     }
+}
+
+/// A line with the mark of a key.
+struct Marked {
+    places: Vec<Range<usize>>,
+    /// Whether the first of its marks is a beginning.
+    begins: bool,
+    /// The words before the key, where it goes on in the next line.
+    open: Option<String>,
+}
+
+impl Marked {
+    fn of(line: &str) -> Option<Self> {
+        if !line.contains("PRIVATE KEY") {
+            return None;
+        }
+        let mut all: Option<Self> = None;
+        for field in fields(line) {
+            let Some(found) = Self::of_field(line, &field) else { continue };
+            let begins = all.as_ref().map_or(found.begins, |all| all.begins);
+            let mut places = all.map(|all| all.places).unwrap_or_default();
+            places.extend(found.places);
+            all = Some(Self { places, begins, open: found.open });
+        }
+        all
+    }
+
+    fn of_field(line: &str, field: &Range<usize>) -> Option<Self> {
+        let text = line.get(field.clone())?;
+        let marks: Vec<_> = KEY_MARK.find_iter(text).collect();
+        let (first, last) = (marks.first()?, marks.last()?);
+        // What stands before an END without its BEGIN is the end of a key.
+        let begins = first.as_str().contains("BEGIN");
+        let from = if begins { first.start() } else { body_before(text, first.start()) };
+        let open = last.as_str().contains("BEGIN");
+        let tail = text.get(last.end()..).unwrap_or_default();
+        let body = if open { BODY.find(tail).map_or(0, |body| body.end()) } else { 0 };
+        let to = last.end().saturating_add(body);
+        let place = field.start.saturating_add(from)..field.start.saturating_add(to);
+        let open = open.then(|| words_before(line, field.start.saturating_add(last.start())));
+        Some(Self { places: vec![place], begins, open })
+    }
+}
+
+fn text_at<'a>(line: &'a str, place: &Range<usize>) -> &'a str {
+    line.get(place.clone()).unwrap_or_default()
+}
+
+/// What stands before a value, back to a space or to the field before: `msg="`, or `"msg":"`.
+fn words_before(line: &str, at: usize) -> String {
+    let before = line.get(..at).unwrap_or_default();
+    before.rsplit([' ', ',', '{', '\t']).next().unwrap_or_default().to_owned()
+}
+
+/// The runs of base64 in a line that stand by themselves.
+fn runs(line: &str) -> Vec<Range<usize>> {
+    let stands_alone = |run: &Range<usize>| {
+        let before = line.get(..run.start).and_then(|before| before.chars().next_back());
+        let begins = before.is_none_or(|letter| letter.is_whitespace() || "\"'|:=]".contains(letter));
+        let ends = |letter: char| letter.is_whitespace() || ",}])".contains(letter);
+        begins && behind(line, run.end).is_none_or(ends)
+    };
+    RUN.find_iter(line).map(|run| run.range()).filter(stands_alone).collect()
+}
+
+/// The first letter behind a run, where line ends that are escaped and a quote do not count.
+fn behind(line: &str, at: usize) -> Option<char> {
+    let mut rest = line.get(at..).unwrap_or_default();
+    loop {
+        let escaped = rest.trim_start_matches('\\');
+        match escaped.strip_prefix(['n', 'r']) {
+            Some(more) if escaped.len() < rest.len() => rest = more,
+            _ => break,
+        }
+    }
+    let rest = rest.trim_start_matches('\\');
+    rest.strip_prefix(['"', '\'']).unwrap_or(rest).chars().next()
+}
+
+/// Whether a run is the last of its line.
+fn is_last(line: &str, run: &Range<usize>) -> bool {
+    let rest = line.get(run.end..).unwrap_or_default();
+    rest.chars().all(|letter| letter.is_whitespace() || "\\nr\"',".contains(letter))
+}
+
+/// The part of a line within a key that belongs to it: behind the same words as its beginning, or at the line's end, or what
+/// is long enough; or a header, to the end of its field.
+fn body(line: &str, runs: &[Range<usize>], behind: &str) -> Option<Range<usize>> {
+    let header = || {
+        fields(line).into_iter().find_map(|field| {
+            let found = HEADER.find(line.get(field.clone())?)?;
+            Some(field.start.saturating_add(found.start())..field.start.saturating_add(found.end()))
+        })
+    };
+    let same = |run: &&Range<usize>| !behind.is_empty() && words_before(line, run.start) == behind;
+    let last = || runs.last().filter(|run| is_last(line, run));
+    let long = || runs.iter().filter(|run| run.len() >= LINE_LEAST).max_by_key(|run| run.len());
+    runs.iter().find(same).or_else(last).or_else(long).cloned().or_else(header)
 }
 
 /// Where the run of base64 begins that ends at `end`, escaped line ends among it.

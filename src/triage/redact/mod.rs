@@ -9,6 +9,7 @@
 mod addresses;
 mod evidence;
 mod headers;
+mod json;
 mod keys;
 mod named;
 #[cfg(test)]
@@ -25,14 +26,13 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use evidence::{certificates_by_domain, certificates_only, lines_of_one_log};
 
+use super::{ends::both_ends, envoy::Call};
 use crate::legible;
 
 /// What stands where something was dropped.
 const DROPPED: &str = "[redacted]";
 /// The longest text that is quoted, in bytes.
 const TEXT_MOST: usize = 2048;
-/// How much is kept of the beginning and of the end of a longer one: the cause often stands last.
-const HALF: usize = 1020;
 
 /// One line from outside without its secrets: only the redactor makes it, also when old evidence is read. Text that did not
 /// go through it is no evidence.
@@ -47,7 +47,7 @@ pub struct RedactedLog(String);
 impl Redacted {
     /// Drops what may be a secret, what could mislead, and the middle of what is too long.
     pub fn new(text: &str) -> Self {
-        Self(bounded(without_secrets(&legible::line(text))))
+        Self(both_ends(&without_secrets(&legible::line(text)), TEXT_MOST).into_owned())
     }
 
     /// The text.
@@ -87,8 +87,7 @@ const LOOKS_MOST: usize = 4;
 fn without_secrets(text: &str) -> String {
     let mut text = text.to_owned();
     for _ in 0..LOOKS_MOST {
-        let places = find(&text);
-        let cleared = hide(&text, places);
+        let cleared = clear(&text);
         if cleared == text {
             break;
         }
@@ -97,18 +96,33 @@ fn without_secrets(text: &str) -> String {
     text
 }
 
-fn find(text: &str) -> Vec<Range<usize>> {
+/// One look: what takes several lines first, then each document by its fields, and each other line.
+fn clear(text: &str) -> String {
     let mut places = Vec::new();
     keys::find(text, &mut places);
     named::find_blocks(text, &mut places);
-    for (start, line) in lines(text) {
-        let mut of_line = Vec::new();
+    let text = hide(text, places);
+    let cleared = text.split('\n').map(|line| json::cleared(line).unwrap_or_else(|| hide(line, find(line))));
+    cleared.collect::<Vec<_>>().join("\n")
+}
+
+fn find(line: &str) -> Vec<Range<usize>> {
+    let mut places = Vec::new();
+    for field in fields(line) {
+        let mut found = Vec::new();
         for find in [tokens::find, headers::find, addresses::find, named::find] {
-            find(line, &mut of_line);
+            find(line.get(field.clone()).unwrap_or_default(), &mut found);
         }
-        places.extend(of_line.into_iter().map(|place| shifted(&place, start)));
+        places.extend(found.into_iter().map(|place| shifted(&place, field.start)));
     }
     places
+}
+
+/// The parts of a line beyond which no rule looks: callers fill some fields of an access log as they like, and must not hide
+/// what the proxy says in the others.
+fn fields(line: &str) -> Vec<Range<usize>> {
+    let call = Call::of(line).map(|call| call.fields());
+    call.or_else(|| json::texts(line)).unwrap_or_else(|| std::iter::once(0..line.len()).collect())
 }
 
 /// Each line with where it begins.
@@ -144,16 +158,6 @@ fn hide(text: &str, mut places: Vec<Range<usize>>) -> String {
     }
     out.push_str(text.get(from..).unwrap_or_default());
     out
-}
-
-fn bounded(text: String) -> String {
-    if text.len() <= TEXT_MOST {
-        return text;
-    }
-    let head = (0..=HALF).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let tail =
-        (text.len().saturating_sub(HALF)..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-    format!("{}…{}", text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default())
 }
 
 fn redacted_line<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -5,15 +5,66 @@ use std::{ops::Range, sync::LazyLock};
 
 use regex::{Captures, Regex};
 
-use super::{keys::compiled, lines, value::value_at};
+use super::{
+    DROPPED,
+    keys::compiled,
+    lines,
+    value::{value_at, values_at},
+};
 
-/// How the names of secrets end; what stands before (`db_`, `spring.datasource.`, `x-vault-`) does not matter.
-const NAMES: &str = r"(?:passwords?|passwd|passphrase|passcode|pwd|\bpass|[_.-]pass|secret|secret[_.-]?id|tokens?|credentials?|(?:api|access|secret|private|signing|encryption|routing|integration|service|account|auth|master|deploy|license|ssh|storage|subscription|application|app|client|hmac|webhook)[ _.-]?key(?:[_.-]?id)?|jsessionid|phpsessid|connect\.sid)\d*";
+/// How the names of secrets end; what stands before (`db_`, `spring.datasource.`, `x-vault-`) does not matter, nor does a
+/// word behind that tells one from another (`_base`, `_v2`).
+const NAMES: &str = r"(?:passwords?|passwd|passphrase|passcode|pwd|(?:store|key)pass|\bpass|[_.-]pass|secret|secret[_.-]?id|tokens?|credentials?|(?:api|access|secret|private|signing|encryption|routing|integration|service|account|auth|master|deploy|license|ssh|storage|subscription|application|app|client|hmac|webhook)[ _.-]?key(?:[_.-]?id)?|jsessionid|phpsessid|connect\.sid)\d*(?:[_.-](?:base|v?\d+|base64|b64|value|text|plain|raw|hash|enc|encrypted|old|new|current|previous|primary|secondary|backup|default|prod|production|staging|dev|test|live|main))*";
 
 /// A name, and what stands between it and its value.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     compiled(&format!(
         r#"(?i)(?P<name>{NAMES})(?:(?P<close>\\*["'`])?\s*(?P<sep>:=|=>|==?|:|>|%3d)|(?P<tuple>\\*["']\s*,))\s*"#
+    ))
+});
+
+/// A variable of an environment with such a word anywhere in its name.
+static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"\b(?P<name>(?:[A-Z0-9]+_)*(?:[A-Z0-9]*(?:PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|APIKEY)|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)_KEY)(?:_[A-Z0-9]+)+)=",
+    )
+});
+
+/// The last words of such names that hold no secret themselves.
+const NO_SECRET: [&str; 27] = [
+    "AT",
+    "AUDIENCE",
+    "COUNT",
+    "DIR",
+    "ENABLED",
+    "ENDPOINT",
+    "EXPIRATION",
+    "EXPIRES",
+    "EXPIRY",
+    "FILE",
+    "HEADER",
+    "HOST",
+    "IN",
+    "ISSUER",
+    "LENGTH",
+    "LIFETIME",
+    "NAME",
+    "NAMESPACE",
+    "PATH",
+    "PORT",
+    "PROVIDER",
+    "REF",
+    "SIZE",
+    "TTL",
+    "TYPE",
+    "URI",
+    "URL",
+];
+
+/// An entry that names the secret beside its value: `{"name": "DB_PASSWORD", "value": "…"}`, as environments are written.
+static NAME_AND_VALUE: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(&format!(
+        r#"(?i)\b(?:name|key)(?:\\*["'])?\s*[:=]\s*(?:\\*["'])?[a-z0-9_.-]*?{NAMES}(?:\\*["'])?[\s,;]+(?:\\*["'])?value(?:\\*["'])?\s*[:=]\s*"#
     ))
 });
 
@@ -123,9 +174,16 @@ const TROUBLE: [&str; 8] = ["fail", "unable", "could not", "cannot", "can't", "e
 
 pub(super) fn find(line: &str, places: &mut Vec<Range<usize>>) {
     for found in NAMED.captures_iter(line) {
-        if let Some(place) = named(line, &found) {
-            places.push(place);
+        places.extend(named(line, &found));
+    }
+    for found in VARIABLE.captures_iter(line) {
+        let (Some(all), Some(name)) = (found.get(0), found.name("name")) else { continue };
+        if !is_about_a_secret(name.as_str()) {
+            places.extend(value_at(line, all.end()).map(|value| value.place));
         }
+    }
+    for found in NAME_AND_VALUE.find_iter(line) {
+        places.extend(value_at(line, found.end()).map(|value| value.place));
     }
     for found in FLAG.find_iter(line) {
         let value = value_at(line, found.end());
@@ -139,30 +197,66 @@ pub(super) fn find(line: &str, places: &mut Vec<Range<usize>>) {
     }
 }
 
-fn named(line: &str, found: &Captures<'_>) -> Option<Range<usize>> {
-    let all = found.get(0)?;
-    let value = value_at(line, all.end())?;
-    if found.name("tuple").is_some() && !value.quoted {
-        return None;
+/// Whether a name by itself says that its value is secret.
+pub(super) fn says_secret(name: &str) -> bool {
+    static NAME: LazyLock<Regex> = LazyLock::new(|| compiled(&format!("(?i){NAMES}$")));
+    let variable = || VARIABLE.is_match(&format!("{name}=")) && !is_about_a_secret(name);
+    NAME.is_match(name) || variable()
+}
+
+fn is_about_a_secret(name: &str) -> bool {
+    name.rsplit('_').next().is_some_and(|last| NO_SECRET.binary_search(&last).is_ok())
+}
+
+fn named(line: &str, found: &Captures<'_>) -> Vec<Range<usize>> {
+    let Some((all, name)) = found.get(0).zip(found.name("name")) else { return Vec::new() };
+    let mut values = values_at(line, all.end());
+    let Some(first) = values.first_mut() else { return Vec::new() };
+    // A word that is itself the name of something is no value.
+    let is_a_name = || {
+        let behind = line.get(first.place.end..).unwrap_or_default().trim_start_matches(['\\', '"', '\'']);
+        behind.trim_start().starts_with(':')
+    };
+    if found.name("tuple").is_some() && (!first.quoted || is_a_name()) {
+        return Vec::new();
     }
-    let written = text(line, &value.place);
-    let name = found.name("name")?;
+    let written = text(line, &first.place);
     // An object: its own fields are looked at one by one.
     if matches!(written.trim(), "{" | "" | "|" | ">" | "|-" | ">-") || written.starts_with('{') {
-        return None;
+        return Vec::new();
     }
     if name.as_str().eq_ignore_ascii_case("secret") && is_sds_name(written) {
-        return None;
+        return Vec::new();
     }
-    if !value.quoted && matches!(written.to_ascii_lowercase().as_str(), "null" | "true" | "false" | "nil" | "none") {
-        return None;
+    if !first.quoted && matches!(written.to_ascii_lowercase().as_str(), "null" | "true" | "false" | "nil" | "none") {
+        return Vec::new();
     }
-    let sentence = found.name("sep").is_some_and(|sep| sep.as_str() == ":")
+    let is_prose = found.name("sep").is_some_and(|sep| sep.as_str() == ":")
         && found.name("close").is_none()
-        && !value.quoted
-        && all.as_str().ends_with(char::is_whitespace)
-        && is_sentence(line, name.start(), &value.place);
-    (!sentence).then_some(value.place)
+        && !first.quoted
+        && all.as_str().ends_with(char::is_whitespace);
+    if is_prose && is_sentence(line, name.start(), &first.place) {
+        return Vec::new();
+    }
+    if is_prose {
+        first.place.end = end_of_phrase(line, first.place.end);
+    }
+    values.into_iter().map(|value| value.place).collect()
+}
+
+/// Where a phrase of several words ends, as `password: correct horse battery`: before the first that is no plain word, or is
+/// one with which a sentence goes on.
+fn end_of_phrase(line: &str, mut end: usize) -> usize {
+    while let Some(rest) = line.get(end..).and_then(|rest| rest.strip_prefix(' ')) {
+        let word = rest.split(' ').next().unwrap_or_default();
+        let is_plain =
+            !word.is_empty() && word.chars().all(|letter| letter.is_alphanumeric() || "-_!?#$%&*+^~.".contains(letter));
+        if !is_plain || SENTENCES.binary_search(&word.to_lowercase().as_str()).is_ok() {
+            break;
+        }
+        end = end.saturating_add(1).saturating_add(word.len());
+    }
+    end
 }
 
 /// Whether what stands behind `token: ` is a sentence about it.
@@ -179,7 +273,7 @@ fn is_sentence(line: &str, name: usize, place: &Range<usize>) -> bool {
 }
 
 /// The names that a proxy's secrets have.
-fn is_sds_name(written: &str) -> bool {
+pub(super) fn is_sds_name(written: &str) -> bool {
     matches!(written, "default" | "ROOTCA" | "ALL")
         || ["kubernetes://", "kubernetes-gateway://", "file-cert:", "file-root:", "spiffe://", "configmap://"]
             .iter()
@@ -199,10 +293,24 @@ fn text<'a>(line: &'a str, place: &Range<usize>) -> &'a str {
 /// A name of YAML whose value is the indented lines below.
 static BLOCK: LazyLock<Regex> = LazyLock::new(|| compiled(&format!(r#"(?i){NAMES}["']?\s*:\s*[|>][+-]?\d?\s*$"#)));
 
-/// Hides the lines below `password: |`.
+/// The first of two lines of YAML that name a variable and its value.
+static NAME_LINE: LazyLock<Regex> =
+    LazyLock::new(|| compiled(&format!(r#"(?i)\bname["']?\s*:\s*["']?[a-z0-9_.-]*?{NAMES}["']?\s*$"#)));
+/// The second.
+static VALUE_LINE: LazyLock<Regex> = LazyLock::new(|| compiled(r#"(?i)^\s*["']?value["']?\s*:\s*(?P<value>\S.*)$"#));
+
+/// Hides the lines below `password: |`, and the value below `- name: DB_PASSWORD`.
 pub(super) fn find_blocks(text: &str, places: &mut Vec<Range<usize>>) {
     let mut below: Option<usize> = None;
+    let mut is_named = false;
     for (start, line) in lines(text) {
+        if is_named && let Some(value) = VALUE_LINE.captures(line).and_then(|found| found.name("value")) {
+            let value = value.range();
+            if !line.get(value.clone()).is_some_and(|value| value.contains(DROPPED)) {
+                places.push(start.saturating_add(value.start)..start.saturating_add(value.end));
+            }
+        }
+        is_named = NAME_LINE.is_match(line);
         let indent = line.len().saturating_sub(line.trim_start().len());
         if let Some(outer) = below {
             if indent > outer {
@@ -220,5 +328,5 @@ pub(super) fn find_blocks(text: &str, places: &mut Vec<Range<usize>>) {
 #[cfg(test)]
 #[test]
 fn the_words_are_in_order_so_that_they_are_found() {
-    assert!(SENTENCES.is_sorted(), "{SENTENCES:?}");
+    assert!(SENTENCES.is_sorted() && NO_SECRET.is_sorted(), "{SENTENCES:?} {NO_SECRET:?}");
 }

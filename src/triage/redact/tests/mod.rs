@@ -4,6 +4,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
 use rcgen::{CertificateParams, KeyPair};
 
+mod callers;
+
 use super::{DROPPED, Redacted, RedactedLog, holds_a_secret};
 use crate::triage::LogExcerpt;
 
@@ -77,6 +79,41 @@ fn a_secret_is_hidden_in_every_form_in_which_logs_write_it() {
             "{\"kty\":\"EC\",\"crv\":\"P-256\",\"d\":\"[redacted]\"}",
         ),
         ("a\u{1b}[31mred", "a [31mred"),
+        // A password may hold whatever ends a word elsewhere.
+        ("DB_PASSWORD=Xy7)kQ2pLm9 next", "DB_PASSWORD=[redacted] next"),
+        ("(DB_PASSWORD=a}bcdef123) next", "(DB_PASSWORD=[redacted]) next"),
+        ("msg=\"password=p'ssw0rd99\" next", "msg=\"password=[redacted]\" next"),
+        ("password=Ab<Cd12345, token=ab\\cd12345", "password=[redacted], token=[redacted]"),
+        ("password=<hunter22> next", "password=[redacted] next"),
+        ("{\"m\":\"password=hunter2\\nuser=bot\"} x", "{\"m\":\"password=[redacted]\\nuser=bot\"} x"),
+        ("{password: hunter2, user: bot}", "{password: [redacted], user: bot}"),
+        ("password: correct horse battery staple", "password: [redacted]"),
+        ("password: correct horse battery, user: bot", "password: [redacted] battery, user: bot"),
+        ("token: hunter2 was rejected", "token: [redacted] was rejected"),
+        ("SECRET_KEY_BASE=hunter2 SLACK_TOKEN_V2=hunter2", "SECRET_KEY_BASE=[redacted] SLACK_TOKEN_V2=[redacted]"),
+        ("MY_TOKEN_OF_OURS=hunter2 TOKEN_TTL=1h", "MY_TOKEN_OF_OURS=[redacted] TOKEN_TTL=1h"),
+        ("keytool -storepass hunter2 -keypass hunter3 -v", "keytool -storepass [redacted] -keypass [redacted] -v"),
+        ("openssl -passin pass:hunter2 -in x", "openssl -passin pass:[redacted] -in x"),
+        // Lists, and names that stand beside their values, in documents and in other lines.
+        ("{\"token\":[\"a1\",\"b2\"],\"a\":1}", "{\"token\":[\"[redacted]\",\"[redacted]\"],\"a\":1}"),
+        ("tokens: [a1, b2] next", "tokens: [[redacted], [redacted]] next"),
+        ("config {\"token\":[\"a1\",\"b2\"]} x", "config {\"token\":[\"[redacted]\",\"[redacted]\"]} x"),
+        ("{\"name\":\"DB_PASSWORD\",\"value\":\"hunter2\"}", "{\"name\":\"DB_PASSWORD\",\"value\":\"[redacted]\"}"),
+        (
+            "env {\\\"name\\\":\\\"DB_PASSWORD\\\",\\\"value\\\":\\\"hunter2\\\"}",
+            "env {\\\"name\\\":\\\"DB_PASSWORD\\\",\\\"value\\\":\\\"[redacted]\\\"}",
+        ),
+        ("{name: DB_PASSWORD, value: hunter2}", "{name: DB_PASSWORD, value: [redacted]}"),
+        ("{\"value\":\"hunter2\",\"name\":\"api_key\"}", "{\"value\":\"[redacted]\",\"name\":\"api_key\"}"),
+        ("{\"pin\":1,\"password\":12345678}", "{\"pin\":1,\"password\":\"[redacted]\"}"),
+        (
+            "[\"run\",\"--token\",\"hunter2\",\"-u\",\"a:b\"]",
+            "[\"run\",\"--token\",\"[redacted]\",\"-u\",\"[redacted]\"]",
+        ),
+        (
+            "{\"headers\":{\"Authorization\":[\"Bearer hunter2\"]},\"a\":\"token\",\"b\":\"c\"}",
+            "{\"headers\":{\"Authorization\":[\"Bearer [redacted]\"]},\"a\":\"token\",\"b\":\"c\"}",
+        ),
     ] {
         assert_eq!(redacted(line), kept, "{line}");
     }
@@ -86,6 +123,8 @@ fn a_secret_is_hidden_in_every_form_in_which_logs_write_it() {
 fn a_secret_of_yaml_may_stand_in_the_lines_below_its_name() {
     let log = RedactedLog::new("a: 1\npassword: |\n  hunter2\n  hunter3\nb: 2");
     assert_eq!(&*log, "a: 1\npassword: |\n  [redacted]\n  [redacted]\nb: 2");
+    let log = RedactedLog::new("env:\n- name: DB_PASSWORD\n  value: hunter2\n- name: HOST\n  value: db");
+    assert_eq!(&*log, "env:\n- name: DB_PASSWORD\n  value: [redacted]\n- name: HOST\n  value: db");
 }
 
 #[test]
@@ -168,6 +207,12 @@ fn a_private_key_is_hidden_in_one_line_in_several_and_cut_at_either_end() {
     let rsa = key.replace(" PRIVATE", " RSA PRIVATE");
     let lines: Vec<&str> = key.lines().collect();
     let prefixed = key.lines().fold(String::new(), |log, line| log + "2026-11-24T03:00:00Z stdout F " + line + "\n");
+    let entry =
+        |line: &str| serde_json::json!({"level": "info", "msg": line, "node": "a", "ts": "x"}).to_string() + "\n";
+    let entries: String = key.lines().map(entry).collect();
+    let logged = |before: &str, after: &str| key.lines().fold(String::new(), |log, line| log + before + line + after);
+    let quoted = logged("time=x level=info msg=\"", "\" node=a\n");
+    let bare = logged("level=info line=", " node=abcdefgh\n");
     let encrypted = key.replacen("-----\n", "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n", 1);
     for log in [
         key.clone(),
@@ -177,6 +222,9 @@ fn a_private_key_is_hidden_in_one_line_in_several_and_cut_at_either_end() {
         format!("{{\"m\":\"{{\\\"k\\\":\\\"{}\\\"}}\"}}", key.replace('\n', "\\\\n")),
         format!("read {}", key.replace('\n', " ")),
         prefixed,
+        entries,
+        quoted,
+        bare,
         encrypted,
         lines[..lines.len() - 1].join("\n"),
         lines[1..].join("\n"),
@@ -255,21 +303,25 @@ proptest! {
 
     #[test]
     fn a_value_behind_the_name_of_a_secret_never_stays(
-        name in "(DB_|db\\.|x-|my)?(password|passwd|token|client_secret|api[_-]key|accessKey|PWD)",
-        value in "[A-Za-z0-9!#$%^*+~-]{3,20}[0-9][A-Za-z0-9!#$%^*+~]{3,20}",
-        form in 0..6_usize,
+        name in "(DB_|db\\.|x-|my)?(password|passwd|token|client_secret|api[_-]key|accessKey|PWD)(_BASE|_v2)?",
+        value in "[A-Za-z0-9!#$%^*+~-]{3,20}[0-9][A-Za-z0-9!#$%^*+~\"'`<>()\\[\\]{}\\\\]{3,20}[A-Za-z0-9]{4}",
+        form in 0..7_usize,
     ) {
         let line = match form {
             0 => format!("{name}={value} next"),
-            1 => format!("{{\"{name}\":\"{value}\",\"next\":1}}"),
+            1 => serde_json::json!({&name: value, "next": 1}).to_string(),
             2 => format!("{name}: {value}"),
             3 => format!("run --{name} {value} next"),
-            4 => serde_json::json!({"m": format!("{{\"{name}\":\"{value}\"}}")}).to_string(),
+            4 => serde_json::json!({"m": serde_json::json!({&name: [&value, &value]}).to_string()}).to_string(),
+            5 => format!("msg=\"x {name}={value}\" next"),
             _ => format!("{name}='{value}', next"),
         };
-        // A value may begin with a dash, and would then be another flag.
-        prop_assume!(!value.starts_with('-'));
+        // A value may begin with a dash, and would then be another flag; within quotes it holds none of the same.
+        prop_assume!(!(value.starts_with('-') || form == 6 && value.contains(['\'', '\\'])));
         let kept = redacted(&line);
-        prop_assert!(!kept.contains(&value) && kept.contains(DROPPED), "{} in {}", value, kept);
+        prop_assert!(kept.contains(DROPPED), "{} in {}", value, kept);
+        for part in value.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|part| part.len() > 3) {
+            prop_assert!(!kept.contains(part), "{} of {} in {}", part, value, kept);
+        }
     }
 }
