@@ -342,15 +342,16 @@ impl<'a> Draft<'a> {
             places.extend(before.map(|(_, place)| *place));
         }
         let listed: Vec<&str> = delivery.alerts.iter().map(|alert| alert.fingerprint.0.as_str()).collect();
-        let ends = delivery.truncated > 0 && delivery.status == AlertStatus::Resolved;
+        let over = delivery.status == AlertStatus::Resolved;
         for place in places {
-            let Some(incident) = self.incident(Some(place)) else { continue };
-            if ends {
+            if let Some(incident) = self.incident(Some(place)).filter(|_| over && delivery.truncated > 0) {
                 let events = end_cut_off(incident, &listed, &self.sighted(delivery, false));
                 self.add(Some(place), events);
-                continue;
             }
-            let count = delivery.truncated.saturating_add(self.too_many.get(&place).copied().unwrap_or(0));
+            let Some(incident) = self.incident(Some(place)) else { continue };
+            let missing = delivery.truncated.saturating_add(self.too_many.get(&place).copied().unwrap_or(0));
+            // Of a group that is over nothing is missing any more.
+            let count = if over { 0 } else { missing };
             if incident.is_live() && incident.is_news_of_cut_off(&delivery.group_key, count) {
                 let group = Some(delivery.group_key.clone());
                 self.add(Some(place), vec![Event::AlertsCutOff { count, group }]);
