@@ -24,8 +24,6 @@ const CLUSTERS_TOLD_MOST: u32 = 20;
 fn cluster_told(cluster: &str) -> String {
     format!("cluster/{cluster}")
 }
-/// How many times an incident that was joined may have joined another one itself.
-const JOINED_MOST: usize = 10;
 
 /// What bodies make of their incidents, before it is stored.
 pub(super) struct Draft<'a> {
@@ -116,7 +114,7 @@ impl<'a> Draft<'a> {
         let stored = self.shared.journal.newest_of_each(keys).await.map_err(not_stored)?;
         self.places.extend(keys.iter().map(|key| ((*key).clone(), None)));
         for (key, stored) in stored {
-            let stored = self.followed(stored).await.map_err(not_stored)?;
+            let stored = self.shared.followed(stored).await.map_err(not_stored)?;
             let place = self.keep(stored);
             self.places.insert(key, Some(place));
         }
@@ -200,27 +198,9 @@ impl<'a> Draft<'a> {
     /// The newest incident of a key, or the one that it joined.
     async fn newest(&self, key: &IncidentKey) -> Result<Option<StoredIncident>, JournalError> {
         match self.shared.journal.newest_of(key).await? {
-            Some(newest) => self.followed(newest).await.map(Some),
+            Some(newest) => self.shared.followed(newest).await.map(Some),
             None => Ok(None),
         }
-    }
-
-    /// An incident, or the one that it joined, as long as that is the newest of its own key.
-    async fn followed(&self, newest: StoredIncident) -> Result<StoredIncident, JournalError> {
-        let journal = &self.shared.journal;
-        let mut newest = newest;
-        for _ in 0..JOINED_MOST {
-            let Some(into) = newest.incident.joined() else { break };
-            let Some(next) = journal.incident(into).await? else { break };
-            if next.incident.joined().is_none() && !next.incident.is_live() {
-                let newer = journal.newest_of(&next.incident.key).await?;
-                if newer.is_none_or(|newer| newer.incident.id != into) {
-                    break;
-                }
-            }
-            newest = next;
-        }
-        Ok(newest)
     }
 
     /// The place of an incident that was read.

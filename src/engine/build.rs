@@ -23,6 +23,7 @@ use super::{
     pulse::Pulse,
     storm::{self, Storm},
     tally::{Ended, Tally, Window, Windows, windows_of},
+    trouble::Trouble,
     turns::Turns,
 };
 use crate::{
@@ -50,6 +51,8 @@ pub(super) struct Shared {
     pub(super) deliveries: Deliveries,
     pub(super) turns: Turns,
     pub(super) time: Time,
+    /// What keeps rooms from claiming what is due.
+    pub(super) claiming: Trouble,
     pub(super) crasher: Option<Crasher>,
     pub(super) triages: Running,
     pub(super) pulse: Pulse,
@@ -182,6 +185,7 @@ impl EngineBuilder {
             deliveries: Deliveries::default(),
             turns: Turns::default(),
             time: Time::default(),
+            claiming: Trouble::default(),
             crasher: self.crasher,
             triages: Running::default(),
             pulse: Pulse::default(),

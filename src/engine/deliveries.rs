@@ -1,23 +1,18 @@
 //! Bodies of alerts on their way. Those that wait are decided on and stored together: many groups of one incident cost one
 //! reading and one writing of it, and none of them is decided on in vain because another was faster.
+//!
+//! A body about an incident that somebody is deciding on at the moment is held up until that is done; what came with it,
+//! or after it about other incidents, is not.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
-use super::{
-    Accepted, Inbox, SubmitError,
-    body::{Draft, Drafted},
-    build::Shared,
-    inbox::{DECIDED_AGAIN_MOST, not_stored},
-};
-use crate::{
-    incident::{AlertDelivery, IncidentId, IncidentKey},
-    journal::AppendError,
-};
+use super::{Accepted, Inbox, SubmitError, store_bodies::Patience};
+use crate::incident::{AlertDelivery, IncidentKey};
 
 /// How many bodies may wait: more senders are told to come again (503).
 const WAITING_MOST: usize = 4096;
@@ -28,43 +23,138 @@ const BODIES_TOGETHER: usize = 256;
 
 type Answered = Result<Accepted, SubmitError>;
 
-/// The bodies that wait.
-#[derive(Debug, Default)]
-pub(super) struct Deliveries {
-    waiting: Mutex<VecDeque<(AlertDelivery, oneshot::Sender<Answered>)>>,
+/// What the sender of a body is told.
+enum Told {
+    /// It is held up: it is stored with others that are.
+    HeldUp,
+    Answered(Answered),
+}
+
+/// A body, and who waits for its answer.
+pub(super) struct Waiting {
+    pub(super) body: AlertDelivery,
+    sender: mpsc::Sender<Told>,
+    /// Kept as long as it is held up.
+    _held_up: Option<HeldUp>,
+}
+
+impl Waiting {
+    pub(super) fn answer(self, answer: Answered) {
+        self.tell(Told::Answered(answer));
+    }
+
+    fn tell(&self, told: Told) {
+        // There is room for the two that it is ever told; a sender that has gone wants to know nothing.
+        drop(self.sender.try_send(told));
+    }
+}
+
+/// What bodies are about: one never passes an earlier one about the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    Key(IncidentKey),
+    Group(String),
+}
+
+fn about(body: &AlertDelivery) -> BTreeSet<About> {
+    let keys = body.alerts.iter().flat_map(|alert| [Some(&alert.key), alert.earlier_key.as_ref()]).flatten();
+    keys.cloned().map(About::Key).chain([About::Group(body.group_key.clone())]).collect()
+}
+
+/// How many bodies that are held up are about each of these.
+type HeldUpAbout = Arc<Mutex<BTreeMap<About, usize>>>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts a body among those that are held up, until it is dropped.
+struct HeldUp {
+    about: BTreeSet<About>,
+    all: HeldUpAbout,
+}
+
+impl HeldUp {
+    fn new(about: BTreeSet<About>, all: HeldUpAbout) -> Self {
+        let mut counts = lock(&all);
+        for one in &about {
+            let count = counts.entry(one.clone()).or_default();
+            *count = count.saturating_add(1);
+        }
+        drop(counts);
+        Self { about, all }
+    }
+}
+
+impl Drop for HeldUp {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.all);
+        for one in &self.about {
+            if let Some(count) = counts.get_mut(one) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    counts.remove(one);
+                }
+            }
+        }
+    }
+}
+
+/// Bodies that are stored together, in the order in which they came.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<VecDeque<Waiting>>,
     /// Held while some are stored. Whoever gets it stores for all who wait.
     turn: tokio::sync::Mutex<()>,
 }
 
-impl Deliveries {
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<(AlertDelivery, oneshot::Sender<Answered>)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn enter(&self, delivery: AlertDelivery) -> Result<oneshot::Receiver<Answered>, SubmitError> {
-        let mut waiting = self.waiting();
-        if waiting.len() >= WAITING_MOST {
-            return Err(SubmitError::Busy);
-        }
-        let (reply, answer) = oneshot::channel();
-        waiting.push_back((delivery, reply));
-        Ok(answer)
-    }
-
-    /// The bodies that are stored next, in the order in which they came.
-    fn next(&self) -> (Vec<AlertDelivery>, Vec<oneshot::Sender<Answered>>) {
-        let mut waiting = self.waiting();
-        let (mut bodies, mut replies, mut alerts) = (Vec::new(), Vec::new(), 0_usize);
-        while let Some((body, _)) = waiting.front() {
+impl Queue {
+    /// The bodies that are stored next.
+    fn next(&self) -> Vec<Waiting> {
+        let mut waiting = lock(&self.waiting);
+        let (mut bodies, mut alerts) = (Vec::new(), 0_usize);
+        while let Some(Waiting { body, .. }) = waiting.front() {
             alerts = alerts.saturating_add(body.alerts.len());
             if !bodies.is_empty() && (alerts > ALERTS_TOGETHER || bodies.len() >= BODIES_TOGETHER) {
                 break;
             }
-            let Some((body, reply)) = waiting.pop_front() else { break };
-            bodies.push(body);
-            replies.push(reply);
+            bodies.extend(waiting.pop_front());
         }
-        (bodies, replies)
+        bodies
+    }
+}
+
+/// The bodies that wait.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    fresh: Queue,
+    held_up: Queue,
+    held_up_about: HeldUpAbout,
+}
+
+impl Deliveries {
+    fn enter(&self, body: AlertDelivery) -> Result<mpsc::Receiver<Told>, SubmitError> {
+        let held_up = lock(&self.held_up.waiting).len();
+        let mut waiting = lock(&self.fresh.waiting);
+        if waiting.len().saturating_add(held_up) >= WAITING_MOST {
+            return Err(SubmitError::Busy);
+        }
+        let (sender, told) = mpsc::channel(2);
+        waiting.push_back(Waiting { body, sender, _held_up: None });
+        Ok(told)
+    }
+
+    /// Whether an earlier body about the same is held up.
+    pub(super) fn is_behind(&self, body: &AlertDelivery) -> bool {
+        let counts = lock(&self.held_up_about);
+        !counts.is_empty() && about(body).iter().any(|one| counts.contains_key(one))
+    }
+
+    /// Leaves a body for later.
+    pub(super) fn hold_up(&self, waiting: Waiting) {
+        let held_up = HeldUp::new(about(&waiting.body), self.held_up_about.clone());
+        waiting.tell(Told::HeldUp);
+        lock(&self.held_up.waiting).push_back(Waiting { _held_up: Some(held_up), ..waiting });
     }
 }
 
@@ -72,67 +162,25 @@ impl Inbox {
     /// Takes one webhook body: one transaction over its alerts, and over those of the bodies that came with it.
     pub async fn deliver(&self, delivery: &AlertDelivery) -> Result<Accepted, SubmitError> {
         let deliveries = &self.0.deliveries;
-        let mut answer = deliveries.enter(delivery.clone())?;
+        let mut told = deliveries.enter(delivery.clone())?;
+        let mut queue = (&deliveries.fresh, Patience::LeavesWhatIsBusy);
         loop {
             let _turn = tokio::select! {
                 biased;
-                answer = &mut answer => {
-                    let gone = || SubmitError::NotStored("the sender that stored it for others went away".to_owned());
-                    return answer.unwrap_or_else(|_| Err(gone()));
-                }
-                turn = deliveries.turn.lock() => turn,
-            };
-            let (bodies, replies) = deliveries.next();
-            let stored = self.0.store_bodies(&bodies).await;
-            for (place, reply) in replies.into_iter().enumerate() {
-                let of_one = stored.as_ref().map(|all| all.get(place).cloned().unwrap_or_default());
-                // A sender that has gone wants no answer.
-                drop(reply.send(of_one.map_err(Clone::clone)));
-            }
-        }
-    }
-}
-
-impl Shared {
-    /// Decides on bodies, in their order, and stores what they come to; what each of them came to.
-    async fn store_bodies(&self, bodies: &[AlertDelivery]) -> Result<Vec<Accepted>, SubmitError> {
-        let keys: BTreeSet<&IncidentKey> =
-            bodies.iter().flat_map(|body| &body.alerts).map(|alert| &alert.key).collect();
-        let keys: Vec<_> = keys.into_iter().collect();
-        for _ in 0..DECIDED_AGAIN_MOST {
-            let _turn = self.turns.of(self.named(bodies, &keys).await?).await;
-            let _still = self.time.still().await;
-            let mut draft = Draft::new(self, self.clock.now());
-            draft.load(&keys).await?;
-            for body in bodies {
-                draft.take(body).await?;
-            }
-            let Drafted { append, openings, sums } = draft.finish();
-            let news = self.news_of(&append);
-            match self.journal.append_alerts(append).await {
-                Ok(opened) => {
-                    self.stored(&news);
-                    if openings.keep() {
-                        self.storm.notify();
+                told = told.recv() => match told {
+                    Some(Told::Answered(answer)) => return answer,
+                    Some(Told::HeldUp) => {
+                        queue = (&deliveries.held_up, Patience::Waits);
+                        continue;
                     }
-                    let accepted = sums.named(&opened);
-                    self.announce(accepted.iter().flat_map(|one| one.opened.iter().chain(&one.changed)));
-                    return Ok(accepted);
-                }
-                // Somebody decided without a turn: the storm's own incident, or a post that something is late.
-                Err(AppendError::Conflict) => {}
-                Err(other) => return Err(other.into()),
-            }
+                    None => {
+                        let gone = "the sender that stored it for others went away";
+                        return Err(SubmitError::NotStored(gone.to_owned()));
+                    }
+                },
+                turn = queue.0.turn.lock() => turn,
+            };
+            self.0.store_bodies(queue.0.next(), queue.1).await;
         }
-        Err(SubmitError::Busy)
-    }
-
-    /// The incidents that bodies may change.
-    async fn named(&self, bodies: &[AlertDelivery], keys: &[&IncidentKey]) -> Result<Vec<IncidentId>, SubmitError> {
-        let mut names = self.journal.names_of(keys).await.map_err(not_stored)?;
-        for body in bodies.iter().filter(|body| body.truncated > 0) {
-            names.extend(self.journal.names_in_group(&body.group_key).await.map_err(not_stored)?);
-        }
-        Ok(names)
     }
 }

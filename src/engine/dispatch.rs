@@ -1,6 +1,9 @@
 //! Claims due effects, room by room, and has them performed within the room's concurrency limit.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -102,9 +105,14 @@ impl Queue {
         let Limits { kept, kept_for, .. } = self.limits;
         let wanted = Wanted { most: free, kept, kept_for, running: self.shared.running() };
         match self.shared.journal.claim(self.room, now, now + CLAIM_LASTS, wanted).await {
-            Ok(claims) => Some(claims),
+            Ok(claims) => {
+                self.shared.claiming.over();
+                Some(claims)
+            }
             Err(error) => {
-                tracing::error!(room = self.room.name(), %error, "due effects could not be claimed");
+                if self.shared.claiming.is_news(&error.to_string(), Instant::now()) {
+                    tracing::error!(room = self.room.name(), %error, "due effects could not be claimed");
+                }
                 tokio::time::sleep(AFTER_TROUBLE).await;
                 None
             }
@@ -121,7 +129,9 @@ impl Queue {
             Ok(Some(due)) => self.shared.clock.sleep_until(due).await,
             Ok(None) => std::future::pending().await,
             Err(error) => {
-                tracing::error!(%error, "the journal could not be read");
+                if self.shared.claiming.is_news(&error.to_string(), Instant::now()) {
+                    tracing::error!(room = self.room.name(), %error, "the journal could not be read");
+                }
                 tokio::time::sleep(AFTER_TROUBLE).await;
             }
         }

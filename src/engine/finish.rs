@@ -47,8 +47,8 @@ enum Ending {
 /// `set` is by how much the clock had been set in all when the effect began.
 pub(super) async fn finish(shared: &Shared, claim: &Claim, set: SignedDuration, result: Result<Done, PerformError>) {
     for _ in 0..DECIDED_AGAIN_MOST {
-        // First the turn, then the time, as everywhere: see `Time::still`.
-        let _turn = shared.turns.of([claim.incident]).await;
+        // First the turn, then the time, as everywhere: see `Time::still`. Where nothing is decided, nobody is waited for.
+        let _turn = if is_uneventful(claim, &result) { None } else { Some(shared.turns.of([claim.incident]).await) };
         let _still = shared.time.still().await;
         let claim = &shared.time.presently(claim.clone(), set, claim_moved);
         let ending = decide_ending(shared, claim, shared.time.presently(result.clone(), set, result_moved));
@@ -77,6 +77,15 @@ pub(super) async fn finish(shared: &Shared, claim: &Claim, set: SignedDuration, 
         }
     }
     tracing::error!("an incident moved so often that an outcome could not be stored; its claim runs out");
+}
+
+/// Whether only the end of the effect is stored, and its message. A step gives its lock back by what its incident knows.
+fn is_uneventful(claim: &Claim, result: &Result<Done, PerformError>) -> bool {
+    result.as_ref().is_ok_and(|done| only_ends(&claim.work, &done.outcome))
+}
+
+fn only_ends(work: &Work, outcome: &Outcome) -> bool {
+    outcome.is_uneventful() && !matches!(work, Work::RunStep { .. })
 }
 
 /// What an effect came to, by a clock that was set while it was performed.
@@ -144,6 +153,9 @@ async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Ap
     if let Ending::Fact(done) = ending {
         append.delivery = done.delivery.clone().map(|delivery| (claim.incident, delivery));
         append.evidence = done.evidence.clone().map(|body| (claim.incident, crate::journal::digest(&body), body, now));
+    }
+    if only_ends(&claim.work, &outcome) {
+        return Ok(append);
     }
     let Some(stored) = shared.journal.incident(claim.incident).await? else { return Ok(append) };
     if !matches!(ending, Ending::Again { .. }) {

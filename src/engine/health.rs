@@ -116,11 +116,12 @@ async fn keep_house(shared: &Shared) {
         Err(error) => tracing::warn!(%error, "the heads of the chains could not be read"),
     }
     let now = shared.clock.now();
-    let forgotten = match shared.journal.forget_answers(now - ANSWERS_KEPT).await {
-        Ok(()) => shared.journal.forget_done(now).await,
-        failed => failed,
+    let forgotten = async {
+        shared.journal.forget_answers(now - ANSWERS_KEPT).await?;
+        shared.journal.forget_done(now).await?;
+        shared.journal.forget_groups(now).await
     };
-    if let Err(error) = forgotten {
+    if let Err(error) = forgotten.await {
         tracing::warn!(%error, "what is old could not be forgotten");
     }
     forget_evidence(shared, now).await;

@@ -1,6 +1,6 @@
 //! What comes in: alerts, and what people ask. Every answer is given after commit.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -42,17 +42,27 @@ impl Inbox {
             return self.take_all(&TakeAll { actor: command.actor.clone(), key: command.key.clone() }).await;
         }
         let key = request_key(&command.actor.id, &command.key);
+        // The incident that takes this one in is known once it is read: then there is another round, with the turns of both.
+        let mut concerns = BTreeSet::from([command.incident]);
         for _ in 0..DECIDED_AGAIN_MOST {
             if let Some(answer) = self.0.journal.answer(&key).await.map_err(not_stored)? {
                 return replayed(answer);
             }
-            let _turn = self.0.turns.of([command.incident]).await;
+            let _turn = self.0.turns.of(concerns.iter().copied()).await;
             let _still = self.0.time.still().await;
             let now = self.0.clock.now();
             let stored = self.0.journal.incident(command.incident).await.map_err(not_stored)?;
             let decided = match stored {
                 None => Err(Refusal::NoIncident(command.incident)),
-                Some(stored) => self.0.decided(stored.incident, command, now).await?,
+                Some(stored) => {
+                    let other = self.0.takes_in(&stored.incident, command).await?;
+                    if let Some(other) = &other
+                        && concerns.insert(other.id)
+                    {
+                        continue;
+                    }
+                    self.0.decided(stored.incident, other, command, now)
+                }
             };
             let (changes, joined, answer, kept) = match decided {
                 Ok(Decided { changes, joined, answer }) => {
@@ -165,27 +175,24 @@ struct Decided {
 }
 
 impl Shared {
-    async fn decided(
+    /// What a command does to its incident, or makes of it and `other`, which takes it in.
+    fn decided(
         &self,
         incident: Incident,
+        other: Option<Incident>,
         command: &Command,
         now: Timestamp,
-    ) -> Result<Result<Decided, Refusal>, SubmitError> {
+    ) -> Result<Decided, Refusal> {
         let policy = self.policy();
-        if let Some(other) = self.takes_in(&incident, command).await? {
-            let joining = match join(&incident, &other, command, now, &policy) {
-                Ok(joining) => joining,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
+        if let Some(other) = other {
+            let joining = join(&incident, &other, command, now, &policy)?;
             let joined = Some((incident.id, other.id));
             let changes = vec![self.change(incident, joining.joins, now), self.change(other, joining.taken_in, now)];
-            return Ok(Ok(Decided { changes, joined, answer: joining.answer }));
+            return Ok(Decided { changes, joined, answer: joining.answer });
         }
-        let decided = decide(&incident, command, now, &policy);
-        Ok(decided.map(|(events, answer)| {
-            let changes = vec![self.change(incident, events, now)];
-            Decided { changes, joined: None, answer }
-        }))
+        let (events, answer) = decide(&incident, command, now, &policy)?;
+        let changes = vec![self.change(incident, events, now)];
+        Ok(Decided { changes, joined: None, answer })
     }
 
     /// The incident that is open already for the target that `incident` is given: the oldest of them.

@@ -21,10 +21,12 @@ mod limits;
 mod perform;
 mod progress;
 mod pulse;
+mod store_bodies;
 mod storm;
 mod switch;
 mod take_all;
 mod tally;
+mod trouble;
 mod turns;
 
 pub use build::{EVIDENCE_KEPT, Engine, EngineBuilder};

@@ -46,9 +46,11 @@ impl Inbox {
     /// Takes the next ones behind `after`; the number of the last, or `None` when no more are open.
     async fn take_some(&self, request: &TakeAll, after: u32, taken: &mut Taken) -> Result<Option<u32>, SubmitError> {
         for _ in 0..DECIDED_AGAIN_MOST {
-            let stored = self.0.journal.live_after(after, AT_ONCE).await.map_err(not_stored)?;
-            let Some(last) = stored.last().map(|stored| stored.incident.id.number()) else { return Ok(None) };
+            let names = self.0.journal.live_names_after(after, AT_ONCE).await.map_err(not_stored)?;
+            let Some(last) = names.last().map(|name| name.number()) else { return Ok(None) };
+            let _turn = self.0.turns.of(names.iter().copied()).await;
             let _still = self.0.time.still().await;
+            let stored = self.0.journal.live_of(&names).await.map_err(not_stored)?;
             let (now, policy) = (self.0.clock.now(), self.0.policy());
             let (mut counted, mut changes) = (*taken, Vec::new());
             for stored in stored {

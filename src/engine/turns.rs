@@ -16,7 +16,7 @@ type Taken = BTreeMap<IncidentId, Weak<tokio::sync::Mutex<()>>>;
 #[derive(Debug, Default)]
 pub(super) struct Turns(Mutex<Taken>);
 
-/// Holds incidents until it is dropped. Whoever has a turn takes no further one, so nobody waits in a circle.
+/// Holds incidents until it is dropped. Whoever has a turn waits for no further one, so nobody waits in a circle.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     turns: &'a Turns,
@@ -34,6 +34,11 @@ impl Turns {
         turn
     }
 
+    /// A turn that holds nothing yet.
+    pub(super) fn none(&self) -> Turn<'_> {
+        Turn { turns: self, held: BTreeMap::new() }
+    }
+
     fn place(&self, incident: IncidentId) -> Arc<tokio::sync::Mutex<()>> {
         let mut taken = self.taken();
         let known = taken.get(&incident).and_then(Weak::upgrade);
@@ -46,6 +51,22 @@ impl Turns {
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn<'_> {
+    /// Takes these as well if all of them are free, without waiting; whether it holds them.
+    pub(super) fn takes(&mut self, incidents: impl IntoIterator<Item = IncidentId>) -> bool {
+        let mut more = self.turns.none();
+        for incident in incidents {
+            if self.held.contains_key(&incident) || more.held.contains_key(&incident) {
+                continue;
+            }
+            let Ok(place) = self.turns.place(incident).try_lock_owned() else { return false };
+            more.held.insert(incident, place);
+        }
+        self.held.append(&mut more.held);
+        true
     }
 }
 
@@ -85,6 +106,25 @@ mod tests {
         drop(person);
         drop(next_body.now_or_never().expect("the person is served"));
         assert!(turns.taken().is_empty(), "a bot that runs for a year keeps no list of what it had");
+    }
+
+    #[tokio::test]
+    async fn who_takes_only_what_is_free_passes_nobody_who_waits_and_keeps_nothing_of_what_is_not() {
+        let turns = Turns::default();
+        let (one, other) = (IncidentId::new(1), IncidentId::new(2));
+        let person = turns.of([one]).await;
+        let mut next = Box::pin(turns.of([one]));
+        assert!(next.as_mut().now_or_never().is_none());
+        let mut body = turns.none();
+        assert!(!body.takes([other, one]));
+        drop(turns.of([other]).now_or_never().expect("it was let go with the one that was not free"));
+        drop(person);
+        assert!(!body.takes([one]), "somebody waits for it");
+        drop(next.now_or_never().expect("it is theirs"));
+        assert!(body.takes([one, other]) && body.takes([one]));
+        assert!(turns.of([one]).now_or_never().is_none());
+        drop(body);
+        assert!(turns.taken().is_empty());
     }
 
     #[tokio::test]

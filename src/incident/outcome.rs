@@ -192,3 +192,13 @@ pub enum Outcome {
         untouched: bool,
     },
 }
+
+impl Outcome {
+    /// Whether nothing follows from it, whatever state the incident is in: that it is done is all there is to store.
+    pub fn is_uneventful(&self) -> bool {
+        matches!(
+            self,
+            Self::Shown { first_card: false, .. } | Self::NoLongerWanted | Self::PageEnded | Self::CallCompleted
+        )
+    }
+}

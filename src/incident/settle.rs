@@ -35,12 +35,9 @@ pub fn settle(incident: &Incident, outcome: &Outcome, now: Timestamp, policy: &P
         Outcome::Surveyed { run, survey, evidence } => facts.surveyed(*run, survey, evidence.as_ref()),
         Outcome::TriageFailed { run, reason } => facts.triage_failed(*run, reason),
         Outcome::Elapsed { timer, last_seen } => facts.elapsed(timer, *last_seen),
-        Outcome::Shown { to, first_card: true } => vec![Event::CardPosted { to: to.clone(), link: None }],
+        uneventful if uneventful.is_uneventful() => Vec::new(),
+        Outcome::Shown { to, .. } => vec![Event::CardPosted { to: to.clone(), link: None }],
         Outcome::CardPosted { to, link } => vec![Event::CardPosted { to: to.clone(), link: link.clone() }],
-        Outcome::Shown { first_card: false, .. }
-        | Outcome::NoLongerWanted
-        | Outcome::PageEnded
-        | Outcome::CallCompleted => Vec::new(),
         Outcome::Mentioned { level, to, unexplained } => {
             let mention = unexplained.clone().map(|post| (to.clone(), post));
             vec![Event::LevelCalled { level: *level, by_pager: false, page: None, lacks: Lacks::default(), mention }]

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::incident::{Delivery, Event, EvidenceDigest, Incident, IncidentId, NewEffect, WriteSwitch};
 
+/// What is large counts as a row for each page of SQLite.
+pub(super) const ROW_BYTES: usize = 4096;
+
 /// Events of one incident, with what they made of it and what they ask for.
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -106,7 +109,10 @@ impl Append {
     /// About how many rows this writes.
     pub(super) fn rows(&self) -> usize {
         let of_one = |change: &Change| change.events.len().saturating_add(change.effects.len()).saturating_add(1);
-        self.changes.iter().map(of_one).sum::<usize>().saturating_add(self.seen.len()).saturating_add(1)
+        let evidence = self.evidence.as_ref().map_or(0, |(_, _, body, _)| body.len().div_ceil(ROW_BYTES));
+        let drawn_again = self.redraws.iter().map(|(_, effects)| effects.len()).sum();
+        let of_lists = [self.seen.len(), self.groups.len(), self.noticed.len(), drawn_again, evidence];
+        self.changes.iter().map(of_one).chain(of_lists).fold(1, usize::saturating_add)
     }
 
     /// Writes all of it within a savepoint of its own; the names of the incidents that open by it.

@@ -16,6 +16,10 @@ const INCIDENTS_TOGETHER: usize = 50;
 /// How many works are.
 const WORKS_TOGETHER: i64 = 500;
 
+/// About how many rows a move writes, for it to have a transaction of its own: every effect that waits, and an event for
+/// every open incident.
+pub(super) const ROWS_MOVED: usize = 10_000;
+
 /// The clock was set.
 pub struct ClockMove {
     /// By how much.
@@ -49,11 +53,13 @@ pub(super) async fn move_all(db: &mut SqliteConnection, mut set: ClockMove) -> R
     Ok(names)
 }
 
-/// The rows of the incidents that may still be asked about: those that are open, and those that had an event not long
-/// before `now`.
+/// The rows of the incidents that may still be asked about, newest first: those that are open, and those that had an event
+/// not long before `now`.
 async fn asked_about(db: &mut SqliteConnection, now: Timestamp) -> Result<Vec<i64>, sqlx::Error> {
     let since = now.saturating_sub(ASKED_ABOUT).unwrap_or(Timestamp::MIN);
-    sqlx::query_scalar(queries::ASKED_ABOUT).bind(to_micros(since)).fetch_all(db).await
+    let mut rows: Vec<i64> = sqlx::query_scalar(queries::ASKED_ABOUT).bind(to_micros(since)).fetch_all(db).await?;
+    rows.sort_unstable_by(|one, other| other.cmp(one));
+    Ok(rows)
 }
 
 async fn move_incidents(
@@ -61,11 +67,12 @@ async fn move_incidents(
     rows: &[i64],
     set: &mut ClockMove,
 ) -> Result<Vec<IncidentId>, AppendError> {
-    let stored: Vec<(i64, i64, String)> =
-        sqlx::query_as("SELECT id, last_event_at, state FROM incidents WHERE id IN (SELECT value FROM json_each(?))")
-            .bind(serde_json::json!(rows).to_string())
-            .fetch_all(&mut *db)
-            .await?;
+    let stored: Vec<(i64, i64, String)> = sqlx::query_as(
+        "SELECT id, last_event_at, state FROM incidents WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
+    )
+    .bind(serde_json::json!(rows).to_string())
+    .fetch_all(&mut *db)
+    .await?;
     let mut changes = Vec::with_capacity(stored.len());
     for (id, _, state) in &stored {
         match serde_json::from_str::<Incident>(state) {

@@ -10,10 +10,10 @@ use super::{AppendError, Journal, JournalError, claims::ranks, from_micros, quer
 use crate::incident::Room;
 
 /// How many rows one transaction forgets: appends wait for it.
-const ROWS_AT_ONCE: i64 = 500;
+pub(super) const ROWS_AT_ONCE: usize = 500;
 
-/// How long after an incident's last event what was done for it is kept. A night is looked at again within a quarter.
-const DONE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(90 * 24);
+/// How long after an incident's last event what was done for it is kept, and which groups it was seen in. A night is looked at again within a quarter.
+pub(super) const DONE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(90 * 24);
 
 /// What waits, by room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,10 +24,14 @@ pub struct Backlog {
     pub oldest_wanted: Option<Timestamp>,
 }
 
+fn rows_at_once() -> i64 {
+    i64::try_from(ROWS_AT_ONCE).unwrap_or(i64::MAX)
+}
+
 /// Forgets a batch of answers older than `before`; how many it was.
 pub(super) async fn forget(db: &mut SqliteConnection, before: Timestamp) -> Result<u64, sqlx::Error> {
     let forgotten =
-        sqlx::query(queries::OLD_ANSWERS).bind(to_micros(before)).bind(ROWS_AT_ONCE).execute(&mut *db).await?;
+        sqlx::query(queries::OLD_ANSWERS).bind(to_micros(before)).bind(rows_at_once()).execute(&mut *db).await?;
     Ok(forgotten.rows_affected())
 }
 
@@ -59,7 +63,7 @@ impl Journal {
             // over stays over.
             let rows: Vec<i64> = sqlx::query_scalar(queries::DONE_LONG_AGO)
                 .bind(to_micros(before))
-                .bind(ROWS_AT_ONCE)
+                .bind(rows_at_once())
                 .fetch_all(&self.readers)
                 .await
                 .map_err(|error| AppendError::NotStored(error.to_string()))?;

@@ -1,8 +1,10 @@
 //! What waits for the writer: people and pages first, and nothing waits for ever.
 //!
 //! Two lanes. What people ask, what effects came to and what is claimed goes first; bodies of alerts and upkeep go in
-//! what room is left, and at least every second transaction takes some of it. A heavy body has a transaction of its own,
+//! what room is left, and at least every second transaction takes some of it. What is heavy has a transaction of its own,
 //! so that what came with it is answered before.
+
+use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 
@@ -36,14 +38,14 @@ pub(super) struct Lanes {
 pub(super) struct Waiting {
     people: mpsc::Receiver<Job>,
     bulk: mpsc::Receiver<Job>,
-    /// A heavy job that gave way once: it is next.
-    gave_way: Option<Job>,
+    /// Heavy jobs that gave way once, one of each lane at most: they are next.
+    gave_way: VecDeque<Job>,
 }
 
 pub(super) fn lanes() -> (Lanes, Waiting) {
     let (people, people_waiting) = mpsc::channel(WAITING_MOST);
     let (bulk, bulk_waiting) = mpsc::channel(WAITING_MOST);
-    (Lanes { people, bulk }, Waiting { people: people_waiting, bulk: bulk_waiting, gave_way: None })
+    (Lanes { people, bulk }, Waiting { people: people_waiting, bulk: bulk_waiting, gave_way: VecDeque::new() })
 }
 
 impl Lanes {
@@ -68,7 +70,7 @@ impl Lanes {
 impl Waiting {
     /// What the next transaction holds; empty when every caller is gone.
     pub(super) async fn next(&mut self) -> Vec<Job> {
-        if let Some(heavy) = self.gave_way.take() {
+        if let Some(heavy) = self.gave_way.pop_front() {
             return vec![heavy];
         }
         let mut batch = Vec::new();
@@ -78,6 +80,10 @@ impl Waiting {
             Some(job) = self.bulk.recv() => (job, true),
             else => return batch,
         };
+        let is_heavy = |job: &Job| job.rows() > SHARED_ROWS;
+        if is_heavy(&first) {
+            return vec![first];
+        }
         let mut rows = 0;
         if is_bulk {
             rows = first.rows();
@@ -86,13 +92,17 @@ impl Waiting {
         while batch.len() < BATCH_MOST
             && let Ok(job) = self.people.try_recv()
         {
+            if is_heavy(&job) {
+                self.gave_way.push_back(job);
+                break;
+            }
             batch.push(job);
         }
         while rows < SHARED_ROWS
             && let Ok(job) = self.bulk.try_recv()
         {
             if rows.saturating_add(job.rows()) > SHARED_ROWS {
-                self.gave_way = Some(job);
+                self.gave_way.push_back(job);
                 break;
             }
             rows = rows.saturating_add(job.rows());
@@ -149,6 +159,26 @@ mod tests {
             stored.extend(waiting.next().await.iter().map(Job::rows).filter(|rows| *rows > 1));
         }
         assert_eq!(stored, [4_500, 10]);
+    }
+
+    #[tokio::test]
+    async fn evidence_that_is_kept_or_forgotten_and_a_clock_that_is_set_hold_up_no_command_that_came_with_them() {
+        let (lanes, mut waiting) = lanes();
+        let forget = || Job::ForgetEvidence(Timestamp::UNIX_EPOCH, oneshot::channel().0);
+        let digest = crate::incident::EvidenceDigest("d".to_owned());
+        let large = vec![0; crate::journal::EVIDENCE_MOST];
+        let evidence = Some((crate::incident::IncidentId::new(1), digest, large, Timestamp::UNIX_EPOCH));
+        lanes.take(Lane::People, small()).unwrap();
+        let evidence = Append { evidence, ..Append::default() };
+        lanes.take(Lane::People, Job::Append(Box::new(evidence), oneshot::channel().0)).unwrap();
+        lanes.take(Lane::People, small()).unwrap();
+        lanes.take(Lane::Bulk, forget()).unwrap();
+        lanes.take(Lane::Bulk, forget()).unwrap();
+        assert_eq!(shape(&waiting.next().await), [1], "what came before");
+        assert_eq!(shape(&waiting.next().await), [1_025]);
+        assert_eq!(shape(&waiting.next().await), [20_480]);
+        assert_eq!(shape(&waiting.next().await), [1]);
+        assert_eq!(shape(&waiting.next().await), [20_480]);
     }
 
     #[tokio::test]

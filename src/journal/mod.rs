@@ -36,7 +36,7 @@ pub use error::{AppendError, JournalError};
 pub use open::Journal;
 pub use overdue::Overdue;
 pub use probe::{Probed, probe};
-pub use read::{StoredEvent, StoredIncident};
+pub use read::{Named, StoredEvent, StoredIncident};
 pub use upkeep::FORGOTTEN_AT_ONCE;
 
 use jiff::Timestamp;
@@ -63,6 +63,9 @@ fn from_micros(micros: i64) -> Timestamp {
     // What is out of range was never written by us; the earliest moment then makes it overdue rather than lost.
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
 }
+
+#[cfg(test)]
+pub(crate) use tests::damage;
 
 #[cfg(test)]
 mod tests;

@@ -73,9 +73,9 @@ pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (\
 pub(super) const NEWEST_OF: &str = "SELECT wanted.value AS wanted, state, last_seen FROM json_each(?) AS wanted JOIN incidents \
          ON incidents.id = (SELECT max(id) FROM incidents AS other WHERE other.key = wanted.value)";
 
-/// The names of the newest incidents of these keys.
-pub(super) const NAMES_OF: &str = "SELECT max(incidents.id) FROM json_each(?) AS wanted JOIN incidents \
-         ON incidents.key = wanted.value GROUP BY incidents.key";
+/// The names of the newest incidents of these keys, and whether they are open.
+pub(super) const NAMES_OF: &str = "SELECT wanted.value, incidents.id, life <> 'closed' FROM json_each(?) AS wanted JOIN incidents \
+         ON incidents.id = (SELECT max(id) FROM incidents AS other WHERE other.key = wanted.value)";
 
 /// The incidents that are not closed.
 pub(super) const LIVE: &str = "SELECT state, last_seen FROM incidents WHERE life <> 'closed' ORDER BY id DESC LIMIT ?";
@@ -102,7 +102,7 @@ pub(super) const NAMES_IN_GROUP: &str = "SELECT incidents.id FROM groups JOIN in
 
 /// The incidents that a clock that was set is told to: those that are open, and those that ended not long ago.
 pub(super) const ASKED_ABOUT: &str = "SELECT id FROM incidents WHERE life <> 'closed' \
-     UNION SELECT id FROM incidents WHERE life = 'closed' AND last_event_at >= ?1 ORDER BY id";
+     UNION ALL SELECT id FROM incidents WHERE life = 'closed' AND last_event_at >= ?1";
 
 /// Its columns move with the clock.
 pub(super) const MOVE_INCIDENT: &str = "UPDATE incidents SET last_seen = last_seen + ?1, opened_at = opened_at + ?1, \
@@ -123,6 +123,10 @@ pub(super) const OVERDUE: &str = "SELECT id, incident, wanted_at, work, last_err
 pub(super) const DONE_LONG_AGO: &str = "SELECT effects.id FROM incidents CROSS JOIN effects \
          ON effects.incident = incidents.id \
          WHERE life = 'closed' AND last_event_at < ?1 AND effects.state IN ('done', 'dead') LIMIT ?2";
+
+/// Groups of incidents that closed long ago.
+pub(super) const GROUPS_LONG_AGO: &str = "SELECT group_key, groups.incident FROM incidents CROSS JOIN groups \
+         ON groups.incident = incidents.id WHERE life = 'closed' AND last_event_at < ?1 LIMIT ?2";
 
 /// Evidence that is no longer kept.
 pub(super) const OLD_EVIDENCE: &str = "DELETE FROM evidence WHERE digest IN \

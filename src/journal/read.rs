@@ -15,6 +15,17 @@ pub struct StoredIncident {
     pub last_seen: Timestamp,
 }
 
+/// The newest incident of a key, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The key.
+    pub key: IncidentKey,
+    /// The incident.
+    pub id: IncidentId,
+    /// Whether it is not closed.
+    pub is_live: bool,
+}
+
 /// An event as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
@@ -70,13 +81,14 @@ impl Journal {
     }
 
     /// The names of the newest incidents of these keys, open or closed, without reading their state.
-    pub async fn names_of(&self, keys: &[&IncidentKey]) -> Result<Vec<IncidentId>, JournalError> {
-        let names: Vec<i64> = sqlx::query_scalar(queries::NAMES_OF).bind(listed(keys)).fetch_all(&self.readers).await?;
-        Ok(names
-            .into_iter()
-            .filter_map(|id| u32::try_from(id).ok())
-            .map(|id| IncidentId::new(id).kept_by(self.keeper))
-            .collect())
+    pub async fn names_of(&self, keys: &[&IncidentKey]) -> Result<Vec<Named>, JournalError> {
+        let rows: Vec<(String, i64, bool)> =
+            sqlx::query_as(queries::NAMES_OF).bind(listed(keys)).fetch_all(&self.readers).await?;
+        let named = |(key, id, is_live): (String, i64, bool)| {
+            let id = IncidentId::new(u32::try_from(id).ok()?).kept_by(self.keeper);
+            Some(Named { key: IncidentKey(key), id, is_live })
+        };
+        Ok(rows.into_iter().filter_map(named).collect())
     }
 
     /// The incidents about a target, as it stands in their state, that are not closed: oldest first, at most `most`.
@@ -161,6 +173,19 @@ impl Journal {
             .filter_map(|id| u32::try_from(id).ok())
             .map(|id| IncidentId::new(id).kept_by(self.keeper))
             .collect())
+    }
+
+    /// These of the incidents that are not closed, lowest number first.
+    pub async fn live_of(&self, names: &[IncidentId]) -> Result<Vec<StoredIncident>, JournalError> {
+        let numbers: Vec<_> = names.iter().map(|name| name.number()).collect();
+        let rows = sqlx::query(
+            "SELECT state, last_seen FROM incidents WHERE id IN (SELECT value FROM json_each(?)) AND life <> 'closed' \
+             ORDER BY id",
+        )
+        .bind(serde_json::json!(numbers).to_string())
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(|row| self.stored(row)).collect()
     }
 
     /// The live incidents with numbers above `after`, lowest first, at most `most`.

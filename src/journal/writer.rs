@@ -37,6 +37,7 @@ pub(super) enum Job {
     Forget(jiff::Timestamp, oneshot::Sender<Result<u64, AppendError>>),
     ForgetDone(Vec<i64>, oneshot::Sender<Result<u64, AppendError>>),
     ForgetEvidence(jiff::Timestamp, oneshot::Sender<Result<u64, AppendError>>),
+    ForgetGroups(Vec<upkeep::InGroup>, oneshot::Sender<Result<u64, AppendError>>),
     Beat(jiff::Timestamp, oneshot::Sender<Result<(), AppendError>>),
     MoveClock(Box<ClockMove>, oneshot::Sender<Result<Vec<IncidentId>, AppendError>>),
     KeepMark(String, oneshot::Sender<Result<(), AppendError>>),
@@ -47,8 +48,14 @@ impl Job {
     pub(super) fn rows(&self) -> usize {
         match self {
             Self::Append(append, _) => append.rows(),
+            Self::HandBack(rows, _) => rows.len(),
             Self::ForgetDone(rows, _) => rows.len(),
-            _ => 1,
+            Self::ForgetGroups(groups, _) => groups.len(),
+            Self::Forget(..) => effects::ROWS_AT_ONCE,
+            Self::ForgetEvidence(..) => upkeep::EVIDENCE_ROWS_AT_ONCE,
+            Self::MoveClock(..) => clock::ROWS_MOVED,
+            // A claim writes as many as its room can perform at a time.
+            Self::Claim(..) | Self::Beat(..) | Self::KeepMark(..) => 1,
         }
     }
 
@@ -60,7 +67,7 @@ impl Job {
             | Self::Beat(..)
             | Self::MoveClock(..)
             | Self::KeepMark(..) => Lane::People,
-            Self::Forget(..) | Self::ForgetDone(..) | Self::ForgetEvidence(..) => Lane::Bulk,
+            Self::Forget(..) | Self::ForgetDone(..) | Self::ForgetEvidence(..) | Self::ForgetGroups(..) => Lane::Bulk,
         }
     }
 }
@@ -226,6 +233,7 @@ async fn write_one(db: &mut SqliteConnection, job: Job) -> (Reply, News) {
         Job::ForgetDone(rows, reply) => (done(effects::forget_done(db, &rows).await, reply), News::none()),
         Job::Forget(before, reply) => (done(effects::forget(db, before).await, reply), News::none()),
         Job::ForgetEvidence(before, reply) => (done(upkeep::forget_evidence(db, before).await, reply), News::none()),
+        Job::ForgetGroups(groups, reply) => (done(upkeep::forget_groups(db, &groups).await, reply), News::none()),
         Job::MoveClock(set, reply) => (answer(move_clock(db, *set).await, reply), News::of_every_room(true)),
         Job::KeepMark(mark, reply) => (done(clock::keep_mark(db, &mark).await, reply), News::none()),
         Job::Beat(now, reply) => (done(upkeep::beat(db, now).await, reply), News::none()),
@@ -258,7 +266,10 @@ fn refuse(batch: Vec<Job>, error: &AppendError) {
             Job::HandBack(_, reply) | Job::Beat(_, reply) | Job::KeepMark(_, reply) => {
                 drop(reply.send(Err(error.clone())));
             }
-            Job::Forget(_, reply) | Job::ForgetEvidence(_, reply) | Job::ForgetDone(_, reply) => {
+            Job::Forget(_, reply)
+            | Job::ForgetEvidence(_, reply)
+            | Job::ForgetDone(_, reply)
+            | Job::ForgetGroups(_, reply) => {
                 drop(reply.send(Err(error.clone())));
             }
             Job::Claim(_, reply) => drop(reply.send(Err(error.clone()))),

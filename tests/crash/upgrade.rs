@@ -115,7 +115,7 @@ async fn a_fix_whose_replacement_is_awaited_holds_up_neither_people_nor_the_end_
     goes_on(Phase::Awaiting, |night| async move {
         // In the new mesh the pod lives that was evicted: no replacement comes.
         night.outside.says("U0ONCALL", "ack").await;
-        night.outside.channel_shows("U0ONCALL").await;
+        night.outside.card_says("INC-1", "<@U0ONCALL> has it").await;
         night.closes().await;
     })
     .await;

@@ -305,3 +305,54 @@ async fn a_full_incident_whose_alerts_all_end_in_the_body_that_brings_another_go
     let incident = two.incident(1).await;
     assert_eq!((&incident.life, incident.cut_off), (&Life::Open, 0));
 }
+
+/// What people and alerts do while somebody else decides on these incidents waits, and is then stored at once: none of it
+/// is decided on in vain.
+async fn waits_for(two: &Two, incidents: &[u32], act: impl Future<Output = ()>) {
+    let busy = two.inbox.0.turns.of(incidents.iter().copied().map(IncidentId::new)).await;
+    let mut act = Box::pin(act);
+    // What waits for no turn asks the journal a few times, and is done.
+    let meanwhile = async {
+        for _ in 0..100 {
+            two.inbox.live(10).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = &mut act => panic!("it was decided without the turn of {incidents:?}"),
+        () = meanwhile => {}
+    }
+    drop(busy);
+    act.await;
+}
+
+#[tokio::test]
+async fn an_incident_joins_another_only_when_nobody_else_decides_on_either() {
+    for busy in [1, 2] {
+        let two = Two::open().await;
+        waits_for(&two, &[busy], async { drop(two.joins("U0ONCALL").await) }).await;
+        assert_eq!(two.incident(2).await.joined(), Some(IncidentId::new(1)));
+    }
+}
+
+#[tokio::test]
+async fn alerts_of_an_incident_that_joined_another_wait_for_who_decides_on_that() {
+    let two = Two::open().await;
+    two.joins("U0ONCALL").await;
+    waits_for(&two, &[1], two.fires(None, &["g3"])).await;
+    assert!(two.firing(1).await.contains(&"g3".to_owned()));
+}
+
+#[tokio::test]
+async fn all_incidents_are_taken_once_nobody_else_decides_on_them() {
+    for busy in [1, 2] {
+        let two = Two::open().await;
+        waits_for(&two, &[busy], async {
+            two.says("U0ONCALL", 1, Act::AcknowledgeAll).await.unwrap();
+        })
+        .await;
+        assert_eq!(
+            (two.holder(1).await, two.holder(2).await),
+            (Some("U0ONCALL".to_owned()), Some("U0ONCALL".to_owned()))
+        );
+    }
+}

@@ -45,3 +45,31 @@ async fn raw_evidence_of_a_night_long_closed_is_forgotten_and_its_events_stay() 
     assert!(journal.evidence(&open).await.unwrap().is_some(), "an open incident keeps what it has");
     assert_eq!(journal.events(IncidentId::new(1)).await.unwrap().len(), 1, "events stay");
 }
+
+#[tokio::test]
+async fn in_which_groups_an_incident_was_is_forgotten_a_quarter_after_it_closed_and_never_while_it_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let day = |day: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day);
+    let closed = |one: &mut Incident| one.life = Life::Closed { at: day(0), reason: CloseReason::AlertsResolved };
+    let in_groups = |number: u32, groups: u32| Append {
+        groups: (0..groups).map(|group| (format!("g{number}-{group}"), 0)).collect(),
+        ..Append::default()
+    };
+    for (number, groups) in [(1, 1_200), (2, 1)] {
+        opens(&journal, number, day(0), Vec::new(), |one| {
+            if number == 1 {
+                closed(one);
+            }
+        })
+        .await;
+        let before = journal.incident(IncidentId::new(number)).await.unwrap().unwrap().incident;
+        let noted =
+            Change { read_version: before.version, after: before, events: Vec::new(), effects: Vec::new(), at: day(0) };
+        journal.append(Append { changes: vec![noted], ..in_groups(number, groups) }).await.unwrap();
+    }
+    for (days, kept) in [(89, 1_201), (91, 1)] {
+        journal.forget_groups(day(days)).await.unwrap();
+        assert_eq!(journal.groups().await, kept, "after {days} days");
+    }
+}

@@ -116,3 +116,90 @@ async fn a_note_and_the_kill_switch_do_not_wait_behind_nine_hundred_alerts_that_
     assert!(bodies_before("note") <= 2, "{order:?}");
     assert!(bodies_before("switch") <= 4, "{order:?}");
 }
+
+/// What comes within a few seconds; a test that waits longer waits for ever.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what).await.expect("it is held up")
+}
+
+#[tokio::test]
+async fn an_incident_that_somebody_decides_on_holds_up_its_own_alerts_in_their_order_and_no_others() {
+    let (_folder, engine) = engine().await;
+    let inbox = engine.inbox();
+    inbox.deliver(&body("g", vec![alert("web", 0, "firing", 0)])).await.unwrap();
+    let busy = inbox.0.turns.of([IncidentId::new(1)]).await;
+    let fires = body("g", vec![alert("web", 1, "firing", 0)]);
+    let with_another = body("g2", vec![alert("web", 2, "firing", 0), alert("db", 0, "firing", 0)]);
+    let mut ends = body("g", vec![alert("web", 1, "resolved", 0)]);
+    ends.status = AlertStatus::Resolved;
+    let behind = body("g3", vec![alert("db", 1, "firing", 0)]);
+    let held_up = join_all([&fires, &with_another, &ends, &behind].map(|body| {
+        let (inbox, body) = (inbox.clone(), body.clone());
+        tokio::spawn(async move { inbox.deliver(&body).await })
+    }));
+    for service in 0..20 {
+        let other = body("g", vec![alert(&format!("other{service}"), 0, "firing", 0)]);
+        // The group is that of bodies that are held up, which a new one must not pass.
+        let other = AlertDelivery { group_key: format!("g-{service}"), ..other };
+        soon(inbox.deliver(&other)).await.unwrap();
+    }
+    let other_alert_of_it = inbox.incident(IncidentId::new(1)).await.unwrap().unwrap().incident.alerts.len();
+    assert_eq!(other_alert_of_it, 1, "whoever decides on it is not passed");
+    drop(busy);
+    for accepted in soon(held_up).await {
+        accepted.unwrap().unwrap();
+    }
+    let web = inbox.incident(IncidentId::new(1)).await.unwrap().unwrap().incident;
+    let firing = web.alerts.iter().map(|(fingerprint, alert)| (&*fingerprint.0, alert.status));
+    let (on, over) = (AlertStatus::Firing, AlertStatus::Resolved);
+    assert_eq!(firing.collect::<Vec<_>>(), [("web-0", on), ("web-1", over), ("web-2", on)]);
+    let key = IncidentKey("c/a/web/db".to_owned());
+    assert_eq!(inbox.0.journal.newest_of(&key).await.unwrap().unwrap().incident.alerts.len(), 2);
+}
+
+#[tokio::test]
+async fn bodies_that_were_held_up_together_are_stored_together() {
+    let (_folder, engine) = engine().await;
+    let inbox = engine.inbox();
+    inbox.deliver(&body("g", vec![alert("web", 0, "firing", 0)])).await.unwrap();
+    let busy = inbox.0.turns.of([IncidentId::new(1)]).await;
+    let before = engine.transactions();
+    let bodies: Vec<_> = (1..=200).map(|pod| body(&format!("g{pod}"), vec![alert("web", pod, "firing", 0)])).collect();
+    let sent = join_all(bodies.iter().map(|body| inbox.deliver(body)));
+    let all_wait = async {
+        soon(inbox.deliver(&body("other", vec![alert("db", 0, "firing", 0)]))).await.unwrap();
+        drop(busy);
+    };
+    let (answers, ()) = tokio::join!(sent, all_wait);
+    assert!(answers.into_iter().all(|answer| answer.is_ok()));
+    let transactions = engine.transactions() - before;
+    assert!(transactions <= 5, "{transactions} transactions");
+}
+
+#[tokio::test]
+async fn a_body_whose_incident_cannot_be_read_fails_alone() {
+    let (folder, engine) = engine().await;
+    let inbox = engine.inbox();
+    inbox.deliver(&body("g", vec![alert("web", 0, "firing", 0)])).await.unwrap();
+    crate::journal::damage(&folder.path().join("j.sqlite"), IncidentId::new(1)).await;
+    let bodies: Vec<_> = ["a", "web", "b", "d"]
+        .map(|service| body(&format!("g-{service}"), vec![alert(service, 1, "firing", 0)]))
+        .into_iter()
+        .collect();
+    let answers = join_all(bodies.iter().map(|body| inbox.deliver(body))).await;
+    let stored: Vec<_> = answers.iter().map(Result::is_ok).collect();
+    assert_eq!(stored, [true, false, true, true], "{answers:?}");
+}
+
+#[tokio::test]
+async fn what_an_edit_of_a_card_came_to_waits_for_nobody_who_decides_on_its_incident() {
+    let night = night(false).await;
+    let shared = night.engine.inbox().0;
+    let busy = shared.turns.of([IncidentId::new(1)]).await;
+    let claim = night.journal.claim(CHAT, Timestamp::UNIX_EPOCH, Timestamp::MAX, 1).await.unwrap().remove(0);
+    let shown = crate::incident::Outcome::Shown { to: slack(), first_card: false };
+    let finished = crate::engine::finish::finish(&shared, &claim, SignedDuration::ZERO, Ok(shown.into()));
+    soon(finished).await;
+    assert_eq!(night.journal.unfinished(Timestamp::MAX).await.unwrap(), 0);
+    drop(busy);
+}

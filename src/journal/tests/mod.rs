@@ -49,6 +49,21 @@ async fn fresh() -> (tempfile::TempDir, Journal) {
     (folder, journal)
 }
 
+impl Journal {
+    /// How many incidents it knows in how many groups.
+    pub(crate) async fn groups(&self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM groups").fetch_one(&self.readers).await.unwrap()
+    }
+}
+
+/// Makes the state of an incident one that nobody can read.
+pub(crate) async fn damage(journal: &std::path::Path, incident: IncidentId) {
+    use sqlx::ConnectOptions;
+    let mut other = sqlx::sqlite::SqliteConnectOptions::new().filename(journal).connect().await.unwrap();
+    let damaged = "UPDATE incidents SET state = '{' WHERE id = ?";
+    sqlx::query(damaged).bind(i64::from(incident.number())).execute(&mut other).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_was_appended_is_there_after_a_restart() {
     let (folder, journal) = fresh().await;

@@ -101,8 +101,9 @@ async fn what_is_asked_with_every_transaction_goes_by_an_index_and_never_over_wh
       SEARCH other USING COVERING INDEX incidents_by_key (key=?)
     names of keys
       SCAN wanted VIRTUAL TABLE INDEX 1:
-      SEARCH incidents USING COVERING INDEX incidents_by_key (key=?)
-      USE TEMP B-TREE FOR GROUP BY
+      SEARCH incidents USING INTEGER PRIMARY KEY (rowid=?)
+      CORRELATED SCALAR SUBQUERY 1
+      SEARCH other USING COVERING INDEX incidents_by_key (key=?)
     incidents of a group
       SEARCH groups USING PRIMARY KEY (group_key=?)
       SEARCH incidents USING INTEGER PRIMARY KEY (rowid=?)
@@ -123,6 +124,8 @@ async fn looks_at_the_whole_read_only_what_they_return() {
         ("what waits", queries::BACKLOG),
         ("what is late", queries::OVERDUE),
         ("what was done long ago", queries::DONE_LONG_AGO),
+        ("groups of long ago", queries::GROUPS_LONG_AGO),
+        ("what a set clock is told to", queries::ASKED_ABOUT),
         ("old evidence", queries::OLD_EVIDENCE),
         ("old answers", queries::OLD_ANSWERS),
     ];
@@ -148,6 +151,15 @@ async fn looks_at_the_whole_read_only_what_they_return() {
     what was done long ago
       SEARCH incidents USING COVERING INDEX incidents_closed (last_event_at<?)
       SEARCH effects USING INDEX sqlite_autoindex_effects_1 (incident=?)
+    groups of long ago
+      SEARCH incidents USING COVERING INDEX incidents_closed (last_event_at<?)
+      SEARCH groups USING COVERING INDEX groups_by_incident (incident=?)
+    what a set clock is told to
+      COMPOUND QUERY
+      LEFT-MOST SUBQUERY
+      SCAN incidents USING INDEX incidents_live
+      UNION ALL
+      SEARCH incidents USING COVERING INDEX incidents_closed (last_event_at>?)
     old evidence
       SEARCH evidence USING PRIMARY KEY (digest=?)
       LIST SUBQUERY 1
