@@ -126,7 +126,7 @@ fn the_pod_has_nothing_that_it_does_not_need() {
     });
     assert_eq!(container["securityContext"], expected);
     assert_eq!(of_kind("ServiceAccount")[0]["automountServiceAccountToken"], false);
-    let server = text("src/http/server.rs");
+    let server = text("src/http/health.rs");
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
         let path = container[probe]["httpGet"]["path"].as_str().unwrap();
         assert!(server.contains(&format!(".route(\"{path}\"")), "{path} is served");
@@ -150,23 +150,31 @@ fn the_admission_policy_allows_the_commands_that_the_bot_runs() {
     }
 }
 
+/// The text of all sources, without their tests.
+fn sources_below(folder: &Path, all: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() && !["tests", "stories"].contains(&name.as_str()) {
+            sources_below(&path, all);
+        } else if path.extension().is_some_and(|kind| kind == "rs") && name != "tests.rs" {
+            all.push_str(fs::read_to_string(&path).unwrap().split("#[cfg(test)]\nmod tests {").next().unwrap());
+        }
+    }
+}
+
 #[test]
 fn rules_and_dashboard_use_metrics_that_the_bot_has_and_the_dashboard_shows_each_of_them() {
     let mut sources = String::new();
-    for path in [
-        "http/server.rs",
-        "chat/slack/client.rs",
-        "chat/slack/socket.rs",
-        "chat/slack/delivery.rs",
-        "alertmanager/route.rs",
-    ] {
-        sources.push_str(&text(&format!("src/{path}")));
-    }
-    let there: BTreeSet<&str> = ["metrics.set(", "metrics.count("]
+    sources_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut sources);
+    let there: BTreeSet<&str> = ["metrics.set(", "metrics.count(", "metrics.raise("]
         .iter()
         .flat_map(|call| sources.split(call).skip(1))
         .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
         .collect();
+    for name in ["ready", "webhook_requests_total", "clock_jumps_total", "pager_calls_total", "heartbeats_total"] {
+        assert!(there.contains(name), "{name} is not found in the sources");
+    }
     let used = |path: &str| -> BTreeSet<String> {
         let text = text(path);
         let names = text.split("mtls_medic_").skip(1);

@@ -10,6 +10,7 @@ use super::{ClusterError, FoundPod, Reach, replacement::scope, resolve, resolve:
 use crate::{
     mesh::{Namespace, PodUid, TargetRef},
     remediation::{Budget, restart_pod::PodFacts},
+    triage::Expectations,
 };
 
 /// What is there now.
@@ -49,6 +50,11 @@ impl Reach {
             budgets: budgets.iter().filter_map(|budget| covers(budget, pod)).collect(),
         });
         Ok(Restartable { pods: facts.collect(), lives })
+    }
+
+    /// What evidence is judged by.
+    pub(super) fn expectations(&self) -> Expectations {
+        Expectations { protected: self.protected(), ..self.settings.expectations.clone() }
     }
 
     /// The namespaces of the platform that only the configuration knows.

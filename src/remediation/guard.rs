@@ -1,14 +1,9 @@
 //! What a fix must not do, whoever asks for it and whoever approves it.
 
 use crate::{
-    mesh::{Namespace, PodRef},
-    triage::{Scenario, is_platform},
+    mesh::PodRef,
+    triage::{NotEvicted, Scenario, too_many},
 };
-
-/// Whether the pods of a namespace carry everybody else's. `protected` are those that the configuration names.
-pub(super) fn is_system(namespace: &Namespace, protected: &[Namespace]) -> bool {
-    is_platform(namespace) || protected.contains(namespace)
-}
 
 /// Why a fix is not offered. Every text says what to do instead, or what has to change first.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,34 +24,18 @@ pub enum GuardRefusal {
         pod: PodRef,
     },
     /// Too many for one plan.
-    #[error("{count} pods are more than one plan restarts ({most}): look at the rollout first")]
+    #[error("{}", too_many(*count))]
     TooMany {
         /// How many the verdict names.
         count: usize,
-        /// How many one plan may restart.
-        most: usize,
     },
-    /// A pod of the platform itself.
-    #[error("{pod} belongs to the platform itself: whoever runs {namespace} restarts it by hand", namespace = pod.namespace)]
-    SystemNamespace {
+    /// No fix evicts it, whatever else is seen.
+    #[error("{pod} {why}")]
+    NotEvicted {
         /// Which.
         pod: PodRef,
-    },
-    /// Nobody would bring it back.
-    #[error("{pod} has no controller: once evicted it would never come back")]
-    Bare {
-        /// Which.
-        pod: PodRef,
-    },
-    /// Its owner does not answer an eviction with a fresh pod.
-    #[error("{pod} belongs to a {kind}: {why}")]
-    NotReplaced {
-        /// Which.
-        pod: PodRef,
-        /// The kind of its controller.
-        kind: String,
-        /// What would happen instead.
-        why: &'static str,
+        /// Why.
+        why: NotEvicted,
     },
     /// No eviction is allowed now.
     #[error("the disruption budget {budget} allows no eviction of {pod} now: another pod has to become Ready first")]

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Budget, GuardRefusal, Operation, Plan, PlannedPod, guard::is_system};
+use super::{Budget, GuardRefusal, Operation, Plan, PlannedPod};
 use crate::{
     mesh::{Namespace, NodeName, PodRef, PodUid, TargetRef},
-    triage::{EVICTIONS_MOST, FixName, Verdict, not_replaced_by},
+    triage::{EVICTIONS_MOST, FixName, Verdict, not_evicted},
 };
 
 /// One pod of the target, as it is now.
@@ -59,7 +59,7 @@ pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<GuardRefusal>> {
         }
     }
     if stale.len() > EVICTIONS_MOST {
-        refusals.push(GuardRefusal::TooMany { count: stale.len(), most: EVICTIONS_MOST });
+        refusals.push(GuardRefusal::TooMany { count: stale.len() });
     }
     refusals.extend(stale.iter().flat_map(|pod| refused_pod(pod, facts.protected)));
     if refusals.is_empty() { Ok(drawn(facts, &stale, &replaced)) } else { Err(refusals) }
@@ -85,19 +85,10 @@ fn refused_by_verdict(verdict: &Verdict) -> Option<GuardRefusal> {
 }
 
 fn refused_pod(pod: &PodFacts, protected: &[Namespace]) -> Vec<GuardRefusal> {
-    let mut refusals = Vec::new();
     let which = || pod.pod.clone();
-    if is_system(&pod.pod.namespace, protected) {
-        refusals.push(GuardRefusal::SystemNamespace { pod: which() });
-    }
-    match &pod.controller {
-        None => refusals.push(GuardRefusal::Bare { pod: which() }),
-        Some((kind, _)) => {
-            if let Some(why) = not_replaced_by(kind) {
-                refusals.push(GuardRefusal::NotReplaced { pod: which(), kind: kind.clone(), why });
-            }
-        }
-    }
+    let kind = pod.controller.as_ref().map(|(kind, _)| kind.as_str());
+    let never = not_evicted(&pod.pod.namespace, protected, kind).into_iter();
+    let mut refusals: Vec<GuardRefusal> = never.map(|why| GuardRefusal::NotEvicted { pod: which(), why }).collect();
     if pod.budgets.len() > 1 {
         refusals.push(GuardRefusal::SeveralBudgets { pod: which(), count: pod.budgets.len() });
     }

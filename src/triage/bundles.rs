@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     Check, CheckResult, Evidence, PemFile, ServedSecrets,
     certificate::{bundle_end, ders},
+    check_id,
     roots::domain_of,
 };
 
@@ -75,7 +76,7 @@ pub(super) fn spire_bundle_check(evidence: &Evidence) -> Option<Check> {
     let bundle = &evidence.spire_bundle;
     let row = ends(&in_file(bundle.value()?), evidence.gathered_at)?;
     Some(Check {
-        id: "1.6-bundle-end".to_owned(),
+        id: check_id::BUNDLE_END.to_owned(),
         subject: "SPIRE's bundle".to_owned(),
         result: row.result,
         summary: row.summary,

@@ -1,7 +1,7 @@
 //! Runbook step 4: the proxy's TLS counters, one sample. They count since the proxy started, so that a few failures
 //! among many handshakes may be long past; a share of them is not.
 
-use super::{CheckResult, PodEvidence, ProxyStats, TlsCounters, copies::missing};
+use super::{CheckResult, PodEvidence, ProxyStats, TlsCounters, check_id, copies::missing};
 
 /// From this share of failures on, a proxy fails, in thousandths: below it they may be days old.
 const FAILING_PER_MILLE: u64 = 10;
@@ -24,11 +24,16 @@ pub(super) struct Counted {
 pub(super) fn counted(pod: &PodEvidence) -> Vec<Counted> {
     let Some(stats) = pod.stats.value() else {
         let summary = missing(&pod.stats).unwrap_or_default();
-        return vec![Counted { id: "4.1-server-counters", result: CheckResult::Inconclusive, summary, remedy: None }];
+        return vec![Counted {
+            id: check_id::SERVER_COUNTERS,
+            result: CheckResult::Inconclusive,
+            summary,
+            remedy: None,
+        }];
     };
     let sides = [
-        judged("4.1-server-counters", "as a server", &stats.server),
-        judged("4.2-client-counters", "as a client", &client_side(stats)),
+        judged(check_id::SERVER_COUNTERS, "as a server", &stats.server),
+        judged(check_id::CLIENT_COUNTERS, "as a client", &client_side(stats)),
     ];
     sides.into_iter().chain(unopened(stats)).collect()
 }
@@ -39,7 +44,7 @@ fn unopened(stats: &ProxyStats) -> Option<Counted> {
     let attempts = stats.requests_answered.unwrap_or(0).saturating_add(failed);
     let many = failed > 0 && failed.saturating_mul(1000) >= attempts.saturating_mul(UNOPENED_PER_MILLE);
     many.then(|| Counted {
-        id: "4.3-connections",
+        id: check_id::CONNECTIONS,
         result: CheckResult::Fail,
         summary: format!(
             "{failed} connections could not be opened, beside {} answered calls",
@@ -47,6 +52,13 @@ fn unopened(stats: &ProxyStats) -> Option<Counted> {
         ),
         remedy: None,
     })
+}
+
+/// Whether so many calls fail, with or without a connection, that it is no clean bill; counters of connections may be absent.
+pub(super) fn calls_fail(stats: &ProxyStats) -> bool {
+    let failed = stats.requests_failed.unwrap_or(0).saturating_add(stats.connects_failed.unwrap_or(0));
+    let calls = stats.requests_answered.unwrap_or(0).saturating_add(failed);
+    failed > 0 && failed.saturating_mul(1000) >= calls.saturating_mul(UNOPENED_PER_MILLE)
 }
 
 fn client_side(stats: &ProxyStats) -> TlsCounters {

@@ -29,6 +29,8 @@ pub(super) struct Conclusion {
     pub(super) confidence: Confidence,
     pub(super) side: Side,
     pub(super) pods: Vec<PodRef>,
+    /// All pods that show it, where `pods` are only those that a fix restarts.
+    pub(super) affected: Vec<PodRef>,
     pub(super) nodes: Vec<NodeName>,
     pub(super) reasons: Vec<String>,
     pub(super) consequences: Vec<Consequence>,
@@ -44,6 +46,7 @@ impl Conclusion {
             confidence: Confidence::High,
             side: Side::Unknown,
             pods: Vec::new(),
+            affected: Vec::new(),
             nodes: Vec::new(),
             reasons,
             consequences: Vec::new(),
@@ -53,9 +56,14 @@ impl Conclusion {
         }
     }
 
+    /// Every pod that shows it.
+    fn affected(&self) -> &[PodRef] {
+        if self.affected.is_empty() { &self.pods } else { &self.affected }
+    }
+
     /// In one sentence, as a cause beside another one.
     fn beside(&self) -> String {
-        let pods: Vec<String> = self.pods.iter().map(ToString::to_string).collect();
+        let pods: Vec<String> = self.affected().iter().map(ToString::to_string).collect();
         let why = self.reasons.first().map_or_else(String::new, |why| format!(": {why}"));
         format!("another cause beside it, {}, shows on {}{why}", self.scenario, pods.join(", "))
     }
@@ -196,34 +204,31 @@ impl Scene<'_> {
             .unwrap_or_else(|| self.nothing_found())
     }
 
-    /// What the pods' own certificates show. Several causes that show on different pods are several: that of the most pods
-    /// is the verdict, at a tie the first in the order of causes, and each of the others is named with its pods.
+    /// What the pods' own certificates show. Each pod belongs to the first cause in their order that explains it; what else
+    /// shows on it follows from that. The cause of the most pods is the verdict, at a tie the first, and each of the others
+    /// is named with its pods.
     fn of_the_pods(&self, now: Timestamp) -> Option<Conclusion> {
-        let causes = [
-            self.not_yet_valid(),
-            self.not_registered(now),
-            self.expired(now),
-            self.no_identity(),
-            self.wrong_identity(),
-            self.broken_chain(),
-            self.istiod_issued(now),
+        let rules: [Rule<Self>; 7] = [
+            Self::not_yet_valid,
+            Self::not_registered,
+            Self::expired,
+            Self::no_identity,
+            Self::istiod_issued,
+            Self::wrong_identity,
+            Self::broken_chain,
         ];
-        let mut causes: Vec<Conclusion> = causes.into_iter().flatten().collect();
-        let first = causes.first()?.pods.clone();
-        // What shows on pods of the first cause follows from it, or is told by its own rule.
-        let apart = |cause: &Conclusion| cause.pods.iter().all(|pod| !first.contains(pod));
-        let most = (1..causes.len())
-            .rev()
-            .filter(|at| causes.get(*at).is_some_and(apart))
-            .max_by_key(|at| causes.get(*at).map(|cause| (cause.pods.len(), cause.scenario != Scenario::Inconclusive)));
-        let is_larger =
-            |at: &usize| !first.is_empty() && causes.get(*at).is_some_and(|cause| cause.pods.len() > first.len());
-        let mut verdict = causes.remove(most.filter(is_larger).unwrap_or(0));
-        let named = verdict.pods.clone();
-        let beside = causes.iter().filter(|cause| {
-            !named.is_empty() && !cause.pods.is_empty() && cause.pods.iter().all(|pod| !named.contains(pod))
-        });
-        verdict.reasons.extend(beside.map(Conclusion::beside));
+        let mut causes: Vec<Conclusion> = Vec::new();
+        for rule in rules {
+            let explained: Vec<PodRef> = causes.iter().flat_map(Conclusion::affected).cloned().collect();
+            causes.extend(rule(self, now, &explained));
+        }
+        let first = causes.first()?.affected().len();
+        let size = |at: &usize| causes.get(*at).map_or(0, |cause| cause.affected().len());
+        let is_cause = |at: &usize| causes.get(*at).is_some_and(|cause| cause.scenario != Scenario::Inconclusive);
+        let most = (1..causes.len()).rev().max_by_key(|at| (size(at), is_cause(at)));
+        let mut verdict = causes.remove(most.filter(|at| first > 0 && size(at) > first).unwrap_or(0));
+        let others = causes.iter().filter(|cause| !cause.affected().is_empty());
+        verdict.reasons.extend(others.map(Conclusion::beside));
         Some(verdict)
     }
 
@@ -254,6 +259,9 @@ impl Scene<'_> {
         !self.pods.is_empty() && self.pods.iter().all(|(_, found)| fine(found))
     }
 }
+
+/// A rule over the pods that no cause before it explains.
+type Rule<S> = fn(&S, Timestamp, &[PodRef]) -> Option<Conclusion>;
 
 /// One more scenario that it is not.
 pub(super) fn not(scenario: Scenario, certain: bool, because: &str) -> RuledOut {

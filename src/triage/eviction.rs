@@ -1,7 +1,6 @@
-//! Whether a pod that is evicted comes back, as far as its evidence tells. The verdict offers no restart that the guards of
-//! the fix would refuse, so both ask here.
+//! Which pods no fix evicts, whatever else is seen. The verdict offers no restart that the guards of the fix would refuse, so
+//! both ask here, and say it in the same words.
 
-use super::PodEvidence;
 use crate::mesh::Namespace;
 
 /// How many pods one plan restarts at most: more is a rollout, and a rollout is planned.
@@ -13,14 +12,41 @@ const PLATFORM_NAMESPACES: [&str; 1] = ["istio-system"];
 /// The prefix that Kubernetes keeps for its own namespaces.
 const PLATFORM_PREFIX: &str = "kube-";
 
-/// Whether the pods of a namespace carry everybody else's.
-pub fn is_platform(namespace: &Namespace) -> bool {
+/// Why a pod is not evicted, in words that follow its name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotEvicted {
+    /// It carries everybody else's.
+    #[error("belongs to the platform itself: whoever runs {0} restarts it by hand")]
+    Platform(Namespace),
+    /// Nobody would bring it back.
+    #[error("has no controller, so nothing brings it back: whoever made it makes it again")]
+    Bare,
+    /// Its owner does not answer an eviction with a fresh pod.
+    #[error("belongs to a {kind}: {why}")]
+    NotReplaced {
+        /// The kind of its controller.
+        kind: String,
+        /// What would happen instead.
+        why: &'static str,
+    },
+}
+
+/// Everything that stands against the eviction of a pod with a controller of this kind. `protected` are the namespaces of
+/// the platform that only the configuration knows.
+pub fn not_evicted(namespace: &Namespace, protected: &[Namespace], kind: Option<&str>) -> Vec<NotEvicted> {
     let name = namespace.as_str();
-    name.starts_with(PLATFORM_PREFIX) || PLATFORM_NAMESPACES.contains(&name)
+    let is_platform = name.starts_with(PLATFORM_PREFIX) || PLATFORM_NAMESPACES.contains(&name);
+    let platform = is_platform || protected.contains(namespace);
+    let platform = platform.then(|| NotEvicted::Platform(namespace.clone()));
+    let owner = match kind {
+        None => Some(NotEvicted::Bare),
+        Some(kind) => not_replaced_by(kind).map(|why| NotEvicted::NotReplaced { kind: kind.to_owned(), why }),
+    };
+    platform.into_iter().chain(owner).collect()
 }
 
 /// What a controller of this kind does instead of bringing up a fresh pod.
-pub fn not_replaced_by(kind: &str) -> Option<&'static str> {
+fn not_replaced_by(kind: &str) -> Option<&'static str> {
     match kind {
         "Node" => Some("it is a static pod, of which the API server holds only a picture: restart it on its node"),
         "Job" => Some("an eviction counts as a failure of the job and may end it: let it end, or start it again"),
@@ -28,15 +54,7 @@ pub fn not_replaced_by(kind: &str) -> Option<&'static str> {
     }
 }
 
-/// Why this pod is not evicted whatever else is seen, in words that follow its name.
-pub(super) fn why_not_evicted(pod: &PodEvidence) -> Option<String> {
-    if is_platform(&pod.pod.namespace) {
-        let namespace = &pod.pod.namespace;
-        return Some(format!("belongs to the platform itself: whoever runs {namespace} restarts it by hand"));
-    }
-    let Some(controller) = &pod.controller else {
-        return Some("has no controller, so nothing brings it back: whoever made it makes it again".to_owned());
-    };
-    let kind = controller.split('/').next().unwrap_or_default();
-    not_replaced_by(kind).map(|why| format!("belongs to a {kind}: {why}"))
+/// Why no plan restarts so many.
+pub fn too_many(count: usize) -> String {
+    format!("{count} stale pods are more than one plan restarts ({EVICTIONS_MOST}): look at the rollout first")
 }

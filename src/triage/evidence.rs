@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::redact::{Redacted, certificates_by_domain, certificates_only, lines_of_one_log};
-use crate::mesh::{NodeName, PodRef, PodUid, ServiceAccount, TargetRef, TrustDomain};
+use crate::mesh::{Namespace, NodeName, PodRef, PodUid, ServiceAccount, TargetRef, TrustDomain};
 
 /// The version of the document, in its field `schema`.
 pub const EVIDENCE_SCHEMA: &str = "mtls-medic.evidence/v1";
@@ -149,6 +149,10 @@ pub struct TlsCounters {
 }
 
 impl TlsCounters {
+    fn is_visible(&self) -> bool {
+        self.failures().is_some() || self.handshake.is_some()
+    }
+
     /// The sum of all failures; `None` when none of the counters was there.
     pub fn failures(&self) -> Option<u64> {
         [self.connection_error, self.fail_verify_error, self.fail_verify_san, self.fail_verify_other]
@@ -175,10 +179,14 @@ pub struct ProxyStats {
 }
 
 impl ProxyStats {
-    /// Whether a TLS counter of either side is visible at all.
-    pub(super) fn count_handshakes(&self) -> bool {
-        let visible = |counters: &TlsCounters| counters.failures().is_some() || counters.handshake.is_some();
-        visible(&self.server) || self.clients.values().any(visible)
+    /// Whether a TLS counter of the proxy as a server is visible at all.
+    pub(super) fn counts_as_server(&self) -> bool {
+        self.server.is_visible()
+    }
+
+    /// The same of the proxy as a client.
+    pub(super) fn counts_as_client(&self) -> bool {
+        self.clients.values().any(TlsCounters::is_visible)
     }
 }
 
@@ -274,6 +282,9 @@ pub struct Expectations {
     pub trust_domain: Option<TrustDomain>,
     /// The SPIFFE ID of a workload, with `{trust_domain}`, `{namespace}` and `{service_account}`.
     pub spiffe_id_template: String,
+    /// Namespaces whose pods no fix restarts, beside the usual ones: SPIRE's. Absent in old evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protected: Vec<Namespace>,
 }
 
 impl Default for Expectations {
@@ -281,6 +292,7 @@ impl Default for Expectations {
         Self {
             trust_domain: None,
             spiffe_id_template: "spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}".to_owned(),
+            protected: Vec::new(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Rules 5, 7 and 8: the identity is another one, the chain does not lead to the bundle, or a clock is wrong.
 
+use jiff::Timestamp;
+
 use super::{
     CallAtOnce, Confidence, FixName, Scenario, Side,
     certificate::Life,
@@ -8,14 +10,16 @@ use super::{
     examine::{Chain, Holding},
     registration::LOOK_FOR_ENTRY,
 };
+use crate::mesh::PodRef;
 
 impl Scene<'_> {
     /// Rule 8.
-    pub(super) fn not_yet_valid(&self) -> Option<Conclusion> {
+    pub(super) fn not_yet_valid(&self, _now: Timestamp, explained: &[PodRef]) -> Option<Conclusion> {
         let future: Vec<_> = self
             .pods
             .iter()
             .filter(|(_, found)| matches!(found.holding, Holding::Svid { life: Life::NotYet { .. }, .. }))
+            .filter(|(pod, _)| !explained.contains(&pod.pod))
             .collect();
         if future.is_empty() {
             return None;
@@ -30,10 +34,14 @@ impl Scene<'_> {
     }
 
     /// Rule 7, and a leaf of another trust domain.
-    pub(super) fn wrong_identity(&self) -> Option<Conclusion> {
+    pub(super) fn wrong_identity(&self, _now: Timestamp, explained: &[PodRef]) -> Option<Conclusion> {
         let foreign = |chain: &Chain| matches!(chain, Chain::Foreign(_));
-        let own: Vec<_> =
-            self.pods.iter().filter(|(_, found)| found.expected_instead.is_some() || foreign(&found.chain)).collect();
+        let own: Vec<_> = self
+            .pods
+            .iter()
+            .filter(|(_, found)| found.expected_instead.is_some() || foreign(&found.chain))
+            .filter(|(pod, _)| !explained.contains(&pod.pod))
+            .collect();
         let logged = self.leaning(Scenario::IdentityMismatch);
         if own.is_empty() && logged.is_empty() {
             return None;
@@ -67,12 +75,17 @@ impl Scene<'_> {
     }
 
     /// Rule 5.
-    pub(super) fn broken_chain(&self) -> Option<Conclusion> {
+    pub(super) fn broken_chain(&self, _now: Timestamp, explained: &[PodRef]) -> Option<Conclusion> {
         let why = |chain: &Chain| match chain {
             Chain::Broken(why) => Some(why.clone()),
             _ => None,
         };
-        let broken: Vec<_> = self.pods.iter().filter_map(|(pod, found)| Some((pod, why(&found.chain)?))).collect();
+        let broken: Vec<_> = self
+            .pods
+            .iter()
+            .filter(|(pod, _)| !explained.contains(&pod.pod))
+            .filter_map(|(pod, found)| Some((pod, why(&found.chain)?)))
+            .collect();
         let logged = self.leaning(Scenario::TrustBundleMismatch);
         if broken.is_empty() && logged.is_empty() {
             return None;

@@ -4,6 +4,7 @@ mod agent;
 mod agent_log;
 mod bundles;
 pub mod certificate;
+mod check_id;
 mod copies;
 mod counters;
 mod diagnosis;
@@ -31,7 +32,7 @@ mod tests;
 mod verdict;
 
 pub use diagnosis::diagnose;
-pub use eviction::{EVICTIONS_MOST, is_platform, not_replaced_by};
+pub use eviction::{EVICTIONS_MOST, NotEvicted, not_evicted, too_many};
 pub use evidence::{
     AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing, PemFile,
     PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters,

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use super::{
     Check, CheckResult, Confidence, Gathered, Missing, PemFile, PodEvidence, ProxyStats, Scenario, ServedSecrets,
     bundles::spire_bundle_check,
+    check_id,
     copies::IdentityCopy,
+    counters::calls_fail,
     diagnosis::{Conclusion, Scene},
     envoy::TlsReason,
-    examine::{Chain, Examined, Holding, Issuer, Stuck, UNREADABLE, words},
+    examine::{Chain, Examined, Holding, Issuer, Stuck, words},
     spire::{AgentState, not_signed, server_check},
 };
 
@@ -52,7 +54,7 @@ impl Scene<'_> {
         open.extend(self.open_about_pods());
         open.extend(self.open_about_spire());
         open.extend(self.incidents_in_waiting());
-        let said = ["1.1-svid-dates", "1.2-chain", "1.5-served-is-on-disk", "1.6-bundle-end"];
+        let said = [check_id::SVID_DATES, check_id::CHAIN, check_id::SERVED_IS_ON_DISK, check_id::BUNDLE_END];
         let named = |id: &str| said.contains(&id);
         let rows = self.pods.iter().flat_map(|(_, found)| &found.checks);
         for row in rows.filter(|row| row.result == CheckResult::Fail && !named(&row.id)) {
@@ -67,7 +69,7 @@ impl Scene<'_> {
     fn incidents_in_waiting(&self) -> Vec<String> {
         let rows =
             self.pods.iter().flat_map(|(_, found)| found.checks.clone()).chain(spire_bundle_check(self.evidence));
-        let late = rows.filter(|row| row.id == "1.6-bundle-end" && row.result == CheckResult::Fail);
+        let late = rows.filter(|row| row.id == check_id::BUNDLE_END && row.result == CheckResult::Fail);
         late.map(|row| format!("an incident in waiting at {} ({}): {}", row.subject, row.source, row.summary)).collect()
     }
 
@@ -103,7 +105,7 @@ impl Scene<'_> {
                     open.push(format!("what the proxy of {} serves could not be seen: only its file was", pod.pod));
                 }
                 Holding::Svid { .. } if found.chain == Chain::Unseen => {
-                    let why = found.checks.iter().find(|row| row.id == "1.2-chain").map(|row| row.summary.as_str());
+                    let why = found.checks.iter().find(|row| row.id == check_id::CHAIN).map(|row| row.summary.as_str());
                     let why = why.unwrap_or("no root was read");
                     open.push(format!("the chain of {} could not be verified: {why}", pod.pod));
                 }
@@ -118,8 +120,10 @@ impl Scene<'_> {
                     pod.pod
                 ));
             }
-            let dates =
-                found.checks.iter().filter(|row| row.id == "1.1-svid-dates" || row.id == "1.5-served-is-on-disk");
+            let dates = found
+                .checks
+                .iter()
+                .filter(|row| row.id == check_id::SVID_DATES || row.id == check_id::SERVED_IS_ON_DISK);
             for row in dates.filter(|row| row.result == CheckResult::Fail && found.stuck.is_none()) {
                 open.push(format!("{} ({}): {}", pod.pod, row.source, row.summary));
             }
@@ -193,7 +197,7 @@ impl Scene<'_> {
 
 /// Files that could not be read, or hold no SVID, although the copy that decides is fine: the application may go by them.
 fn unreadable_files(pod: &PodEvidence, found: &Examined) -> Vec<String> {
-    let rows = found.checks.iter().filter(|row| row.id == UNREADABLE);
+    let rows = found.checks.iter().filter(|row| row.id == check_id::FILE_UNREADABLE);
     let mut open: Vec<String> = rows.map(|row| format!("{}: {} ({})", pod.pod, row.summary, row.source)).collect();
     let file = IdentityCopy::on_disk(pod);
     if let Some(Err(error)) = file.as_ref().map(|file| &file.leaf)
@@ -208,24 +212,31 @@ fn unreadable_files(pod: &PodEvidence, found: &Examined) -> Vec<String> {
     open
 }
 
-/// Whether handshakes work shows in counters or in a log that tells of calls that were answered. Where neither is visible,
-/// certificates in date are no clean bill: an alert may be right all the same.
+/// Whether handshakes work shows in counters, or in a log by calls that were answered where handshakes had failed before:
+/// other calls may have gone without TLS. Where neither is visible, certificates in date are no clean bill: an alert may be
+/// right all the same.
 fn unseen_handshakes(pod: &PodEvidence, found: &Examined) -> Option<String> {
     if !pod.sidecar {
         return None;
     }
-    let told = |row: &Check| row.id == "3.3-proxy-log" && row.result == CheckResult::Pass;
-    let counted = pod.stats.value().is_some_and(ProxyStats::count_handshakes);
-    if counted || found.checks.iter().any(told) {
+    let told = |row: &Check| row.id == check_id::PROXY_LOG && row.result == CheckResult::Pass;
+    let stats = pod.stats.value();
+    let counted = stats.is_some_and(|stats| stats.counts_as_server() || stats.counts_as_client());
+    // Calls fail at those that the proxy calls: what it counts as a server does not explain them.
+    let unexplained = stats.is_some_and(|stats| calls_fail(stats) && !stats.counts_as_client());
+    if counted && !unexplained || found.checks.iter().any(told) {
         return None;
     }
     let why = match &pod.stats {
         Gathered::Missing { reason, .. } => reason.sentence(),
-        Gathered::Seen { value, .. } => format!(
-            "its TLS counters are absent{} (see row 4.1 on how to include them), and no access log shows calls that were \
-             answered",
-            failed_calls(value)
-        ),
+        Gathered::Seen { value, .. } => {
+            let (side, row) = if counted { (" as a client", "4.2") } else { ("", "4.1") };
+            format!(
+                "its TLS counters{side} are absent{} (see row {row} on how to include them), and its log does not tell \
+                 which calls went over TLS",
+                failed_calls(value)
+            )
+        }
     };
     Some(format!("whether handshakes of {} work could not be seen: {why}", pod.pod))
 }

@@ -13,6 +13,7 @@ use super::{
     spire::AgentState,
     stale::stale_sentence,
 };
+use crate::mesh::PodRef;
 
 /// Where somebody looks for a registration entry.
 pub(super) const LOOK_FOR_ENTRY: &str =
@@ -20,9 +21,10 @@ pub(super) const LOOK_FOR_ENTRY: &str =
 
 impl Scene<'_> {
     /// Rule 7, where the proxy never got an SVID: with a working agent no registration entry fits, and no restart helps.
-    pub(super) fn no_identity(&self) -> Option<Conclusion> {
+    pub(super) fn no_identity(&self, _now: Timestamp, explained: &[PodRef]) -> Option<Conclusion> {
+        let is_open = |(pod, _): &&SeenPod<'_>| !explained.contains(&pod.pod);
         let without: Vec<&SeenPod<'_>> =
-            self.pods.iter().filter(|(_, found)| found.holding == Holding::NoSecret).collect();
+            self.pods.iter().filter(|(_, found)| found.holding == Holding::NoSecret).filter(is_open).collect();
         let state = |pod: &PodEvidence| self.agent_of(pod.node.as_ref());
         let pods = without.iter().map(|(pod, _)| pod.pod.clone()).collect();
         let mut reasons: Vec<String> =
@@ -96,10 +98,14 @@ impl Scene<'_> {
 
     /// Rule 7, where an SVID is over and its proxy is told again and again that SPIRE has no entry for it: what a restart
     /// would start has none either.
-    pub(super) fn not_registered(&self, now: Timestamp) -> Option<Conclusion> {
+    pub(super) fn not_registered(&self, now: Timestamp, explained: &[PodRef]) -> Option<Conclusion> {
         let told = |found: &Examined| found.holding.is_over() && found.recently(TlsReason::NotRegistered) >= SEVERAL;
         let faulty = |pod: &PodEvidence| self.agent_of(pod.node.as_ref()).is_some_and(AgentState::is_faulty);
-        let told: Vec<&SeenPod<'_>> = self.pods.iter().filter(|(pod, found)| told(found) && !faulty(pod)).collect();
+        let told: Vec<&SeenPod<'_>> = self
+            .pods
+            .iter()
+            .filter(|(pod, found)| told(found) && !faulty(pod) && !explained.contains(&pod.pod))
+            .collect();
         if told.is_empty() {
             return None;
         }

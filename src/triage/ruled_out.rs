@@ -3,8 +3,9 @@
 use super::{
     CheckResult, RuledOut, Scenario,
     certificate::Life,
+    check_id,
     diagnosis::{Conclusion, Scene, not},
-    examine::{Chain, Holding},
+    examine::{Chain, Examined, Holding},
     spire::{AgentState, server_health},
 };
 
@@ -37,7 +38,7 @@ fn left_open(row: &RuledOut) -> RuledOut {
 impl Scene<'_> {
     /// Whether handshakes of either side fail, by the counters or by what peers answer.
     fn handshakes_fail(&self) -> bool {
-        let counters = ["4.1-server-counters", "4.2-client-counters"];
+        let counters = [check_id::SERVER_COUNTERS, check_id::CLIENT_COUNTERS];
         let mut rows = self.pods.iter().flat_map(|(_, found)| &found.checks);
         self.is_refused_without_a_reason()
             || rows.any(|row| row.result == CheckResult::Fail && counters.contains(&row.id.as_str()))
@@ -137,11 +138,15 @@ impl Scene<'_> {
     }
 
     fn against_skew(&self) -> RuledOut {
-        let seen = self.pods.iter().any(|(_, found)| matches!(found.holding, Holding::Svid { .. }));
+        let is_seen = |found: &Examined| matches!(found.holding, Holding::Svid { .. });
+        let seen = !self.pods.is_empty() && self.pods.iter().all(|(_, found)| is_seen(found));
         let future =
             self.pods.iter().any(|(_, found)| matches!(found.holding, Holding::Svid { life: Life::NotYet { .. }, .. }));
-        let (certain, because) =
-            if seen && !future { (true, "no SVID begins in the future") } else { (false, "no SVID could be read") };
+        let (certain, because) = if seen && !future {
+            (true, "no SVID begins in the future")
+        } else {
+            (false, "not every SVID could be read")
+        };
         not(Scenario::ClockSkew, certain, because)
     }
 }

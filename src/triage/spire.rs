@@ -4,6 +4,7 @@ use super::{
     AgentEvidence, Check, CheckResult, Gathered, Healthcheck, Missing, Redacted, ServerEvidence,
     agent::Judged,
     agent_log::{Sign, entries, sign_of},
+    check_id,
     ends::end_of,
     not_understood::Unclear,
 };
@@ -35,7 +36,7 @@ pub(super) fn not_signed(agent: &AgentEvidence) -> Option<String> {
 /// the agent's state is.
 pub(super) fn failures_in_its_log(agent: &AgentEvidence) -> Vec<Check> {
     let row = |what: String, remedy: &str| Check {
-        id: "2.3-agent-log".to_owned(),
+        id: check_id::AGENT_LOG.to_owned(),
         subject: format!("agent of {}", agent.node),
         result: CheckResult::Inconclusive,
         summary: format!("its log {what}"),
@@ -67,7 +68,7 @@ pub(super) fn agent_check(agent: &AgentEvidence, judged: &Judged) -> Check {
         AgentState::Unknown(why) => (CheckResult::Inconclusive, why.clone(), judged.remedy.clone()),
     };
     Check {
-        id: "2.2-spire-agent".to_owned(),
+        id: check_id::SPIRE_AGENT.to_owned(),
         subject: format!("agent of {}", agent.node),
         result,
         summary,
@@ -104,7 +105,7 @@ pub(super) fn server_check(server: &ServerEvidence, renews: bool) -> Check {
         (Gathered::Seen { .. }, None, None) => (CheckResult::Inconclusive, "nothing was seen".to_owned(), None),
     };
     Check {
-        id: "2.1-spire-server".to_owned(),
+        id: check_id::SPIRE_SERVER.to_owned(),
         subject: server.pod.to_string(),
         result,
         summary,
@@ -123,7 +124,7 @@ pub fn read_healthcheck(exit_code: i32, stdout: &str, stderr: &str) -> Healthche
 /// The row of a server that could not be listed.
 pub fn servers_unseen(reason: &Missing, at: jiff::Timestamp) -> Check {
     Check {
-        id: "2.1-spire-server".to_owned(),
+        id: check_id::SPIRE_SERVER.to_owned(),
         subject: "SPIRE server".to_owned(),
         result: CheckResult::Inconclusive,
         summary: reason.sentence(),

@@ -9,7 +9,7 @@ use super::{
     certificate::Life,
     diagnosis::{Conclusion, Scene, SeenPod},
     envoy::TlsReason,
-    eviction::{EVICTIONS_MOST, why_not_evicted},
+    eviction::{EVICTIONS_MOST, not_evicted, too_many},
     examine::{Holding, Issuer, Stuck},
     spire::AgentState,
 };
@@ -56,12 +56,14 @@ impl Scene<'_> {
     /// Certificates that istiod issued, where no certificate of SPIRE is over.
     pub(super) fn istiod_alone(&self, now: Timestamp) -> Option<Conclusion> {
         let spires = |(_, found): &SeenPod<'_>| found.holding.is_over() && found.issuer.may_be_spire();
-        if self.pods.iter().any(spires) { None } else { self.istiod_issued(now) }
+        if self.pods.iter().any(spires) { None } else { self.istiod_issued(now, &[]) }
     }
 
     /// Certificates that istiod issued, or may have: SPIRE is context, and restarts are refused.
-    pub(super) fn istiod_issued(&self, now: Timestamp) -> Option<Conclusion> {
-        let over = |(_, found): &&SeenPod<'_>| found.holding.is_over() && !found.issuer.may_be_spire();
+    pub(super) fn istiod_issued(&self, now: Timestamp, explained: &[PodRef]) -> Option<Conclusion> {
+        let over = |(pod, found): &&SeenPod<'_>| {
+            found.holding.is_over() && !found.issuer.may_be_spire() && !explained.contains(&pod.pod)
+        };
         let istiod: Vec<_> = self.pods.iter().filter(over).collect();
         if istiod.is_empty() {
             return None;
@@ -95,8 +97,9 @@ impl Scene<'_> {
 
     /// The leaf is over, or ended a moment ago. Pods of the same target that are only overdue have the same cause, and will
     /// be over soon.
-    pub(super) fn expired(&self, now: Timestamp) -> Option<Conclusion> {
-        let stale = self.stale_where(|holding| holding.is_over() || holding.is_overdue());
+    pub(super) fn expired(&self, now: Timestamp, explained: &[PodRef]) -> Option<Conclusion> {
+        let mut stale = self.stale_where(|holding| holding.is_over() || holding.is_overdue());
+        stale.retain(|(pod, _)| !explained.contains(&pod.pod));
         let over = stale.iter().any(|(_, found)| found.holding.is_over());
         if !over && !stale.iter().any(|(_, found)| has_ended(&found.holding, now)) {
             return None;
@@ -123,7 +126,9 @@ impl Scene<'_> {
 
     fn stale(&self, stale: &[&SeenPod<'_>], now: Timestamp, most: Confidence) -> Conclusion {
         let by = self.by_agent(stale);
-        if by.broken.is_empty() { self.not_picked_up(&by, now, most) } else { self.agents_fault(&by, now, most) }
+        let conclusion =
+            if by.broken.is_empty() { self.not_picked_up(&by, now, most) } else { self.agents_fault(&by, now, most) };
+        Conclusion { affected: names(stale), ..conclusion }
     }
 
     /// Rule 2. Pods of other nodes, whose agent works, can be restarted all the same.
@@ -146,7 +151,7 @@ impl Scene<'_> {
             let reason = format!("the SPIRE agent of {nodes} does not work: a restarted pod would get no SVID");
             conclusion = conclusion.never(&[FixName::RestartPod], &reason);
         } else {
-            let (back, kept) = evictable(&by.works);
+            let (back, kept) = self.evictable(&by.works);
             let others: Vec<String> = back.iter().map(|(pod, _)| pod.pod.to_string()).collect();
             conclusion.reasons.extend(by.works.iter().map(|seen| stale_sentence(seen, now)));
             if back.is_empty() {
@@ -177,7 +182,7 @@ impl Scene<'_> {
             let reason = "it is not known whether the node's SPIRE agent works: a restarted pod might get no SVID";
             conclusion = conclusion.never(&[FixName::RestartPod], reason);
         } else {
-            let (back, kept) = evictable(&by.works);
+            let (back, kept) = self.evictable(&by.works);
             conclusion.pods = names(if back.is_empty() { &by.works } else { &back });
             conclusion = offer_restart(conclusion, &back, &kept);
             let peers_see_it = by.works.iter().all(|(_, found)| found.decided_by_what_peers_see);
@@ -217,6 +222,24 @@ impl Scene<'_> {
         reasons
     }
 
+    /// Stale pods that an eviction brings back, and those that the fix would certainly refuse, with why.
+    fn evictable<'s>(&self, works: &[&'s SeenPod<'s>]) -> (Vec<&'s SeenPod<'s>>, Vec<String>) {
+        let (mut back, mut kept) = (Vec::new(), Vec::new());
+        for seen in works {
+            let (pod, protected) = (&seen.0, &self.evidence.expectations.protected);
+            let kind = pod.controller.as_deref().map(|controller| controller.split('/').next().unwrap_or_default());
+            match not_evicted(&pod.pod.namespace, protected, kind).first() {
+                None => back.push(*seen),
+                Some(why) => kept.push(format!("{} {why}", pod.pod)),
+            }
+        }
+        if back.len() > EVICTIONS_MOST {
+            kept.push(too_many(back.len()));
+            back.clear();
+        }
+        (back, kept)
+    }
+
     fn reachable_side(&self) -> Side {
         let client = self.times(TlsReason::OwnExpired) > 0 || self.is_refused_without_a_reason();
         let server = self.pods.iter().any(|(pod, _)| {
@@ -229,25 +252,6 @@ impl Scene<'_> {
             (false, false) => Side::Unknown,
         }
     }
-}
-
-/// Stale pods that an eviction brings back, and those that the fix would certainly refuse, with why.
-fn evictable<'s>(works: &[&'s SeenPod<'s>]) -> (Vec<&'s SeenPod<'s>>, Vec<String>) {
-    let (mut back, mut kept) = (Vec::new(), Vec::new());
-    for seen in works {
-        match why_not_evicted(seen.0) {
-            None => back.push(*seen),
-            Some(why) => kept.push(format!("{} {why}", seen.0.pod)),
-        }
-    }
-    if back.len() > EVICTIONS_MOST {
-        kept.push(format!(
-            "{} stale pods are more than one plan restarts ({EVICTIONS_MOST}): look at the rollout first",
-            back.len()
-        ));
-        back.clear();
-    }
-    (back, kept)
 }
 
 /// Offers a restart where the fix would not refuse it, and says why where it would.

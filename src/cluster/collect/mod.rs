@@ -131,7 +131,7 @@ pub async fn gather_about(
         schema: EVIDENCE_SCHEMA.to_owned(),
         target: target.clone(),
         gathered_at: clock.now(),
-        expectations: reach.settings.expectations.clone(),
+        expectations: reach.expectations(),
         pods,
         not_sampled: rest.iter().map(|found| found.pod.clone()).collect(),
         agents,

@@ -46,7 +46,7 @@ pub async fn gather_several(
             schema: EVIDENCE_SCHEMA.to_owned(),
             target: target.clone(),
             gathered_at: clock.now(),
-            expectations: reach.settings.expectations.clone(),
+            expectations: reach.expectations(),
             pods: vec![seen.pod],
             not_sampled: seen.rest.into_iter().map(|found| found.pod).collect(),
             agents,

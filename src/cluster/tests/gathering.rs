@@ -6,7 +6,7 @@ use super::{Machines, Mesh, impatient, pod_ref, target};
 use crate::{
     clock::{SystemClock, VirtualClock},
     cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about, resolve, resolve::PODS_MOST},
-    mesh::{PodRef, TargetRef},
+    mesh::{Namespace, PodRef, TargetRef},
     simulate::{Simulation, api::Fault, store::Kind, world},
     triage::{AgentEvidence, Evidence, FixName, Gathered, Missing, Redacted, Scenario, diagnose},
 };
@@ -45,6 +45,8 @@ async fn what_hangs_is_missing_and_everything_else_is_kept() {
     assert!(evidence.agents.iter().all(|agent| agent.log.value().is_some()));
     // Envoy's copy carries the verdict on.
     assert_eq!(diagnose(&evidence).scenario, Scenario::ExpiredCertificate);
+    let spire: Vec<Namespace> = vec![reach.settings.spire_namespace.parse().unwrap()];
+    assert_eq!(evidence.expectations.protected, spire, "what the guards of a fix refuse is known to the verdict");
 }
 
 #[tokio::test]

@@ -20,8 +20,8 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 
 /// Reads the certificates of a PEM file. A block that is a private key, whole, broken, without its beginning, or under the
-/// name of a certificate, is dropped unread and counted; whatever else is in the file does no harm. Issuers often write the chain in another order than leaf first, so the
-/// leaf is put first ([`leaf_first`]); the others keep the order of the file.
+/// name of a certificate, is dropped unread and counted; whatever else is in the file does no harm. Issuers often write the
+/// chain in another order than leaf first, so the leaf is put first ([`leaf_first`]); the others keep the order of the file.
 pub fn read_pem(text: &[u8]) -> PemFile {
     let mut file = PemFile { cut: text.len() > FILE_MOST, ..PemFile::default() };
     let mut rest = text.get(..FILE_MOST).unwrap_or(text);

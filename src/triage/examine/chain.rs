@@ -9,6 +9,7 @@ use crate::{
         CheckResult, Gathered, Missing, PemFile,
         bundles::{ends, in_file, served},
         certificate::{PathError, ders, verify_path},
+        check_id,
         copies::{IdentityCopy, Place},
         roots::{Roots, may_vouch, roots_for},
     },
@@ -23,7 +24,7 @@ impl<'a> Rows<'a> {
             Some((_, Err(_))) => (CheckResult::Inconclusive, "it is no X.509-SVID".to_owned(), Chain::Unseen),
             Some((copy, Ok(svid))) => self.verified(copy, &svid.spiffe_id),
         };
-        self.add("1.2-chain", result, summary, seen, None);
+        self.add(check_id::CHAIN, result, summary, seen, None);
         chain
     }
 
@@ -94,7 +95,7 @@ impl<'a> Rows<'a> {
             }
         }
         for summary in found {
-            self.add("1.2-file-chain", CheckResult::Fail, summary, (file.source, file.at), None);
+            self.add(check_id::FILE_CHAIN, CheckResult::Fail, summary, (file.source, file.at), None);
         }
     }
 
@@ -122,7 +123,7 @@ impl<'a> Rows<'a> {
                 }
             },
         };
-        self.add("1.4-issuer", result, summary.to_owned(), seen, None);
+        self.add(check_id::ISSUER, result, summary.to_owned(), seen, None);
         issuer
     }
 
@@ -166,7 +167,7 @@ impl<'a> Rows<'a> {
         let proxy = (pod.served.value().map(served), (pod.served.source(), pod.served.at()));
         for (roots, seen) in [file, proxy] {
             let Some(row) = roots.and_then(|roots| ends(&roots, now)) else { continue };
-            self.add("1.6-bundle-end", row.result, row.summary, seen, row.remedy);
+            self.add(check_id::BUNDLE_END, row.result, row.summary, seen, row.remedy);
         }
     }
 }

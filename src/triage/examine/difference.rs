@@ -4,6 +4,7 @@ use super::{Rows, Stuck};
 use crate::triage::{
     CheckResult,
     certificate::{Life, OVERDUE_SHARE},
+    check_id,
     copies::IdentityCopy,
 };
 
@@ -35,7 +36,7 @@ impl<'a> Rows<'a> {
             let summary = "the proxy serves another certificate than the file holds: a renewal may be under way";
             (CheckResult::Inconclusive, summary, None)
         };
-        self.add("1.5-served-is-on-disk", result, summary.to_owned(), (served.source, served.at), None);
+        self.add(check_id::SERVED_IS_ON_DISK, result, summary.to_owned(), (served.source, served.at), None);
         stuck
     }
 }

@@ -4,10 +4,8 @@ use super::Rows;
 use crate::triage::{
     CheckResult, Gathered, Missing, PemFile,
     certificate::{PemRemark, pem_remarks},
+    check_id,
 };
-
-/// The row of a file that is there and could not be read.
-pub(in crate::triage) const UNREADABLE: &str = "1.0-file-unreadable";
 
 /// Why a file that may well be there was not read. One that is not there is no fault where SPIRE serves the proxy itself;
 /// what the image or the rights do not allow is a gap of ours.
@@ -23,14 +21,20 @@ impl Rows<'_> {
             if let Some(why) = unreadable(file) {
                 let summary = format!("the {name} file could not be read: {why}");
                 let remedy = "see who may read it in the container, and what it is";
-                self.add(UNREADABLE, CheckResult::Inconclusive, summary, (file.source(), file.at()), Some(remedy));
+                self.add(
+                    check_id::FILE_UNREADABLE,
+                    CheckResult::Inconclusive,
+                    summary,
+                    (file.source(), file.at()),
+                    Some(remedy),
+                );
             }
             for remark in file.value().map(pem_remarks).unwrap_or_default() {
                 let (id, result) = match remark {
-                    PemRemark::Keys(_) => ("1.0-key-in-file", CheckResult::Fail),
+                    PemRemark::Keys(_) => (check_id::KEY_IN_FILE, CheckResult::Fail),
                     // A comment or a CRL is as good a reason as a broken certificate.
-                    PemRemark::OtherBlocks(_) => ("1.0-other-blocks", CheckResult::Inconclusive),
-                    PemRemark::Cut => ("1.0-file-cut", CheckResult::Inconclusive),
+                    PemRemark::OtherBlocks(_) => (check_id::OTHER_BLOCKS, CheckResult::Inconclusive),
+                    PemRemark::Cut => (check_id::FILE_CUT, CheckResult::Inconclusive),
                 };
                 let summary = format!("the {name} file: {remark}");
                 self.add(id, result, summary, (file.source(), file.at()), Some(remark.remedy()));

@@ -15,8 +15,6 @@ use super::{
     envoy::{SignCount, TlsReason},
 };
 
-pub(super) use files::UNREADABLE;
-
 pub use super::copies::Holding;
 
 /// Who issued the certificate that decides.

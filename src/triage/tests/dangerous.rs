@@ -46,6 +46,28 @@ fn calls_that_fail_while_no_tls_counter_is_visible_are_not_called_healthy() {
 }
 
 #[test]
+fn calls_that_fail_are_not_explained_by_what_the_proxy_counts_as_a_server() {
+    let mut night = Night::healthy();
+    let server = TlsCounters { handshake: Some(500), connection_error: Some(0), ..TlsCounters::default() };
+    let failing = |failed| {
+        let calls = (Some(100 - failed), Some(failed));
+        ProxyStats { server, requests_answered: calls.0, requests_failed: calls.1, ..ProxyStats::default() }
+    };
+    night.pod(0).stats = seen(failing(40), "Envoy /stats and /clusters");
+    is_open(
+        &night.verdict(),
+        "its TLS counters as a client are absent, 40 of 100 calls failed since it started (see row 4.2",
+    );
+    night.pod(0).stats = seen(failing(5), "Envoy /stats and /clusters");
+    is_open(&night.verdict(), "5 of 100 calls failed");
+    night.pod(0).stats = seen(failing(4), "Envoy /stats and /clusters");
+    assert_eq!(night.verdict().scenario, Scenario::NoFaultFound, "{:?}", night.verdict().reasons);
+    let clients = BTreeMap::from([("outbound|1||checkout".to_owned(), server)]);
+    night.pod(0).stats = seen(ProxyStats { clients, ..failing(40) }, "Envoy /stats and /clusters");
+    assert_eq!(night.verdict().scenario, Scenario::NoFaultFound, "as a client it shook hands each time");
+}
+
+#[test]
 fn an_access_log_whose_new_connections_work_shows_what_counters_do_not() {
     let mut night = Night::healthy();
     night.pod(0).stats = seen(ProxyStats::default(), "Envoy /stats and /clusters");
@@ -299,6 +321,14 @@ fn what_was_not_looked_at_is_not_ruled_out_for_certain() {
     let because = "every SVID that was looked at is in date, but 1 pod(s) of the target were not looked at";
     assert_eq!(of(&night.verdict(), Scenario::ExpiredCertificate), (false, because.to_owned()));
 
+    night.evidence.not_sampled.clear();
+    let no_future = (true, "no SVID begins in the future".to_owned());
+    assert_eq!(of(&night.verdict(), Scenario::ClockSkew), no_future);
+    night.add("frontend-b", "node-2");
+    night.pod(1).served = gone("config_dump");
+    night.pod(1).svid_file = gone("svid.crt");
+    assert_eq!(of(&night.verdict(), Scenario::ClockSkew), (false, "not every SVID could be read".to_owned()));
+
     let mut second = night.evidence.servers[0].clone();
     second.healthcheck = gone("healthcheck");
     night.evidence.servers.push(second);
@@ -341,6 +371,73 @@ fn one_pod_with_a_wrong_clock_does_not_hide_twenty_expired_ones() {
     assert_eq!(verdict.scenario, Scenario::ClockSkew);
     let beside = "another cause beside it, expired certificate, shows on web/frontend-b: the SVID of web/frontend-b ended 10 min";
     assert!(verdict.reasons.iter().any(|reason| reason.starts_with(beside)), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn a_cause_that_shows_on_more_pods_is_the_verdict_though_it_meets_another_on_one_of_them() {
+    // SPIRE has no entry for frontend-a any more; the workloads of three others did not pick up their new SVIDs.
+    let mut night = Night::healthy();
+    night.proxy_says(0, "warning\tworkload is not authorized for the requested identities [\"default\"]", 3);
+    night.holds(0, -10);
+    for number in 1..=3 {
+        night.add(&format!("frontend-{number}"), &format!("node-{number}"));
+        night.holds(number, -10);
+        night.agent_says(number, &[super::renewal(1, FRONTEND)]);
+    }
+    let verdict = night.verdict();
+    assert_eq!((verdict.scenario, &verdict.fixes[..]), (Scenario::ExpiredCertificate, &[FixName::RestartPod][..]));
+    let pods: Vec<&str> = verdict.on.pods.iter().map(|pod| pod.name.as_str()).collect();
+    assert_eq!(pods, ["frontend-1", "frontend-2", "frontend-3"], "the first would get no SVID");
+    let beside = "another cause beside it, identity mismatch, shows on web/frontend-a:";
+    assert!(verdict.reasons.iter().any(|reason| reason.starts_with(beside)), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn a_cause_counts_by_the_pods_that_show_it_and_not_by_those_that_a_fix_restarts() {
+    let mut night = Night::healthy();
+    let future = night.spire.leaf_with(FRONTEND, 120, |leaf| {
+        leaf.not_before = super::date(three() + SignedDuration::from_mins(60));
+    });
+    for number in 1..=5 {
+        night.add(&format!("frontend-{number}"), "node-2");
+        night.holds(number, -10);
+        night.pod(number).controller = None;
+    }
+    night.pod(5).controller = Some("ReplicaSet/frontend-1".to_owned());
+    for at in [0, 1] {
+        night.serves(at, &future);
+        night.file(at, &future);
+    }
+    let verdict = night.verdict();
+    assert_eq!((verdict.scenario, verdict.on.pods.len()), (Scenario::ExpiredCertificate, 1), "{:?}", verdict.reasons);
+    let beside = "another cause beside it, clock skew, shows on web/frontend-a, web/frontend-1:";
+    assert!(verdict.reasons.iter().any(|reason| reason.starts_with(beside)), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn what_only_logs_show_hides_no_pod_with_a_cause_of_its_own() {
+    let mut night = Night::healthy();
+    night.proxy_says(0, super::SAN, 3);
+    night.add("frontend-b", "node-2");
+    let strange = Authority::of("prod.example.org");
+    let leaf = strange.leaf(FRONTEND, 45);
+    night.serves(1, &leaf);
+    night.pod(1).svid_file = gone("svid.crt");
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::IdentityMismatch);
+    let beside = "another cause beside it, trust bundle mismatch, shows on web/frontend-b: the chain of web/frontend-b";
+    assert!(verdict.reasons.iter().any(|reason| reason.starts_with(beside)), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn a_pod_of_a_namespace_that_the_configuration_protects_is_not_offered_for_a_restart() {
+    let mut night = Night::healthy();
+    night.holds(0, -10);
+    night.evidence.expectations.protected = vec!["web".parse().unwrap()];
+    let verdict = night.verdict();
+    assert!(verdict.fixes.is_empty(), "{:?}", verdict.fixes);
+    let reason = &verdict.never.iter().find(|never| never.fix == FixName::RestartPod).unwrap().reason;
+    assert_eq!(reason, "web/frontend-a belongs to the platform itself: whoever runs web restarts it by hand");
 }
 
 #[test]
