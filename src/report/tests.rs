@@ -121,7 +121,7 @@ fn fields(value: &serde_json::Value, at: &str, found: &mut std::collections::BTr
 fn the_documented_fields_of_a_verdict_are_those_that_are_written() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/verdict-schema.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let verdict = text.split("## Evidence").next().unwrap();
+    let verdict = text.split("## Checks").next().unwrap();
     let documented: std::collections::BTreeSet<String> =
         verdict.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned).collect();
     let mut written = std::collections::BTreeSet::new();
