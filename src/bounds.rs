@@ -12,7 +12,7 @@ const MIB: usize = 1024 * KIB;
 pub const MEMORY: usize = 512 * MIB;
 /// The bot at work while nobody attacks it: code, journal, incidents under way, the evidence of its triages. Measured
 /// (`tests/bench/run`): 20 MiB idle.
-const ITSELF: usize = 96 * MIB;
+const ITSELF: usize = 80 * MIB;
 
 /// Threads that work at once, at most: each brings memory of its own, and what is parsed at once is parsed on one of them.
 /// A node may have a hundred cores, and the bot waits for others most of the time.
@@ -30,9 +30,9 @@ pub const CONNECTION_BUFFER: usize = 16 * KIB;
 const CONNECTION_STATE: usize = 16 * KIB;
 
 /// Bodies of requests while they arrive, twice their length: the pieces are put together in the end.
-pub const BODIES: usize = 16 * MIB;
+pub const BODIES: usize = 12 * MIB;
 /// Of those, bodies that may be anybody's: Slack signs the body itself, so it is read before it is believed.
-pub const BODIES_OF_STRANGERS: usize = 8 * MIB;
+pub const BODIES_OF_STRANGERS: usize = 4 * MIB;
 /// What bodies become that arrived whole, until they are stored: see [`weigh`].
 pub const WORK: usize = 96 * MIB;
 /// The largest body of the webhook: several thousand alerts.
@@ -45,6 +45,13 @@ pub const SLACK_COMMAND_BODY: usize = 64 * KIB;
 pub const SLACK_WEIGHT: usize = 768 * KIB;
 /// Requests of Slack that are worked on or told that the bot is busy (`chat/slack/inbound`).
 const SLACK_AT_ONCE: usize = 64 + 16;
+
+/// What hyper may buffer of a connection that the bot opened: the head of an answer, or a piece of its body.
+pub const OUTGOING_BUFFER: usize = 32 * KIB;
+/// What TLS holds of a connection: a record each way, and its state.
+const TLS: usize = 40 * KIB;
+/// Calls of Slack and of pagers at once: requests that are worked on, four effects of each, and the heartbeat.
+const OUTGOING_AT_ONCE: usize = SLACK_AT_ONCE + 4 + 4 + 1;
 
 /// Connections in Socket Mode: the next one is opened before Slack closes the last one.
 pub const SOCKETS: usize = 2;
@@ -63,9 +70,14 @@ pub const SOCKET_MESSAGES: u32 = 200;
 /// The largest answer of Slack's Web API.
 pub const SLACK_ANSWER: usize = 2 * MIB;
 /// How many answers of Slack are read at once; more wait.
-pub const SLACK_ANSWERS_AT_ONCE: usize = 4;
+pub const SLACK_ANSWERS_AT_ONCE: usize = 3;
 /// The most that one answer of Slack may become.
 pub const SLACK_ANSWER_WEIGHT: usize = 4 * MIB;
+
+/// What is kept of a thread, from its end: the posts of the bot that have buttons.
+pub const SLACK_THREAD: usize = MIB;
+/// Threads that are read at once: one for each message that is on its way.
+const SLACK_THREADS_AT_ONCE: usize = 4;
 
 /// Calls of the API server at once: those of triages, and those of fixes.
 pub const CLUSTER_CALLS: usize = 32;
@@ -77,15 +89,22 @@ pub const CLUSTER_ANSWER: usize = 256 * KIB;
 pub const CLUSTER_LONG_ANSWER: usize = 8 * MIB;
 /// How many calls may read long answers at once; more wait.
 pub const CLUSTER_LONG_ANSWERS_AT_ONCE: usize = 2;
-/// How many objects and lists an answer of the API server may hold: 500 pods have 130 each. Its length says little of what
-/// it becomes: `{}` in a list of pods becomes a thousand times as much.
-pub const CLUSTER_PARTS: usize = 80_000;
+/// The most that an answer of the API server may become without such a place: a config map, or a small pod.
+pub const CLUSTER_WEIGHT: usize = 384 * KIB;
+/// The most that one may become with a place: thirty pods, each with a hundred elements of lists and many more fields. While
+/// it arrives it is there three times.
+pub const CLUSTER_LONG_WEIGHT: usize = 32 * MIB;
+/// How much more an element of a list is than other objects: the room for all fields of its kind, whether they are said or
+/// not, twice, since a list grows by doubling.
+pub const CLUSTER_ELEMENT: usize = 6 * KIB;
+/// What hyper may buffer of a connection to the API server, beside what is read of it.
+pub const CLUSTER_BUFFER: usize = 64 * KIB;
 /// How much of one log is let through, to keep its end ([`LOG`]): 4000 lines of 4 KiB.
 pub const CLUSTER_LOG_READ: usize = 16 * MIB;
 /// The longest message of a stream into a pod; the API server sends 32 KiB at a time.
-pub const POD_MESSAGE: usize = 256 * KIB;
-/// How many times its length an answer of the API server costs: pieces, text, and the objects that are made of it.
-const CLUSTER_ANSWER_BECOMES: usize = 4;
+pub const POD_MESSAGE: usize = 128 * KIB;
+/// What a stream into a pod holds at once: a message, what waits to be sent, and what is carried between its two ends.
+const POD_STREAM: usize = POD_MESSAGE + SOCKET_QUEUE + 4 * SOCKET_BUFFER;
 /// How much is kept of one log.
 pub const LOG: usize = MIB;
 /// How much more than that is read before the oldest is let go.
@@ -101,10 +120,13 @@ pub const ALL: usize = ITSELF
     + SLACK_AT_ONCE * SLACK_WEIGHT
     + SOCKETS * (2 * SOCKET_MESSAGE + SLACK_WEIGHT + SOCKET_BUFFER + SOCKET_QUEUE)
     + SLACK_ANSWERS_AT_ONCE * (2 * SLACK_ANSWER + SLACK_ANSWER_WEIGHT)
-    + (CLUSTER_CALLS + FIXING_CALLS) * CLUSTER_ANSWER
+    + SLACK_THREADS_AT_ONCE * SLACK_THREAD
+    + OUTGOING_AT_ONCE * (OUTGOING_BUFFER + TLS)
+    + (CLUSTER_CALLS + FIXING_CALLS) * (CLUSTER_WEIGHT + CLUSTER_BUFFER + TLS)
+    + CLUSTER_CALLS * POD_STREAM
     + CLUSTER_CALLS * (LOG + LOG_SLACK)
     + LOGS_CLEARED_AT_ONCE * 2 * LOG
-    + CLUSTER_LONG_ANSWERS_AT_ONCE * CLUSTER_LONG_ANSWER * CLUSTER_ANSWER_BECOMES;
+    + CLUSTER_LONG_ANSWERS_AT_ONCE * CLUSTER_LONG_WEIGHT;
 
 /// What stays free: an allocator keeps some of what it was given back.
 const ROOM: usize = MEMORY / 8;
@@ -137,26 +159,84 @@ impl Frames {
 /// What a JSON text may become in memory, in bytes. Its length says little: a small object (`{"":0}`) becomes a hundred
 /// times as much. Braces inside of texts count as well, and so do those of a form (`%7B`): too much is safe.
 pub fn weigh(json: &[u8]) -> usize {
-    /// A map with one entry has room for eleven.
-    const OBJECT: usize = 700;
-    /// A name and a value, each a small piece of memory of its own.
-    const ENTRY: usize = 160;
-    let mut weight = json.len();
-    let mut rest = json.iter();
-    while let Some(byte) = rest.next() {
-        let byte = match (byte, rest.as_slice()) {
-            (b'%', [b'7', b'b' | b'B', ..]) => b'{',
-            (b'%', [b'5', b'b' | b'B', ..]) => b'[',
-            (b'%', [b'2', b'c' | b'C', ..]) => b',',
-            (byte, _) => *byte,
-        };
-        weight = weight.saturating_add(match byte {
-            b'{' | b'[' => OBJECT,
-            b',' => ENTRY,
-            _ => 0,
-        });
+    let mut weight = Weight::default();
+    weight.add(json);
+    weight.bytes
+}
+
+/// What a map of JSON becomes: with one entry it has room for eleven.
+const OBJECT: usize = 700;
+/// What a name and a value become, each a small piece of memory of its own.
+const ENTRY: usize = 160;
+
+/// The weight of a text that comes in pieces: see [`weigh`].
+#[derive(Debug, Default)]
+pub struct Weight {
+    /// Of all that has come.
+    pub bytes: usize,
+    /// How much more an object is that is an element of a list.
+    element: usize,
+    /// Whether an object that begins now would be one.
+    in_list: bool,
+    /// Whether what stands in texts is left out, as can be told in plain JSON.
+    skips_texts: bool,
+    text: Text,
+}
+
+/// Whether a text is under way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Text {
+    #[default]
+    Outside,
+    Inside,
+    /// The next byte of it is what it is.
+    Escaped,
+}
+
+impl Text {
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Outside, b'"') | (Self::Escaped, _) => Self::Inside,
+            (Self::Inside, b'"') => Self::Outside,
+            (Self::Inside, b'\\') => Self::Escaped,
+            _ => self,
+        }
     }
-    weight
+}
+
+impl Weight {
+    /// Of an answer of the API server, of which typed objects are made.
+    pub fn of_the_cluster() -> Self {
+        Self { element: CLUSTER_ELEMENT, skips_texts: true, ..Self::default() }
+    }
+
+    /// Adds the next piece.
+    pub fn add(&mut self, piece: &[u8]) {
+        self.bytes = self.bytes.saturating_add(piece.len());
+        let mut rest = piece.iter();
+        while let Some(byte) = rest.next() {
+            let before = self.text;
+            self.text = before.after(*byte);
+            if self.skips_texts && (before, self.text) != (Text::Outside, Text::Outside) {
+                self.in_list = false;
+                continue;
+            }
+            let byte = match (byte, rest.as_slice()) {
+                (b'%', [b'7', b'b' | b'B', ..]) => b'{',
+                (b'%', [b'5', b'b' | b'B', ..]) => b'[',
+                (b'%', [b'2', b'c' | b'C', ..]) => b',',
+                (byte, _) => *byte,
+            };
+            let part = match byte {
+                b'{' if self.in_list => OBJECT.saturating_add(self.element),
+                b'{' | b'[' => OBJECT,
+                b',' => ENTRY,
+                _ => 0,
+            };
+            self.bytes = self.bytes.saturating_add(part);
+            self.in_list = matches!(byte, b'[' | b',') || (self.in_list && byte.is_ascii_whitespace());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -183,6 +263,49 @@ mod tests {
         let mut frames = Frames::new(2, now);
         assert!(frames.allow(now) && frames.allow(now) && !frames.allow(now));
         assert!(frames.allow(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn an_element_of_a_list_of_the_api_server_weighs_what_the_largest_of_its_kind_takes() {
+        use k8s_openapi::api::{
+            apps::v1::{DaemonSet, Deployment, StatefulSet},
+            core::v1::{ConfigMap, Container, Pod, Service, Volume},
+            discovery::v1::{Endpoint, EndpointSlice},
+            policy::v1::PodDisruptionBudget,
+        };
+        let sizes = [
+            size_of::<Pod>(),
+            size_of::<Container>(),
+            size_of::<Volume>(),
+            size_of::<Service>(),
+            size_of::<Deployment>(),
+            size_of::<StatefulSet>(),
+            size_of::<DaemonSet>(),
+            size_of::<ConfigMap>(),
+            size_of::<EndpointSlice>(),
+            size_of::<Endpoint>(),
+            size_of::<PodDisruptionBudget>(),
+        ];
+        assert!(sizes.iter().all(|size| 2 * size <= OBJECT + CLUSTER_ELEMENT), "{sizes:?}");
+    }
+
+    #[test]
+    fn a_text_weighs_the_same_however_it_is_cut() {
+        let text = br#"{"items": [{"a":"\",[{}"}, {"b":{}},
+            {"c":[]}]}"#;
+        let weight = |pieces: &[&[u8]]| {
+            let mut weight = Weight::of_the_cluster();
+            for piece in pieces {
+                weight.add(piece);
+            }
+            weight.bytes
+        };
+        let whole = weight(&[text]);
+        assert_eq!(whole, text.len() + 3 * (OBJECT + CLUSTER_ELEMENT) + 4 * OBJECT + 2 * ENTRY);
+        for at in 0..text.len() {
+            let (begin, end) = text.split_at(at);
+            assert_eq!(weight(&[begin, end]), whole);
+        }
     }
 
     #[test]

@@ -161,13 +161,17 @@ async fn on_a_port(bot: Router) -> std::net::SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let routes = bot.route("/healthz", axum::routing::get(async || "ok\n"));
-    // Longer than what a socket holds whose other end takes next to nothing.
-    let routes = routes.route("/long", axum::routing::get(async || [0; 1024].repeat(2 * 1024)));
+    let routes = routes.route("/long", axum::routing::get(async || axum::body::Bytes::from_static(&LONG)));
     tokio::spawn(mtls_medic::http::serve(listener, routes, tokio_util::sync::CancellationToken::new()));
     address
 }
 
-/// What is answered to one request over a connection of its own, within the second that a probe has.
+/// Longer than what a socket holds whose other end takes next to nothing; one for all who ask.
+static LONG: [u8; 2 * 1024 * 1024] = [0; 2 * 1024 * 1024];
+/// How long a probe waits (deploy/chart: `timeoutSeconds`).
+const PROBE_WAITS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What is answered to one request over a connection of its own, within the time that a probe has.
 async fn asks(address: std::net::SocketAddr, request: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let asked = async {
@@ -177,7 +181,7 @@ async fn asks(address: std::net::SocketAddr, request: &str) -> String {
         stream.read_exact(&mut answer).await.unwrap();
         String::from_utf8(answer.to_vec()).unwrap()
     };
-    tokio::time::timeout(std::time::Duration::from_secs(1), asked).await.expect("no answer within a second")
+    tokio::time::timeout(PROBE_WAITS, asked).await.expect("no answer in the time of a probe")
 }
 
 const WEBHOOK: &str = "POST /webhooks/alertmanager HTTP/1.1\r\nhost: x\r\nauthorization: Bearer right\r\n\

@@ -15,6 +15,8 @@ use hyper_util::{
 };
 use jiff::SignedDuration;
 
+use crate::bounds::OUTGOING_BUFFER;
+
 /// One call takes no longer than this: an effect may take three of them within the engine's 30 s.
 pub(in crate::chat) const CALL_LIMIT: Duration = Duration::from_secs(8);
 /// How much of an answer is read: these services answer with a line.
@@ -23,8 +25,6 @@ const ANSWER_MOST: usize = 64 * 1024;
 const DRAINED_MOST: usize = 16 * 1024;
 /// And for how long: whoever waits for the call must not wait for what is thrown away.
 const DRAINED_FOR: Duration = Duration::from_secs(1);
-/// The most that the head of an answer may take in memory before it is refused.
-const HEAD_MOST: usize = 64 * 1024;
 /// How long a connection that nobody uses is kept: one that died silently costs a call no later than that.
 const IDLE_MOST: Duration = Duration::from_secs(20);
 /// The longest `Retry-After` that is believed: a wrong one must not silence a pager for a day.
@@ -101,7 +101,7 @@ fn over_http_1(builder: HttpsConnectorBuilder<WantsSchemes>) -> Connector {
 /// What sends over a connector, within the bounds of all that goes out.
 pub(in crate::chat) fn sender(connector: Connector) -> Client<Connector, Full<Bytes>> {
     let mut builder = Client::builder(TokioExecutor::new());
-    builder.http1_max_buf_size(HEAD_MOST).pool_idle_timeout(IDLE_MOST).pool_timer(TokioTimer::new());
+    builder.http1_max_buf_size(OUTGOING_BUFFER).pool_idle_timeout(IDLE_MOST).pool_timer(TokioTimer::new());
     builder.build(connector)
 }
 

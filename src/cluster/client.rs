@@ -133,16 +133,19 @@ impl ClusterError {
 }
 
 /// How much of an error is told, in characters: a proxy in front of the API server may answer with a page.
-pub(super) const SAID_MOST: usize = 500;
+const SAID_MOST: usize = 500;
 
 fn in_words(error: &kube::Error) -> Redacted {
-    let said = match error {
-        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
-        other => other.to_string(),
-    };
-    let said = Redacted::new(&said);
-    // Cut only now: half a secret is not known for one.
-    said.chars().take(SAID_MOST).collect::<String>().into()
+    match error {
+        kube::Error::Api(status) => told(&format!("{} ({})", status.message, status.code)),
+        other => told(&other.to_string()),
+    }
+}
+
+/// What a neighbour said, as it is told.
+pub(super) fn told(said: &str) -> Redacted {
+    // Cut only after it was cleared: half a secret is not known for one.
+    Redacted::new(said).chars().take(SAID_MOST).collect::<String>().into()
 }
 
 /// How long and how much is read.
@@ -255,7 +258,7 @@ impl Reach {
         let timed_out = || ClusterError::TimedOut { what: what.to_owned(), seconds: limit.as_secs() };
         tokio::time::timeout(limit, async {
             let _slot = self.calls.acquire().await.map_err(|_| timed_out())?;
-            call.await
+            transport::keeping_its_place(call).await
         })
         .await
         .unwrap_or_else(|_| Err(timed_out().into()))

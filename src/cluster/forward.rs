@@ -10,7 +10,12 @@ use futures::{
     future::{BoxFuture, Either, Fuse, join, select},
 };
 use http_body_util::{BodyExt, Empty};
-use hyper::{body::Bytes, client::conn::http1::SendRequest};
+use hyper::{
+    Response,
+    body::{Body, Bytes, Incoming},
+    client::conn::http1::SendRequest,
+    header::TRANSFER_ENCODING,
+};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Resource, api::Request};
@@ -18,7 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{
     ClusterError, Reach,
-    client::{SAID_MOST, STREAM_VERBS},
+    client::{STREAM_VERBS, told},
     long::{Held, LongAnswers},
     socket::Socket,
 };
@@ -138,7 +143,7 @@ async fn forward(mut socket: Socket, io: DuplexStream, port: u16, refused: Refus
             }
         } else if channel == ERROR {
             // Nothing else comes of this port.
-            return tell(&refused, String::from_utf8_lossy(&bytes).chars().take(SAID_MOST).collect());
+            return tell(&refused, told(&String::from_utf8_lossy(&bytes)).to_string());
         } else if to_us.write_all(&bytes).await.is_err() {
             return;
         }
@@ -179,6 +184,9 @@ async fn exchange(sender: &mut SendRequest<Empty<Bytes>>, path: &str, long: &Lon
         .map_err(|error| error.to_string())?;
     sender.ready().await.map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    if !says_where_it_ends(&response) {
+        return Err("the answer does not say where it ends, so that half of one would look like all of it".to_owned());
+    }
     let status = response.status().as_u16();
     let (mut arriving, mut body) = (response.into_body(), long.collect(CLUSTER_LONG_ANSWER));
     while let Some(frame) = arriving.frame().await {
@@ -188,4 +196,12 @@ async fn exchange(sender: &mut SendRequest<Empty<Bytes>>, path: &str, long: &Lon
         }
     }
     Ok(Answer { status, body })
+}
+
+/// Whether an answer that was cut is known for one: by its length, or by the last of its pieces.
+fn says_where_it_ends(answer: &Response<Incoming>) -> bool {
+    let mut codings = answer.headers().get_all(TRANSFER_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let is_chunked =
+        codings.next_back().is_some_and(|codings| codings.trim().to_ascii_lowercase().ends_with("chunked"));
+    is_chunked || answer.body().is_end_stream() || answer.body().size_hint().exact().is_some()
 }

@@ -76,7 +76,7 @@ impl Reach {
 }
 
 /// The last `most` bytes of a stream, from the beginning of a line on. A byte that is no UTF-8 costs one character, not
-/// the log.
+/// the log. Of a line that is longer than that nothing is kept: the name of a secret may stand before what is left of it.
 pub(super) async fn newest(stream: impl AsyncRead, most: usize) -> std::io::Result<String> {
     let mut stream = std::pin::pin!(stream);
     let (mut kept, mut chunk, mut cut) = (Vec::new(), vec![0; CHUNK], false);
@@ -93,8 +93,14 @@ pub(super) async fn newest(stream: impl AsyncRead, most: usize) -> std::io::Resu
         }
     }
     if cut {
-        let torn = kept.iter().position(|byte| *byte == b'\n').map_or(0, |place| place.saturating_add(1));
+        let torn = kept.iter().position(|byte| *byte == b'\n').map_or(kept.len(), |place| place.saturating_add(1));
         kept.drain(..torn);
+        if kept.is_empty() {
+            // Nothing at all would look like a silent log.
+            return Err(std::io::Error::other(format!(
+                "its newest line is over {most} bytes, and is not read in part"
+            )));
+        }
     }
     // Where all of it is text, it is not copied.
     Ok(String::from_utf8(kept).unwrap_or_else(|torn| String::from_utf8_lossy(torn.as_bytes()).into_owned()))

@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 use kube::{Api, api::ListParams};
 
-use super::{ClusterError, Reach, admin::PROXY, endpoints::pods_behind};
+use super::{ClusterError, Reach, admin::PROXY, endpoints::pods_behind, transport::is_too_much};
 use crate::mesh::{NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef};
 
 /// A pod as it was found.
@@ -55,6 +55,8 @@ pub struct Resolved {
 
 /// The most pods that are listed of one target.
 pub(super) const PODS_MOST: u32 = 500;
+/// How many are asked for at a time, at first: where they are long, fewer are.
+const PODS_AT_A_TIME: u32 = 20;
 
 /// Finds the pods of a target: a Service by its selector, a workload by its own, a pod by name.
 pub async fn resolve(reach: &Reach, target: &TargetRef) -> Result<Resolved, ClusterError> {
@@ -128,14 +130,32 @@ pub(super) async fn list_pods(
 ) -> Result<Vec<FoundPod>, ClusterError> {
     let what = format!("listing pods of {namespace}");
     let api: Api<Pod> = Api::namespaced(reach.client.clone(), namespace);
-    let mut params = ListParams::default().labels(selector).limit(PODS_MOST);
+    let mut params = ListParams::default().labels(selector).limit(PODS_AT_A_TIME);
     if let Some(node) = node {
         params = params.fields(&format!("spec.nodeName={node}"));
     }
-    let call =
-        async { api.list(&params).await.map_err(|error| ClusterError::of(&error, "list", "pods", namespace, &what)) };
-    let list = reach.bounded(&what, call).await?;
-    Ok(list.items.iter().filter_map(found).collect())
+    let mut pods = Vec::new();
+    // A page brings one pod at least.
+    for _ in 0..PODS_MOST {
+        let page = async {
+            let listed = api.list(&params).await;
+            Ok::<_, ClusterError>(listed.map(|list| {
+                (list.items.iter().filter_map(found).collect::<Vec<_>>(), list.metadata.continue_.unwrap_or_default())
+            }))
+        };
+        match (reach.bounded(&what, page).await?, params.limit) {
+            (Ok((page, next)), _) => {
+                pods.extend(page);
+                if next.is_empty() || pods.len() >= usize::try_from(PODS_MOST).unwrap_or(usize::MAX) {
+                    return Ok(pods);
+                }
+                params = params.continue_token(&next);
+            }
+            (Err(error), Some(limit @ 2..)) if is_too_much(&error) => params = params.limit(limit.div_ceil(4)),
+            (Err(error), _) => return Err(ClusterError::of(&error, "list", "pods", namespace, &what)),
+        }
+    }
+    Err(ClusterError::Failed { what, why: "the list does not end".to_owned().into() })
 }
 
 fn equalities(labels: &std::collections::BTreeMap<String, String>) -> String {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Check, CheckResult, Evidence, PemFile, ServedSecrets,
-    certificate::{bundle_end, ders},
+    certificate::{PemRemark, bundle_end, ders, pem_remarks},
     check_id,
     roots::domain_of,
 };
@@ -23,6 +23,9 @@ pub(super) struct EndRow {
 
 const REMEDY: &str = "see why SPIRE has not published the next authority: `spire-server bundle show`, `X509 CA prepared` in \
                       the server's log, and who copies the bundle to here";
+
+const KEY_REMEDY: &str = "take the key out of the ConfigMap, see who wrote it there, and replace the key: whoever may read \
+                          ConfigMaps has it";
 
 /// The roots of a file. One without a SPIFFE ID speaks for every domain, and so may be the successor in each.
 pub(super) fn in_file(file: &PemFile) -> ByDomain {
@@ -83,5 +86,23 @@ pub(super) fn spire_bundle_check(evidence: &Evidence) -> Option<Check> {
         source: bundle.source().to_owned(),
         observed_at: bundle.at(),
         remedy: row.remedy.map(str::to_owned),
+    })
+}
+
+/// The rows of keys that lie in the ConfigMaps of bundles: whoever may read a ConfigMap has them.
+pub(super) fn keys_in_maps(evidence: &Evidence) -> impl Iterator<Item = Check> {
+    let maps = [("SPIRE's bundle", &evidence.spire_bundle), ("Istio's root", &evidence.istio_root)];
+    maps.into_iter().filter_map(|(subject, map)| {
+        let remarks = map.value().map(pem_remarks).unwrap_or_default();
+        let keys = remarks.into_iter().find(|remark| matches!(remark, PemRemark::Keys(_)))?;
+        Some(Check {
+            id: check_id::KEY_IN_FILE.to_owned(),
+            subject: subject.to_owned(),
+            result: CheckResult::Fail,
+            summary: format!("the ConfigMap: {keys}"),
+            source: map.source().to_owned(),
+            observed_at: map.at(),
+            remedy: Some(KEY_REMEDY.to_owned()),
+        })
     })
 }

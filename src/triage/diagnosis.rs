@@ -6,7 +6,7 @@ use super::{
     AgentEvidence, CallAtOnce, Check, Confidence, Consequence, Evidence, FixName, Gathered, Missing, Never, NotChecked,
     On, PodEvidence, RuledOut, Scenario, Side, VERDICT_SCHEMA, Verdict,
     agent::{Due, Expected, Judged, judge},
-    bundles::spire_bundle_check,
+    bundles::{keys_in_maps, spire_bundle_check},
     examine::{Examined, Holding, Issuer, Stuck, examine},
     ruled_out,
     spire::{AgentState, agent_check, failures_in_its_log, server_check, servers_unseen},
@@ -132,9 +132,9 @@ impl Scene<'_> {
         let servers = self.evidence.servers.iter().map(|server| server_check(server, self.renews()));
         let unseen = self.evidence.servers_missing.as_ref().map(|reason| servers_unseen(reason, now));
         let agents = self.agents.iter().map(|(agent, judged)| agent_check(agent, judged));
-        let bundle = spire_bundle_check(self.evidence);
+        let bundles = keys_in_maps(self.evidence).chain(spire_bundle_check(self.evidence));
         let logs = self.agents.iter().flat_map(|(agent, _)| failures_in_its_log(agent));
-        pods.chain(servers).chain(unseen).chain(agents).chain(logs).chain(bundle).collect()
+        pods.chain(servers).chain(unseen).chain(agents).chain(logs).chain(bundles).collect()
     }
 
     fn not_checked(&self) -> Vec<NotChecked> {

@@ -27,13 +27,13 @@ use victim::{TOKEN, Victim};
 /// One after the other: each is measured, and the machine is small.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// A request with a body of zeros, of which the last byte does not come.
-async fn unfinished(stream: &mut TcpStream, head: &str, length: usize) {
+/// A request with a body of zeros, of which so many do not come.
+async fn unfinished(stream: &mut TcpStream, head: &str, length: usize, missing: usize) {
     let head = format!("POST {head}\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
     // The bot may close it, or stop to read: both are well.
     let sent = async {
         stream.write_all(head.as_bytes()).await?;
-        stream.write_all(&vec![b'0'; length - 1]).await
+        stream.write_all(&vec![b'0'; length - missing]).await
     };
     drop(tokio::time::timeout(Duration::from_secs(3), sent).await);
 }
@@ -44,14 +44,23 @@ async fn five_hundred_requests_that_slack_never_signed() {
     let victim = Victim::with(json!({})).await;
     let sign = "0".repeat(64);
     let now = Timestamp::now().as_second();
-    let head = format!("/slack/commands HTTP/1.1\r\nx-slack-request-timestamp: {now}\r\nx-slack-signature: v0={sign}");
+    let head = |path: &str| {
+        format!("/slack/{path} HTTP/1.1\r\nx-slack-request-timestamp: {now}\r\nx-slack-signature: v0={sign}")
+    };
     let mut streams = Vec::new();
     for _ in 0..512 {
         streams.push(victim.connect().await);
     }
-    join_all(streams.iter_mut().map(|stream| unfinished(stream, &head, 511 * 1024))).await;
+    let sent = streams.iter_mut().enumerate().map(async |(at, stream)| match at % 4 {
+        0 => unfinished(stream, &head("commands"), 63 * 1024, 1).await,
+        1 => unfinished(stream, &head("interactivity"), 511 * 1024, 511 * 1024).await,
+        _ => unfinished(stream, &head("interactivity"), 511 * 1024, 1).await,
+    });
+    join_all(sent).await;
     // The streams are open, and their last bytes are missing.
+    victim.hears_slack().await;
     victim.is_well().await;
+    victim.hears_slack().await;
     victim.lives("unsigned_slack_requests").await;
 }
 
@@ -108,7 +117,8 @@ async fn bodies_of_countless_small_parts_with_the_right_token() {
 async fn six_hundred_who_ask_on_and_on_and_read_nothing() {
     let _alone = ALONE.lock().await;
     let victim = Victim::with(json!({})).await;
-    let many = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
+    let many =
+        ["/metrics", "/readyz"].map(|path| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).concat().repeat(100);
     let mut deaf = Vec::new();
     for _ in 0..600 {
         let socket = TcpSocket::new_v4().unwrap();

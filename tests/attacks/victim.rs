@@ -6,8 +6,11 @@ use std::{
     time::Duration,
 };
 
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use mtls_medic::bounds::MEMORY;
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -16,8 +19,11 @@ use tokio::{
 use crate::{cgroup::Cgroup, neighbours};
 
 pub const TOKEN: &str = "alertmanager-token";
+const SIGNING: &str = "signing-secret";
 /// How long a probe waits (deploy/chart: `timeoutSeconds`).
 const PROBE: Duration = Duration::from_secs(5);
+/// How long Slack waits for the answer to what somebody typed or pressed.
+const SLACK: Duration = Duration::from_secs(3);
 /// How long a process may take to come up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -52,6 +58,19 @@ fn kubeconfig_for(url: &str) -> String {
     .to_string()
 }
 
+/// A request as Slack signs it now.
+fn signed(path: &str, body: &str) -> String {
+    let now = Timestamp::now().as_second();
+    let mut mac = Hmac::<Sha256>::new_from_slice(SIGNING.as_bytes()).unwrap();
+    mac.update(format!("v0:{now}:{body}").as_bytes());
+    let sign = hex::encode(mac.finalize().into_bytes());
+    format!(
+        "POST /slack/{path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         x-slack-request-timestamp: {now}\r\nx-slack-signature: v0={sign}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 impl Victim {
     /// Starts it with these keys in place of the usual ones, and waits until it answers.
     pub async fn with(more: Value) -> Self {
@@ -83,7 +102,7 @@ impl Victim {
             .arg(env!("CARGO_BIN_EXE_mtls-medic"))
             .args(["serve", "--config"])
             .arg(file)
-            .envs([("TOKEN", TOKEN), ("BOT", "xoxb-1"), ("APP", "xapp-1"), ("SIGNING", "signing-secret")])
+            .envs([("TOKEN", TOKEN), ("BOT", "xoxb-1"), ("APP", "xapp-1"), ("SIGNING", SIGNING)])
             .env("RUST_LOG", "off")
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
@@ -127,10 +146,31 @@ impl Victim {
         assert_eq!(answer.ok().flatten(), Some(200), "{path}: {}", self.log());
     }
 
+    /// What Slack signed is answered, in the time that Slack waits.
+    pub async fn hears_slack(&self) {
+        let command =
+            "command=%2Fmtls&text=help&user_id=U0ONCALL&team_id=T0EXAMPLE&channel_id=C0INCIDENTS&trigger_id=t";
+        let press = json!({
+            "type": "block_actions", "user": {"id": "U0ONCALL", "team_id": "T0EXAMPLE"}, "team": {"id": "T0EXAMPLE"},
+            "channel": {"id": "C0INCIDENTS"}, "trigger_id": "p",
+            "actions": [{"type": "button", "action_id": "x", "value": "of another version", "action_ts": "1.0",
+                "text": {"type": "plain_text", "text": "Acknowledge"}}],
+            "message": {"ts": "1.0", "text": "", "blocks": []},
+        });
+        let press: String = url::form_urlencoded::byte_serialize(press.to_string().as_bytes()).collect();
+        for (path, body) in [("commands", command.to_owned()), ("interactivity", format!("payload={press}"))] {
+            let answer = tokio::time::timeout(SLACK, self.asks(signed(path, &body).as_bytes())).await;
+            assert_eq!(answer.ok().flatten(), Some(200), "{path}: {}", self.log());
+        }
+    }
+
     /// Whom it serves is served, in the time that they wait.
     pub async fn is_well(&self) {
         self.answers("/healthz").await;
         self.answers("/metrics").await;
+        // Under an attack it may well not be ready; it says so in time.
+        let ready = tokio::time::timeout(PROBE, self.asks(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        assert!(matches!(ready.ok().flatten(), Some(200 | 503)), "{}", self.log());
         let answer = tokio::time::timeout(PROBE, self.webhook(r#"{"version":"4","alerts":[]}"#.to_owned())).await;
         assert_eq!(answer.ok(), Some(200), "{}", self.log());
     }

@@ -1,6 +1,7 @@
 //! The calls of Slack's Web API that we make, over slack-morphism's client.
 
 use std::{
+    collections::VecDeque,
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -21,7 +22,10 @@ use crate::chat::{
     outgoing::{CALL_LIMIT, Outgoing, OutgoingError, checked, connector},
     wording::Raw,
 };
-use crate::http::Metrics;
+use crate::{
+    bounds::{SLACK_THREAD, weigh},
+    http::Metrics,
+};
 
 /// Slack's own address.
 pub const SLACK_API: &str = "https://slack.com/api";
@@ -297,22 +301,38 @@ impl Client {
         Ok(None)
     }
 
-    /// The messages of a thread as Slack keeps them, its root first; bounded as a search is.
-    pub async fn thread(&self, channel: &str, root: &str) -> Result<Vec<Value>, SlackError> {
-        let (mut all, mut cursor) = (Vec::new(), String::new());
+    /// Messages of a thread, its root first; bounded as a search is. Of those that `pick` takes the newest are kept, by what
+    /// they weigh.
+    pub async fn thread<T>(
+        &self,
+        channel: &str,
+        root: &str,
+        pick: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Vec<T>, SlackError> {
+        let (mut kept, mut total, mut cursor) = (VecDeque::new(), 0_usize, String::new());
         for _ in 0..PAGES_MOST {
             let mut parameters = vec![("channel", channel), ("ts", root)];
             if !cursor.is_empty() {
                 parameters.push(("cursor", cursor.as_str()));
             }
             let page = self.page("conversations.replies", &parameters).await?;
-            all.extend(page.messages);
+            for message in page.messages {
+                let Some(picked) = pick(&message) else { continue };
+                let size = weigh(message.to_string().as_bytes());
+                kept.push_back((size, picked));
+                total = total.saturating_add(size);
+                while total > SLACK_THREAD
+                    && let Some((size, _)) = kept.pop_front()
+                {
+                    total = total.saturating_sub(size);
+                }
+            }
             match page.response_metadata {
                 Some(next) if !next.next_cursor.is_empty() => cursor = next.next_cursor,
                 _ => break,
             }
         }
-        Ok(all)
+        Ok(kept.into_iter().map(|(_, picked)| picked).collect())
     }
 
     /// Puts raw text into a thread as a file: ask for a place, upload, complete (`files.upload` is retired).

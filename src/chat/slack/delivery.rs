@@ -143,8 +143,8 @@ impl SlackOut {
     /// this tried again with it.
     async fn clear_away(&self, incident: &Incident, to: &Destination, root: &str) -> Result<(), SlackError> {
         if !self.shelf.knows(incident.id) {
-            match self.client.thread(&to.channel, root).await {
-                Ok(messages) => self.shelf.learn(incident.id, messages.iter().filter_map(Standing::kept)),
+            match self.client.thread(&to.channel, root, Standing::kept).await {
+                Ok(posts) => self.shelf.learn(incident.id, posts),
                 // The card is drawn all the same; the next drawing looks again, and so does whoever presses.
                 Err(error) => tracing::warn!(incident = %incident.id, %error, "old buttons could not be looked for"),
             }

@@ -12,6 +12,7 @@ use k8s_openapi::{
 use kube::{Api, api::ListParams};
 
 use super::Gathering;
+use crate::cluster::ClusterError;
 
 /// The controllers of the server's pods, each with how many it shall have.
 pub(super) async fn of_the_server(gathering: &Gathering) -> Vec<String> {
@@ -20,11 +21,13 @@ pub(super) async fn of_the_server(gathering: &Gathering) -> Vec<String> {
     let params = made.params();
     let sets: Api<StatefulSet> = Api::namespaced(gathering.reach.client.clone(), &settings.spire_namespace);
     let deployments: Api<Deployment> = Api::namespaced(gathering.reach.client.clone(), &settings.spire_namespace);
-    let call = async { Ok(futures::join!(sets.list(&params), deployments.list(&params))) };
     let what = "controllers of the SPIRE server";
-    let call = gathering.reach.bounded(what, call);
+    // Each a call of its own: one that holds the place of a long answer waits for no other.
+    let sets = gathering.reach.bounded(what, async { Ok::<_, ClusterError>(sets.list(&params).await) });
+    let deployments = gathering.reach.bounded(what, async { Ok::<_, ClusterError>(deployments.list(&params).await) });
+    let call = async { Ok(futures::join!(sets, deployments)) };
     // Not allowed to list them is the same as none seen: the verdict then stays as open as it was.
-    let Ok((sets, deployments)) = gathering.in_time(what, call).await else { return Vec::new() };
+    let Ok((Ok(sets), Ok(deployments))) = gathering.in_time(what, call).await else { return Vec::new() };
     let sets = sets.map(|list| list.items).unwrap_or_default().into_iter();
     let sets = sets.filter(|set| made.from(&set.spec.template, &set.metadata));
     let sets = sets.map(|set| named("StatefulSet", set.metadata.name, set.spec.replicas));

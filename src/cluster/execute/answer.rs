@@ -6,12 +6,10 @@ use hyper_util::client::legacy;
 use jiff::SignedDuration;
 use kube::{client::Body, core::Status};
 
-use crate::cluster::{ClusterError, Reach};
+use crate::cluster::{ClusterError, Reach, client::told};
 
 /// How much of an answer is read: a `Status` is a few hundred bytes, a pod less than this.
 const ANSWER_MOST: usize = 256 * 1024;
-/// How much of it is told, in characters: a proxy may answer with a page.
-const SAID_MOST: usize = 500;
 /// The longest `Retry-After` that is believed: the API server asks for a second or ten, and a fix that was approved is
 /// wanted now.
 const RETRY_AFTER_MOST: i64 = 60;
@@ -100,7 +98,7 @@ impl Reach {
         let mut status: Status = serde_json::from_str(&text).unwrap_or_else(|_| Status::failure(&text, ""));
         // The line of the answer counts, whatever a proxy put into its body.
         status.code = head.status.as_u16();
-        status.message = status.message.chars().take(SAID_MOST).collect();
+        status.message = told(&status.message).to_string();
         Ok(Written::Not(Refusal { status: status.boxed(), after: retry_after(&head.headers) }))
     }
 }

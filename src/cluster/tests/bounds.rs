@@ -1,6 +1,7 @@
 //! What an API server may send, and how much of it is read.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     sync::{
         Arc,
@@ -9,15 +10,16 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body};
+use axum::{Json, Router, body::Body, extract::Query};
 use futures::{SinkExt, StreamExt, stream};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
 use super::{Settings, connect_to, forwarding::agree, pod_ref, resolve, target};
 use crate::{
     bounds::{CLUSTER_ANSWER, CLUSTER_LONG_ANSWER, CLUSTER_LONG_ANSWERS_AT_ONCE, POD_MESSAGE},
-    cluster::{Reach, exec::Tool, long::LongAnswers},
+    cluster::{ClusterError, FoundPod, Reach, exec::Tool, long::LongAnswers, resolve::list_pods},
 };
 
 /// How much is sent at a time, in bytes.
@@ -58,6 +60,53 @@ async fn a_list_of_countless_small_objects_is_given_up_before_it_is_read() {
     assert!(error.contains("parts"), "{error}");
     let sent = sent.load(Ordering::Relaxed);
     assert!(sent < CLUSTER_LONG_ANSWER, "{sent} bytes were taken");
+}
+
+#[tokio::test]
+async fn a_pod_with_labels_without_end_is_given_up_before_it_is_read() {
+    let (reach, sent) = endless(r#"{"kind":"PodList","items":[{"metadata":{"labels":{"#, r#""0001":"","#).await;
+    let error = resolve(&reach, &target("deploy/frontend")).await.unwrap_err().to_string();
+    assert!(error.contains("parts"), "{error}");
+    let sent = sent.load(Ordering::Relaxed);
+    assert!(sent < CLUSTER_LONG_ANSWER, "{sent} bytes were taken");
+}
+
+/// Pods that are listed in pages, each pod with so many environment variables; and how many were asked for at a time.
+async fn listed(pods: usize, variables: usize) -> (Result<Vec<FoundPod>, ClusterError>, Vec<usize>) {
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = asked.clone();
+    let list = async move |Query(query): Query<BTreeMap<String, String>>| {
+        let number = |name: &str| query.get(name).map_or(0, |text| text.parse::<usize>().unwrap());
+        let (limit, from) = (number("limit"), number("continue"));
+        noted.lock().unwrap().push(limit);
+        let env: Vec<_> = (0..variables).map(|at| json!({"name": at.to_string(), "value": "x"})).collect();
+        let items: Vec<_> = (from..pods.min(from + limit))
+            .map(|at| {
+                json!({"metadata": {"namespace": "web", "name": format!("p{at}"), "uid": format!("u{at}")},
+                    "spec": {"containers": [{"name": "app", "env": env}]}})
+            })
+            .collect();
+        let next = (from + limit < pods).then(|| (from + limit).to_string());
+        Json(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"continue": next}, "items": items}))
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, Router::new().fallback(list)).into_future());
+    let reach = connect_to(&url, Settings::default()).unwrap();
+    let found = list_pods(&reach, "web", "app=frontend", None).await;
+    let asked = asked.lock().unwrap().clone();
+    (found, asked)
+}
+
+#[tokio::test]
+async fn many_pods_are_listed_page_by_page_and_long_ones_a_few_at_a_time() {
+    let (found, asked) = listed(50, 30).await;
+    assert_eq!((found.unwrap().len(), asked.as_slice()), (50, [20, 20, 20].as_slice()));
+    let (found, asked) = listed(9, 600).await;
+    assert_eq!((found.unwrap().len(), asked.as_slice()), (9, [20, 5, 5].as_slice()));
+    let (found, asked) = listed(2, 6_000).await;
+    assert!(found.unwrap_err().to_string().contains("parts"));
+    assert_eq!(asked, [20, 5, 2, 1]);
 }
 
 #[tokio::test]
@@ -130,7 +179,7 @@ async fn a_port_that_answers_without_end_is_left() {
             stream.send([vec![channel], 15000_u16.to_le_bytes().to_vec()].concat().into()).await.unwrap();
         }
         while !matches!(stream.next().await, Some(Ok(asked)) if asked.is_binary()) {}
-        let head = b"\0HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec();
+        let head = b"\0HTTP/1.1 200 OK\r\ncontent-length: 9000000000\r\n\r\n".to_vec();
         stream.send(head.into()).await.unwrap();
         floods(stream, Message::binary(vec![0; 32 * 1024])).await
     };

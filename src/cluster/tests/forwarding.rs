@@ -126,6 +126,58 @@ async fn a_connection_that_lasts_for_one_answer_is_not_taken_for_a_port_that_is_
     server.await.unwrap();
 }
 
+/// A pod's end of a port-forward, which answers one request with these messages and closes.
+async fn answered_with(messages: &'static [(u8, &'static [u8])]) -> Result<Vec<u8>, ClusterError> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let reach = connect_to(&url, impatient(FOR_EVER, FOR_EVER)).unwrap();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_hdr_async(stream, agree).await.unwrap();
+        for channel in [0, 1] {
+            let opened = [vec![channel], 15000_u16.to_le_bytes().to_vec()].concat();
+            socket.send(opened.into()).await.unwrap();
+        }
+        while !matches!(socket.next().await, Some(Ok(message)) if message.is_binary()) {}
+        for (channel, bytes) in messages {
+            socket.send([&[*channel], *bytes].concat().into()).await.unwrap();
+        }
+        drop(socket.close(None).await);
+    });
+    let answer = reach.port(&pod_ref("frontend-a"), 15000).get("/stats", "Envoy /stats").await;
+    server.await.unwrap();
+    answer.map(|answer| answer.body.to_vec())
+}
+
+#[tokio::test]
+async fn an_answer_that_may_have_been_cut_is_never_taken_for_a_whole_one() {
+    for whole in [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".as_slice(),
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ] {
+        let message: &'static [(u8, &'static [u8])] = vec![(0, whole)].leak();
+        assert_eq!(answered_with(message).await.unwrap(), b"ok");
+    }
+    for cut in [
+        b"HTTP/1.1 200 OK\r\n\r\nok".as_slice(),
+        b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n",
+    ] {
+        let message: &'static [(u8, &'static [u8])] = vec![(0, cut)].leak();
+        let error = answered_with(message).await.unwrap_err();
+        assert!(matches!(error, ClusterError::Failed { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_kubelet_says_is_cleared_before_it_is_cut() {
+    // The end of the token lies behind the cut.
+    let said = format!("{} password=hunter2hunter2hunter2", "x".repeat(480)).leak();
+    let message: &'static [(u8, &'static [u8])] = vec![(1, said.as_bytes())].leak();
+    let told = answered_with(message).await.unwrap_err().to_string();
+    assert!(told.contains("xxx") && !told.contains("hunter"), "{told}");
+}
+
 #[tokio::test]
 async fn a_refused_port_says_so_in_the_kubelets_words_when_there_is_no_other_way() {
     let mesh = Mesh::start().await;

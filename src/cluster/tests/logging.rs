@@ -24,6 +24,16 @@ async fn one_bad_byte_costs_one_character_and_not_the_log() {
     assert_eq!(newest(Cursor::new(b""), 8).await.unwrap(), "");
 }
 
+#[tokio::test]
+async fn of_a_line_that_is_too_long_no_part_is_kept_since_the_name_of_its_secret_is_cut_off() {
+    for log in ["password=hunter2hunter2", "before\npassword=hunter2hunter2\n", "password=hunter2hunter2\n"] {
+        let error = newest(Cursor::new(log.as_bytes()), 10).await.unwrap_err();
+        assert_eq!(error.to_string(), "its newest line is over 10 bytes, and is not read in part");
+    }
+    let log = b"password=hunter2hunter2\nafter\n";
+    assert_eq!(newest(Cursor::new(log), 10).await.unwrap(), "after\n");
+}
+
 #[test]
 fn only_what_is_about_tls_counts_against_a_fix() {
     let line =

@@ -40,6 +40,20 @@ fn what_lies_in_the_files_beside_certificates_is_said_of_both_files() {
 }
 
 #[test]
+fn a_key_that_lies_in_a_config_map_is_said_of_either_map() {
+    let mut night = Night::healthy();
+    let with_key = PemFile { keys_dropped: 1, ..PemFile::default() };
+    night.evidence.spire_bundle = seen(with_key.clone(), "ConfigMap spire-system/spire-bundle");
+    night.evidence.istio_root = seen(with_key, "ConfigMap web/istio-ca-root-cert");
+    let verdict = night.verdict();
+    for source in ["ConfigMap spire-system/spire-bundle", "ConfigMap web/istio-ca-root-cert"] {
+        let row = row(&verdict, "1.0-key-in-file", source);
+        assert_eq!(row.result, CheckResult::Fail);
+        assert_eq!(row.summary, "the ConfigMap: it holds 1 private key block(s) as well, dropped unread");
+    }
+}
+
+#[test]
 fn what_the_issuer_left_out_is_said_once_and_is_no_fault() {
     let mut night = Night::healthy();
     let leaf = night.spire.leaf_with(FRONTEND, 45, |leaf| leaf.key_usages.clear());

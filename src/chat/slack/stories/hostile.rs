@@ -74,8 +74,26 @@ async fn an_answer_without_end_is_given_up_and_not_kept() {
 async fn an_answer_of_countless_small_parts_is_given_up_before_it_is_read() {
     let small = format!(r#"{{"ok":true,"messages":[{}0]}}"#, r#"{"":0},"#.repeat(100_000));
     let base = at(Router::new().fallback(async move || small)).await;
-    let error = client(&base).thread(CHANNEL, "1.0").await.unwrap_err();
+    let error = client(&base).thread(CHANNEL, "1.0", |_| Some(())).await.unwrap_err();
     assert_eq!(error, SlackError::TooLong { method: "conversations.replies" });
+}
+
+#[tokio::test]
+async fn of_a_long_thread_only_what_is_looked_for_is_kept_and_the_newest_of_it() {
+    // Each page is as long as one may be, and there is always another.
+    let replies = async |Query(asked): Query<Value>| {
+        let from: usize = asked["cursor"].as_str().unwrap_or("0").parse().unwrap();
+        let message =
+            |at: usize| json!({ "ts": at.to_string(), "text": "x".repeat(150_000), "ours": at.is_multiple_of(2) });
+        let messages: Vec<Value> = (from..from + 10).map(message).collect();
+        Json(
+            json!({ "ok": true, "messages": messages, "response_metadata": { "next_cursor": (from + 10).to_string() } }),
+        )
+    };
+    let base = at(Router::new().route("/conversations.replies", get(replies))).await;
+    let ours = |message: &Value| message["ours"].as_bool()?.then(|| message["ts"].as_str().unwrap().to_owned());
+    let kept = client(&base).thread(CHANNEL, "1.0", ours).await.unwrap();
+    assert_eq!(kept, ["88", "90", "92", "94", "96", "98"]);
 }
 
 #[tokio::test]
