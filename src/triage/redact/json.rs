@@ -236,7 +236,7 @@ fn without_secrets(said: &str, kind: Kind) -> String {
             _ => said.to_owned(),
         },
         Kind::Cookie if said.contains('=') => DROPPED.to_owned(),
-        Kind::Cookie | Kind::Plain => clear(said),
+        Kind::Cookie | Kind::Plain => clear(said.to_owned()).0,
     }
 }
 

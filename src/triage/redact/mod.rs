@@ -85,25 +85,42 @@ pub fn holds_a_secret(text: &str) -> bool {
 const LOOKS_MOST: usize = 4;
 
 fn without_secrets(text: &str) -> String {
-    let mut text = text.to_owned();
+    let (mut text, mut changed) = (text.to_owned(), true);
     for _ in 0..LOOKS_MOST {
-        let cleared = clear(&text);
-        if cleared == text {
+        if !changed {
             break;
         }
-        text = cleared;
+        (text, changed) = clear(text);
     }
     text
 }
 
-/// One look: what takes several lines first, then each document by its fields, and each other line.
-fn clear(text: &str) -> String {
+/// One look, and whether it changed anything: what takes several lines first, then each document by its fields, and each
+/// other line. It takes the text, so that a log is there twice meanwhile and not more often (`bounds`).
+fn clear(text: String) -> (String, bool) {
+    let (text, mut changed) = clear_across_lines(text);
+    let mut out = String::with_capacity(text.len());
+    for (start, line) in lines(&text) {
+        if start > 0 {
+            out.push('\n');
+        }
+        let cleared = json::cleared(line).unwrap_or_else(|| hide(line, find(line)));
+        changed |= cleared != line;
+        out.push_str(&cleared);
+    }
+    (out, changed)
+}
+
+fn clear_across_lines(text: String) -> (String, bool) {
     let mut places = Vec::new();
-    keys::find(text, &mut places);
-    named::find_blocks(text, &mut places);
-    let text = hide(text, places);
-    let cleared = text.split('\n').map(|line| json::cleared(line).unwrap_or_else(|| hide(line, find(line))));
-    cleared.collect::<Vec<_>>().join("\n")
+    keys::find(&text, &mut places);
+    named::find_blocks(&text, &mut places);
+    if places.is_empty() {
+        return (text, false);
+    }
+    let cleared = hide(&text, places);
+    let changed = cleared != text;
+    (cleared, changed)
 }
 
 fn find(line: &str) -> Vec<Range<usize>> {
