@@ -29,6 +29,8 @@ impl Upgrade {
         assert!(phase.is_of(&kept).await, "{} is not in its phase", kept.display());
         let (mesh, outside) = Mesh::and_outside().await;
         outside.inherits(&kept);
+        // Else a command would have the key of one of the kept night, and get its answer.
+        outside.slack.was_in_use();
         chains_hold(&outside.journal()).await;
         let bot = outside.starts().await;
         let incidents = outside.incidents().await;

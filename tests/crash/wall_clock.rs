@@ -127,3 +127,20 @@ async fn serve_that_was_away_while_the_wall_clock_was_set_back_calls_the_next_le
     bot.killed();
     mesh.ends().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_that_is_killed_right_after_the_wall_clock_was_set_forward_calls_the_next_level_in_time() {
+    let ((mesh, outside), clock) = (night().await, WallClock::new());
+    let bot = outside.starts_by(&mut clock.before()).await;
+    outside.alertmanager_sends("firing-one-service.json").await;
+    outside.channel_shows("<@U0LEVEL1>").await;
+    clock.is_set_ahead(3600);
+    outside.channel_shows("was set forward by 60 min").await;
+    bot.killed();
+    outside.starts_by(&mut clock.before()).await.killed();
+    let bot = outside.starts_by(&mut clock.before()).await;
+    outside.channel_shows("<@U0LEVEL2>").await;
+    assert_eq!(outside.slack.transcript().matches("was set forward by").count(), 1);
+    bot.killed();
+    mesh.ends().await;
+}

@@ -159,6 +159,11 @@ impl FakeSlack {
         self.lock().scopes_missing.push(scope.to_owned());
     }
 
+    /// It was in use before: what it names from now on, such as presses, it did not name then.
+    pub fn was_in_use(&self) {
+        self.lock().names += 1_000;
+    }
+
     /// The next call of `method` runs into `trouble`; further ones queue up.
     pub fn trouble(&self, method: &str, trouble: Trouble) {
         self.lock().trouble.entry(method.to_owned()).or_default().push_back(trouble);
