@@ -6,6 +6,7 @@ mod dangerous;
 mod leanings;
 mod remarks;
 mod rows;
+mod several_causes;
 mod signs;
 mod silence;
 mod unhealthy;
@@ -26,6 +27,8 @@ use super::{
 use crate::mesh::{NodeName, PodRef, TargetRef};
 
 pub(super) const FRONTEND: &str = "spiffe://prod.example.org/ns/web/sa/frontend";
+/// The same workload in the trust domain that istiod signs for here.
+pub(super) const OF_ISTIOD: &str = "spiffe://cluster.local/ns/web/sa/frontend";
 pub(super) const EXPIRED_PEER: &str = "503 UF \"TLS_error:|268435581:SSL_routines:OPENSSL_internal:\
     CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_X509_verify_cert:_certificate_has_expired\" outbound|8443||checkout";
 pub(super) const SAN: &str =
