@@ -170,6 +170,9 @@ impl SlackOut {
             return Err(PerformError::Again { reason, after: None });
         }
         let mut post = wording::notice(notice, &task.incident);
+        if matches!(notice, Notice::HandedTo { .. }) {
+            post = post.or_links(&self.look.links);
+        }
         if !task.writes_enabled {
             post = post.with_writes_off();
         }

@@ -10,7 +10,7 @@ use crate::{
 /// The post that calls `level`. It says "mentioned" and not "paged", because here only that happens. Written anew when the
 /// cause is known, it is the same post with the cause in it.
 pub fn call(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Post {
-    let mut lines = vec![why(level, reason, incident), about(incident), what_now(level, incident)];
+    let mut lines = vec![why(level, reason, incident), about(incident, CauseFollows::Here), what_now(level, incident)];
     lines.retain(|line| !line.is_empty());
     Post {
         lines,
@@ -57,11 +57,30 @@ fn why(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Line {
     line
 }
 
-fn about(incident: &Incident) -> Line {
+/// Where the cause is said that is not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CauseFollows {
+    /// In the message itself, which is then written anew.
+    Here,
+    /// In the thread.
+    InTheThread,
+}
+
+impl CauseFollows {
+    fn says(self) -> &'static str {
+        match self {
+            Self::Here => "The diagnosis is still running; this message will say the cause",
+            Self::InTheThread => "The diagnosis is still running; the thread will say the cause",
+        }
+    }
+}
+
+/// What an incident is about, and its cause.
+pub(super) fn about(incident: &Incident, follows: CauseFollows) -> Line {
     if let Some(count) = incident.storm {
         let found = match Cause::of(incident) {
             Cause::Surveyed(survey) => card::survey_in_words(survey),
-            Cause::Running => "The diagnosis is still running; this message will say the cause".to_owned(),
+            Cause::Running => follows.says().to_owned(),
             _ => "Not yet diagnosed".to_owned(),
         };
         let said = format!(": {count} incidents opened within a short time in cluster {}. {found}.", incident.cluster);
@@ -74,7 +93,7 @@ fn about(incident: &Incident) -> Line {
             text(format!(". It is of cluster {}, which this bot does not look after: look there.", incident.cluster))
         }
         Cause::Found(verdict) => text(format!(". Diagnosis: {}.", verdict.scenario.title())),
-        Cause::Running => text(". The diagnosis is still running; this message will say the cause."),
+        Cause::Running => text(format!(". {}.", follows.says())),
         Cause::Failed(_) => text(". The diagnosis could not run; the thread says why."),
         Cause::NotBegun if incident.target.is_none() => text(". Not diagnosed, since its target is not known."),
         Cause::NotBegun | Cause::Surveyed(_) => text(". Not yet diagnosed."),
@@ -82,7 +101,8 @@ fn about(incident: &Incident) -> Line {
     line
 }
 
-fn links(incident: &Incident) -> Vec<Link> {
+/// Where to look.
+pub(super) fn links(incident: &Incident) -> Vec<Link> {
     let CallLinks { card, runbook, graph } = CallLinks::of(incident);
     let named = [("Card", card), (Link::RUNBOOK, runbook), ("Graph", graph)];
     let link = |(label, url): (&str, Option<&WebAddress>)| {

@@ -2,7 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Post, Raw, checks, raw::checks_that_did_not_pass};
+use super::{
+    Post, Raw,
+    call::{self, CauseFollows},
+    checks,
+    raw::checks_that_did_not_pass,
+};
 use crate::{
     chat::card::{
         self, Line, code, command, end_line, lasted, level_name, people, person, plan_lines, strong, survey_lines,
@@ -47,15 +52,19 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
         Notice::HandedTo { to, by } => Post {
             mentions: vec![Mention::User(to.user.clone())],
             broadcast: true,
-            ..Post::saying(vec![vec![
-                person(by),
-                text(" hands "),
-                strong(id.to_string()),
-                text(" to "),
-                person(to),
-                text(". It is yours now; the card at the top says where it stands. To give it on: "),
-                command("handoff", id, "@user"),
-            ]])
+            links: call::links(incident),
+            ..Post::saying(vec![
+                vec![
+                    person(by),
+                    text(" hands "),
+                    strong(id.to_string()),
+                    text(" to "),
+                    person(to),
+                    text(". It is yours now; the card at the top says where it stands. To give it on: "),
+                    command("handoff", id, "@user"),
+                ],
+                call::about(incident, CauseFollows::InTheThread),
+            ])
         },
         Notice::OtherCluster { ours } => Post {
             broadcast: true,

@@ -197,3 +197,16 @@ fn a_storm_that_was_looked_at_says_each_cause_with_its_services() {
     [Acknowledge all that are open]
     "#);
 }
+
+#[test]
+fn whoever_is_handed_an_incident_is_told_its_cause_and_where_to_look() {
+    let mut incident = night::diagnosed();
+    incident.calls.card = crate::incident::WebAddress::parse("https://example.slack.com/archives/C0NIGHT/p1");
+    let handed = Notice::HandedTo { to: night::who("U0SEC"), by: night::who("U0ONCALL") };
+    let post = notice(&handed, &incident);
+    insta::assert_snapshot!(post.summary(), @r"
+    @U0ONCALL hands INC-7 to @U0SEC. It is yours now; the card at the top says where it stands. To give it on: /mtls handoff INC-7 @user
+    INC-7 MTLSHandshakeFailureRateHigh on web svc/frontend. Diagnosis: expired certificate.
+    ");
+    assert_eq!(post.links.iter().map(|link| link.label.as_str()).collect::<Vec<_>>(), ["Card"]);
+}
