@@ -18,7 +18,7 @@ use crate::{
     engine::{self, Done, Perform, PerformError, Task},
     incident::{AlertStatus, Fix, Incident, Outcome, Round, Work},
     mesh::{PodRef, PodUid, TargetRef},
-    remediation::{Operation, Plan, PlanId, Sample, restart_pod},
+    remediation::{Operation, PlanId, Sample, StepResult, restart_pod},
     triage::{NotChecked, Survey, diagnose},
 };
 
@@ -115,7 +115,7 @@ impl ClusterAdapter {
             target,
             verdict,
             pods: &found.pods,
-            lives: &found.lives,
+            pods_before: &found.pods_before,
             protected: &protected,
             now,
         };
@@ -152,15 +152,16 @@ impl ClusterAdapter {
     }
 
     async fn poll(&self, fix: &Fix, target: &TargetRef, plan: &PlanId, step: u32) -> Result<Outcome, PerformError> {
-        let planned = fix.plan.as_ref().and_then(|plan| plan.pods().nth(usize::try_from(step).ok()?));
-        let Some(planned) = planned else { return Ok(Outcome::NoLongerWanted) };
+        let operation = fix.plan.as_ref().and_then(|plan| plan.operation(step));
+        let Some(Operation::EvictPod(planned)) = operation else { return Ok(Outcome::NoLongerWanted) };
         let plan = plan.clone();
         match self.fixing.replacement(target, fix, planned, self.clock.now()).await {
             Ok(Replacement::Ready(found, not_after)) => {
-                Ok(Outcome::ReplacementReady { plan, step, pod: found.pod, uid: found.uid, not_after })
+                let result = StepResult::Replaced { pod: found.pod, uid: found.uid, not_after: Some(not_after) };
+                Ok(Outcome::StepSettled { plan, step, result })
             }
-            Ok(Replacement::Awaited(why)) => Ok(Outcome::ReplacementAwaited { plan, step, why }),
-            Err(error) => Ok(Outcome::ReplacementAwaited { plan, step, why: error.to_string() }),
+            Ok(Replacement::Awaited(why)) => Ok(Outcome::StepAwaited { plan, step, why }),
+            Err(error) => Ok(Outcome::StepAwaited { plan, step, why: error.to_string() }),
         }
     }
 
@@ -198,12 +199,18 @@ impl ClusterAdapter {
 
     /// The pods that a round judges, and those of the target that live through the fix.
     async fn to_sample(&self, fix: &Fix, target: &TargetRef, round: Round) -> (Lives, Lives) {
-        let planned: Lives =
-            fix.plan.iter().flat_map(Plan::pods).map(|old| (old.pod.clone(), old.uid.clone())).collect();
+        let planned: Lives = fix
+            .plan
+            .iter()
+            .flat_map(|plan| &plan.operations)
+            .map(Operation::ends)
+            .map(|(pod, uid)| (pod.clone(), uid.clone()))
+            .collect();
         if round != Round::Before {
             let lived = |sample: &&Sample| !planned.iter().any(|(_, uid)| *uid == sample.uid);
             let others = fix.before.iter().filter(lived).map(|sample| (sample.pod.clone(), sample.uid.clone()));
-            return (fix.replacements.clone(), others.collect());
+            let brought_up = fix.results.iter().map(StepResult::brought_up);
+            return (brought_up.map(|(pod, uid)| (pod.clone(), uid.clone())).collect(), others.collect());
         }
         // Without them *worse* cannot be told; the fix does not wait for that.
         let found = resolve(&self.fixing, target).await.unwrap_or_default().pods;
@@ -256,9 +263,7 @@ impl Perform for ClusterAdapter {
             (Work::Triage { run }, _) => self.triage(*run, incident, target, task.progress.clone()).await,
             (Work::DrawPlan { fix }, _) => Ok(self.draw_plan(*fix, incident, target).await?.into()),
             (Work::RunStep { plan, step, .. }, _) => Ok(self.run_step(incident, plan, *step, &task).await?.into()),
-            (Work::PollReplacement { plan, step, .. }, Some(fix)) => {
-                Ok(self.poll(fix, target, plan, *step).await?.into())
-            }
+            (Work::AwaitStep { plan, step, .. }, Some(fix)) => Ok(self.poll(fix, target, plan, *step).await?.into()),
             (Work::Sample { round, .. }, Some(fix)) => Ok(self.sample(fix, target, *round).await.into()),
             _ => Ok(Outcome::NoLongerWanted.into()),
         }

@@ -18,8 +18,8 @@ use crate::{
 pub(super) struct Restartable {
     /// The pods of the target.
     pub(super) pods: Vec<PodFacts>,
-    /// All lives of their workloads: a target that is a pod, or a Service, does not name its siblings.
-    pub(super) lives: Vec<PodUid>,
+    /// The UIDs of all pods of their workloads: a target that is a pod, or a Service, does not name its siblings.
+    pub(super) pods_before: Vec<PodUid>,
 }
 
 impl Reach {
@@ -36,9 +36,9 @@ impl Reach {
             workloads.values().map(|(kind, name)| scope(target, &format!("{kind}/{name}"))).collect();
         let siblings = scopes.iter().filter(|scope| *scope != target).map(|scope| resolve(self, scope));
         let siblings = try_join_all(siblings).await?.into_iter().flat_map(|found| found.pods);
-        let mut lives: Vec<PodUid> = resolved.pods.iter().cloned().chain(siblings).map(|pod| pod.uid).collect();
-        lives.sort();
-        lives.dedup();
+        let mut pods_before: Vec<PodUid> = resolved.pods.iter().cloned().chain(siblings).map(|pod| pod.uid).collect();
+        pods_before.sort();
+        pods_before.dedup();
         let facts = resolved.pods.iter().map(|pod| PodFacts {
             pod: pod.pod.clone(),
             uid: pod.uid.clone(),
@@ -49,7 +49,7 @@ impl Reach {
             created_at: jiff::Timestamp::from_second(pod.started).unwrap_or(jiff::Timestamp::MAX),
             budgets: budgets.iter().filter_map(|budget| covers(budget, pod)).collect(),
         });
-        Ok(Restartable { pods: facts.collect(), lives })
+        Ok(Restartable { pods: facts.collect(), pods_before })
     }
 
     /// What evidence is judged by.

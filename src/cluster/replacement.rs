@@ -6,7 +6,7 @@ use super::{ClusterError, FoundPod, Reach, admin::Admin, exec::Tool, resolve};
 use crate::{
     incident::Fix,
     mesh::TargetRef,
-    remediation::{Plan, PlannedPod},
+    remediation::PodEviction,
     triage::certificate::{Life, Svid, ders, read_pem},
 };
 
@@ -32,11 +32,11 @@ pub(super) fn scope(target: &TargetRef, workload: &str) -> TargetRef {
 /// Whether a pod was there before the plan was carried out.
 fn was_there(fix: &Fix, pod: &FoundPod) -> bool {
     let Some(plan) = &fix.plan else { return false };
-    if plan.lives.is_empty() {
-        // A plan from before lives were kept: the clocks of the bot and of the API server are all that is left.
+    if plan.pods_before.is_empty() {
+        // A plan from before these were kept: the clocks of the bot and of the API server are all that is left.
         return pod.started <= plan.drawn_at.as_second();
     }
-    plan.lives.contains(&pod.uid)
+    plan.pods_before.contains(&pod.uid)
 }
 
 impl Reach {
@@ -45,12 +45,13 @@ impl Reach {
         &self,
         target: &TargetRef,
         fix: &Fix,
-        planned: &PlannedPod,
+        planned: &PodEviction,
         now: Timestamp,
     ) -> Result<Replacement, ClusterError> {
         let resolved = resolve(self, &scope(target, &planned.workload)).await?;
-        let planned_before = |pod: &FoundPod| fix.plan.iter().flat_map(Plan::pods).any(|old| old.uid == pod.uid);
-        let taken = |pod: &FoundPod| fix.replacements.iter().any(|(_, uid)| *uid == pod.uid);
+        let planned_before =
+            |pod: &FoundPod| fix.plan.iter().flat_map(|plan| &plan.operations).any(|old| *old.ends().1 == pod.uid);
+        let taken = |pod: &FoundPod| fix.results.iter().any(|result| *result.brought_up().1 == pod.uid);
         let of_the_same = |pod: &&FoundPod| {
             pod.controller.as_ref().map(|(kind, name)| format!("{kind}/{name}")).as_ref() == Some(&planned.controller)
         };

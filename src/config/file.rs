@@ -306,6 +306,7 @@ pub struct Approval {
     pub expires_after: Option<Span>,
     /// How long the counters are watched after a fix (default 2m).
     pub verification_window: Option<Span>,
-    /// How long a replacement pod may take (default 5m).
-    pub replacement_within: Option<Span>,
+    /// How long the effect of one step may take to be seen (default 5m).
+    #[serde(alias = "replacement_within")]
+    pub settled_within: Option<Span>,
 }

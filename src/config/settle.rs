@@ -220,7 +220,7 @@ impl Config {
             stale_after: or(self.escalation.stale_after, usual.stale_after),
             storm_per_minute: self.escalation.storm_per_minute.unwrap_or(usual.storm_per_minute).max(1),
             verification_window: or(self.approval.verification_window, usual.verification_window),
-            replacement_within: or(self.approval.replacement_within, usual.replacement_within),
+            settled_within: or(self.approval.settled_within, usual.settled_within),
             writes_enabled: self.writes,
             channels: usual.channels,
         }

@@ -16,9 +16,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     ClockJumps, Crasher, Health, Inbox, Perform, SubmitError,
     clock_set::{self, Time},
-    clusters,
     deliveries::Deliveries,
-    dispatch, health,
+    dispatch, health, on_start,
     progress::Running,
     pulse::Pulse,
     storm::{self, Storm},
@@ -246,7 +245,7 @@ impl Engine {
         for task in dispatch::Queue::each(&self.shared) {
             self.tasks.spawn(task.run(self.stop.clone(), self.abandon.clone()));
         }
-        for task in [Background::Storm, Background::Health, Background::Clusters, Background::Clock] {
+        for task in [Background::Storm, Background::Health, Background::OnStart, Background::Clock] {
             let (shared, stop) = (self.shared.clone(), self.stop.clone());
             self.tasks.spawn(async move {
                 tokio::select! {
@@ -330,7 +329,7 @@ enum Background {
     Storm,
     Health,
     /// Ends by itself.
-    Clusters,
+    OnStart,
     Clock,
 }
 
@@ -339,7 +338,7 @@ impl Background {
         match self {
             Self::Storm => storm::watch(shared).await,
             Self::Health => health::watch(shared).await,
-            Self::Clusters => clusters::put_right(shared).await,
+            Self::OnStart => on_start::look_through(shared).await,
             Self::Clock => clock_set::watch(shared).await,
         }
     }

@@ -20,7 +20,7 @@ const DELAYED_FOR: SignedDuration = SignedDuration::from_secs(60);
 fn attempts_most(work: &Work) -> u32 {
     match work {
         Work::Triage { .. } | Work::DrawPlan { .. } => 3,
-        Work::PollReplacement { .. } | Work::Sample { .. } => 4,
+        Work::AwaitStep { .. } | Work::Sample { .. } => 4,
         Work::RunStep { .. } => 8,
         Work::UpdatePage { .. } | Work::UpdateMention { .. } => 6,
         Work::Post { .. } => 10,

@@ -61,7 +61,7 @@ fn describe(work: &Work) -> String {
         Work::Triage { .. } => "the triage".to_owned(),
         Work::DrawPlan { .. } => "the plan of the fix".to_owned(),
         Work::RunStep { .. } => "a step of the fix".to_owned(),
-        Work::PollReplacement { .. } => "the look for the replaced pod".to_owned(),
+        Work::AwaitStep { .. } => "the look for what a step has come to".to_owned(),
         Work::Sample { .. } => "the reading of the counters".to_owned(),
         Work::DrawCard { .. } => "the drawing of the card".to_owned(),
         Work::Post { .. } => "a message in the thread".to_owned(),

@@ -16,7 +16,7 @@ pub(super) fn apply_fix(incident: &mut Incident, event: &Event, at: Timestamp) {
                 verifies: None,
                 phase: FixPhase::Drawing,
                 run: Run::default(),
-                replacements: Vec::new(),
+                results: Vec::new(),
                 before: Vec::new(),
                 start: Vec::new(),
             });
@@ -30,7 +30,7 @@ pub(super) fn apply_fix(incident: &mut Incident, event: &Event, at: Timestamp) {
                     requester: Some(ended.requester),
                     run: ended.run,
                     plan: ended.plan,
-                    replacements: ended.replacements,
+                    results: ended.results,
                     verifies: ended.verifies,
                     end: end.clone(),
                     at,
@@ -58,7 +58,7 @@ fn ask_again(incident: &mut Incident, number: u32, by: &crate::people::PersonId,
         verifies: Some(past.verifies.unwrap_or(past.number)),
         phase: FixPhase::Verifying { plan: plan_id, until: None },
         run: Run { since: Some(at), ..past.run.clone() },
-        replacements: past.replacements.clone(),
+        results: past.results.clone(),
         before: Vec::new(),
         start: Vec::new(),
     });
@@ -81,7 +81,7 @@ fn advance(fix: &mut Fix, event: &Event, at: Timestamp) {
             fix.run =
                 Run { approved_by: by.clone(), since: fix.run.since.or(Some(at)), steps_done: fix.run.steps_done };
         }
-        Event::PlanMoved { .. } => fix.phase = FixPhase::Drawing,
+        Event::PlanMoved { .. } | Event::QuestionOutdated { .. } => fix.phase = FixPhase::Drawing,
         Event::Sampled { round: Round::Before, samples, .. } => fix.before.clone_from(samples),
         Event::Sampled { round: Round::Start, samples, .. } => fix.start.clone_from(samples),
         Event::StepStarted { plan, step, .. } => {
@@ -91,10 +91,10 @@ fn advance(fix: &mut Fix, event: &Event, at: Timestamp) {
         Event::StepDone { step, until, .. } => {
             fix.run.steps_done = fix.run.steps_done.saturating_add(1);
             if let FixPhase::Stepping { plan, by, .. } = fix.phase.clone() {
-                fix.phase = FixPhase::Replacing { plan, by, step: *step, until: *until };
+                fix.phase = FixPhase::Settling { plan, by, step: *step, until: *until };
             }
         }
-        Event::ReplacementReady { pod, uid, .. } => fix.replacements.push((pod.clone(), uid.clone())),
+        Event::StepSettled { result, .. } => fix.results.push(result.clone()),
         Event::VerificationBegan { until, .. } => {
             if let Some(plan) = fix.plan_id() {
                 fix.phase = FixPhase::Verifying { plan, until: *until };

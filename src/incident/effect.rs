@@ -122,8 +122,9 @@ pub enum Work {
         /// Which operation, from 0.
         step: u32,
     },
-    /// See whether the replacement is there.
-    PollReplacement {
+    /// See what a write has come to.
+    #[serde(alias = "poll_replacement")]
+    AwaitStep {
         /// Which fix of the incident.
         fix: u32,
         /// Which plan.
@@ -290,9 +291,7 @@ impl Work {
     pub fn room(&self) -> Room {
         match self {
             Self::Timer { .. } => Room::Engine,
-            Self::Triage { .. } | Self::DrawPlan { .. } | Self::PollReplacement { .. } | Self::Sample { .. } => {
-                Room::Cluster
-            }
+            Self::Triage { .. } | Self::DrawPlan { .. } | Self::AwaitStep { .. } | Self::Sample { .. } => Room::Cluster,
             Self::RunStep { .. } => Room::Execute,
             Self::DrawCard { to }
             | Self::Post { to, .. }
@@ -310,7 +309,7 @@ impl Work {
             | Self::Timer { timer: Timer::RungEnds { .. } | Timer::RungReminder { .. } }
             | Self::Post { notice: Notice::HandedTo { .. }, .. } => Priority::Page,
             Self::RunStep { .. }
-            | Self::PollReplacement { .. }
+            | Self::AwaitStep { .. }
             | Self::Sample { .. }
             | Self::DrawPlan { .. }
             | Self::Timer { timer: Timer::QuestionExpires { .. } }

@@ -232,7 +232,7 @@ impl List<'_> {
     fn work(&mut self, event: &Event) {
         match event {
             Event::TriageStarted { run, .. } => self.add("triage", self.at, Work::Triage { run: *run }),
-            Event::FixProposed { fix, .. } | Event::PlanMoved { fix, .. } => {
+            Event::FixProposed { fix, .. } | Event::PlanMoved { fix, .. } | Event::QuestionOutdated { fix } => {
                 self.add("plan", self.at, Work::DrawPlan { fix: *fix });
             }
             Event::FixApproved { fix, .. } => {
@@ -242,7 +242,7 @@ impl List<'_> {
                 self.add("step", self.at, Work::RunStep { fix: *fix, plan: plan.clone(), step: *step });
             }
             Event::StepDone { fix, step, .. } => self.poll(*fix, *step, self.at + POLL_EVERY),
-            Event::ReplacementAwaited { fix, step, again_at } => self.poll(*fix, *step, *again_at),
+            Event::StepAwaited { fix, step, again_at } => self.poll(*fix, *step, *again_at),
             Event::VerificationBegan { fix, until: None } => self.sample_start(*fix),
             Event::VerificationAsked { .. } => {
                 let fix = self.incident.fix.as_ref().map(|fix| fix.number);
@@ -264,7 +264,7 @@ impl List<'_> {
     fn poll(&mut self, fix: u32, step: u32, due: Timestamp) {
         let plan = self.incident.fix.as_ref().and_then(super::Fix::plan_id);
         if let Some(plan) = plan {
-            self.add("poll", due, Work::PollReplacement { fix, plan, step });
+            self.add("poll", due, Work::AwaitStep { fix, plan, step });
         }
     }
 }
@@ -295,12 +295,9 @@ fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
         Event::TriageFailed { reason, .. } => Notice::TriageFailed { reason: reason.clone() },
         Event::PlanDrawn { plan, .. } => Notice::ApprovalWanted { plan: plan.id() },
         Event::PlanMoved { what, .. } => Notice::PlanMoved { what: what.clone() },
+        Event::QuestionOutdated { .. } => Notice::QuestionOutdated,
         Event::FixApproved { by, .. } => Notice::FixStarted { fix: incident.fix.as_ref()?.name, by: by.clone() },
-        Event::ReplacementReady { step, pod, not_after, .. } => {
-            let plan = incident.fix.as_ref()?.plan.as_ref()?;
-            let old = plan.pods().nth(usize::try_from(*step).ok()?)?;
-            Notice::Replaced { old: old.pod.to_string(), new: pod.to_string(), not_after: *not_after }
-        }
+        Event::StepSettled { fix, step, .. } => Notice::StepSettled { fix: *fix, step: *step },
         Event::FixEnded { fix, end } => {
             let past = incident.past_fixes.iter().find(|past| past.number == *fix)?;
             Notice::FixEnded { fix: past.name, end: end.clone() }
@@ -330,7 +327,7 @@ fn draws_the_card(event: &Event) -> bool {
         event,
         Event::CardPosted { .. }
             | Event::StillRepeated
-            | Event::ReplacementAwaited { .. }
+            | Event::StepAwaited { .. }
             | Event::ClockSet { told: false, .. }
     )
 }

@@ -11,9 +11,9 @@ use crate::{
     approval::Question,
     escalation::{self, LevelNumber, PagerName, Rung},
     incident::effect::CallReason,
-    mesh::{PodRef, PodUid, TargetRef},
+    mesh::TargetRef,
     people::PersonId,
-    remediation::{Plan, PlanId, Sample},
+    remediation::{Plan, PlanId, Sample, StepResult},
     triage::{FixName, Survey, Verdict},
 };
 
@@ -274,6 +274,11 @@ pub enum Event {
         /// What moved.
         what: String,
     },
+    /// The question that waits is about a plan whose hash an older version of the bot made: the plan is drawn again.
+    QuestionOutdated {
+        /// Which fix.
+        fix: u32,
+    },
     /// Samples were taken.
     Sampled {
         /// For which fix.
@@ -303,8 +308,9 @@ pub enum Event {
         /// How long that may take.
         until: Timestamp,
     },
-    /// The replacement is not there yet; it is looked for again at this time.
-    ReplacementAwaited {
+    /// The effect of a write is not seen yet; it is looked for again at this time.
+    #[serde(alias = "replacement_awaited")]
+    StepAwaited {
         /// Of which fix.
         fix: u32,
         /// Which operation, from 0.
@@ -312,18 +318,16 @@ pub enum Event {
         /// When.
         again_at: Timestamp,
     },
-    /// The replacement is there.
-    ReplacementReady {
+    /// The effect of a write was seen.
+    #[serde(alias = "replacement_ready")]
+    StepSettled {
         /// Of which fix.
         fix: u32,
         /// Which operation, from 0.
         step: u32,
-        /// The new pod.
-        pod: PodRef,
-        /// Its life.
-        uid: PodUid,
-        /// When its SVID ends.
-        not_after: Timestamp,
+        /// What it came to.
+        #[serde(flatten)]
+        result: StepResult,
     },
     /// The counters are watched.
     VerificationBegan {

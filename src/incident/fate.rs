@@ -50,7 +50,7 @@ impl Incident {
                 FixPhase::Drawing => Some(PlanFate::Drawing { fix: fix.name }),
                 FixPhase::Approved { .. }
                 | FixPhase::Stepping { .. }
-                | FixPhase::Replacing { .. }
+                | FixPhase::Settling { .. }
                 | FixPhase::Verifying { .. } => Some(PlanFate::Running { fix: fix.name, by: fix.approved_by() }),
             };
         }

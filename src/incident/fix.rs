@@ -5,9 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     approval::Question,
-    mesh::{PodRef, PodUid},
     people::PersonId,
-    remediation::{Plan, PlanId, Sample, Verification},
+    remediation::{Plan, PlanId, Sample, StepResult, Verification},
     triage::FixName,
 };
 
@@ -17,7 +16,7 @@ use crate::{
 pub enum Round {
     /// Before the first write: context only.
     Before,
-    /// After the last replacement was Ready: where counting starts.
+    /// After the last step was seen to work: where counting starts.
     Start,
     /// At the end of the window.
     End,
@@ -45,8 +44,9 @@ pub struct Fix {
     /// Who let it run, and how far it has come.
     #[serde(default)]
     pub run: Run,
-    /// The replacements seen so far, in the order of the operations.
-    pub replacements: Vec<(PodRef, PodUid)>,
+    /// What its steps came to so far, in the order of the operations.
+    #[serde(alias = "replacements")]
+    pub results: Vec<StepResult>,
     /// The samples before the first write.
     pub before: Vec<Sample>,
     /// The samples at the start of the window.
@@ -62,9 +62,7 @@ impl Fix {
     /// Who approved it; nobody before that.
     pub fn approved_by(&self) -> Vec<PersonId> {
         match &self.phase {
-            FixPhase::Approved { by, .. } | FixPhase::Stepping { by, .. } | FixPhase::Replacing { by, .. } => {
-                by.clone()
-            }
+            FixPhase::Approved { by, .. } | FixPhase::Stepping { by, .. } | FixPhase::Settling { by, .. } => by.clone(),
             FixPhase::Drawing | FixPhase::Asking { .. } | FixPhase::Verifying { .. } => self.run.approved_by.clone(),
         }
     }
@@ -112,7 +110,8 @@ pub enum FixPhase {
         since: Timestamp,
     },
     /// The write is done and its effect is waited for.
-    Replacing {
+    #[serde(alias = "replacing")]
+    Settling {
         /// The plan that was approved.
         plan: PlanId,
         /// By whom.
@@ -173,7 +172,7 @@ pub enum FixEnd {
 impl PastFix {
     /// Whether it changed something in the cluster, or looked again at one that did.
     pub fn wrote(&self) -> bool {
-        self.run.steps_done > 0 || !self.replacements.is_empty()
+        self.run.steps_done > 0 || !self.results.is_empty()
     }
 }
 
@@ -192,8 +191,9 @@ pub struct PastFix {
     pub run: Run,
     /// The plan, if one was drawn.
     pub plan: Option<Plan>,
-    /// The pods that replaced the planned ones.
-    pub replacements: Vec<(PodRef, PodUid)>,
+    /// What its steps came to, in the order of the operations.
+    #[serde(alias = "replacements")]
+    pub results: Vec<StepResult>,
     /// The fix whose effect was only looked at again; `None` when this one wrote.
     #[serde(default)]
     pub verifies: Option<u32>,

@@ -53,9 +53,10 @@ pub(super) fn line(event: &Event) -> Option<String> {
             let people: Vec<String> = by.iter().map(ToString::to_string).collect();
             format!("plan {plan} approved by {}", people.join(", "))
         }
+        Event::QuestionOutdated { .. } => "the bot is newer than the plan: it is drawn again".to_owned(),
         Event::PlanMoved { .. } => "the cluster moved: the plan is drawn again".to_owned(),
         Event::StepDone { step, .. } => format!("step {} done", step.saturating_add(1)),
-        Event::ReplacementReady { pod, .. } => format!("{pod} is Ready with a valid SVID"),
+        Event::StepSettled { result, .. } => result.in_short(),
         Event::VerificationAsked { by, .. } => format!("{by} asked to verify again"),
         Event::FixEnded { end, .. } => fix_end(end),
         Event::WritesSwitched { on: true, by, .. } => format!("fixes switched on by {by}"),

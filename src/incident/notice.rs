@@ -89,6 +89,8 @@ pub enum Notice {
         /// What moved.
         what: String,
     },
+    /// The bot was updated while a plan waited for approval: it is drawn again.
+    QuestionOutdated,
     /// A plan was approved and runs.
     FixStarted {
         /// Which.
@@ -96,7 +98,14 @@ pub enum Notice {
         /// By whom it was approved.
         by: Vec<PersonId>,
     },
-    /// A pod was replaced and the new one holds a valid SVID.
+    /// The effect of a write was seen.
+    StepSettled {
+        /// Of which fix.
+        fix: u32,
+        /// Which operation, from 0.
+        step: u32,
+    },
+    /// The same of a pod, as versions up to 2026-11 stored it.
     Replaced {
         /// The pod that is gone.
         old: String,

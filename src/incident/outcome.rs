@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Destination, EvidenceDigest, Lacks, MentionPost, Round, Timer, WebAddress, Work};
 use crate::{
     escalation::{LevelNumber, PagerName},
-    mesh::{PodRef, PodUid},
-    remediation::{Plan, PlanId, Sample},
+    remediation::{Plan, PlanId, Sample, StepResult},
     triage::{Survey, Verdict},
 };
 
@@ -79,8 +78,8 @@ pub enum Outcome {
         /// What moved.
         what: String,
     },
-    /// The replacement is not there yet; look again.
-    ReplacementAwaited {
+    /// The effect of a write is not seen yet; look again.
+    StepAwaited {
         /// Of which plan.
         plan: PlanId,
         /// Which operation, from 0.
@@ -88,18 +87,14 @@ pub enum Outcome {
         /// What is missing.
         why: String,
     },
-    /// The replacement is Ready and holds a valid SVID.
-    ReplacementReady {
+    /// The effect of a write was seen.
+    StepSettled {
         /// Of which plan.
         plan: PlanId,
         /// Which operation, from 0.
         step: u32,
-        /// The new pod.
-        pod: PodRef,
-        /// Its life.
-        uid: PodUid,
-        /// When its SVID ends.
-        not_after: Timestamp,
+        /// What it came to.
+        result: StepResult,
     },
     /// Samples were taken.
     Sampled {

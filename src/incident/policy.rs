@@ -26,8 +26,8 @@ pub struct Policy {
     pub storm_per_minute: u32,
     /// How long the counters are watched after a fix.
     pub verification_window: SignedDuration,
-    /// How long a replacement pod may take to become Ready with a fresh SVID.
-    pub replacement_within: SignedDuration,
+    /// How long the effect of a step may take to be seen, such as a new pod that is Ready with a fresh SVID.
+    pub settled_within: SignedDuration,
     /// Whether fixes may run at all (invariant 10).
     pub writes_enabled: bool,
 }
@@ -48,7 +48,7 @@ impl Policy {
             stale_after: SignedDuration::from_hours(8),
             storm_per_minute: 10,
             verification_window: minutes(2),
-            replacement_within: minutes(5),
+            settled_within: minutes(5),
             writes_enabled: false,
         }
     }

@@ -248,14 +248,14 @@ impl Facts<'_> {
                 vec![could_not(&format!("the call of {level} could not be completed with the cause"))]
             }
             Work::Timer { .. } => vec![could_not("a timer could not be handled")],
-            Work::DrawPlan { .. } | Work::RunStep { .. } | Work::PollReplacement { .. } | Work::Sample { .. } => {
+            Work::DrawPlan { .. } | Work::RunStep { .. } | Work::AwaitStep { .. } | Work::Sample { .. } => {
                 settle_fix::died(*self, work, reason, untouched)
             }
         }
     }
 }
 
-/// How often a replacement is looked for.
+/// How often the effect of a step is looked for.
 pub(super) const POLL_EVERY: SignedDuration = SignedDuration::from_secs(3);
 
 /// The call that a verdict asks for. While the alerts are resolved for now it is asked of the ladder that waits, for the

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     approval::Question,
     escalation::LevelNumber,
-    remediation::{Plan, PlanId, Proof, Sample, verify},
+    remediation::{Operation, Plan, PlanId, Proof, Sample, verify},
 };
 
 /// The events of an outcome that belongs to a fix; none when that fix or plan is not the one under way.
@@ -24,16 +24,10 @@ pub(super) fn settle_fix(facts: Facts<'_>, outcome: &Outcome) -> Vec<Event> {
             vec![scene.ended(FixEnd::Failed { step: *step, reason: reason.clone() })]
         }
         Outcome::PlanMoved { plan, step, what } if scene.runs(plan, *step) => scene.moved(what),
-        Outcome::ReplacementAwaited { plan, step, why } if scene.awaits(plan, *step) => scene.awaited(*step, why),
-        Outcome::ReplacementReady { plan, step, pod, uid, not_after } if scene.awaits(plan, *step) => {
-            let ready = Event::ReplacementReady {
-                fix: fix.number,
-                step: *step,
-                pod: pod.clone(),
-                uid: uid.clone(),
-                not_after: *not_after,
-            };
-            [ready].into_iter().chain([scene.after_step(*step)]).collect()
+        Outcome::StepAwaited { plan, step, why } if scene.awaits(plan, *step) => scene.awaited(*step, why),
+        Outcome::StepSettled { plan, step, result } if scene.awaits(plan, *step) => {
+            let settled = Event::StepSettled { fix: fix.number, step: *step, result: result.clone() };
+            vec![settled, scene.after_step(*step)]
         }
         Outcome::Sampled { fix: number, round, samples, unreadable } if *number == fix.number => {
             scene.sampled(*round, samples, unreadable)
@@ -73,14 +67,14 @@ pub(super) fn died(facts: Facts<'_>, work: &Work, reason: &str, untouched: bool)
         }
         Work::RunStep { plan, step, .. } if scene.runs(plan, *step) && untouched => {
             let reason =
-                format!("it was not done, because {reason}; the pod is as it was, and the fix can be asked for again");
+                format!("it was not done, because {reason}; nothing was changed, and the fix can be asked for again");
             vec![scene.ended(FixEnd::Failed { step: *step, reason })]
         }
         Work::RunStep { plan, step, .. } if scene.runs(plan, *step) => {
-            let what = "it is not known whether the step was done: look at the pod before anything else".to_owned();
+            let what = "it is not known whether the step was done: look at its target before anything else".to_owned();
             vec![Event::CouldNot { what, reason: reason.to_owned() }, scene.ended(FixEnd::Unknown { step: *step })]
         }
-        Work::PollReplacement { plan, step, .. } if scene.awaits(plan, *step) => scene.awaited(*step, reason),
+        Work::AwaitStep { plan, step, .. } if scene.awaits(plan, *step) => scene.awaited(*step, reason),
         Work::Sample { fix: number, round } if *number == fix.number => {
             scene.sampled(*round, &[], &[reason.to_owned()])
         }
@@ -104,7 +98,7 @@ impl FixFacts<'_> {
     }
 
     fn awaits(&self, plan: &PlanId, step: u32) -> bool {
-        matches!(&self.fix.phase, FixPhase::Replacing { plan: running, step: at, .. } if running == plan && *at == step)
+        matches!(&self.fix.phase, FixPhase::Settling { plan: running, step: at, .. } if running == plan && *at == step)
     }
 
     fn plan_drawn(&self, plan: &Plan) -> Vec<Event> {
@@ -135,26 +129,26 @@ impl FixFacts<'_> {
     }
 
     fn step_done(&self, step: u32) -> Vec<Event> {
-        let until = self.facts.now + self.facts.policy.replacement_within;
+        let until = self.facts.now + self.facts.policy.settled_within;
         vec![Event::StepDone { fix: self.fix.number, step, until }]
     }
 
     fn awaited(&self, step: u32, why: &str) -> Vec<Event> {
-        let FixPhase::Replacing { until, .. } = &self.fix.phase else { return Vec::new() };
+        let FixPhase::Settling { until, .. } = &self.fix.phase else { return Vec::new() };
         if self.facts.now >= *until {
-            let reason = format!(
-                "the pod was evicted, but there is no Ready replacement with a valid SVID by {until:.0}: {why}"
-            );
+            let operation = self.fix.plan.as_ref().and_then(|plan| plan.operation(step));
+            let what = operation.map_or("the step was done, but its effect is not seen", Operation::not_settled);
+            let reason = format!("{what} by {until:.0}: {why}");
             return vec![self.ended(FixEnd::Failed { step, reason })];
         }
         let again_at = self.facts.now + POLL_EVERY;
-        vec![Event::ReplacementAwaited { fix: self.fix.number, step, again_at }]
+        vec![Event::StepAwaited { fix: self.fix.number, step, again_at }]
     }
 
-    /// After a replacement is seen: the next write, or the watch over the counters.
+    /// After the effect of a step is seen: the next write, or the watch over the counters.
     fn after_step(&self, step: u32) -> Event {
         let next = step.saturating_add(1);
-        let has_next = self.fix.plan.as_ref().is_some_and(|plan| index(next) < plan.operations.len());
+        let has_next = self.fix.plan.as_ref().is_some_and(|plan| plan.operation(next).is_some());
         // If the alerts resolved meanwhile, what was started is proved, and the rest is not done.
         if has_next && self.facts.incident.life == Life::Open { self.step(next) } else { self.watch(None) }
     }
@@ -191,8 +185,4 @@ impl FixFacts<'_> {
             _ => Vec::new(),
         }
     }
-}
-
-fn index(step: u32) -> usize {
-    usize::try_from(step).unwrap_or(usize::MAX)
 }

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     escalation::{self, Ladder},
-    mesh::{PodRef, PodUid, TargetRef},
-    remediation::Plan,
+    mesh::{PodRef, TargetRef},
+    remediation::{Plan, StepResult},
     triage::{Scenario, Survey, Verdict},
 };
 
@@ -206,10 +206,10 @@ impl Incident {
     pub fn gone_pods(&self) -> Vec<(&PodRef, Option<&PodRef>)> {
         let since = self.verdict.as_ref().map_or(self.this_opening(), |verdict| verdict.at);
         let past = self.past_fixes.iter().filter(|past| past.verifies.is_none() && past.at >= since);
-        let past = past.map(|past| (past.plan.as_ref(), past.run.steps_done, &past.replacements));
+        let past = past.map(|past| (past.plan.as_ref(), past.run.steps_done, &past.results));
         let now = self.fix.iter().filter(|fix| fix.verifies.is_none());
-        let now = now.map(|fix| (fix.plan.as_ref(), fix.run.steps_done, &fix.replacements));
-        past.chain(now).flat_map(|(plan, done, replaced)| ended_pods(plan, done, replaced)).collect()
+        let now = now.map(|fix| (fix.plan.as_ref(), fix.run.steps_done, &fix.results));
+        past.chain(now).flat_map(|(plan, done, results)| ended_pods(plan, done, results)).collect()
     }
 
     /// The incident in which its alerts go on, if it joined another one.
@@ -247,13 +247,13 @@ impl Incident {
     }
 }
 
-/// The pods that the first operations of a plan have ended, each with its replacement, if that was seen.
+/// The pods that the first operations of a plan have ended, each with the one that took its place, if that was seen.
 fn ended_pods<'a>(
     plan: Option<&'a Plan>,
     done: u32,
-    replaced: &'a [(PodRef, PodUid)],
+    results: &'a [StepResult],
 ) -> Vec<(&'a PodRef, Option<&'a PodRef>)> {
-    let done = usize::try_from(done).unwrap_or(usize::MAX).max(replaced.len());
-    let ended = plan.into_iter().flat_map(Plan::pods).take(done).map(|planned| &planned.pod);
-    ended.enumerate().map(|(at, pod)| (pod, replaced.get(at).map(|(new, _)| new))).collect()
+    let done = usize::try_from(done).unwrap_or(usize::MAX).max(results.len());
+    let ended = plan.into_iter().flat_map(|plan| &plan.operations).take(done).map(|operation| operation.ends().0);
+    ended.enumerate().map(|(at, pod)| (pod, results.get(at).map(|result| result.brought_up().0))).collect()
 }

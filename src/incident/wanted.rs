@@ -21,9 +21,9 @@ pub fn still_wanted(incident: &Incident, work: &Work, now: Timestamp) -> bool {
             phase_of(incident, *fix),
             Some(FixPhase::Stepping { plan: at, step: current, .. }) if at == plan && current == step
         ),
-        Work::PollReplacement { fix, plan, step } => matches!(
+        Work::AwaitStep { fix, plan, step } => matches!(
             phase_of(incident, *fix),
-            Some(FixPhase::Replacing { plan: at, step: current, .. }) if at == plan && current == step
+            Some(FixPhase::Settling { plan: at, step: current, .. }) if at == plan && current == step
         ),
         Work::Sample { fix, round } => sample_wanted(phase_of(incident, *fix), *round),
         Work::UpdatePage { key, .. } => {

@@ -1,16 +1,23 @@
 //! The catalogue of fixes: plans, guards and verification. Pure.
 
+mod evict_pod;
 mod growth;
 mod guard;
+mod operation;
 mod plan;
 pub mod restart_pod;
+mod step_result;
+mod stored_plan;
 mod verification;
 mod verify;
 
 #[cfg(test)]
 mod tests;
 
+pub use evict_pod::PodEviction;
 pub use guard::GuardRefusal;
-pub use plan::{Budget, Operation, Plan, PlanId, PlannedPod};
+pub use operation::Operation;
+pub use plan::{Budget, Plan, PlanContent, PlanId};
+pub use step_result::StepResult;
 pub use verification::{Counters, FailureRate, Proof, Sample, Verification};
 pub use verify::verify;

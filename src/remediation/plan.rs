@@ -1,18 +1,19 @@
 //! The plan of a fix: what exactly would be done, to what, and how it is undone. What is approved is its hash
 //! (invariant 4).
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, ops::Deref};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::{Operation, stored_plan::StoredPlan};
 use crate::{
-    mesh::{NodeName, PodRef, PodUid, TargetRef},
+    mesh::{PodUid, TargetRef},
     triage::FixName,
 };
 
-/// The hash of a plan: SHA-256 over all of it but the time it was drawn, in hexadecimal.
+/// The hash of a plan: SHA-256 in hexadecimal. How it is made: [`Plan::HASH`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PlanId(pub String);
 
@@ -39,6 +40,14 @@ impl PlanId {
         named.0.len() >= SHORT && self.0.starts_with(&named.0)
     }
 
+    /// The hash of what `essence` holds.
+    pub(super) fn of(essence: &impl Serialize) -> Self {
+        // The types of a plan hold only strings and numbers, so writing them as JSON cannot fail; if it ever did, the hash
+        // of the empty text would still never equal a real plan's.
+        let text = serde_json::to_string(essence).unwrap_or_default();
+        Self(hex::encode(Sha256::digest(text.as_bytes())))
+    }
+
     /// Whether what was typed means more than one of these plans.
     pub fn means_several(&self, known: &BTreeSet<Self>) -> bool {
         known.iter().filter(|plan| plan.is_meant_by(self)).nth(1).is_some()
@@ -48,40 +57,6 @@ impl PlanId {
 impl fmt::Display for PlanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.short())
-    }
-}
-
-/// One life of a pod that a plan will end, and who brings up the next one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlannedPod {
-    /// Which pod.
-    pub pod: PodRef,
-    /// Which life of it.
-    pub uid: PodUid,
-    /// Where it runs.
-    pub node: Option<NodeName>,
-    /// The controller that replaces it, as `ReplicaSet/frontend-7d9c5b6f4`.
-    pub controller: String,
-    /// The workload that owns it, as `deploy/frontend`.
-    pub workload: String,
-    /// What is wrong with it, in one sentence.
-    pub because: String,
-}
-
-/// One write to the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "operation", rename_all = "snake_case")]
-pub enum Operation {
-    /// Evict one life of a pod through the eviction API, wait for its replacement, and check the replacement's SVID.
-    EvictPod(PlannedPod),
-}
-
-impl Operation {
-    /// The lock that two incidents may not hold at once, as `pod/UID`.
-    pub fn lock(&self) -> String {
-        match self {
-            Self::EvictPod(planned) => format!("pod/{}", planned.uid),
-        }
     }
 }
 
@@ -97,7 +72,7 @@ pub struct Budget {
 
 /// What a fix would do, exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct PlanContent {
     /// Which fix.
     pub fix: FixName,
     /// What the incident is about.
@@ -112,31 +87,91 @@ pub struct Plan {
     pub budgets: Vec<Budget>,
     /// What could go wrong, said before.
     pub warnings: Vec<String>,
-    /// How it is undone, or why there is nothing to undo.
-    pub undo: String,
-    /// The kubectl lines that would do the same.
-    pub kubectl: Vec<String>,
-    /// The lives of the workloads' pods that were there when it was drawn: whatever else comes up is a replacement. By
-    /// UID and not by time, since the bot's clock and the API server's differ. Not part of the hash: pods come and go.
-    #[serde(default)]
-    pub lives: Vec<PodUid>,
+    /// The UIDs of the workloads' pods that were there when it was drawn: any other pod is new. By UID and not by time,
+    /// since the bot's clock and the API server's differ. Not part of the hash: pods come and go.
+    #[serde(default, rename = "lives")]
+    pub pods_before: Vec<PodUid>,
+}
+
+/// A plan with the hash that an approval binds to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredPlan")]
+pub struct Plan {
+    pub(super) id: PlanId,
+    /// How the hash was made; see [`Plan::HASH`].
+    pub(super) hashed: u32,
+    #[serde(flatten)]
+    pub(super) content: PlanContent,
+}
+
+impl Deref for Plan {
+    type Target = PlanContent;
+
+    fn deref(&self) -> &PlanContent {
+        &self.content
+    }
+}
+
+#[cfg(test)]
+impl std::ops::DerefMut for Plan {
+    /// Changes it behind the back of its hash.
+    fn deref_mut(&mut self) -> &mut PlanContent {
+        &mut self.content
+    }
 }
 
 impl Plan {
-    /// The hash that an approval binds to. Times and figures that move by themselves are left out.
-    pub fn id(&self) -> PlanId {
-        let names: Vec<&str> = self.budgets.iter().map(|budget| budget.name.as_str()).collect();
-        let essence = (self.fix, &self.target, &self.operations, names, &self.undo, &self.kubectl);
-        // These types hold only strings and numbers, so writing them as JSON cannot fail; if it ever did, the empty
-        // text would still never equal a real plan's hash.
-        let text = serde_json::to_string(&essence).unwrap_or_default();
-        PlanId(hex::encode(Sha256::digest(text.as_bytes())))
+    /// The way in which hashes are made today. Version 1 (up to 2026-11) was made over sentences and kubectl lines too.
+    pub const HASH: u32 = 2;
+
+    /// The plan with its hash.
+    pub fn new(content: PlanContent) -> Self {
+        Self { id: hash(&content), hashed: Self::HASH, content }
     }
 
-    /// The pods whose lives it ends, in order.
-    pub fn pods(&self) -> impl Iterator<Item = &PlannedPod> {
-        self.operations.iter().map(|Operation::EvictPod(planned)| planned)
+    /// The hash that an approval binds to.
+    pub fn id(&self) -> PlanId {
+        self.id.clone()
     }
+
+    /// Whether its hash was made in the way of an older version, so that a question about it has to be asked anew.
+    pub fn has_old_hash(&self) -> bool {
+        self.hashed != Self::HASH
+    }
+
+    /// Whether it is what its hash says. An old hash was compared when it was read from the journal.
+    pub fn is_whole(&self) -> bool {
+        self.has_old_hash() || hash(&self.content) == self.id
+    }
+
+    /// What approvers are asked back: what happens to what.
+    pub fn in_short(&self) -> String {
+        let count = self.operations.len();
+        self.operations.first().map_or_else(String::new, |first| first.several(count, &self.target))
+    }
+
+    /// The lines that would do the same by hand.
+    pub fn kubectl(&self) -> impl Iterator<Item = String> {
+        self.operations.iter().map(Operation::kubectl)
+    }
+
+    /// How it is undone, or why there is nothing to undo.
+    pub fn undo(&self) -> &'static str {
+        self.operations.first().map_or("nothing was to be done", Operation::undo)
+    }
+
+    /// The operation of a step, from 0.
+    pub fn operation(&self, step: u32) -> Option<&Operation> {
+        self.operations.get(usize::try_from(step).ok()?)
+    }
+}
+
+/// Over fix, target, operations and preconditions. Times, figures that move by themselves, and all that only people read
+/// are left out: other words do not change what was approved.
+fn hash(plan: &PlanContent) -> PlanId {
+    let operations: Vec<_> = plan.operations.iter().map(Operation::identity).collect();
+    let budgets: Vec<&str> = plan.budgets.iter().map(|budget| budget.name.as_str()).collect();
+    PlanId::of(&(Plan::HASH, plan.fix, &plan.target, operations, budgets))
 }
 
 #[cfg(test)]

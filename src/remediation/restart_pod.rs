@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Budget, GuardRefusal, Operation, Plan, PlannedPod};
+use super::{Budget, GuardRefusal, Operation, Plan, PlanContent, PodEviction};
 use crate::{
     mesh::{Namespace, NodeName, PodRef, PodUid, TargetRef},
     triage::{EVICTIONS_MOST, FixName, Verdict, not_evicted},
@@ -38,8 +38,8 @@ pub struct RestartFacts<'a> {
     pub verdict: &'a Verdict,
     /// The pods of the target.
     pub pods: &'a [PodFacts],
-    /// Every life that the workloads of these pods have now, be it of the target or not.
-    pub lives: &'a [PodUid],
+    /// The UIDs of all pods that the workloads of these pods have now, be they of the target or not.
+    pub pods_before: &'a [PodUid],
     /// Namespaces of the platform that this mesh has beside the usual ones, as SPIRE's.
     pub protected: &'a [Namespace],
     /// When that was read.
@@ -147,18 +147,6 @@ fn not_looked_at(facts: &RestartFacts<'_>, stale: &[&PodFacts]) -> Option<String
     })
 }
 
-/// What the bot does to one pod, for a terminal: the eviction of one life of it. `kubectl delete` would ask no
-/// disruption budget and end whatever life the name has by then. Names and UIDs hold no character of a shell's.
-fn eviction_line(pod: &PodRef, uid: &PodUid) -> String {
-    let (namespace, name) = (&pod.namespace, &pod.name);
-    let body = serde_json::json!({
-        "apiVersion": "policy/v1", "kind": "Eviction",
-        "metadata": {"name": name, "namespace": namespace},
-        "deleteOptions": {"preconditions": {"uid": uid}},
-    });
-    format!("echo '{body}' | kubectl create --raw /api/v1/namespaces/{namespace}/pods/{name}/eviction -f -")
-}
-
 fn named(pair: Option<&(String, String)>) -> String {
     pair.map(|(kind, name)| format!("{kind}/{name}")).unwrap_or_default()
 }
@@ -167,7 +155,7 @@ fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts]) 
     let operations = stale
         .iter()
         .map(|pod| {
-            Operation::EvictPod(PlannedPod {
+            Operation::EvictPod(PodEviction {
                 pod: pod.pod.clone(),
                 uid: pod.uid.clone(),
                 node: pod.node.clone(),
@@ -182,7 +170,7 @@ fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts]) 
     budgets.sort_by(|a, b| a.name.cmp(&b.name));
     budgets.dedup_by(|a, b| a.name == b.name);
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    Plan {
+    Plan::new(PlanContent {
         fix: FixName::RestartPod,
         target: facts.target.clone(),
         drawn_at: facts.now,
@@ -190,8 +178,6 @@ fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts]) 
         ready: (count(ready), count(facts.pods.len())),
         budgets,
         warnings: warnings(facts, stale, replaced),
-        undo: "nothing to undo: the controller brings up a new pod of the same template".to_owned(),
-        kubectl: stale.iter().map(|pod| eviction_line(&pod.pod, &pod.uid)).collect(),
-        lives: facts.lives.to_vec(),
-    }
+        pods_before: facts.pods_before.to_vec(),
+    })
 }

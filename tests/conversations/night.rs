@@ -214,8 +214,8 @@ impl Night {
                     | Event::Reminded { .. }
                     | Event::StepStarted { .. }
                     | Event::StepDone { .. }
-                    | Event::ReplacementAwaited { .. }
-                    | Event::ReplacementReady { .. }
+                    | Event::StepAwaited { .. }
+                    | Event::StepSettled { .. }
                     | Event::Sampled { .. }
             )
         };

@@ -14,7 +14,7 @@ use mtls_medic::{
     engine::{Done, Perform, PerformError, Task},
     incident::{Outcome, Work},
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
-    remediation::{Counters, Operation, Plan, PlannedPod, Sample},
+    remediation::{Counters, Operation, Plan, PlanContent, PodEviction, Sample, StepResult},
     triage::{Confidence, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
 };
 
@@ -96,7 +96,7 @@ fn verdict(at: Timestamp) -> Verdict {
 }
 
 fn plan(living: &str, at: Timestamp) -> Plan {
-    let planned = PlannedPod {
+    let planned = PodEviction {
         pod: pod(living),
         uid: uid(living),
         node: None,
@@ -104,7 +104,7 @@ fn plan(living: &str, at: Timestamp) -> Plan {
         workload: "Deployment/frontend".to_owned(),
         because: "expired".to_owned(),
     };
-    Plan {
+    Plan::new(PlanContent {
         fix: FixName::RestartPod,
         target: target(),
         drawn_at: at,
@@ -112,10 +112,8 @@ fn plan(living: &str, at: Timestamp) -> Plan {
         ready: (1, 1),
         budgets: Vec::new(),
         warnings: Vec::new(),
-        undo: "nothing".to_owned(),
-        kubectl: Vec::new(),
-        lives: Vec::new(),
-    }
+        pods_before: Vec::new(),
+    })
 }
 
 #[async_trait]
@@ -132,17 +130,14 @@ impl Perform for Cluster {
             }
             Work::RunStep { plan, step, .. } => {
                 let approved = task.incident.fix.as_ref().and_then(|fix| fix.plan.as_ref()).unwrap();
-                self.evict(&approved.pods().next().unwrap().uid);
+                self.evict(approved.operations[0].ends().1);
                 Outcome::StepDone { plan: plan.clone(), step: *step }.into()
             }
-            Work::PollReplacement { plan, step, .. } => Outcome::ReplacementReady {
-                plan: plan.clone(),
-                step: *step,
-                pod: pod(&self.living()),
-                uid: uid(&self.living()),
-                not_after: now + SignedDuration::from_hours(1),
+            Work::AwaitStep { plan, step, .. } => {
+                let (pod, uid) = (pod(&self.living()), uid(&self.living()));
+                let result = StepResult::Replaced { pod, uid, not_after: Some(now + SignedDuration::from_hours(1)) };
+                Outcome::StepSettled { plan: plan.clone(), step: *step, result }.into()
             }
-            .into(),
             Work::Sample { fix, round } => {
                 let samples = vec![sample(&self.living(), now)];
                 Outcome::Sampled { fix: *fix, round: *round, samples, unreadable: Vec::new() }.into()

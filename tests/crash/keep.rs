@@ -20,7 +20,7 @@ fn configuration(phase: Phase) -> Value {
     let window = if phase == Phase::Verifying { "1h" } else { "3s" };
     json!({
         "escalation": { "hold": hold, "storm_per_minute": if phase == Phase::Storm { 2 } else { 10 } },
-        "approval": { "expires_after": TEN_YEARS, "verification_window": window, "replacement_within": "1h" },
+        "approval": { "expires_after": TEN_YEARS, "verification_window": window, "settled_within": "1h" },
     })
 }
 

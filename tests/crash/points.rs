@@ -57,7 +57,7 @@ fn kind(work: &Work) -> &'static str {
         Work::Triage { .. } => "triage",
         Work::DrawPlan { .. } => "plan",
         Work::RunStep { .. } => "step",
-        Work::PollReplacement { .. } => "poll",
+        Work::AwaitStep { .. } => "poll",
         Work::Sample { .. } => "sample",
         Work::DrawCard { .. } => "card",
         Work::Post { .. } => "post",

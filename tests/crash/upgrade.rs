@@ -66,6 +66,12 @@ async fn chains_hold(journal: &Path) {
     }
 }
 
+/// The hash on the button below the question.
+fn plan_asked_about(slack: &FakeSlack) -> Option<String> {
+    let question = slack.messages().into_iter().rev().find(|message| message.seen().contains("Approval wanted"))?;
+    question.buttons().iter().find_map(|label| label.strip_prefix("Approve ").map(str::to_owned))
+}
+
 /// Plays each kept night of this phase to its end.
 async fn goes_on<F: Future<Output = ()>>(phase: Phase, plays: impl Fn(Upgrade) -> F) {
     for release in RELEASES {
@@ -84,10 +90,12 @@ async fn a_plan_that_was_being_drawn_is_drawn_approved_and_carried_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plan_that_waited_for_approval_still_waits_and_can_be_approved() {
+async fn a_plan_that_waited_for_approval_with_an_old_hash_is_drawn_again_and_asks_again() {
     goes_on(Phase::Asking, |night| async move {
-        night.outside.says("U0SEC", "approve").await;
-        night.outside.channel_shows("starts, approved by").await;
+        night.outside.channel_shows("The plan is drawn again").await;
+        night.outside.slack.until("the new plan asks", |slack| plan_asked_about(slack).is_some()).await;
+        let plan = plan_asked_about(&night.outside.slack).unwrap();
+        night.outside.says("U0SEC", &format!("approve INC-1 {plan}")).await;
         night.outside.channel_shows("worked").await;
         night.closes().await;
     })

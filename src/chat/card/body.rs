@@ -181,7 +181,7 @@ pub(super) fn blast_radius(incident: &Incident) -> Vec<Line> {
     }
     let replaced = |(old, new): &(&PodRef, Option<&PodRef>)| match new {
         Some(new) => vec![text("Replaced since: "), code(old.to_string()), text(" by "), code(new.to_string())],
-        None => vec![text("Evicted since: "), code(old.to_string())],
+        None => vec![text("Ended since: "), code(old.to_string())],
     };
     lines.extend(bounded(&gone, replaced, " pods that were replaced"));
     let named: BTreeSet<&PodRef> = incident.alerts.values().filter_map(|alert| alert.sighting.pod.as_ref()).collect();

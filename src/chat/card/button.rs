@@ -96,10 +96,9 @@ pub(super) fn of(incident: &Incident) -> Vec<Button> {
 /// The two answers to a plan that waits.
 pub(in crate::chat) fn votes(incident: IncidentId, plan: &Plan) -> [Button; 2] {
     let id = plan.id();
-    let pods = plan.operations.len();
     let confirm = Confirm {
         title: format!("Approve {}?", plan.fix),
-        text: format!("Plan {id}: {pods} pod(s) of {} are evicted, one after the other.", plan.target),
+        text: format!("Plan {id}: {}.", plan.in_short()),
         yes: "Approve".to_owned(),
     };
     let about = |act| Press::of(incident, act);
@@ -162,9 +161,9 @@ fn look_again(incident: &Incident) -> Vec<Button> {
     let unproven = incident.past_fixes.last().is_some_and(
         |past| matches!(&past.end, FixEnd::Verified { verification } if verification.proof != Proof::Worked),
     );
-    // Only what a fix replaced can be looked at again.
-    let replaced = incident.past_fixes.iter().any(|past| !past.replacements.is_empty());
-    let verify = (unproven && replaced).then(|| plain(incident, "Verify again", Act::Verify));
+    // Only a fix that was seen to do something can be looked at again.
+    let settled = incident.past_fixes.iter().any(|past| !past.results.is_empty());
+    let verify = (unproven && settled).then(|| plain(incident, "Verify again", Act::Verify));
     let known = incident.storm_look.as_ref().is_some_and(|look| !look.services.is_empty());
     let triage = (incident.target.is_some() || known).then(|| plain(incident, "Triage again", Act::Triage));
     verify.into_iter().chain(triage).collect()

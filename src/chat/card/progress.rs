@@ -9,7 +9,7 @@ use crate::{
     escalation::{Ladder, LevelNumber, Rung},
     incident::{Fix, FixEnd, FixPhase, Incident, PastFix},
     people::PersonId,
-    remediation::{Plan, Proof},
+    remediation::{Operation, Plan, Proof},
 };
 
 /// How many ended fixes and troubles are shown, newest last.
@@ -129,11 +129,13 @@ fn under_way(incident: &Incident, fix: &Fix) -> Vec<Line> {
             let which = format!("Step {} of {steps}{}, started at ", step.saturating_add(1), operation(fix, *step));
             vec![approved(by, vec![text(which), time(*since), text(".")])]
         }
-        FixPhase::Replacing { by, step, until, .. } => {
+        FixPhase::Settling { by, step, until, .. } => {
+            let planned = fix.plan.as_ref().and_then(|plan| plan.operation(*step));
             let which = format!(
-                "Step {} of {steps}{}: waiting for the replacement and its SVID, until ",
+                "Step {} of {steps}{}: waiting for {}, until ",
                 step.saturating_add(1),
-                operation(fix, *step)
+                operation(fix, *step),
+                planned.map_or("its effect", Operation::awaited)
             );
             vec![approved(by, vec![text(which), time(*until), text(" at most.")])]
         }
@@ -150,9 +152,8 @@ fn under_way(incident: &Incident, fix: &Fix) -> Vec<Line> {
 
 /// " (evict web/frontend-1)" for the step that runs.
 fn operation(fix: &Fix, step: u32) -> String {
-    let at = usize::try_from(step).unwrap_or(usize::MAX);
-    let planned = fix.plan.as_ref().and_then(|plan| plan.pods().nth(at));
-    planned.map_or_else(String::new, |planned| format!(" (evict {})", planned.pod))
+    let planned = fix.plan.as_ref().and_then(|plan| plan.operation(step));
+    planned.map_or_else(String::new, |planned| format!(" ({} {})", planned.verb(), planned.target()))
 }
 
 fn question_lines(incident: &Incident, question: &Question) -> Vec<Line> {
@@ -181,22 +182,21 @@ pub(in crate::chat) fn plan_lines(plan: &Plan) -> Vec<Line> {
         time(plan.drawn_at),
         text(":"),
     ]];
-    for (at, planned) in plan.pods().enumerate().take(LIST_MOST) {
-        let node = planned.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"));
+    for (at, planned) in plan.operations.iter().enumerate().take(LIST_MOST) {
         lines.push(vec![
-            text(format!("{}. evict ", at.saturating_add(1))),
-            code(planned.pod.to_string()),
-            text(format!("{node}, replaced by {}: {}", planned.controller, planned.because)),
+            text(format!("{}. {} ", at.saturating_add(1), planned.verb())),
+            code(planned.target()),
+            text(planned.details()),
         ]);
     }
     let more = plan.operations.len().saturating_sub(LIST_MOST);
     if more > 0 {
-        lines.push(vec![strong(format!("… and {more} more pods"))]);
+        lines.push(vec![strong(format!("… and {more} more steps"))]);
     }
     let (ready, wanted) = plan.ready;
     lines.push(words(format!("{ready} of {wanted} pods are ready now.{}", budgets(plan))));
     lines.extend(plan.warnings.iter().take(LIST_MOST).map(|warning| vec![strong("Careful: "), text(warning.clone())]));
-    lines.push(words(format!("Undo: {}", plan.undo)));
+    lines.push(words(format!("Undo: {}", plan.undo())));
     lines
 }
 

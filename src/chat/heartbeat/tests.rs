@@ -45,7 +45,7 @@ fn policy() -> Policy {
         stale_after: SignedDuration::from_hours(8),
         storm_per_minute: 10,
         verification_window: SignedDuration::from_mins(2),
-        replacement_within: SignedDuration::from_mins(5),
+        settled_within: SignedDuration::from_mins(5),
         writes_enabled: false,
     }
 }

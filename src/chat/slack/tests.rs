@@ -17,7 +17,7 @@ use crate::{
     incident::{CallReason, Incident, Notice},
     legible::hostile,
     people::Mention,
-    remediation::Proof,
+    remediation::{Operation, Proof},
 };
 
 /// The message as a reader sees it: texts and buttons, one a line.
@@ -179,8 +179,9 @@ proptest! {
         incident.alerts.values_mut().for_each(|alert| alert.sighting.summary = Some(long.clone()));
         let plan = incident.fix.as_mut().unwrap().plan.as_mut().unwrap();
         plan.warnings = vec![long.clone(); many];
-        plan.undo.clone_from(&long);
-        plan.kubectl = vec![long.clone(); many];
+        let Operation::EvictPod(eviction) = &mut plan.operations[0];
+        eviction.because.clone_from(&long);
+        eviction.controller.clone_from(&long);
         let id = plan.id();
         let verdict = incident.verdict.as_mut().unwrap();
         verdict.reasons = vec![long.clone(); many];

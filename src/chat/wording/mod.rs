@@ -2,6 +2,7 @@
 //! Facts in, words out; each face adds its own markup. Pure.
 
 mod call;
+mod fixes;
 mod notice;
 mod raw;
 

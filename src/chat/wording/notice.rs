@@ -3,20 +3,19 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Post, Raw,
+    Post,
     call::{self, CauseFollows},
     checks,
+    fixes::{approval_wanted, ended, plan_moved, question_outdated, replaced, started, step_settled},
     raw::checks_that_did_not_pass,
 };
 use crate::{
     chat::card::{
-        self, Line, code, command, end_line, lasted, level_name, people, person, plan_lines, strong, survey_lines,
-        text, time, verdict_lines, words,
+        self, Line, code, command, lasted, level_name, person, strong, survey_lines, text, time, verdict_lines, words,
     },
     escalation::{LevelNumber, Rung},
-    incident::{CloseReason, FixEnd, Follows, Incident, Life, Notice},
+    incident::{CloseReason, Follows, Incident, Life, Notice},
     people::{Mention, PersonId},
-    remediation::{Plan, PlanId, Proof},
     triage::{FixName, Survey},
 };
 
@@ -112,32 +111,12 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
             text(", or follow the runbook by hand."),
         ]]),
         Notice::ApprovalWanted { plan } => approval_wanted(incident, plan),
-        Notice::PlanMoved { what } => Post::saying(vec![vec![
-            strong("Stopped before the next step: "),
-            text(format!(
-                "the cluster is no longer what was approved ({what}). A new plan is being drawn and asks for approval \
-                 again; until then nothing more is changed."
-            )),
-        ]]),
-        Notice::FixStarted { fix, by } => {
-            let mut line = vec![code(fix.to_string()), text(" starts, approved by ")];
-            line.extend(people(by));
-            line.push(text(". The steps follow here, one after the other."));
-            Post::saying(vec![line])
-        }
-        Notice::Replaced { old, new, not_after } => Post::saying(vec![vec![
-            code(old.clone()),
-            text(" was replaced by "),
-            code(new.clone()),
-            text(", which is Ready and holds a valid SVID until "),
-            time(*not_after),
-            text("."),
-        ]]),
-        Notice::FixEnded { fix, end } => {
-            let mut line = vec![code(fix.to_string()), text(" ")];
-            line.extend(end_line(end));
-            fix_ended(incident, line, end)
-        }
+        Notice::PlanMoved { what } => plan_moved(what),
+        Notice::QuestionOutdated => question_outdated(),
+        Notice::FixStarted { fix, by } => started(*fix, by),
+        Notice::StepSettled { fix, step } => step_settled(incident, *fix, *step),
+        Notice::Replaced { old, new, not_after } => Post::saying(vec![replaced(old, new, Some(*not_after))]),
+        Notice::FixEnded { fix, end } => ended(incident, *fix, end),
         Notice::Note { by, text: note } => {
             Post::saying(vec![vec![strong("Note"), text(" by "), person(by), text(format!(": {note}"))]])
         }
@@ -343,93 +322,6 @@ fn surveyed(survey: &Survey) -> Post {
     ]);
     let failed = (!survey.checks.is_empty()).then(|| checks_that_did_not_pass(&survey.checks));
     Post { raw: failed, broadcast: survey.causes().next().is_some(), ..Post::saying(lines) }
-}
-
-fn approval_wanted(incident: &Incident, id: &PlanId) -> Post {
-    let shown = incident.fix.as_ref().and_then(|fix| fix.plan.as_ref().map(|plan| (fix, plan)));
-    let Some((fix, plan)) = shown.filter(|(_, plan)| plan.id() == *id) else {
-        return Post::saying(vec![words(format!("Plan {id} is no longer the one that waits: see the card."))]);
-    };
-    let mut lines = vec![vec![
-        strong("Approval wanted: "),
-        person(&fix.requester),
-        text(" asks for "),
-        code(fix.name.to_string()),
-        text(format!(" ({}). Somebody else has to approve it", card::risk(fix.name))),
-        text(until_when(fix)),
-        time_of(fix),
-        text("."),
-    ]];
-    lines.extend(plan_lines(plan));
-    lines.push(words("These lines would do the same by hand:"));
-    Post {
-        raw: kubectl(plan),
-        to_approvers: true,
-        broadcast: true,
-        buttons: card::votes(incident.id, plan).into(),
-        ..Post::saying(lines)
-    }
-}
-
-fn until_when(fix: &crate::incident::Fix) -> &'static str {
-    if expiry(fix).is_some() { " by " } else { "" }
-}
-
-fn time_of(fix: &crate::incident::Fix) -> card::Span {
-    expiry(fix).map_or_else(|| text(""), time)
-}
-
-fn expiry(fix: &crate::incident::Fix) -> Option<Timestamp> {
-    match &fix.phase {
-        crate::incident::FixPhase::Asking { question } => Some(question.expires_at),
-        _ => None,
-    }
-}
-
-fn kubectl(plan: &Plan) -> Option<Raw> {
-    (!plan.kubectl.is_empty()).then(|| Raw::new("kubectl", plan.kubectl.join("\n")))
-}
-
-fn fix_ended(incident: &Incident, line: Line, end: &FixEnd) -> Post {
-    let id = incident.id;
-    let mut line = line;
-    line.push(text("."));
-    let next = match end {
-        FixEnd::Verified { verification } => match verification.proof {
-            Proof::Worked => words("Next: nothing. It closes by itself once the alerts stay resolved."),
-            Proof::NoEffect => {
-                vec![text("Next: look again with "), command("triage", id, ""), text(", or escalate.")]
-            }
-            Proof::Worse => worse(incident),
-            Proof::Unproven => vec![
-                text("Next: this proves nothing either way, and closes nothing. Send some traffic and try "),
-                command("verify", id, ""),
-            ],
-        },
-        FixEnd::Refused { .. } => words("Nothing was changed. Next: remove what stands in the way and ask again."),
-        FixEnd::Rejected { .. } | FixEnd::Withdrawn | FixEnd::Cancelled => words("Nothing more is changed."),
-        FixEnd::Expired => words("Nothing was changed. Next: ask for it again to see a fresh plan."),
-        FixEnd::Failed { .. } => words("What was done before that step stays done; nothing more is changed."),
-        FixEnd::Unknown { .. } => {
-            words("Next: look at the pod before anything else is tried; the bot repeats nothing.")
-        }
-    };
-    let loud = matches!(end, FixEnd::Verified { .. } | FixEnd::Failed { .. } | FixEnd::Unknown { .. });
-    Post { broadcast: loud, buttons: card::fix(incident).into_iter().collect(), ..Post::saying(vec![line, next]) }
-}
-
-/// What to do when a fix made it worse: whom to decide with depends on who has been called.
-fn worse(incident: &Incident) -> Line {
-    if let Some(level) = incident.called_beside().max() {
-        return words(format!("Next: stop, and decide with {}, who is called.", level_name(incident, level)));
-    }
-    match incident.ladder.rung() {
-        Some(Rung::Waiting { level, .. }) if *level != LevelNumber::FIRST => {
-            words(format!("Next: stop, and decide with {}, who is called.", level_name(incident, *level)))
-        }
-        Some(Rung::AllPaged { .. }) => words("Next: stop, and decide with the other levels: all of them are called."),
-        _ => vec![text("Next: stop, and decide with the next level. Escalate: "), command("escalate", incident.id, "")],
-    }
 }
 
 fn closed(incident: &Incident) -> Line {

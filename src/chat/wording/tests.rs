@@ -53,6 +53,7 @@ fn every_notice_says_what_happened_and_what_is_next() {
         Notice::IncidentJoined { incident: IncidentId::new(9), by: by.clone() },
         Notice::TriageFailed { reason: "the API server did not answer".to_owned() },
         Notice::PlanMoved { what: "the pod was replaced meanwhile".to_owned() },
+        Notice::QuestionOutdated,
         Notice::FixStarted { fix, by: vec![night::who("U0SEC")] },
         Notice::Replaced { old: "web/a".to_owned(), new: "web/b".to_owned(), not_after: night::at(60) },
         ended(verified(Proof::Worked)),
@@ -82,6 +83,15 @@ fn every_notice_says_what_happened_and_what_is_next() {
     let incident = night::opened();
     let posts: Vec<String> = notices.iter().map(|one| read(&notice(one, &incident))).collect();
     insta::assert_snapshot!(posts.join("\n"));
+}
+
+#[test]
+fn what_a_step_came_to_is_said_while_its_fix_runs_and_after_it() {
+    let told = |step| read(&notice(&Notice::StepSettled { fix: 1, step }, &night::after(Proof::Worked)));
+    insta::assert_snapshot!(told(0) + &told(1), @r"
+    web/frontend-7d9c5b6f4-aaaaa was replaced by web/frontend-7d9c5b6f4-bbbbb, which is Ready and holds a valid SVID.
+    Step 2 was done and seen to work.
+    ");
 }
 
 fn reasons() -> [CallReason; 8] {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cluster::{ClusterError, Reach, resolve::found},
-    remediation::PlannedPod,
+    remediation::PodEviction,
 };
 
 /// What an eviction came to.
@@ -45,7 +45,7 @@ impl Reach {
     /// Only a look at the pod says that, never an error code alone.
     ///
     /// A refusal is certain to have written nothing where the pod was seen alive at this attempt, or this is the first.
-    pub(in crate::cluster) async fn evict(&self, planned: &PlannedPod, attempt: u32) -> Result<Evicted, NotWritten> {
+    pub(in crate::cluster) async fn evict(&self, planned: &PodEviction, attempt: u32) -> Result<Evicted, NotWritten> {
         let unseen = |error| NotWritten { error, untouched: attempt == 1, after: None };
         match self.life_of(planned).await.map_err(unseen)? {
             Life::Over(what) => return Ok(over(&what, attempt)),
@@ -63,7 +63,7 @@ impl Reach {
         Ok(Evicted::Done)
     }
 
-    async fn life_of(&self, planned: &PlannedPod) -> Result<Life, ClusterError> {
+    async fn life_of(&self, planned: &PodEviction) -> Result<Life, ClusterError> {
         let (namespace, name) = (planned.pod.namespace.as_str(), planned.pod.name.as_str());
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let what = format!("pod {}", planned.pod);
@@ -87,7 +87,7 @@ impl Reach {
     }
 
     /// 404 and 409 are what a lost precondition looks like, and also a conflict that has nothing to do with it.
-    async fn look_again(&self, planned: &PlannedPod, why: String, attempt: u32) -> Result<Evicted, NotWritten> {
+    async fn look_again(&self, planned: &PodEviction, why: String, attempt: u32) -> Result<Evicted, NotWritten> {
         let unseen = |error| NotWritten { error, untouched: attempt == 1, after: None };
         match self.life_of(planned).await.map_err(unseen)? {
             Life::Over(what) => Ok(over(&what, attempt)),
@@ -99,7 +99,7 @@ impl Reach {
         }
     }
 
-    async fn post_eviction(&self, planned: &PlannedPod, rehearsal: bool) -> Result<Answered, NotWritten> {
+    async fn post_eviction(&self, planned: &PodEviction, rehearsal: bool) -> Result<Answered, NotWritten> {
         let (namespace, name) = (planned.pod.namespace.as_str(), planned.pod.name.as_str());
         let what = format!("eviction of {}", planned.pod);
         // The crate's own evict writes `delete_options` in snake case, which a real API server ignores: the UID

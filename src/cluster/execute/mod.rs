@@ -34,6 +34,9 @@ pub(super) fn approved<'a>(
     if !is_this || !by_somebody_else {
         return Err("what would be written is not what was approved by somebody other than the requester".to_owned());
     }
-    let place = usize::try_from(step).unwrap_or(usize::MAX);
-    fix.plan.as_ref().and_then(|plan| plan.operations.get(place)).ok_or_else(|| "the plan has no such step".to_owned())
+    let plan = fix.plan.as_ref().ok_or("the fix has no plan")?;
+    if !plan.is_whole() {
+        return Err("the plan in the journal is not the one that was approved".to_owned());
+    }
+    plan.operation(step).ok_or_else(|| "the plan has no such step".to_owned())
 }

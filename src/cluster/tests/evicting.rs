@@ -7,13 +7,14 @@ use tokio::net::TcpListener;
 use super::{Mesh, fix_of, pod_ref, target};
 use crate::{
     cluster::{ClusterError, Settings, connect_to, execute::Evicted},
-    remediation::PlannedPod,
+    remediation::{Operation, PodEviction},
     simulate::{api::Fault, store::Kind},
 };
 
-fn planned(mesh: &Mesh, name: &str) -> PlannedPod {
+fn planned(mesh: &Mesh, name: &str) -> PodEviction {
     let fix = fix_of(target("svc/frontend"), &pod_ref(name), &mesh.uid(name));
-    fix.plan.unwrap().pods().next().unwrap().clone()
+    let Operation::EvictPod(eviction) = fix.plan.unwrap().operations[0].clone();
+    eviction
 }
 
 #[tokio::test]

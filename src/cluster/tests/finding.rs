@@ -83,7 +83,7 @@ async fn a_plan_for_many_pods_looks_their_owner_up_once() {
     mesh.options.inject("get", "replicasets", Fault::delay(Duration::ZERO).times(1));
     mesh.options.inject("get", "replicasets", Fault::status(500, "asked again"));
     let facts = mesh.reach.restart_facts(&target("svc/frontend")).await.unwrap();
-    assert_eq!((facts.pods.len(), facts.lives.len()), (42, 42));
+    assert_eq!((facts.pods.len(), facts.pods_before.len()), (42, 42));
     let deployment = ("Deployment".to_owned(), "frontend".to_owned());
     assert!(facts.pods.iter().all(|one| one.workload.as_ref() == Some(&deployment) && one.budgets.len() == 1));
 }
@@ -94,7 +94,7 @@ async fn a_plan_about_one_pod_knows_the_lives_of_its_siblings() {
     let mesh = Mesh::start().await;
     let facts = mesh.reach.restart_facts(&target("pod/frontend-a")).await.unwrap();
     assert_eq!(facts.pods.len(), 1);
-    assert!(facts.lives.contains(&mesh.uid("frontend-a")) && facts.lives.contains(&mesh.uid("frontend-b")));
+    assert!(facts.pods_before.contains(&mesh.uid("frontend-a")) && facts.pods_before.contains(&mesh.uid("frontend-b")));
 }
 
 /// A pod as it is in the list of a target: Ready, never restarted, an hour old.

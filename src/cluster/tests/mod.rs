@@ -24,7 +24,7 @@ use crate::{
     incident::{Fix, FixPhase, Run},
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
-    remediation::{Operation, Plan, PlannedPod},
+    remediation::{Operation, Plan, PlanContent, PodEviction},
     simulate::{
         HttpAnswer, Kubelet, LogLine, Ran, Simulation, Unreachable,
         api::{Options, serve},
@@ -192,7 +192,7 @@ async fn svid_of_a_healthy_pod(clock: Arc<dyn Clock>) -> &'static str {
 
 /// A fix that restarts one life of a frontend pod.
 fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
-    let planned = PlannedPod {
+    let planned = PodEviction {
         pod: pod.clone(),
         uid: uid.clone(),
         node: None,
@@ -200,7 +200,7 @@ fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
         workload: "Deployment/frontend".to_owned(),
         because: "its SVID ended".to_owned(),
     };
-    let plan = Plan {
+    let plan = Plan::new(PlanContent {
         fix: FixName::RestartPod,
         target,
         drawn_at: three_in_the_morning(),
@@ -208,10 +208,8 @@ fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
         ready: (2, 2),
         budgets: Vec::new(),
         warnings: Vec::new(),
-        undo: String::new(),
-        kubectl: Vec::new(),
-        lives: Vec::new(),
-    };
+        pods_before: Vec::new(),
+    });
     Fix {
         number: 1,
         name: FixName::RestartPod,
@@ -221,7 +219,7 @@ fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
         verifies: None,
         phase: FixPhase::Drawing,
         run: Run::default(),
-        replacements: Vec::new(),
+        results: Vec::new(),
         before: Vec::new(),
         start: Vec::new(),
     }

@@ -4,7 +4,12 @@ use serde_json::json;
 
 use super::{Machines, Mesh, fix_of, pod, pod_ref, target, three_in_the_morning};
 use crate::{
-    cluster::replacement::Replacement, incident::Fix, mesh::TargetRef, simulate::store::Kind, triage::Evidence,
+    cluster::replacement::Replacement,
+    incident::Fix,
+    mesh::TargetRef,
+    remediation::{Operation, StepResult},
+    simulate::store::Kind,
+    triage::Evidence,
 };
 
 /// A night on which frontend-a was evicted, and where its replacement stands.
@@ -22,7 +27,7 @@ impl Evicted {
     fn on(mesh: Mesh, text: &str) -> Self {
         let mut fix = fix_of(target(text), &pod_ref("frontend-a"), &mesh.uid("frontend-a"));
         let plan = fix.plan.as_mut().unwrap();
-        plan.lives = vec![mesh.uid("frontend-a"), mesh.uid("frontend-b")];
+        plan.pods_before = vec![mesh.uid("frontend-a"), mesh.uid("frontend-b")];
         // The bot's clock is ahead of the API server's: what comes up now looks older than the plan.
         plan.drawn_at += SignedDuration::from_hours(1);
         mesh.clock.advance(SignedDuration::from_mins(2));
@@ -31,7 +36,7 @@ impl Evicted {
     }
 
     async fn stands(&self, now: Timestamp) -> Replacement {
-        let planned = self.fix.plan.as_ref().unwrap().pods().next().unwrap();
+        let Operation::EvictPod(planned) = &self.fix.plan.as_ref().unwrap().operations[0];
         self.mesh.reach.replacement(&self.target, &self.fix, planned, now).await.unwrap()
     }
 
@@ -72,7 +77,8 @@ async fn an_incident_about_a_pod_finds_the_replacement_under_its_new_name() {
 async fn a_replacement_that_another_step_has_seen_is_not_counted_twice() {
     let mut night = Evicted::from("svc/frontend").await;
     night.mesh.store.apply(Kind::Pod, pod("frontend-c"));
-    night.fix.replacements.push((pod_ref("frontend-c"), night.mesh.uid("frontend-c")));
+    let uid = night.mesh.uid("frontend-c");
+    night.fix.results.push(StepResult::Replaced { pod: pod_ref("frontend-c"), uid, not_after: None });
     assert!(night.awaits().await.contains("has not started a new pod yet"));
 }
 

@@ -12,7 +12,7 @@ use crate::{
     },
     incident::{Fix, Outcome, Round},
     mesh::PodUid,
-    remediation::{Counters, Proof, Sample, verify},
+    remediation::{Counters, Proof, Sample, StepResult, verify},
     simulate::{Simulation, world::Scenario},
 };
 
@@ -74,7 +74,9 @@ async fn pods_that_live_through_a_fix_are_sampled_before_and_after_it() {
 async fn a_replacement_that_cannot_be_read_makes_the_fix_unproven_whatever_the_others_show() {
     let mut watched = watched().await;
     let gone = (pod_ref("frontend-gone"), PodUid::parse("uid-gone").unwrap());
-    watched.fix.replacements = vec![(watched.pods[1].pod.clone(), watched.pods[1].uid.clone()), gone.clone()];
+    let there = (watched.pods[1].pod.clone(), watched.pods[1].uid.clone());
+    let replaced = |(pod, uid)| StepResult::Replaced { pod, uid, not_after: None };
+    watched.fix.results = [there, gone.clone()].map(replaced).into();
     let (start, unreadable) = watched.sampled(Round::Start).await;
     assert_eq!((start.len(), unreadable.len()), (2, 1), "{unreadable:?}");
     assert_eq!(start[1].counters, Counters::default());

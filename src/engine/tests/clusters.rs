@@ -85,7 +85,7 @@ async fn after_the_configuration_has_learnt_the_name_a_restart_diagnoses_what_is
         assert!(engine.inbox().live(1).await.unwrap()[0].incident.is_foreign());
     }
     let engine = bot_of_blue(folder.path(), &["blue.example.org"]).await;
-    super::super::clusters::put_right(engine.inbox().0.clone()).await;
+    super::super::on_start::look_through(engine.inbox().0.clone()).await;
     let incident = engine.inbox().live(1).await.unwrap()[0].incident.clone();
     assert!(!incident.is_foreign());
     assert_eq!(incident.last_run(), 1, "its diagnostics were asked for");

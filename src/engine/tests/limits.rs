@@ -31,7 +31,7 @@ impl Perform for Hands {
             }
             Work::Mention { .. } => "page",
             Work::RunStep { .. } => "eviction",
-            Work::PollReplacement { .. } => "look for the new pod",
+            Work::AwaitStep { .. } => "look for the new pod",
             _ => "other",
         };
         self.done.lock().unwrap().push(what);
@@ -58,7 +58,7 @@ fn fix(phase: FixPhase) -> Fix {
         verifies: None,
         phase,
         run: Run::default(),
-        replacements: Vec::new(),
+        results: Vec::new(),
         before: Vec::new(),
         start: Vec::new(),
     }
@@ -93,8 +93,8 @@ async fn ten_triages_that_hang_hold_up_neither_a_page_nor_an_eviction_nor_what_f
     let step = Work::RunStep { fix: 1, plan: plan(), step: 0 };
     let stepping = FixPhase::Stepping { plan: plan(), by: Vec::new(), step: 0, since: now };
     opens(&journal, 12, now, vec![owed("step-1", step)], |one| one.fix = Some(fix(stepping))).await;
-    let poll = Work::PollReplacement { fix: 1, plan: plan(), step: 0 };
-    let replacing = FixPhase::Replacing { plan: plan(), by: Vec::new(), step: 0, until: now };
+    let poll = Work::AwaitStep { fix: 1, plan: plan(), step: 0 };
+    let replacing = FixPhase::Settling { plan: plan(), by: Vec::new(), step: 0, until: now };
     opens(&journal, 13, now, vec![owed("poll-1", poll)], |one| one.fix = Some(fix(replacing))).await;
 
     let everything = async {

@@ -95,7 +95,7 @@ impl Scene<'_> {
         if let Some(fix) = &self.incident.fix {
             return Err(Refusal::FixUnderWay(fix.name));
         }
-        let past = self.incident.past_fixes.iter().rev().find(|past| !past.replacements.is_empty());
+        let past = self.incident.past_fixes.iter().rev().find(|past| !past.results.is_empty());
         let past = past.ok_or(Refusal::NothingToVerify(self.incident.id))?;
         let event = Event::VerificationAsked { fix: past.number, by: self.actor.id.clone() };
         Ok((vec![event], "The counters are being watched again; the result comes to the thread.".to_owned()))

@@ -1,6 +1,6 @@
 use jiff::SignedDuration;
 
-use super::rehearsal::{MINUTE, Night, plan, pod, verdict};
+use super::rehearsal::{MINUTE, Night, plan, pod, replacement, verdict};
 use crate::{
     approval::VoteRefusal,
     incident::{Act, AlertStatus, Event, FixEnd, FixPhase, Life, Outcome, Refusal, Round, Work},
@@ -48,7 +48,7 @@ fn replaced(night: &mut Night, step: u32, new: &str) {
     night.outcome(&Outcome::StepDone { plan: plan.clone(), step });
     let not_after = night.now + 60 * MINUTE;
     let uid = PodUid::parse(&format!("uid-{new}")).unwrap();
-    night.outcome(&Outcome::ReplacementReady { plan, step, pod: pod(new), uid, not_after });
+    night.outcome(&replacement(plan, step, (pod(new), uid), not_after));
 }
 
 /// The end of a fix whose counters grew by these figures within the window.
@@ -163,7 +163,7 @@ fn the_next_pod_is_evicted_only_after_the_one_before_was_replaced() {
     let not_after = night.now + 60 * MINUTE;
     let uid = PodUid::parse("uid-8").unwrap();
     let plan = plan_id(&night);
-    night.outcome(&Outcome::ReplacementReady { plan, step: 0, pod: pod("frontend-8"), uid, not_after });
+    night.outcome(&replacement(plan, 0, (pod("frontend-8"), uid), not_after));
     assert_eq!(night.writes(), 2);
 }
 
@@ -191,8 +191,8 @@ fn a_replacement_that_never_comes_ends_the_fix_as_failed() {
     let mut night = approved(&["frontend-1"]);
     let plan = plan_id(&night);
     night.outcome(&Outcome::StepDone { plan: plan.clone(), step: 0 });
-    let waiting = Outcome::ReplacementAwaited { plan, step: 0, why: "the new pod is Pending".to_owned() };
-    assert!(matches!(night.outcome(&waiting).as_slice(), [Event::ReplacementAwaited { .. }]));
+    let waiting = Outcome::StepAwaited { plan, step: 0, why: "the new pod is Pending".to_owned() };
+    assert!(matches!(night.outcome(&waiting).as_slice(), [Event::StepAwaited { .. }]));
     night.now += SignedDuration::from_mins(5);
     night.outcome(&waiting);
     assert!(matches!(&night.incident().past_fixes[0].end, FixEnd::Failed { reason, .. } if reason.contains("Pending")));

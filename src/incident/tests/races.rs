@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::rehearsal::{MINUTE, Night, plan, pod, target, verdict};
+use super::rehearsal::{MINUTE, Night, plan, pod, replacement, target, verdict};
 use crate::escalation::{LevelNumber, PagerName, Rung};
 use crate::incident::{
     Act, AlertStatus, Event, FixEnd, FixPhase, HandOffTo, Incident, Life, Outcome, Refusal, Round, Share, Timer, Work,
@@ -176,7 +176,7 @@ fn happened(night: &Night, what: u8) -> Outcome {
     let fix = incident.next_fix() - 1;
     let plan_id = incident.fix.as_ref().and_then(crate::incident::Fix::plan_id);
     let step = match incident.fix.as_ref().map(|fix| &fix.phase) {
-        Some(FixPhase::Stepping { step, .. } | FixPhase::Replacing { step, .. }) => *step,
+        Some(FixPhase::Stepping { step, .. } | FixPhase::Settling { step, .. }) => *step,
         _ => 0,
     };
     let (at, run) = (night.now, incident.last_run());
@@ -193,10 +193,8 @@ fn happened(night: &Night, what: u8) -> Outcome {
         (4 | 17, Some(plan)) => Outcome::StepDone { plan, step },
         (5, Some(plan)) => Outcome::StepFailed { plan, step, reason: "x".to_owned() },
         (6, Some(plan)) => Outcome::PlanMoved { plan, step, what: "x".to_owned() },
-        (7, Some(plan)) => Outcome::ReplacementAwaited { plan, step, why: "x".to_owned() },
-        (8 | 16, Some(plan)) => {
-            Outcome::ReplacementReady { plan, step, pod: pod(&new), uid, not_after: at + 60 * MINUTE }
-        }
+        (7, Some(plan)) => Outcome::StepAwaited { plan, step, why: "x".to_owned() },
+        (8 | 16, Some(plan)) => replacement(plan, step, (pod(&new), uid), at + 60 * MINUTE),
         (9, Some(plan)) => {
             let work = Box::new(Work::RunStep { fix, plan, step });
             Outcome::Died { work, reason: "x".to_owned(), untouched: step == 0 }

@@ -14,7 +14,7 @@ use crate::{
     },
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{Actor, Mention, PersonId, Platform, Role},
-    remediation::{Operation, Plan, PlannedPod},
+    remediation::{Operation, Plan, PlanContent, PlanId, PodEviction, StepResult},
     triage::{Confidence, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
 };
 
@@ -67,7 +67,7 @@ pub(super) fn verdict(scenario: Scenario, fixes: Vec<FixName>, at: Timestamp) ->
 
 pub(super) fn plan(pods: &[&str], at: Timestamp) -> Plan {
     let planned = |name: &&str| {
-        Operation::EvictPod(PlannedPod {
+        Operation::EvictPod(PodEviction {
             pod: pod(name),
             uid: PodUid::parse(&format!("uid-{name}")).unwrap(),
             node: None,
@@ -76,7 +76,7 @@ pub(super) fn plan(pods: &[&str], at: Timestamp) -> Plan {
             because: "its SVID ended".to_owned(),
         })
     };
-    Plan {
+    Plan::new(PlanContent {
         fix: FixName::RestartPod,
         target: target(),
         drawn_at: at,
@@ -84,10 +84,13 @@ pub(super) fn plan(pods: &[&str], at: Timestamp) -> Plan {
         ready: (2, 2),
         budgets: Vec::new(),
         warnings: Vec::new(),
-        undo: "nothing to undo".to_owned(),
-        kubectl: Vec::new(),
-        lives: Vec::new(),
-    }
+        pods_before: Vec::new(),
+    })
+}
+
+/// A step was seen to work: another pod took the place of the one that it ended.
+pub(super) fn replacement(plan: PlanId, step: u32, (pod, uid): (PodRef, PodUid), not_after: Timestamp) -> Outcome {
+    Outcome::StepSettled { plan, step, result: StepResult::Replaced { pod, uid, not_after: Some(not_after) } }
 }
 
 /// One incident under rehearsal.

@@ -1,6 +1,6 @@
 //! The second press of Approve, and its siblings: whoever votes on a plan that does not wait hears what became of it.
 
-use super::rehearsal::{MINUTE, Night, plan};
+use super::rehearsal::{MINUTE, Night, plan, replacement};
 use crate::{
     incident::{Act, FixPhase, Outcome, Refusal, Round},
     remediation::PlanId,
@@ -46,7 +46,7 @@ fn the_second_press_of_approve_hears_who_approved_it_and_that_it_is_running() {
     assert_eq!(hears(&mut night, approve()), running);
     let uid = crate::mesh::PodUid::parse("uid-9").unwrap();
     let (pod, not_after) = (super::rehearsal::pod("frontend-9"), night.now + 60 * MINUTE);
-    night.outcome(&Outcome::ReplacementReady { plan, step: 0, pod, uid, not_after });
+    night.outcome(&replacement(plan, 0, (pod, uid), not_after));
     assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Verifying { .. }));
     assert_eq!(hears(&mut night, approve()), running, "while its effect is watched it is still known who approved it");
     for round in [Round::Start, Round::End] {

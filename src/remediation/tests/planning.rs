@@ -3,7 +3,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     remediation::{
-        Budget, GuardRefusal, Plan,
+        Budget, GuardRefusal, Operation, Plan, PlanContent, PodEviction,
         restart_pod::{PodFacts, RestartFacts, plan},
     },
     triage::{
@@ -68,8 +68,15 @@ fn budget(name: &str, allowed: i32) -> Budget {
 fn drawn(verdict: &Verdict, pods: &[PodFacts]) -> Result<Plan, Vec<GuardRefusal>> {
     let protected = [namespace("spire-system")];
     let now = three_in_the_morning() + SignedDuration::from_mins(3);
-    let lives: Vec<PodUid> = pods.iter().map(|pod| pod.uid.clone()).collect();
-    plan(&RestartFacts { target: &verdict.target, verdict, pods, lives: &lives, protected: &protected, now })
+    let pods_before: Vec<PodUid> = pods.iter().map(|pod| pod.uid.clone()).collect();
+    plan(&RestartFacts {
+        target: &verdict.target,
+        verdict,
+        pods,
+        pods_before: &pods_before,
+        protected: &protected,
+        now,
+    })
 }
 
 /// What stands against the restart of one pod.
@@ -82,11 +89,14 @@ fn refused(pod: PodFacts) -> Vec<GuardRefusal> {
 #[test]
 fn only_the_pods_that_the_verdict_names_are_restarted_and_each_line_names_one() {
     let plan = drawn(&verdict(&["frontend-1"]), &[facts("frontend-1"), facts("frontend-2")]).unwrap();
-    assert_eq!(plan.pods().map(|planned| planned.uid.as_str()).collect::<Vec<_>>(), ["uid-frontend-1"]);
-    assert_eq!(plan.kubectl.len(), 1);
+    assert_eq!(
+        plan.operations.iter().map(|operation| operation.ends().1.as_str()).collect::<Vec<_>>(),
+        ["uid-frontend-1"]
+    );
+    assert_eq!(plan.kubectl().count(), 1);
     assert_eq!(plan.ready, (2, 2));
     assert_eq!(plan.warnings, Vec::<String>::new());
-    let planned = plan.pods().next().unwrap();
+    let Operation::EvictPod(planned) = &plan.operations[0];
     assert_eq!(
         (planned.controller.as_str(), planned.workload.as_str()),
         ("ReplicaSet/frontend-7d9c", "Deployment/frontend")
@@ -165,7 +175,7 @@ fn a_stateful_pod_that_was_replaced_since_the_diagnosis_is_not_killed_again() {
     let fresh = PodFacts { created_at: three_in_the_morning() + SignedDuration::from_secs(1), ..facts("frontend-1") };
     assert_eq!(refused(fresh.clone()), [GuardRefusal::AlreadyReplaced { pod: pod("frontend-1") }]);
     let both = drawn(&verdict(&["frontend-1", "frontend-2"]), &[fresh, facts("frontend-2")]).unwrap();
-    assert_eq!(both.pods().map(|planned| planned.pod.clone()).collect::<Vec<_>>(), [pod("frontend-2")]);
+    assert_eq!(both.operations.iter().map(Operation::target).collect::<Vec<_>>(), ["web/frontend-2"]);
     assert!(both.warnings.iter().any(|warning| warning.contains("left alone")), "{:?}", both.warnings);
 }
 
@@ -202,7 +212,7 @@ fn a_sample_that_is_stale_throughout_warns_of_the_pods_that_nobody_looked_at() {
     let pods: Vec<PodFacts> = names.iter().map(|name| facts(name)).collect();
     let mut stale = verdict(&["frontend-0", "frontend-1", "frontend-2"]);
     stale.checks = ["frontend-0", "frontend-1", "frontend-2"].map(looked_at).into();
-    let warned = drawn(&stale, &pods).unwrap().warnings;
+    let warned = drawn(&stale, &pods).unwrap().warnings.clone();
     assert!(warned.iter().any(|warning| warning.contains("7 more") && warning.contains("triage again")), "{warned:?}");
     stale.checks.push(looked_at("frontend-3"));
     assert_eq!(drawn(&stale, &pods).unwrap().warnings, Vec::<String>::new(), "one of the sample was healthy");
@@ -211,9 +221,9 @@ fn a_sample_that_is_stale_throughout_warns_of_the_pods_that_nobody_looked_at() {
 #[test]
 fn the_line_for_a_terminal_evicts_one_life_as_the_bot_does() {
     let plan = drawn(&verdict(&["frontend-1"]), &[facts("frontend-1"), facts("frontend-2")]).unwrap();
-    insta::assert_snapshot!(plan.kubectl.join("\n"), @r#"echo '{"apiVersion":"policy/v1","deleteOptions":{"preconditions":{"uid":"uid-frontend-1"}},"kind":"Eviction","metadata":{"name":"frontend-1","namespace":"web"}}' | kubectl create --raw /api/v1/namespaces/web/pods/frontend-1/eviction -f -"#);
-    assert_eq!(plan.lives.len(), 2, "what comes up later is told by what was there");
-    let other = Plan { lives: Vec::new(), ..plan.clone() };
+    insta::assert_snapshot!(plan.kubectl().collect::<Vec<_>>().join("\n"), @r#"echo '{"apiVersion":"policy/v1","deleteOptions":{"preconditions":{"uid":"uid-frontend-1"}},"kind":"Eviction","metadata":{"name":"frontend-1","namespace":"web"}}' | kubectl create --raw /api/v1/namespaces/web/pods/frontend-1/eviction -f -"#);
+    assert_eq!(plan.pods_before.len(), 2, "what comes up later is told by what was there");
+    let other = Plan::new(PlanContent { pods_before: Vec::new(), ..(*plan).clone() });
     assert_eq!(other.id(), plan.id(), "a pod that comes or goes asks nobody again");
 }
 
@@ -254,4 +264,38 @@ fn a_budgets_figure_moves_without_asking_for_another_approval() {
     assert_eq!(one.id(), two.id());
     let other = PodFacts { uid: PodUid::parse("uid-other").unwrap(), ..facts("frontend-1") };
     assert_ne!(one.id(), drawn(&verdict, &[other]).unwrap().id(), "another life is another plan");
+}
+
+#[test]
+fn other_words_do_not_change_what_was_approved_and_another_pod_controller_or_budget_does() {
+    let with_budget = PodFacts { budgets: vec![budget("frontend", 1)], ..facts("frontend-1") };
+    let drawn = drawn(&verdict(&["frontend-1"]), &[with_budget, facts("frontend-2")]).unwrap();
+    let hash_of = |change: &dyn Fn(&mut PlanContent)| {
+        let mut content = (*drawn).clone();
+        change(&mut content);
+        Plan::new(content).id()
+    };
+    let eviction = |change: &dyn Fn(&mut PodEviction)| {
+        hash_of(&|content| {
+            let Operation::EvictPod(eviction) = &mut content.operations[0];
+            change(eviction);
+        })
+    };
+    let same = [
+        hash_of(&|plan| plan.warnings = vec!["told in other words".to_owned()]),
+        hash_of(&|plan| plan.drawn_at = Timestamp::UNIX_EPOCH),
+        hash_of(&|plan| plan.ready = (1, 9)),
+        hash_of(&|plan| plan.budgets[0].allowed = 7),
+        hash_of(&|plan| plan.pods_before = vec![PodUid::parse("another").unwrap()]),
+        eviction(&|pod| pod.because = "told in other words".to_owned()),
+    ];
+    let other = [
+        hash_of(&|plan| plan.budgets.clear()),
+        hash_of(&|plan| plan.operations.clear()),
+        eviction(&|pod| pod.uid = PodUid::parse("another").unwrap()),
+        eviction(&|pod| pod.controller = "ReplicaSet/another".to_owned()),
+        eviction(&|pod| pod.workload = "deploy/another".to_owned()),
+    ];
+    assert!(same.iter().all(|id| *id == drawn.id()), "{same:?}");
+    assert!(other.iter().all(|id| *id != drawn.id()), "{other:?}");
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     mesh::{Namespace, NodeName, ObjectName, PodRef, PodUid, TargetKind, TargetRef},
     people::{Mention, PersonId, Platform},
-    remediation::{Budget, Operation, Plan, PlannedPod, Proof, Verification},
+    remediation::{Budget, Operation, Plan, PlanContent, PodEviction, Proof, StepResult, Verification},
     triage::{
         Check, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, Scenario, Side, VERDICT_SCHEMA,
         Verdict,
@@ -169,7 +169,7 @@ pub(crate) fn saying(text: &str) -> Incident {
 }
 
 pub(crate) fn plan() -> Plan {
-    let planned = PlannedPod {
+    let planned = PodEviction {
         pod: pod("frontend-7d9c5b6f4-aaaaa"),
         uid: PodUid::parse("0a1b2c3d").unwrap(),
         node: Some(NodeName::parse("node-1").unwrap()),
@@ -177,7 +177,7 @@ pub(crate) fn plan() -> Plan {
         workload: "deploy/frontend".to_owned(),
         because: "its SVID expired 40 min ago".to_owned(),
     };
-    Plan {
+    Plan::new(PlanContent {
         fix: FixName::RestartPod,
         target: target(),
         drawn_at: at(3),
@@ -185,10 +185,8 @@ pub(crate) fn plan() -> Plan {
         ready: (3, 3),
         budgets: vec![Budget { name: "frontend".to_owned(), allowed: 1 }],
         warnings: vec!["connections of this pod are cut".to_owned()],
-        undo: "nothing to undo: the controller starts a new pod of the same template".to_owned(),
-        kubectl: vec!["kubectl delete pod frontend-7d9c5b6f4-aaaaa -n web".to_owned()],
-        lives: Vec::new(),
-    }
+        pods_before: Vec::new(),
+    })
 }
 
 /// Acknowledged by U0ONCALL, who asked for restart-pod: its plan waits.
@@ -203,7 +201,7 @@ pub(crate) fn asking() -> Incident {
         verifies: None,
         phase: FixPhase::Asking { question },
         run: Run::default(),
-        replacements: Vec::new(),
+        results: Vec::new(),
         before: Vec::new(),
         start: Vec::new(),
     };
@@ -223,11 +221,15 @@ pub(crate) fn after(proof: Proof) -> Incident {
             rate: None,
         },
     };
-    let replacement = (pod("frontend-7d9c5b6f4-bbbbb"), PodUid::parse("4d5e6f").unwrap());
+    let result = StepResult::Replaced {
+        pod: pod("frontend-7d9c5b6f4-bbbbb"),
+        uid: PodUid::parse("4d5e6f").unwrap(),
+        not_after: None,
+    };
     let (name, plan, at) = (FixName::RestartPod, Some(plan()), at(12));
     let run = Run { approved_by: vec![who("U0SEC")], since: Some(self::at(8)), steps_done: 1 };
-    let (requester, replacements) = (Some(who("U0ONCALL")), vec![replacement]);
-    let past = PastFix { number: 1, name, requester, run, plan, replacements, verifies: None, end, at };
+    let (requester, results) = (Some(who("U0ONCALL")), vec![result]);
+    let past = PastFix { number: 1, name, requester, run, plan, results, verifies: None, end, at };
     Incident { fix: None, past_fixes: vec![past], version: 20, ..asking() }
 }
 
@@ -298,7 +300,7 @@ fn an_unproven_fix_offers_to_look_again_and_a_proven_one_does_not() {
     assert!(acts(&Card::of(&after(Proof::Unproven))).contains(&Act::Verify));
     assert!(!acts(&Card::of(&after(Proof::Worked))).contains(&Act::Verify));
     let mut untouched = after(Proof::Unproven);
-    untouched.past_fixes[0].replacements.clear();
+    untouched.past_fixes[0].results.clear();
     assert!(!acts(&Card::of(&untouched)).contains(&Act::Verify), "there is nothing to look at");
 }
 

@@ -94,11 +94,11 @@ fn a_verdict_that_is_newer_than_the_fix_is_the_present() {
 #[test]
 fn a_pod_that_was_evicted_is_not_affected_any_more_although_its_replacement_never_came() {
     let mut incident = after(Proof::Unproven);
-    incident.past_fixes[0].replacements.clear();
+    incident.past_fixes[0].results.clear();
     incident.past_fixes[0].end = FixEnd::Failed { step: 0, reason: "there is no Ready replacement".to_owned() };
     insta::assert_snapshot!(says(&Card::of(&incident), Part::BlastRadius), @r"
     1 of 1 alert(s) firing.
-    Evicted since: web/frontend-7d9c5b6f4-aaaaa
+    Ended since: web/frontend-7d9c5b6f4-aaaaa
     ");
 }
 

@@ -20,7 +20,7 @@ use crate::{
     escalation::LevelNumber,
     http::Bodies,
     incident::{Act, Incident, IncidentId, Keeper, Notice, OwnCluster, Work},
-    remediation::PlanId,
+    remediation::{Plan, PlanContent, PlanId},
     triage::FixName,
 };
 
@@ -326,7 +326,8 @@ async fn an_old_or_replayed_approve_press_is_harmless_and_takes_its_buttons_away
     let old = night.slack.pressed("U0SEC", "Approve");
     // Meanwhile the cluster moved: another plan waits for approval.
     let mut moved = night::asking();
-    moved.fix.as_mut().unwrap().plan.as_mut().unwrap().undo = "another plan".to_owned();
+    let plan = moved.fix.as_mut().unwrap().plan.as_mut().unwrap();
+    *plan = Plan::new(PlanContent { budgets: Vec::new(), ..(**plan).clone() });
     assert_ne!(moved.fix.as_ref().unwrap().plan_id(), Some(night::plan().id()));
     *night.inbox.incidents.lock().unwrap() = vec![moved.into()];
     for _ in 0..2 {

@@ -1,19 +1,21 @@
-//! Puts right, at the start, which open incidents are of other clusters: the configuration may have learnt another name of
-//! ours, and what waited for that is diagnosed now.
+//! Puts open incidents right at the start: configuration and bot may be newer than what they were told.
 
 use std::sync::Arc;
 
 use super::{SubmitError, build::Shared, inbox::not_stored};
-use crate::journal::{Append, AppendError};
+use crate::{
+    incident::on_start,
+    journal::{Append, AppendError},
+};
 
 /// How many incidents are read at once.
 const READ_AT_ONCE: u32 = 100;
 /// How often one that moves meanwhile is looked at again.
 const TRIES_MOST: usize = 20;
 
-pub(super) async fn put_right(shared: Arc<Shared>) {
+pub(super) async fn look_through(shared: Arc<Shared>) {
     if let Err(error) = all(&shared).await {
-        tracing::error!(%error, "open incidents could not be looked through for those of other clusters");
+        tracing::error!(%error, "not every open incident could be put right for this version and configuration");
     }
 }
 
@@ -23,8 +25,8 @@ async fn all(shared: &Shared) -> Result<(), SubmitError> {
         let stored = shared.journal.live_after(after, READ_AT_ONCE).await.map_err(not_stored)?;
         let Some(last) = stored.last() else { return Ok(()) };
         after = last.incident.id.number();
-        let own = shared.policy().cluster;
-        for stored in stored.iter().filter(|stored| !own.put_right(&stored.incident).is_empty()) {
+        let policy = shared.policy();
+        for stored in stored.iter().filter(|stored| !on_start(&stored.incident, &policy).is_empty()) {
             one(shared, stored.incident.id).await?;
         }
     }
@@ -34,7 +36,7 @@ async fn one(shared: &Shared, id: crate::incident::IncidentId) -> Result<(), Sub
     for _ in 0..TRIES_MOST {
         let _still = shared.time.still().await;
         let Some(stored) = shared.journal.incident(id).await.map_err(not_stored)? else { return Ok(()) };
-        let events = shared.policy().cluster.put_right(&stored.incident);
+        let events = on_start(&stored.incident, &shared.policy());
         if events.is_empty() {
             return Ok(());
         }

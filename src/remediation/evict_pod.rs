@@ -1,0 +1,45 @@
+//! The write of `restart-pod`: one life of a pod is evicted, and its controller brings up the next one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::mesh::{NodeName, PodRef, PodUid};
+
+/// One life of a pod that a plan will end, and who brings up the next one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodEviction {
+    /// The pod.
+    pub pod: PodRef,
+    /// Which life of it.
+    pub uid: PodUid,
+    /// Where it runs.
+    pub node: Option<NodeName>,
+    /// The controller that replaces it, as `ReplicaSet/frontend-7d9c5b6f4`.
+    pub controller: String,
+    /// The workload that owns it, as `deploy/frontend`.
+    pub workload: String,
+    /// What is wrong with it, in one sentence. Not part of what is approved.
+    pub because: String,
+}
+
+impl PodEviction {
+    pub(super) fn identity(&self) -> serde_json::Value {
+        serde_json::json!([self.pod, self.uid, self.node, self.controller, self.workload])
+    }
+
+    pub(super) fn details(&self) -> String {
+        let node = self.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"));
+        format!("{node}, replaced by {}: {}", self.controller, self.because)
+    }
+
+    /// The same as the bot does, for a terminal. `kubectl delete` would ask no disruption budget and end whatever life
+    /// the name has by then. Names and UIDs hold no character of a shell's.
+    pub(super) fn kubectl(&self) -> String {
+        let (namespace, name) = (&self.pod.namespace, &self.pod.name);
+        let body = serde_json::json!({
+            "apiVersion": "policy/v1", "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": self.uid}},
+        });
+        format!("echo '{body}' | kubectl create --raw /api/v1/namespaces/{namespace}/pods/{name}/eviction -f -")
+    }
+}

@@ -1,0 +1,89 @@
+//! What a step of a fix came to, once its effect was seen.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::mesh::{PodRef, PodUid};
+
+/// What was seen after a write that worked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self", tag = "result", rename_all = "snake_case")]
+pub enum StepResult {
+    /// Another pod took the place of the one that was ended, is Ready, and holds a valid SVID.
+    Replaced {
+        /// The new pod.
+        pod: PodRef,
+        /// Its UID.
+        uid: PodUid,
+        /// When its SVID ends; records of older versions do not always say it.
+        #[serde(default)]
+        not_after: Option<Timestamp>,
+    },
+}
+
+impl StepResult {
+    /// The pod that the step brought up, by name and UID: its proxy has to prove the fix.
+    pub fn brought_up(&self) -> (&PodRef, &PodUid) {
+        match self {
+            Self::Replaced { pod, uid, .. } => (pod, uid),
+        }
+    }
+
+    /// What was seen, for the history.
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Replaced { pod, .. } => format!("{pod} is Ready with a valid SVID"),
+        }
+    }
+}
+
+impl Serialize for StepResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StepResult {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = lifted(Value::deserialize(deserializer)?);
+        Self::deserialize(stored).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Records up to 2026-11 knew no other result, so they name none: a pod with its UID, as an object or as a pair.
+fn lifted(stored: Value) -> Value {
+    match stored {
+        Value::Array(pair) => match <[Value; 2]>::try_from(pair) {
+            Ok([pod, uid]) => json!({"result": "replaced", "pod": pod, "uid": uid}),
+            Err(other) => Value::Array(other),
+        },
+        Value::Object(mut named) if !named.contains_key("result") => {
+            named.insert("result".to_owned(), json!("replaced"));
+            Value::Object(named)
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_that_older_versions_stored_are_still_understood() {
+        let replaced = |not_after| StepResult::Replaced {
+            pod: serde_json::from_value(json!({"namespace": "web", "name": "frontend-9"})).unwrap(),
+            uid: "00000000-0000-4000-8000-000000000009".parse().unwrap(),
+            not_after,
+        };
+        let pair = json!([{"namespace": "web", "name": "frontend-9"}, "00000000-0000-4000-8000-000000000009"]);
+        assert_eq!(serde_json::from_value::<StepResult>(pair).unwrap(), replaced(None));
+        let at: Timestamp = "2026-11-27T03:00:00Z".parse().unwrap();
+        let today = serde_json::to_value(replaced(Some(at))).unwrap();
+        assert_eq!(serde_json::from_value::<StepResult>(today.clone()).unwrap(), replaced(Some(at)));
+        let Value::Object(mut named) = today else { panic!("{today}") };
+        named.remove("result");
+        assert_eq!(serde_json::from_value::<StepResult>(Value::Object(named)).unwrap(), replaced(Some(at)));
+    }
+}
