@@ -10,17 +10,17 @@ pub mod collect;
 mod endpoints;
 mod exec;
 mod execute;
+mod fix;
 mod forward;
 mod logs;
 mod long;
 mod perform;
-mod plan;
-mod replacement;
 mod resolve;
 mod review;
 pub mod rights;
 mod sample;
 mod socket;
+mod svid;
 mod transport;
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use futures::future::join_all;
 use super::{
     ClusterError, Progress, Reach,
     collect::{gather_about, gather_several},
-    execute::{Evicted, NotWritten, approved},
-    replacement::Replacement,
+    execute::{NotWritten, Stepped, approved},
+    fix::Settled,
     resolve::{FoundPod, resolve},
     sample::{began_after, without_figures},
 };
@@ -18,7 +18,7 @@ use crate::{
     engine::{self, Done, Perform, PerformError, Task},
     incident::{AlertStatus, Fix, Incident, Outcome, Round, Work},
     mesh::{PodRef, PodUid, TargetRef},
-    remediation::{Operation, PlanId, Sample, StepResult, restart_pod},
+    remediation::{Operation, PlanId, Sample, StepResult},
     triage::{NotChecked, Survey, diagnose},
 };
 
@@ -102,30 +102,16 @@ impl ClusterAdapter {
         let Some(verdict) = &incident.verdict else {
             return Ok(Outcome::PlanRefused { fix, reasons: vec!["there is no verdict".to_owned()] });
         };
-        let found = match self.fixing.restart_facts(target).await {
-            Ok(found) => found,
+        let name = incident.fix.as_ref().map(|fix| fix.name);
+        let Some(name) = name else { return Ok(Outcome::NoLongerWanted) };
+        match self.fixing.draw(name, target, verdict, self.clock.now()).await {
+            Ok(Ok(plan)) => Ok(Outcome::PlanDrawn { fix, plan: Box::new(plan) }),
+            Ok(Err(reasons)) => Ok(Outcome::PlanRefused { fix, reasons }),
             Err(error @ ClusterError::Forbidden { .. }) => {
-                return Ok(Outcome::PlanRefused { fix, reasons: vec![error.to_string()] });
+                Ok(Outcome::PlanRefused { fix, reasons: vec![error.to_string()] })
             }
-            Err(error) => return Err(again(&error)),
-        };
-        let protected = self.fixing.protected();
-        let now = self.clock.now();
-        let facts = restart_pod::RestartFacts {
-            target,
-            verdict,
-            pods: &found.pods,
-            pods_before: &found.pods_before,
-            protected: &protected,
-            now,
-        };
-        Ok(match restart_pod::plan(&facts) {
-            Ok(plan) => Outcome::PlanDrawn { fix, plan: Box::new(plan) },
-            Err(refusals) => {
-                let reasons = refusals.iter().map(ToString::to_string).collect();
-                Outcome::PlanRefused { fix, reasons }
-            }
-        })
+            Err(error) => Err(again(&error)),
+        }
     }
 
     async fn run_step(
@@ -140,11 +126,10 @@ impl ClusterAdapter {
             Ok(operation) => operation,
             Err(reason) => return Ok(Outcome::StepFailed { plan, step, reason }),
         };
-        let Operation::EvictPod(planned) = operation;
-        match self.fixing.evict(planned, task.attempt).await {
-            Ok(Evicted::Done) => Ok(Outcome::StepDone { plan, step }),
-            Ok(Evicted::Moved(what)) => Ok(Outcome::PlanMoved { plan, step, what }),
-            Err(not_written) => match not_evicted(not_written) {
+        match self.fixing.step(operation, task.attempt).await {
+            Ok(Stepped::Done) => Ok(Outcome::StepDone { plan, step }),
+            Ok(Stepped::Moved(what)) => Ok(Outcome::PlanMoved { plan, step, what }),
+            Err(not_written) => match not_done(not_written) {
                 Ok(reason) => Ok(Outcome::StepFailed { plan, step, reason }),
                 Err(error) => Err(error),
             },
@@ -153,16 +138,13 @@ impl ClusterAdapter {
 
     async fn poll(&self, fix: &Fix, target: &TargetRef, plan: &PlanId, step: u32) -> Result<Outcome, PerformError> {
         let operation = fix.plan.as_ref().and_then(|plan| plan.operation(step));
-        let Some(Operation::EvictPod(planned)) = operation else { return Ok(Outcome::NoLongerWanted) };
+        let Some(operation) = operation else { return Ok(Outcome::NoLongerWanted) };
         let plan = plan.clone();
-        match self.fixing.replacement(target, fix, planned, self.clock.now()).await {
-            Ok(Replacement::Ready(found, not_after)) => {
-                let result = StepResult::Replaced { pod: found.pod, uid: found.uid, not_after: Some(not_after) };
-                Ok(Outcome::StepSettled { plan, step, result })
-            }
-            Ok(Replacement::Awaited(why)) => Ok(Outcome::StepAwaited { plan, step, why }),
-            Err(error) => Ok(Outcome::StepAwaited { plan, step, why: error.to_string() }),
-        }
+        Ok(match self.fixing.settled(fix, target, operation, self.clock.now()).await {
+            Ok(Settled::Seen(result)) => Outcome::StepSettled { plan, step, result },
+            Ok(Settled::Awaited(why)) => Outcome::StepAwaited { plan, step, why },
+            Err(error) => Outcome::StepAwaited { plan, step, why: error.to_string() },
+        })
     }
 
     pub(super) async fn sample(&self, fix: &Fix, target: &TargetRef, round: Round) -> Outcome {
@@ -221,9 +203,9 @@ impl ClusterAdapter {
     }
 }
 
-/// What an eviction that did not come about means for its step: `Ok` is why it never will, `Err` that it is tried again.
-/// Only what certainly wrote nothing ends as "not done"; after all else the pod is looked at first (invariant 8).
-fn not_evicted(not_written: NotWritten) -> Result<String, PerformError> {
+/// What a write that did not come about means for its step: `Ok` is why it never will, `Err` that it is tried again.
+/// Only what certainly wrote nothing ends as "not done"; after all else the cluster is looked at first (invariant 8).
+fn not_done(not_written: NotWritten) -> Result<String, PerformError> {
     let NotWritten { error, untouched, after } = not_written;
     let reason = error.to_string();
     let for_good =

@@ -5,22 +5,13 @@ use kube::Api;
 use serde_json::json;
 
 use super::{
-    NotWritten,
+    NotWritten, Stepped,
     answer::{Refusal, Written},
 };
 use crate::{
     cluster::{ClusterError, Reach, resolve::found},
     remediation::PodEviction,
 };
-
-/// What an eviction came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cluster) enum Evicted {
-    /// It is evicted, or an attempt before had done it.
-    Done,
-    /// The pod is not what was approved any more.
-    Moved(String),
-}
 
 /// How a pod stands to what was approved.
 enum Life {
@@ -45,11 +36,11 @@ impl Reach {
     /// Only a look at the pod says that, never an error code alone.
     ///
     /// A refusal is certain to have written nothing where the pod was seen alive at this attempt, or this is the first.
-    pub(in crate::cluster) async fn evict(&self, planned: &PodEviction, attempt: u32) -> Result<Evicted, NotWritten> {
+    pub(in crate::cluster) async fn evict(&self, planned: &PodEviction, attempt: u32) -> Result<Stepped, NotWritten> {
         let unseen = |error| NotWritten { error, untouched: attempt == 1, after: None };
         match self.life_of(planned).await.map_err(unseen)? {
             Life::Over(what) => return Ok(over(&what, attempt)),
-            Life::Moved(what) => return Ok(Evicted::Moved(what)),
+            Life::Moved(what) => return Ok(Stepped::Moved(what)),
             Life::Same => {}
         }
         // The rehearsal finds a missing right or a spent budget without touching anything.
@@ -60,7 +51,7 @@ impl Reach {
                 Err(refused) => return Err(NotWritten { untouched: refused.untouched || rehearsal, ..refused }),
             }
         }
-        Ok(Evicted::Done)
+        Ok(Stepped::Done)
     }
 
     async fn life_of(&self, planned: &PodEviction) -> Result<Life, ClusterError> {
@@ -87,11 +78,11 @@ impl Reach {
     }
 
     /// 404 and 409 are what a lost precondition looks like, and also a conflict that has nothing to do with it.
-    async fn look_again(&self, planned: &PodEviction, why: String, attempt: u32) -> Result<Evicted, NotWritten> {
+    async fn look_again(&self, planned: &PodEviction, why: String, attempt: u32) -> Result<Stepped, NotWritten> {
         let unseen = |error| NotWritten { error, untouched: attempt == 1, after: None };
         match self.life_of(planned).await.map_err(unseen)? {
             Life::Over(what) => Ok(over(&what, attempt)),
-            Life::Moved(what) => Ok(Evicted::Moved(what)),
+            Life::Moved(what) => Ok(Stepped::Moved(what)),
             Life::Same => {
                 let what = format!("eviction of {}", planned.pod);
                 Err(NotWritten::untouched(ClusterError::Failed { what, why: why.into() }))
@@ -136,8 +127,8 @@ fn refused(refusal: Refusal, rehearsal: bool, namespace: &str, what: &str) -> Re
 }
 
 /// What a life that is over means at this attempt.
-fn over(what: &str, attempt: u32) -> Evicted {
-    if attempt > 1 { Evicted::Done } else { Evicted::Moved(format!("{what}, and not by the bot")) }
+fn over(what: &str, attempt: u32) -> Stepped {
+    if attempt > 1 { Stepped::Done } else { Stepped::Moved(format!("{what}, and not by the bot")) }
 }
 
 /// What the causes of a refused eviction begin with.

@@ -4,12 +4,30 @@ mod answer;
 mod evict;
 
 pub(super) use answer::NotWritten;
-pub(super) use evict::Evicted;
 
+use super::Reach;
 use crate::{
     incident::{FixPhase, Incident},
     remediation::{Operation, PlanId},
 };
+
+/// What a write came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stepped {
+    /// It is done, or an attempt before had done it.
+    Done,
+    /// The cluster is not what was approved any more, and what moved.
+    Moved(String),
+}
+
+impl Reach {
+    /// Does one write. Repeatable: what an attempt before has done is found done.
+    pub(super) async fn step(&self, operation: &Operation, attempt: u32) -> Result<Stepped, NotWritten> {
+        match operation {
+            Operation::EvictPod(eviction) => self.evict(eviction, attempt).await,
+        }
+    }
+}
 
 /// The operation that may be written now, or why not. The approval is looked for where the write happens, not only where
 /// the button was drawn (invariant 10).

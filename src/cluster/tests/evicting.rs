@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 use super::{Mesh, fix_of, pod_ref, target};
 use crate::{
-    cluster::{ClusterError, Settings, connect_to, execute::Evicted},
+    cluster::{ClusterError, Settings, connect_to, execute::Stepped},
     remediation::{Operation, PodEviction},
     simulate::{api::Fault, store::Kind},
 };
@@ -21,9 +21,9 @@ fn planned(mesh: &Mesh, name: &str) -> PodEviction {
 async fn an_eviction_ends_the_approved_life_and_a_repeat_finds_it_done() {
     let mesh = Mesh::start().await;
     let planned = planned(&mesh, "frontend-a");
-    assert_eq!(mesh.reach.evict(&planned, 1).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned, 1).await.unwrap(), Stepped::Done);
     assert!(!mesh.lives("frontend-a") && mesh.lives("frontend-b"));
-    assert_eq!(mesh.reach.evict(&planned, 2).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned, 2).await.unwrap(), Stepped::Done);
     assert!(mesh.lives("frontend-b"));
 }
 
@@ -32,7 +32,7 @@ async fn the_next_life_under_the_same_name_is_never_touched() {
     let mesh = Mesh::start().await;
     let planned = planned(&mesh, "frontend-a");
     mesh.comes_back("frontend-a");
-    assert_eq!(mesh.reach.evict(&planned, 2).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned, 2).await.unwrap(), Stepped::Done);
     assert!(mesh.lives("frontend-a"));
 }
 
@@ -43,10 +43,10 @@ async fn a_life_that_ended_before_the_first_attempt_is_asked_about_again() {
     let planned = planned(&mesh, "frontend-a");
     mesh.comes_back("frontend-a");
     let moved = mesh.reach.evict(&planned, 1).await.unwrap();
-    assert!(matches!(&moved, Evicted::Moved(what) if what.contains("another life")), "{moved:?}");
+    assert!(matches!(&moved, Stepped::Moved(what) if what.contains("another life")), "{moved:?}");
     mesh.store.remove(Kind::Pod, Some("web"), "frontend-a");
     let gone = mesh.reach.evict(&planned, 1).await.unwrap();
-    assert!(matches!(&gone, Evicted::Moved(what) if what.contains("is gone")), "{gone:?}");
+    assert!(matches!(&gone, Stepped::Moved(what) if what.contains("is gone")), "{gone:?}");
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_pod_that_another_controller_took_over_is_asked_about_again() {
         pod["metadata"]["ownerReferences"][0]["name"] = json!("other");
     });
     assert!(
-        matches!(mesh.reach.evict(&planned, 1).await.unwrap(), Evicted::Moved(what) if what.contains("ReplicaSet/other"))
+        matches!(mesh.reach.evict(&planned, 1).await.unwrap(), Stepped::Moved(what) if what.contains("ReplicaSet/other"))
     );
     assert!(mesh.lives("frontend-a"));
 }
@@ -143,7 +143,7 @@ async fn a_conflict_while_the_pod_still_lives_is_not_taken_for_done() {
         assert!(refused.error.to_string().contains("try again"), "{refused:?}");
         assert!(mesh.lives("frontend-a"), "{code}");
     }
-    assert_eq!(mesh.reach.evict(&planned, 1).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned, 1).await.unwrap(), Stepped::Done);
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn an_eviction_whose_answer_was_lost_is_found_done_by_the_repeat() {
     assert!(!mesh.reach.evict(&planned, 1).await.unwrap_err().untouched);
     assert!(!mesh.lives("frontend-a"), "it was done all the same");
     mesh.comes_back("frontend-b");
-    assert_eq!(mesh.reach.evict(&planned, 2).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned, 2).await.unwrap(), Stepped::Done);
     assert!(mesh.lives("frontend-b"), "nothing is repeated");
 }
 
@@ -174,7 +174,7 @@ async fn a_cluster_whose_webhooks_cannot_be_rehearsed_is_no_obstacle() {
     let mesh = Mesh::start().await;
     let refusal = "admission webhook \"x\" does not support dry run";
     mesh.options.inject("create", "pods/eviction", Fault::status(400, refusal).times(1));
-    assert_eq!(mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap(), Evicted::Done);
+    assert_eq!(mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap(), Stepped::Done);
     assert!(!mesh.lives("frontend-a"));
 }
 

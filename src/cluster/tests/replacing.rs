@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Machines, Mesh, fix_of, pod, pod_ref, target, three_in_the_morning};
 use crate::{
-    cluster::replacement::Replacement,
+    cluster::fix::Settled,
     incident::Fix,
     mesh::TargetRef,
     remediation::{Operation, StepResult},
@@ -35,15 +35,15 @@ impl Evicted {
         Self { mesh, fix, target: target(text) }
     }
 
-    async fn stands(&self, now: Timestamp) -> Replacement {
+    async fn stands(&self, now: Timestamp) -> Settled {
         let Operation::EvictPod(planned) = &self.fix.plan.as_ref().unwrap().operations[0];
         self.mesh.reach.replacement(&self.target, &self.fix, planned, now).await.unwrap()
     }
 
     async fn awaits(&self) -> String {
         match self.stands(three_in_the_morning()).await {
-            Replacement::Awaited(why) => why,
-            Replacement::Ready(found, _) => panic!("{} holds no SVID", found.pod),
+            Settled::Awaited(why) => why,
+            Settled::Seen(result) => panic!("{} holds no SVID", result.brought_up().0),
         }
     }
 }
@@ -91,7 +91,7 @@ fn kept(night: &str) -> String {
 }
 
 /// A pod whose file and whose proxy hold different certificates, and where it stands as a replacement.
-async fn stands_with(file: String, served: &str) -> Replacement {
+async fn stands_with(file: String, served: &str) -> Settled {
     let chain = json!({"inline_bytes": STANDARD.encode(served)});
     let dump = json!({"configs": [{"secret": {"tls_certificate": {"certificate_chain": chain}}}]}).to_string();
     let mesh = Mesh::with(Machines {
@@ -109,7 +109,7 @@ async fn stands_with(file: String, served: &str) -> Replacement {
 async fn a_replacement_whose_proxy_serves_a_stale_svid_is_not_ready_however_fresh_its_file() {
     let (fresh, stale) = (kept("healthy"), kept("expired-certificate"));
     let waits = stands_with(fresh.clone(), &stale).await;
-    assert!(matches!(&waits, Replacement::Awaited(why) if why.contains("still holds an SVID that ended")), "{waits:?}");
+    assert!(matches!(&waits, Settled::Awaited(why) if why.contains("still holds an SVID that ended")), "{waits:?}");
     let ready = stands_with(stale, &fresh).await;
-    assert!(matches!(&ready, Replacement::Ready(found, _) if found.pod == pod_ref("frontend-c")), "{ready:?}");
+    assert!(matches!(&ready, Settled::Seen(result) if *result.brought_up().0 == pod_ref("frontend-c")), "{ready:?}");
 }

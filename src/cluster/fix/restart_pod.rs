@@ -1,30 +1,33 @@
-//! Reads what a plan of `restart-pod` is drawn from.
+//! `restart-pod`: reads what its plan is drawn from, and sees whether the replacement of an evicted pod is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
+use jiff::Timestamp;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, api::ListParams};
 
-use super::{ClusterError, FoundPod, Reach, replacement::scope, resolve, resolve::workload_of};
+use super::Settled;
 use crate::{
+    cluster::{ClusterError, FoundPod, Reach, resolve, resolve::workload_of},
+    incident::Fix,
     mesh::{Namespace, PodUid, TargetRef},
-    remediation::{Budget, restart_pod::PodFacts},
-    triage::Expectations,
+    remediation::{Budget, PodEviction, StepResult, restart_pod::PodFacts},
+    triage::{Expectations, certificate::Life},
 };
 
 /// What is there now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Restartable {
+pub(in crate::cluster) struct Restartable {
     /// The pods of the target.
-    pub(super) pods: Vec<PodFacts>,
+    pub(in crate::cluster) pods: Vec<PodFacts>,
     /// The UIDs of all pods of their workloads: a target that is a pod, or a Service, does not name its siblings.
-    pub(super) pods_before: Vec<PodUid>,
+    pub(in crate::cluster) pods_before: Vec<PodUid>,
 }
 
 impl Reach {
     /// The pods of the target with their owners and budgets.
-    pub(super) async fn restart_facts(&self, target: &TargetRef) -> Result<Restartable, ClusterError> {
+    pub(in crate::cluster) async fn restart_facts(&self, target: &TargetRef) -> Result<Restartable, ClusterError> {
         let namespace = target.namespace.as_str();
         let (resolved, budgets) = futures::try_join!(resolve(self, target), self.budgets(namespace))?;
         // One look-up a controller, all at once: a big Deployment has hundreds of pods and two of these.
@@ -58,7 +61,7 @@ impl Reach {
     }
 
     /// The namespaces of the platform that only the configuration knows.
-    pub(super) fn protected(&self) -> Vec<Namespace> {
+    pub(in crate::cluster) fn protected(&self) -> Vec<Namespace> {
         self.settings.spire_namespace.parse().into_iter().collect()
     }
 
@@ -71,6 +74,71 @@ impl Reach {
         };
         Ok(self.bounded(&what, call).await?.items)
     }
+
+    /// Whether the replacement of an evicted pod is there, Ready, and holds a valid SVID.
+    pub(in crate::cluster) async fn replacement(
+        &self,
+        target: &TargetRef,
+        fix: &Fix,
+        planned: &PodEviction,
+        now: Timestamp,
+    ) -> Result<Settled, ClusterError> {
+        let resolved = resolve(self, &scope(target, &planned.workload)).await?;
+        let planned_before =
+            |pod: &FoundPod| fix.plan.iter().flat_map(|plan| &plan.operations).any(|old| *old.ends().1 == pod.uid);
+        let taken = |pod: &FoundPod| fix.results.iter().any(|result| *result.brought_up().1 == pod.uid);
+        let of_the_same = |pod: &&FoundPod| {
+            pod.controller.as_ref().map(|(kind, name)| format!("{kind}/{name}")).as_ref() == Some(&planned.controller)
+        };
+        let new = resolved
+            .pods
+            .into_iter()
+            .rev()
+            .find(|pod| of_the_same(&pod) && !planned_before(pod) && !taken(pod) && !was_there(fix, pod));
+        let Some(new) = new else {
+            return Ok(Settled::Awaited(format!("{} has not started a new pod yet", planned.controller)));
+        };
+        if !new.ready {
+            return Ok(Settled::Awaited(format!("{} is not Ready yet", new.pod)));
+        }
+        // Its proxy's copy decides: a valid file beside a proxy that serves the old SVID mends nothing.
+        let svid = match self.svid_of(&new).await {
+            Ok(svid) => svid,
+            Err(why) => return Ok(Settled::Awaited(format!("the SVID of {} could not be read: {why}", new.pod))),
+        };
+        match svid.life(now) {
+            Life::Left { until, .. } => {
+                let result = StepResult::Replaced { pod: new.pod, uid: new.uid, not_after: Some(until) };
+                Ok(Settled::Seen(result))
+            }
+            Life::Over { since } => {
+                Ok(Settled::Awaited(format!("{} still holds an SVID that ended at {since:.0}", new.pod)))
+            }
+            Life::NotYet { starts } => {
+                Ok(Settled::Awaited(format!("the SVID of {} begins only at {starts:.0}", new.pod)))
+            }
+        }
+    }
+}
+
+/// Where a replacement appears: among the pods of the workload that owned the evicted one. A target that is a pod would
+/// name the evicted one for ever, and a Service may select several workloads.
+fn scope(target: &TargetRef, workload: &str) -> TargetRef {
+    let owner = || {
+        let (kind, name) = workload.split_once('/')?;
+        TargetRef::parse(target.namespace.clone(), &format!("{}/{name}", kind.to_lowercase())).ok()
+    };
+    owner().unwrap_or_else(|| target.clone())
+}
+
+/// Whether a pod was there before the plan was carried out.
+fn was_there(fix: &Fix, pod: &FoundPod) -> bool {
+    let Some(plan) = &fix.plan else { return false };
+    if plan.pods_before.is_empty() {
+        // A plan from before these were kept: the clocks of the bot and of the API server are all that is left.
+        return pod.started <= plan.drawn_at.as_second();
+    }
+    plan.pods_before.contains(&pod.uid)
 }
 
 fn covers(budget: &PodDisruptionBudget, pod: &FoundPod) -> Option<Budget> {

@@ -1,0 +1,65 @@
+//! What a fix needs of the cluster beside its writes: what its plan is drawn from, and what a step has come to. One file a
+//! fix; the writes themselves are in `execute`.
+
+mod restart_pod;
+
+use jiff::Timestamp;
+
+use super::{ClusterError, Reach};
+use crate::{
+    incident::Fix,
+    mesh::TargetRef,
+    remediation::{self, Operation, Plan, StepResult},
+    triage::{FixName, Verdict},
+};
+
+/// What a step has come to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Settled {
+    /// Its effect was seen.
+    Seen(StepResult),
+    /// Not yet, and why.
+    Awaited(String),
+}
+
+impl Reach {
+    /// Draws the plan of a fix, or says everything that stands against it, a sentence each.
+    pub(super) async fn draw(
+        &self,
+        fix: FixName,
+        target: &TargetRef,
+        verdict: &Verdict,
+        now: Timestamp,
+    ) -> Result<Result<Plan, Vec<String>>, ClusterError> {
+        match fix {
+            FixName::RestartPod => {
+                let found = self.restart_facts(target).await?;
+                let protected = self.protected();
+                let facts = remediation::restart_pod::RestartFacts {
+                    target,
+                    verdict,
+                    pods: &found.pods,
+                    pods_before: &found.pods_before,
+                    protected: &protected,
+                    now,
+                };
+                let drawn = remediation::restart_pod::plan(&facts);
+                Ok(drawn.map_err(|refusals| refusals.iter().map(ToString::to_string).collect()))
+            }
+            other => Ok(Err(vec![format!("{other} is not carried out by this version of the bot")])),
+        }
+    }
+
+    /// What a step of `fix` that was written has come to by `now`.
+    pub(super) async fn settled(
+        &self,
+        fix: &Fix,
+        target: &TargetRef,
+        operation: &Operation,
+        now: Timestamp,
+    ) -> Result<Settled, ClusterError> {
+        match operation {
+            Operation::EvictPod(eviction) => self.replacement(target, fix, eviction, now).await,
+        }
+    }
+}
