@@ -56,7 +56,7 @@ pub use fix::{Fix, FixEnd, FixPhase, PastFix, Round, Run};
 pub use id::{EvidenceDigest, IncidentId, Keeper, NotAnIncidentId, TypedId};
 pub use key::{IncidentKey, distinct};
 pub use notice::Notice;
-pub use offer::{offer, times_without_effect};
+pub use offer::{asking, offer, times_without_effect, to_verify, untouched};
 pub use on_start::on_start;
 pub use outcome::Outcome;
 pub use own_cluster::{OwnCluster, say_aloud};
@@ -72,4 +72,4 @@ pub use wanted::still_wanted;
 pub use web_address::WebAddress;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

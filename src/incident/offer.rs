@@ -1,9 +1,10 @@
-//! Which fix can be asked for now: the one rule that card, buttons and `decide` ask.
+//! Which fix can be asked for, voted on, taken back or looked at again now: the rules that card, buttons and `decide` ask.
 
 use std::collections::BTreeMap;
 
-use super::{FixEnd, Incident, PastFix, Refusal, Triage, storm::stands_for_a_storm};
+use super::{Fix, FixEnd, FixPhase, Incident, Life, PastFix, Refusal, Triage, storm::stands_for_a_storm};
 use crate::{
+    approval::Question,
     remediation::Proof,
     triage::{FixName, Verdict},
 };
@@ -12,8 +13,9 @@ use crate::{
 const WITHOUT_EFFECT_MOST: usize = 2;
 
 /// Whether `fix` can be asked for as the incident is now; else why not, and what to do instead. Whether fixes are
-/// switched on at all, and whether the alert still fires, is asked elsewhere.
+/// switched on at all is asked elsewhere.
 pub fn offer(incident: &Incident, fix: FixName) -> Result<(), Refusal> {
+    open(incident)?;
     if let Some(under_way) = &incident.fix {
         return Err(Refusal::FixUnderWay(under_way.name));
     }
@@ -35,6 +37,46 @@ pub fn offer(incident: &Incident, fix: FixName) -> Result<(), Refusal> {
         return Err(Refusal::JustWorked { incident: incident.id, fix, at: worked.at });
     }
     Ok(())
+}
+
+/// Whether something may be started: not once its alerts are resolved.
+pub(super) fn open(incident: &Incident) -> Result<(), Refusal> {
+    match &incident.life {
+        Life::Open => Ok(()),
+        Life::Clearing { until } => Err(Refusal::Clearing(incident.id, *until)),
+        Life::Closed { .. } => Err(incident.ended()),
+    }
+}
+
+/// The fix whose plan waits for votes, with its question.
+pub fn asking(incident: &Incident) -> Option<(&Fix, &Question)> {
+    let fix = incident.fix.as_ref()?;
+    match &fix.phase {
+        FixPhase::Asking { question } => Some((fix, question)),
+        _ => None,
+    }
+}
+
+/// The fix that is under way and has written nothing yet, so that it can still be taken back.
+pub fn untouched(incident: &Incident) -> Option<&Fix> {
+    let nothing_written =
+        |fix: &&Fix| matches!(fix.phase, FixPhase::Drawing | FixPhase::Asking { .. } | FixPhase::Approved { .. });
+    incident.fix.as_ref().filter(nothing_written)
+}
+
+/// The fix whose effect can be looked at again: the newest one that was seen to do something, unless it worked.
+pub fn to_verify(incident: &Incident) -> Result<&PastFix, Refusal> {
+    if let Some(fix) = &incident.fix {
+        return Err(Refusal::FixUnderWay(fix.name));
+    }
+    let newest = incident.past_fixes.iter().rev().find(|past| !past.results.is_empty());
+    let newest = newest.ok_or(Refusal::NothingToVerify(incident.id))?;
+    match &newest.end {
+        FixEnd::Verified { verification } if verification.proof == Proof::Worked => {
+            Err(Refusal::JustWorked { incident: incident.id, fix: newest.name, at: newest.at })
+        }
+        _ => Ok(newest),
+    }
 }
 
 /// Why nothing is looked at or changed for an incident without a service.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Event, Fix, FixEnd, FixPhase, Life, Outcome, Round, Work,
+    offer::untouched,
     settle::{Facts, POLL_EVERY},
 };
 use crate::{
@@ -52,9 +53,8 @@ pub(super) fn question_expired(facts: Facts<'_>, number: u32, plan: &PlanId) -> 
 
 /// The end of a fix that has written nothing yet, when its incident closes.
 pub(super) fn cancelled_unless_started(facts: Facts<'_>) -> Option<Event> {
-    let fix = facts.incident.fix.as_ref()?;
-    let untouched = matches!(fix.phase, FixPhase::Drawing | FixPhase::Asking { .. } | FixPhase::Approved { .. });
-    untouched.then_some(Event::FixEnded { fix: fix.number, end: FixEnd::Cancelled })
+    let fix = untouched(facts.incident)?;
+    Some(Event::FixEnded { fix: fix.number, end: FixEnd::Cancelled })
 }
 
 /// An effect of a fix was tried as often as it may be.

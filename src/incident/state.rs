@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AlertSighting, AlertStatus, Calls, CloseReason, Destination, EvidenceDigest, Fingerprint, Fix, IncidentId,
-    IncidentKey, PastFix, StormLook,
+    IncidentKey, PastFix, Refusal, StormLook,
 };
 use crate::{
     escalation::{self, Ladder},
@@ -210,6 +210,14 @@ impl Incident {
         let now = self.fix.iter().filter(|fix| fix.verifies.is_none());
         let now = now.map(|fix| (fix.plan.as_ref(), fix.run.steps_done, &fix.results));
         past.chain(now).flat_map(|(plan, done, results)| ended_pods(plan, done, results)).collect()
+    }
+
+    /// Why nothing can be asked of it any more, once it has ended.
+    pub(super) fn ended(&self) -> Refusal {
+        match self.joined() {
+            Some(into) => Refusal::Joined { incident: self.id, into },
+            None => Refusal::Closed(self.id),
+        }
     }
 
     /// The incident in which its alerts go on, if it joined another one.

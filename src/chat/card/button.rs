@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{Act, CLOSING_WHILE_IT_FIRES, FixEnd, FixPhase, Incident, IncidentId, Life, Triage, offer},
-    remediation::{Plan, PlanId, Proof},
+    incident::{Act, CLOSING_WHILE_IT_FIRES, Incident, IncidentId, Life, Triage, asking, offer, to_verify, untouched},
+    remediation::{Plan, PlanId},
     triage::FixName,
 };
 
@@ -79,12 +79,10 @@ pub(super) fn of(incident: &Incident) -> Vec<Button> {
     if incident.life != Life::Open {
         return Vec::new();
     }
-    let asks = incident.fix.as_ref().and_then(|fix| match &fix.phase {
-        FixPhase::Asking { .. } => fix.plan.as_ref(),
-        _ => None,
-    });
+    let asks = asking(incident).and_then(|(fix, _)| fix.plan.as_ref());
     let mut buttons = taking(incident);
     buttons.extend(asks.into_iter().flat_map(|plan| votes(incident.id, plan)));
+    buttons.extend(withdraw(incident));
     buttons.extend(fix(incident));
     buttons.extend(look_again(incident));
     buttons.extend(escalate(incident));
@@ -149,21 +147,21 @@ pub(in crate::chat) fn fix(incident: &Incident) -> Option<Button> {
 }
 
 fn fix_to_offer(incident: &Incident) -> Option<FixName> {
-    let verdict = incident.verdict.as_ref().filter(|_| incident.life == Life::Open)?;
+    let verdict = incident.verdict.as_ref()?;
     verdict.fixes.iter().copied().find(|fix| offer(incident, *fix).is_ok())
+}
+
+/// Taking the fix back, while nothing of it was written. Only who asked for it can.
+fn withdraw(incident: &Incident) -> Option<Button> {
+    untouched(incident).map(|fix| plain(incident, format!("Withdraw {}", fix.name), Act::Withdraw))
 }
 
 /// Triage again, and watch the counters again where the last fix is not proven.
 fn look_again(incident: &Incident) -> Vec<Button> {
+    let verify = to_verify(incident).is_ok().then(|| plain(incident, "Verify again", Act::Verify));
     if incident.fix.is_some() || matches!(incident.triage, Triage::Running { .. }) {
-        return Vec::new();
+        return verify.into_iter().collect();
     }
-    let unproven = incident.past_fixes.last().is_some_and(
-        |past| matches!(&past.end, FixEnd::Verified { verification } if verification.proof != Proof::Worked),
-    );
-    // Only a fix that was seen to do something can be looked at again.
-    let settled = incident.past_fixes.iter().any(|past| !past.results.is_empty());
-    let verify = (unproven && settled).then(|| plain(incident, "Verify again", Act::Verify));
     let known = incident.storm_look.as_ref().is_some_and(|look| !look.services.is_empty());
     let triage = (incident.target.is_some() || known).then(|| plain(incident, "Triage again", Act::Triage));
     verify.into_iter().chain(triage).collect()

@@ -56,7 +56,7 @@ impl Reach {
     }
 
     /// What evidence is judged by.
-    pub(super) fn expectations(&self) -> Expectations {
+    pub(in crate::cluster) fn expectations(&self) -> Expectations {
         Expectations { protected: self.protected(), ..self.settings.expectations.clone() }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Decided, Scene};
 use crate::{
     approval::{Question, Vote, VoteRefusal},
-    incident::{Event, Fix, FixEnd, FixPhase, Refusal, offer},
+    incident::{Event, Fix, FixEnd, Refusal, offer},
     people::PersonId,
     remediation::{Plan, PlanId},
     triage::FixName,
@@ -13,11 +13,10 @@ use crate::{
 
 impl Scene<'_> {
     pub(super) fn propose(&self, fix: FixName) -> Decided {
-        self.require_open()?;
         if !self.policy.writes_enabled {
             return Err(Refusal::WritesOff);
         }
-        offer(self.incident, fix)?;
+        offer::offer(self.incident, fix)?;
         let event = Event::FixProposed { fix: self.incident.next_fix(), name: fix, by: self.actor.id.clone() };
         Ok((vec![event], format!("The plan of {fix} is being drawn; it will be shown in the thread for approval.")))
     }
@@ -28,8 +27,7 @@ impl Scene<'_> {
             return Err(Refusal::NotWaiting(Box::new(fate)));
         }
         let nothing = Refusal::NothingToApprove(self.incident.id);
-        let fix = self.incident.fix.as_ref().ok_or_else(|| nothing.clone())?;
-        let FixPhase::Asking { question } = &fix.phase else { return Err(nothing) };
+        let (fix, question) = offer::asking(self.incident).ok_or(nothing)?;
         if plan.is_some_and(|plan| !fix.plan_id().is_some_and(|waiting| waiting.is_meant_by(plan))) {
             return Err(Refusal::OtherPlan);
         }
@@ -50,7 +48,7 @@ impl Scene<'_> {
 
     pub(super) fn approve(&self, plan: Option<&PlanId>) -> Decided {
         let (fix, question) = self.asking(plan, "approve")?;
-        self.require_open()?;
+        offer::open(self.incident)?;
         if !self.policy.writes_enabled {
             return Err(Refusal::WritesOff);
         }
@@ -92,11 +90,7 @@ impl Scene<'_> {
     }
 
     pub(super) fn verify(&self) -> Decided {
-        if let Some(fix) = &self.incident.fix {
-            return Err(Refusal::FixUnderWay(fix.name));
-        }
-        let past = self.incident.past_fixes.iter().rev().find(|past| !past.results.is_empty());
-        let past = past.ok_or(Refusal::NothingToVerify(self.incident.id))?;
+        let past = offer::to_verify(self.incident)?;
         let event = Event::VerificationAsked { fix: past.number, by: self.actor.id.clone() };
         Ok((vec![event], "The counters are being watched again; the result comes to the thread.".to_owned()))
     }
@@ -107,8 +101,7 @@ impl Scene<'_> {
     }
 
     fn ended_before_a_write(&self, end: FixEnd) -> Option<Event> {
-        let fix = self.incident.fix.as_ref()?;
-        let untouched = matches!(fix.phase, FixPhase::Drawing | FixPhase::Asking { .. } | FixPhase::Approved { .. });
-        untouched.then_some(Event::FixEnded { fix: fix.number, end })
+        let fix = offer::untouched(self.incident)?;
+        Some(Event::FixEnded { fix: fix.number, end })
     }
 }

@@ -13,7 +13,7 @@ pub use joining::{Joining, can_take_in, join, wants_to_join};
 use jiff::Timestamp;
 
 use super::{
-    Act, Answer, CloseReason, ClosedBy, Command, Event, Incident, Life, Policy, REASON_MOST, Refusal, Triage, apply,
+    Act, Answer, CloseReason, ClosedBy, Command, Event, Incident, Policy, REASON_MOST, Refusal, Triage, apply,
     offer::no_target, storm::leave_storm_for, storm::stands_for_a_storm,
 };
 use crate::{
@@ -64,7 +64,7 @@ pub fn decide(
 /// Whether an act may be given to this incident at all, whoever gives it and by whatever command.
 fn may_be_given(act: &Act, incident: &Incident) -> Result<(), Refusal> {
     if !incident.is_live() {
-        return Err(ended(incident));
+        return Err(incident.ended());
     }
     if incident.key.is_of_rule() && !matches!(act, Act::Note { .. } | Act::Resolve { .. }) {
         return Err(Refusal::OnlyTold(incident.id));
@@ -84,16 +84,6 @@ fn bounded_reason(reason: &str) -> String {
     }
     let kept = reason.chars().take(REASON_MOST.saturating_sub(1));
     kept.chain(['…']).collect()
-}
-
-/// Why nothing can be asked of an incident that has ended.
-fn ended(incident: &Incident) -> Refusal {
-    match &incident.life {
-        Life::Closed { reason: super::CloseReason::Joined { into, .. }, .. } => {
-            Refusal::Joined { incident: incident.id, into: into.kept_like(incident.id) }
-        }
-        _ => Refusal::Closed(incident.id),
-    }
 }
 
 fn role_for(act: &Act) -> Role {
@@ -182,15 +172,6 @@ impl Scene<'_> {
             "Closed."
         };
         Ok((events, text.to_owned()))
-    }
-
-    /// Refuses while nothing may be started: alerts resolved.
-    pub(super) fn require_open(&self) -> Result<(), Refusal> {
-        match &self.incident.life {
-            Life::Open => Ok(()),
-            Life::Clearing { until } => Err(Refusal::Clearing(self.incident.id, *until)),
-            Life::Closed { .. } => Err(ended(self.incident)),
-        }
     }
 
     /// Any command of a person is a sign of work: it starts the idle clock again, unless it moved the ladder itself.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Decided, Scene};
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{Act, CallReason, Event, HandOffTo, Life, Refusal, climb::climb_events},
+    incident::{Act, CallReason, Event, HandOffTo, Life, Refusal, climb::climb_events, offer::open},
     people::{PersonId, Role},
 };
 
@@ -83,7 +83,7 @@ impl Scene<'_> {
     }
 
     pub(super) fn acknowledge(&self) -> Decided {
-        self.require_open()?;
+        open(self.incident)?;
         if let Some(holder) = self.holder() {
             return Err(Refusal::AlreadyAcknowledged(holder.clone()));
         }
@@ -98,7 +98,7 @@ impl Scene<'_> {
     }
 
     pub(super) fn hand_off(&self, to: &HandOffTo) -> Decided {
-        self.require_open()?;
+        open(self.incident)?;
         match to {
             HandOffTo::Person(person) => {
                 let rung = self.idle_rung(self.level_now());
@@ -119,7 +119,7 @@ impl Scene<'_> {
     }
 
     pub(super) fn escalate(&self, from: Option<LevelNumber>) -> Decided {
-        self.require_open()?;
+        open(self.incident)?;
         let now_at = self.level_now();
         if from.is_some_and(|from| from != now_at) {
             return Err(Refusal::AlreadyEscalated);

@@ -8,7 +8,7 @@ mod closing;
 mod clusters;
 mod escalation;
 mod fixing;
-mod races;
+pub(crate) mod races;
 mod rehearsal;
 mod storm;
 mod switch;

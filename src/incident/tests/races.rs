@@ -249,6 +249,31 @@ fn play(night: &mut Night, one: &Move) {
     }
 }
 
+/// Where a random night stands, and who may speak in it.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) incident: Incident,
+    pub(crate) now: Timestamp,
+    pub(crate) policy: crate::incident::Policy,
+    pub(crate) people: Vec<crate::people::Actor>,
+}
+
+pub(crate) fn random_nights() -> impl Strategy<Value = Standing> {
+    // Most of what can be offered lies behind a diagnosis, a question, or a fix that was watched to its end.
+    (0..3, moves()).prop_map(|(begins, moves)| {
+        let mut night = match begins {
+            0 => Night::with_a_verdict(),
+            1 => Night::with_a_question(&["frontend-1"]),
+            _ => verified(),
+        };
+        for one in &moves {
+            play(&mut night, one);
+        }
+        let people = SPEAKERS.map(|user| night.actor(user)).into();
+        Standing { incident: night.incident().clone(), now: night.now, policy: night.policy.clone(), people }
+    })
+}
+
 const SPEAKERS: [&str; 4] = ["U0ONCALL", "U0SECURITY", "U0OTHER", "U0NOBODY"];
 
 /// What must hold after every move.
@@ -316,9 +341,8 @@ fn replayed(night: &Night) -> Option<Incident> {
     incident
 }
 
-/// The way that the random nights must be able to find: to the end of a verification.
-#[test]
-fn the_moves_of_the_random_nights_lead_to_a_verification() {
+/// A night whose fix was watched to its end, by moves of the random nights.
+fn verified() -> Night {
     let mut night = Night::with_an_alert();
     let moves = [(0, 0, true), (0, 4, false), (0, 2, true), (1, 2, false), (0, 15, true), (0, 4, true), (0, 8, true)];
     for (who, what, happens) in moves {
@@ -327,6 +351,13 @@ fn the_moves_of_the_random_nights_lead_to_a_verification() {
     for what in [4, 8, 13, 14] {
         play(&mut night, &Move::Happens(what));
     }
+    night
+}
+
+/// The way that the random nights must be able to find.
+#[test]
+fn the_moves_of_the_random_nights_lead_to_a_verification() {
+    let night = verified();
     assert!(matches!(night.incident().past_fixes[0].end, FixEnd::Verified { .. }), "{:?}", night.incident().fix);
     holds(&night);
 }

@@ -1,5 +1,6 @@
 //! An incident to draw, and what its card must say.
 
+mod offers;
 mod present;
 
 use std::collections::{BTreeMap, BTreeSet};
