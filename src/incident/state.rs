@@ -212,6 +212,11 @@ impl Incident {
         past.chain(now).flat_map(|(plan, done, results)| ended_pods(plan, done, results)).collect()
     }
 
+    /// Whether it tells of the bot itself, whose journal fails: it is stored nowhere, so nobody can acknowledge it.
+    pub fn is_of_the_bot(&self) -> bool {
+        self.id == IncidentId::UNNUMBERED
+    }
+
     /// Why nothing can be asked of it any more, once it has ended.
     pub(super) fn ended(&self) -> Refusal {
         match self.joined() {

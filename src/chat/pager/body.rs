@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::{
-    chat::card::{survey_in_words, utc},
+    chat::{
+        card::{survey_in_words, utc},
+        wording::WITHOUT_A_JOURNAL,
+    },
     escalation::{LevelNumber, Rung},
     incident::{CallLinks, Cause, Face, Incident, PageEnd, WebAddress},
 };
@@ -76,6 +79,9 @@ impl<'a> Call<'a> {
 
     fn summary(&self) -> String {
         let Incident { id, alert, cluster, .. } = self.incident;
+        if self.incident.is_of_the_bot() {
+            return format!("{}: mtls-medic of {cluster} cannot store anything: no alert is taken in", self.level);
+        }
         if let Some(count) = self.incident.storm {
             let text = format!("{id} {}: {count} incidents at once in {cluster}, {}", self.level, cause(self.incident));
             return text.chars().take(SUMMARY_MOST).collect();
@@ -88,6 +94,9 @@ impl<'a> Call<'a> {
     /// What the person who is woken does first, by a way that there is.
     fn what_to_do(&self) -> String {
         let id = self.incident.id;
+        if self.incident.is_of_the_bot() {
+            return WITHOUT_A_JOURNAL.to_owned();
+        }
         let faces: Vec<Face> = self.incident.channels.iter().map(|channel| channel.face).collect();
         if faces.contains(&Face::Slack) {
             return format!("Acknowledge in Slack: /mtls ack {id}, or press Acknowledge on the card of {id}");
@@ -107,7 +116,7 @@ impl<'a> Call<'a> {
 
     /// Who is called when nobody answers, and when.
     fn next(&self) -> Option<String> {
-        let rung = self.incident.ladder.rung()?;
+        let rung = self.incident.ladder.rung().filter(|_| !self.incident.is_of_the_bot())?;
         let until = utc(rung.until());
         let above = match rung {
             Rung::Waiting { level, .. } => self.incident.policy.above(*level),

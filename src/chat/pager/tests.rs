@@ -16,7 +16,7 @@ use crate::{
     chat::{card::tests as night, connector},
     engine::Progress,
     escalation::{LevelNumber, Rung},
-    incident::{Incident, PageEnd, Triage, WebAddress},
+    incident::{Incident, IncidentId, PageEnd, Triage, WebAddress},
 };
 
 #[derive(Default)]
@@ -131,6 +131,18 @@ fn what_to_do_names_a_way_that_there_is() {
         "No chat is configured, so INC-7 cannot be acknowledged: the calls end when its alert does. Look: mtls-medic \
          triage -n web svc/frontend. Mend it after the runbook, or silence the alert."
     );
+}
+
+#[test]
+fn a_page_about_the_bot_itself_names_nothing_that_cannot_be_acknowledged() {
+    let of_the_bot = Incident { id: IncidentId::UNNUMBERED, target: None, ..night::opened() };
+    let body = generic(&call(&of_the_bot, "k", CallAct::Trigger("evidence")));
+    let said = ["summary", "what_to_do", "next"].map(|field| body[field].as_str().unwrap_or("-").to_owned());
+    insta::assert_snapshot!(said.join("\n"), @"
+    L1: mtls-medic of prod cannot store anything: no alert is taken in
+    Look at the bot's log and at the volume of its journal. Until it can be written, the bot takes in no alert and calls nobody else: watch Alertmanager by hand. There is nothing to acknowledge.
+    -
+    ");
 }
 
 #[test]

@@ -7,9 +7,18 @@ use crate::{
     incident::{CallLinks, CallReason, Cause, Incident, WebAddress},
 };
 
+/// What to do while the bot's own journal fails.
+pub(in crate::chat) const WITHOUT_A_JOURNAL: &str = "Look at the bot's log and at the volume of its journal. Until it can be \
+    written, the bot takes in no alert and calls nobody else: watch Alertmanager by hand. There is nothing to acknowledge.";
+
 /// The post that calls `level`. It says "mentioned" and not "paged", because here only that happens. Written anew when the
 /// cause is known, it is the same post with the cause in it.
 pub fn call(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Post {
+    if incident.is_of_the_bot() {
+        let mentions = incident.policy.level(level).map(|known| known.mentions.clone()).unwrap_or_default();
+        let lines = vec![why(level, reason, incident), vec![text(WITHOUT_A_JOURNAL)]];
+        return Post { lines, mentions, broadcast: true, ..Post::default() };
+    }
     let mut lines = vec![why(level, reason, incident), about(incident, CauseFollows::Here), what_now(level, incident)];
     lines.retain(|line| !line.is_empty());
     Post {
@@ -49,6 +58,9 @@ fn why(level: LevelNumber, reason: &CallReason, incident: &Incident) -> Line {
         }
         CallReason::FiringAgain => {
             line.push(text(" is mentioned: it fires again, and you had not been reached before it paused."));
+        }
+        CallReason::Evidence { because } if incident.is_of_the_bot() => {
+            line.push(text(format!(" is mentioned: {because}.")));
         }
         CallReason::Evidence { because } => {
             line.push(text(format!(" is mentioned without waiting, because of what was found: {because}.")));

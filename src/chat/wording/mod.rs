@@ -9,6 +9,7 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::chat) use call::WITHOUT_A_JOURNAL;
 pub use call::call;
 pub use notice::notice;
 pub use raw::{Raw, checks};

@@ -120,6 +120,18 @@ fn every_reason_to_call_somebody_is_said() {
 }
 
 #[test]
+fn a_call_about_the_bot_itself_says_what_to_do_and_has_nothing_to_acknowledge() {
+    let of_the_bot = Incident { id: IncidentId::UNNUMBERED, ..night::opened() };
+    let reason = CallReason::Evidence { because: "the bot itself is in trouble: the disk is full".to_owned() };
+    let post = call(LevelNumber(1), &reason, &of_the_bot);
+    assert!(post.buttons.is_empty());
+    insta::assert_snapshot!(read(&post), @r#"
+    (channel) Group("S0ONCALL") L1 Platform On-Call is mentioned: the bot itself is in trouble: the disk is full.
+    Look at the bot's log and at the volume of its journal. Until it can be written, the bot takes in no alert and calls nobody else: watch Alertmanager by hand. There is nothing to acknowledge.
+    "#);
+}
+
+#[test]
 fn mentioned_again_is_said_only_to_a_level_that_was_called_before() {
     let says_again = |incident: &Incident| {
         let said = |reason: &CallReason| call(LevelNumber(2), reason, incident).summary().contains("mentioned again");
