@@ -96,7 +96,7 @@ pub struct Alert {
 impl Webhook {
     /// Parses a body.
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
-        // Bytes that are no text would cost all alerts; as a sign of replacement they cost the value that they stand in.
+        // Bytes that are no text would cost all alerts; as U+FFFD they cost the value that they stand in.
         let text = String::from_utf8_lossy(body);
         if text.trim_start().starts_with('[') {
             return Err(BodyError::BareList);

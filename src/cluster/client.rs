@@ -63,9 +63,9 @@ pub enum ClusterError {
         /// Where it was looked for.
         container: String,
     },
-    /// The API server refused an eviction for the sake of a disruption budget: nothing was changed, for certain.
-    #[error("the disruption budget {budget} allows no eviction now ({said})")]
-    EvictionBlocked {
+    /// The API server ended no pod for the sake of a disruption budget: nothing was changed, for certain.
+    #[error("the disruption budget {budget} lets no pod go now ({said})")]
+    BudgetSpent {
         /// The name of the budget, where the API server gave it.
         budget: String,
         /// The API server's words.

@@ -38,7 +38,7 @@ pub struct FoundPod {
     pub ambient: bool,
     /// Whether it is being deleted.
     pub going: bool,
-    /// Whether it has ended for good (phase Succeeded or Failed): pods that a node evicted stay so, for days.
+    /// Whether it has ended for good (phase Succeeded or Failed): pods that a node has put out stay so, for days.
     pub ended: bool,
     /// Its labels, for selectors.
     pub labels: std::collections::BTreeMap<String, String>,

@@ -47,7 +47,7 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The client of an API server.
 pub(super) fn client(mut config: Config, long: &LongAnswers) -> Result<Client, Error> {
-    // kube retries 429 and 503 for minutes by itself, POST included: an eviction that a budget blocks would hang.
+    // kube retries 429 and 503 for minutes by itself, POST included: a write that a disruption budget blocks would hang.
     config.default_retry = false;
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);

@@ -25,7 +25,7 @@ pub struct SimulateArgs {
     /// Answer some requests late, as get=200ms or */pods/exec=5s; may be repeated
     #[arg(long, value_name = "VERB[/RESOURCE]=DELAY", value_parser = Injection::delay)]
     delay: Vec<Injection>,
-    /// Let some requests fail, as create/pods/eviction=503; may be repeated, and counts before --delay
+    /// Let some requests fail, as get/pods=503; may be repeated, and counts before --delay
     #[arg(long, value_name = "VERB[/RESOURCE]=CODE", value_parser = Injection::fail)]
     fail: Vec<Injection>,
 }

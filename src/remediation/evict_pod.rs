@@ -21,6 +21,16 @@ pub struct PodEviction {
     pub because: String,
 }
 
+/// A PodDisruptionBudget that covers pods of the plan, as it stood when the plan was drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Its name.
+    pub name: String,
+    /// How many pods may be evicted now. It moves all the time, so it is shown but not part of the plan's hash: the API
+    /// server checks it again at each eviction.
+    pub allowed: i32,
+}
+
 impl PodEviction {
     pub(super) fn identity(&self) -> serde_json::Value {
         serde_json::json!([self.pod, self.uid, self.node, self.controller, self.workload])

@@ -2,7 +2,6 @@
 
 mod evict_pod;
 mod growth;
-mod guard;
 mod operation;
 mod plan;
 pub mod restart_pod;
@@ -14,10 +13,10 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use evict_pod::PodEviction;
-pub use guard::GuardRefusal;
+pub use evict_pod::{Budget, PodEviction};
 pub use operation::Operation;
-pub use plan::{Budget, Plan, PlanContent, PlanId};
+pub use plan::{Plan, PlanContent, PlanId};
+pub use restart_pod::GuardRefusal;
 pub use step_result::StepResult;
 pub use verification::{Counters, FailureRate, Proof, Sample, Verification};
 pub use verify::verify;

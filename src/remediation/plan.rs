@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Operation, stored_plan::StoredPlan};
+use super::{Budget, Operation, stored_plan::StoredPlan};
 use crate::{
     mesh::{PodUid, TargetRef},
     triage::FixName,
@@ -58,16 +58,6 @@ impl fmt::Display for PlanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.short())
     }
-}
-
-/// A PodDisruptionBudget that covers pods of the plan, as it stood when the plan was drawn.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Budget {
-    /// Its name.
-    pub name: String,
-    /// How many pods may be evicted now. It moves all the time, so it is shown but not part of the plan's hash: the API
-    /// server checks it again at each eviction.
-    pub allowed: i32,
 }
 
 /// What a fix would do, exactly.

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Budget, GuardRefusal, Operation, Plan, PlanContent, PodEviction};
+use super::{Budget, Operation, Plan, PlanContent, PodEviction};
 use crate::{
     mesh::{Namespace, NodeName, PodRef, PodUid, TargetRef},
-    triage::{EVICTIONS_MOST, FixName, Verdict, not_evicted},
+    triage::{FixName, NotRestarted, RESTARTS_MOST, Scenario, Verdict, too_many, why_not_restarted},
 };
 
 /// One pod of the target, as it is now.
@@ -46,6 +46,58 @@ pub struct RestartFacts<'a> {
     pub now: Timestamp,
 }
 
+/// Why a fix is not offered. Every text says what to do instead, or what has to change first.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuardRefusal {
+    /// The verdict speaks against it, in its own words.
+    #[error("{0}")]
+    SpokenAgainst(String),
+    /// The verdict names another cure, or none.
+    #[error("the verdict is \"{0}\", and a restart does not cure that")]
+    DoesNotFit(Scenario),
+    /// None of the pods that the verdict names is there any more.
+    #[error("the pods that the verdict names are gone: run the triage again")]
+    Gone,
+    /// A pod of that name is there, and it is another one.
+    #[error("{pod} was replaced after the diagnosis, so nothing is known of the new one: run the triage again")]
+    AlreadyReplaced {
+        /// Which.
+        pod: PodRef,
+    },
+    /// Too many for one plan.
+    #[error("{}", too_many(*count))]
+    TooMany {
+        /// How many the verdict names.
+        count: usize,
+    },
+    /// No fix evicts it, whatever else is seen.
+    #[error("{pod} {why}")]
+    NotRestarted {
+        /// Which.
+        pod: PodRef,
+        /// Why.
+        why: NotRestarted,
+    },
+    /// No eviction is allowed now.
+    #[error("the disruption budget {budget} does not let {pod} go now: another pod has to become Ready first")]
+    BudgetSpent {
+        /// Which pod.
+        pod: PodRef,
+        /// Which budget.
+        budget: String,
+    },
+    /// Kubernetes refuses such evictions for ever.
+    #[error(
+        "{pod} is covered by {count} disruption budgets, and Kubernetes evicts no pod with more than one: mend that"
+    )]
+    SeveralBudgets {
+        /// Which pod.
+        pod: PodRef,
+        /// How many cover it.
+        count: usize,
+    },
+}
+
 /// Draws the plan, or says everything that stands against it.
 pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<GuardRefusal>> {
     let mut refusals: Vec<GuardRefusal> = refused_by_verdict(facts.verdict).into_iter().collect();
@@ -58,7 +110,7 @@ pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<GuardRefusal>> {
             refusals.push(GuardRefusal::Gone);
         }
     }
-    if stale.len() > EVICTIONS_MOST {
+    if stale.len() > RESTARTS_MOST {
         refusals.push(GuardRefusal::TooMany { count: stale.len() });
     }
     refusals.extend(stale.iter().flat_map(|pod| refused_pod(pod, facts.protected)));
@@ -87,8 +139,8 @@ fn refused_by_verdict(verdict: &Verdict) -> Option<GuardRefusal> {
 fn refused_pod(pod: &PodFacts, protected: &[Namespace]) -> Vec<GuardRefusal> {
     let which = || pod.pod.clone();
     let kind = pod.controller.as_ref().map(|(kind, _)| kind.as_str());
-    let never = not_evicted(&pod.pod.namespace, protected, kind).into_iter();
-    let mut refusals: Vec<GuardRefusal> = never.map(|why| GuardRefusal::NotEvicted { pod: which(), why }).collect();
+    let never = why_not_restarted(&pod.pod.namespace, protected, kind).into_iter();
+    let mut refusals: Vec<GuardRefusal> = never.map(|why| GuardRefusal::NotRestarted { pod: which(), why }).collect();
     if pod.budgets.len() > 1 {
         refusals.push(GuardRefusal::SeveralBudgets { pod: which(), count: pod.budgets.len() });
     }
@@ -116,7 +168,7 @@ fn warnings(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts
     for pod in stale {
         if let Some(spent) = pod.budgets.iter().find(|budget| budget.allowed < 1) {
             warnings.push(format!(
-                "the disruption budget {} allows no eviction now; {} is not Ready, so the API server decides",
+                "the disruption budget {} lets no pod go now; {} is not Ready, so the API server decides",
                 spent.name, pod.pod
             ));
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FixName {
-    /// Scenario 1: evict the pods that hold a stale SVID, one after the other.
+    /// Scenario 1: restart the pods that hold a stale SVID, one after the other.
     RestartPod,
     /// Scenario 2: restart the SPIRE agent of one node.
     RestartSpireAgent,

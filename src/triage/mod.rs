@@ -10,7 +10,6 @@ mod counters;
 mod diagnosis;
 mod ends;
 pub mod envoy;
-mod eviction;
 mod evidence;
 mod examine;
 mod fix;
@@ -22,6 +21,7 @@ mod nothing_found;
 mod peer;
 mod redact;
 mod registration;
+mod restartable;
 mod roots;
 mod ruled_out;
 pub mod spire;
@@ -32,7 +32,6 @@ mod tests;
 mod verdict;
 
 pub use diagnosis::diagnose;
-pub use eviction::{EVICTIONS_MOST, NotEvicted, not_evicted, too_many};
 pub use evidence::{
     AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing, PemFile,
     PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters,
@@ -40,6 +39,7 @@ pub use evidence::{
 pub use examine::{Chain, Examined, Holding, Issuer, Stuck, examine};
 pub use fix::FixName;
 pub use redact::{Redacted, RedactedLog, holds_a_secret};
+pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
 pub use survey::{Finding, Reason, Survey};
 pub use verdict::{
     CallAtOnce, Check, CheckResult, Confidence, Consequence, Never, NotChecked, On, RuledOut, Scenario, Side,

@@ -9,8 +9,8 @@ use super::{
     certificate::Life,
     diagnosis::{Conclusion, Scene, SeenPod},
     envoy::TlsReason,
-    eviction::{EVICTIONS_MOST, not_evicted, too_many},
     examine::{Holding, Issuer, Stuck},
+    restartable::{RESTARTS_MOST, too_many, why_not_restarted},
     spire::AgentState,
 };
 use crate::mesh::{NodeName, PodRef};
@@ -151,7 +151,7 @@ impl Scene<'_> {
             let reason = format!("the SPIRE agent of {nodes} does not work: a restarted pod would get no SVID");
             conclusion = conclusion.never(&[FixName::RestartPod], &reason);
         } else {
-            let (back, kept) = self.evictable(&by.works);
+            let (back, kept) = self.restartable_of(&by.works);
             let others: Vec<String> = back.iter().map(|(pod, _)| pod.pod.to_string()).collect();
             conclusion.reasons.extend(by.works.iter().map(|seen| stale_sentence(seen, now)));
             if back.is_empty() {
@@ -182,7 +182,7 @@ impl Scene<'_> {
             let reason = "it is not known whether the node's SPIRE agent works: a restarted pod might get no SVID";
             conclusion = conclusion.never(&[FixName::RestartPod], reason);
         } else {
-            let (back, kept) = self.evictable(&by.works);
+            let (back, kept) = self.restartable_of(&by.works);
             conclusion.pods = names(if back.is_empty() { &by.works } else { &back });
             conclusion = offer_restart(conclusion, &back, &kept);
             let peers_see_it = by.works.iter().all(|(_, found)| found.decided_by_what_peers_see);
@@ -222,18 +222,18 @@ impl Scene<'_> {
         reasons
     }
 
-    /// Stale pods that an eviction brings back, and those that the fix would certainly refuse, with why.
-    fn evictable<'s>(&self, works: &[&'s SeenPod<'s>]) -> (Vec<&'s SeenPod<'s>>, Vec<String>) {
+    /// Stale pods that a restart brings back, and those that the fix would certainly refuse, with why.
+    fn restartable_of<'s>(&self, works: &[&'s SeenPod<'s>]) -> (Vec<&'s SeenPod<'s>>, Vec<String>) {
         let (mut back, mut kept) = (Vec::new(), Vec::new());
         for seen in works {
             let (pod, protected) = (&seen.0, &self.evidence.expectations.protected);
             let kind = pod.controller.as_deref().map(|controller| controller.split('/').next().unwrap_or_default());
-            match not_evicted(&pod.pod.namespace, protected, kind).first() {
+            match why_not_restarted(&pod.pod.namespace, protected, kind).first() {
                 None => back.push(*seen),
                 Some(why) => kept.push(format!("{} {why}", pod.pod)),
             }
         }
-        if back.len() > EVICTIONS_MOST {
+        if back.len() > RESTARTS_MOST {
             kept.push(too_many(back.len()));
             back.clear();
         }

@@ -150,7 +150,7 @@ fn under_way(incident: &Incident, fix: &Fix) -> Vec<Line> {
     }
 }
 
-/// " (evict web/frontend-1)" for the step that runs.
+/// What the step that runs does to what, in parentheses.
 fn operation(fix: &Fix, step: u32) -> String {
     let planned = fix.plan.as_ref().and_then(|plan| plan.operation(step));
     planned.map_or_else(String::new, |planned| format!(" ({} {})", planned.verb(), planned.target()))
@@ -202,7 +202,7 @@ pub(in crate::chat) fn plan_lines(plan: &Plan) -> Vec<Line> {
 
 fn budgets(plan: &Plan) -> String {
     let one = |budget: &crate::remediation::Budget| {
-        format!(" Disruption budget {} allows {} eviction(s).", budget.name, budget.allowed)
+        format!(" Disruption budget {} lets {} pod(s) go now.", budget.name, budget.allowed)
     };
     if plan.budgets.is_empty() {
         " No disruption budget covers them.".to_owned()

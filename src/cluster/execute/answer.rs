@@ -138,7 +138,7 @@ mod tests {
     fn only_what_is_refused_before_it_begins_is_certain() {
         let untouched = |code| {
             let refusal = Refusal { status: Status::failure("no", "").with_code(code).boxed(), after: None };
-            refusal.of_write("pods/eviction", "web", "eviction of web/a").untouched
+            refusal.of_write("pods", "web", "a write on web/a").untouched
         };
         for code in [400, 401, 403, 404, 409, 422, 429] {
             assert!(untouched(code), "{code}");

@@ -144,7 +144,7 @@ fn blocked(status: &kube::core::Status) -> ClusterError {
     let said = with_causes(status);
     let named = said.split_once(BUDGET_SAID).and_then(|(_, rest)| rest.split_whitespace().next());
     let budget = named.unwrap_or("of this pod").to_owned();
-    ClusterError::EvictionBlocked { budget, said: said.into() }
+    ClusterError::BudgetSpent { budget, said: said.into() }
 }
 
 /// A refusal in the server's words. Which budget it is, and what it lacks, stands only in the causes.

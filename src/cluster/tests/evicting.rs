@@ -71,8 +71,8 @@ async fn a_spent_budget_blocks_and_is_no_failure() {
     let blocked = mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap_err();
     assert!(blocked.untouched && blocked.after.is_none());
     let blocked = blocked.error;
-    assert!(matches!(&blocked, ClusterError::EvictionBlocked { budget, .. } if budget == "frontend"), "{blocked:?}");
-    assert!(blocked.to_string().starts_with("the disruption budget frontend allows no eviction now"), "{blocked}");
+    assert!(matches!(&blocked, ClusterError::BudgetSpent { budget, .. } if budget == "frontend"), "{blocked:?}");
+    assert!(blocked.to_string().starts_with("the disruption budget frontend lets no pod go now"), "{blocked}");
     assert!(mesh.lives("frontend-a"));
 }
 

@@ -7,8 +7,8 @@ use crate::{
         restart_pod::{PodFacts, RestartFacts, plan},
     },
     triage::{
-        Check, CheckResult, Confidence, EVICTIONS_MOST, FixName, Never, NotEvicted, On, Scenario, Side, VERDICT_SCHEMA,
-        Verdict,
+        Check, CheckResult, Confidence, FixName, Never, NotRestarted, On, RESTARTS_MOST, Scenario, Side,
+        VERDICT_SCHEMA, Verdict,
     },
 };
 
@@ -123,15 +123,16 @@ fn a_verdict_that_does_not_name_the_restart_never_gets_one() {
 #[test]
 fn a_bare_pod_is_refused_because_it_would_never_come_back() {
     let bare = PodFacts { controller: None, workload: None, ..facts("frontend-1") };
-    assert_eq!(refused(bare), [GuardRefusal::NotEvicted { pod: pod("frontend-1"), why: NotEvicted::Bare }]);
+    assert_eq!(refused(bare), [GuardRefusal::NotRestarted { pod: pod("frontend-1"), why: NotRestarted::Bare }]);
 }
 
 #[test]
 fn static_pods_and_jobs_are_refused_because_an_eviction_brings_no_fresh_pod() {
     for kind in ["Node", "Job"] {
         let owned = PodFacts { controller: Some((kind.to_owned(), "x".to_owned())), ..facts("frontend-1") };
-        let expected = |why: &NotEvicted| matches!(why, NotEvicted::NotReplaced { kind: found, .. } if found == kind);
-        assert!(matches!(refused(owned).as_slice(), [GuardRefusal::NotEvicted { why, .. }] if expected(why)));
+        let expected =
+            |why: &NotRestarted| matches!(why, NotRestarted::NotReplaced { kind: found, .. } if found == kind);
+        assert!(matches!(refused(owned).as_slice(), [GuardRefusal::NotRestarted { why, .. }] if expected(why)));
     }
 }
 
@@ -148,8 +149,8 @@ fn pods_of_the_platform_are_refused_wherever_the_platform_lives() {
         let mut of_platform = facts("frontend-1");
         of_platform.pod.namespace = namespace(name);
         let refusals = refused(of_platform.clone());
-        let why = NotEvicted::Platform(namespace(name));
-        assert_eq!(refusals, [GuardRefusal::NotEvicted { pod: of_platform.pod, why }], "{name}");
+        let why = NotRestarted::Platform(namespace(name));
+        assert_eq!(refusals, [GuardRefusal::NotRestarted { pod: of_platform.pod, why }], "{name}");
     }
 }
 
@@ -234,12 +235,12 @@ fn pods_that_are_gone_ask_for_another_triage() {
 
 #[test]
 fn more_pods_than_one_plan_restarts_are_somebodys_to_look_at() {
-    let names: Vec<String> = (0..=EVICTIONS_MOST).map(|number| format!("frontend-{number}")).collect();
+    let names: Vec<String> = (0..=RESTARTS_MOST).map(|number| format!("frontend-{number}")).collect();
     let pods: Vec<PodFacts> = names.iter().map(|name| facts(name)).collect();
     let of_verdict: Vec<&str> = names.iter().map(String::as_str).collect();
-    let refusal = GuardRefusal::TooMany { count: EVICTIONS_MOST + 1 };
+    let refusal = GuardRefusal::TooMany { count: RESTARTS_MOST + 1 };
     assert_eq!(drawn(&verdict(&of_verdict), &pods), Err(vec![refusal]));
-    assert!(drawn(&verdict(&of_verdict[..EVICTIONS_MOST]), &pods).is_ok());
+    assert!(drawn(&verdict(&of_verdict[..RESTARTS_MOST]), &pods).is_ok());
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn an_svid_that_lies_in_spires_file_is_spires_though_no_config_map_could_be_read
 fn a_restart_that_its_guards_would_refuse_is_not_offered_and_why_is_said() {
     for (controller, why) in [
         (None, "web/frontend-a has no controller, so nothing brings it back: whoever made it makes it again"),
-        (Some("Job/load-1"), "web/frontend-a belongs to a Job: an eviction counts as a failure of the job"),
+        (Some("Job/load-1"), "web/frontend-a belongs to a Job: a pod that is ended counts as a failure of the job"),
         (Some("Node/node-1"), "web/frontend-a belongs to a Node: it is a static pod"),
     ] {
         let mut night = Night::healthy();
