@@ -186,3 +186,36 @@ fn the_reader_of_imports_finds_them_in_every_form() {
     let code = "use crate::engine::Inbox;\nuse crate::{\n    journal::{Journal, Append},\n    mesh::PodRef,\n};\nlet x = crate::triage::f();";
     assert_eq!(imported(code), BTreeSet::from(["engine", "journal", "mesh", "triage"]));
 }
+
+/// Where one fix is built, and where records and settings of older versions are read that spoke of nothing else.
+const OF_ONE_FIX: [&str; 14] = [
+    "cluster/execute/evict.rs",
+    "cluster/execute/mod.rs",
+    "cluster/fix/mod.rs",
+    "cluster/fix/restart_pod.rs",
+    "cluster/rights.rs",
+    "config/file.rs",
+    "incident/effect.rs",
+    "incident/event.rs",
+    "incident/fix.rs",
+    "remediation/evict_pod.rs",
+    "remediation/mod.rs",
+    "remediation/operation.rs",
+    "remediation/restart_pod.rs",
+    "remediation/stored_plan.rs",
+];
+
+#[test]
+fn only_the_files_of_a_fix_speak_of_what_it_alone_does() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let rooms = PURE.iter().chain(ARROWS.iter().map(|(room, _)| room)).filter(|room| **room != "simulate");
+    let rooms: BTreeSet<&str> = rooms.copied().chain(["commands"]).collect();
+    let speaks = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap().to_lowercase();
+        ["evict", "replacement", "restart_pod"].iter().any(|word| text.contains(word))
+    };
+    let files = rooms.iter().flat_map(|room| sources(room)).filter(speaks);
+    let files: BTreeSet<String> =
+        files.map(|path| path.strip_prefix(&source).unwrap().to_string_lossy().into_owned()).collect();
+    assert_eq!(files, OF_ONE_FIX.map(str::to_owned).into());
+}
