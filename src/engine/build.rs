@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -60,7 +60,7 @@ pub(super) struct Shared {
     tally: Tally,
     /// What is being performed: row and attempt.
     held: Mutex<BTreeSet<(i64, u32)>>,
-    policy: RwLock<Policy>,
+    policy: Policy,
     /// Whether the kill switch of the journal lets fixes run.
     writes_on: AtomicBool,
 }
@@ -68,14 +68,14 @@ pub(super) struct Shared {
 impl Shared {
     /// The rules in force.
     pub(super) fn policy(&self) -> Policy {
-        let mut policy = self.policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut policy = self.policy.clone();
         policy.writes_enabled &= self.writes_on.load(Ordering::SeqCst);
         policy
     }
 
     /// Whether the configuration lets fixes run at all.
     pub(super) fn configured_writes(&self) -> bool {
-        self.policy.read().unwrap_or_else(PoisonError::into_inner).writes_enabled
+        self.policy.writes_enabled
     }
 
     /// Puts the kill switch in force as it was stored.
@@ -191,7 +191,7 @@ impl EngineBuilder {
             keep: self.keep,
             tally: Tally::default(),
             held: Mutex::default(),
-            policy: RwLock::new(self.policy),
+            policy: self.policy,
             writes_on: AtomicBool::new(switch.is_none_or(|switch| switch.on)),
         });
         clock_set::since_the_last_process(&shared).await.map_err(|error| match error {
@@ -283,11 +283,6 @@ impl Engine {
     /// How often the wall clock was set.
     pub fn clock_jumps(&self) -> ClockJumps {
         self.shared.time.jumps()
-    }
-
-    /// Puts other rules in force. Incidents that are open keep their own ladder.
-    pub fn set_policy(&self, policy: Policy) {
-        *self.shared.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
     /// What waits, and for how long.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EvidenceDigest, IncidentId, PlanFate};
+use super::{IncidentId, PlanFate};
 use crate::{
     approval::VoteRefusal,
     escalation::LevelNumber,
@@ -303,9 +303,6 @@ pub enum Refusal {
     /// The same request was refused before, in these words.
     #[error("{0}")]
     SaidBefore(String),
-    /// Nothing of that digest is kept.
-    #[error("no evidence {} is kept", .0.0)]
-    NoEvidence(EvidenceDigest),
 }
 
 impl Refusal {

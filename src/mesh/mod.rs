@@ -5,7 +5,5 @@
 mod name;
 mod spiffe;
 
-pub use name::{
-    Label, NameError, Namespace, NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef,
-};
+pub use name::{NameError, Namespace, NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef};
 pub use spiffe::{SpiffeId, SpiffeIdError, TrustDomain};

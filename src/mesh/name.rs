@@ -111,12 +111,6 @@ name_type!(
     |what, text| check_label(what, text, LABEL_MOST)
 );
 name_type!(
-    /// A container, port or other name that must be an RFC 1123 label.
-    Label,
-    "a name",
-    |what, text| check_label(what, text, LABEL_MOST)
-);
-name_type!(
     /// A name of most other objects (RFC 1123 subdomain).
     ObjectName,
     "an object name",

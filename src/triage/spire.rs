@@ -3,7 +3,7 @@
 use super::{
     AgentEvidence, Check, CheckResult, Gathered, Healthcheck, Missing, Redacted, ServerEvidence,
     agent::Judged,
-    agent_log::{Sign, entries, sign_of},
+    agent_log::{Sign, entries},
     check_id,
     ends::end_of,
     not_understood::Unclear,
@@ -13,11 +13,6 @@ pub use super::{
     agent::{AgentState, agent_state},
     agent_log::{log_reaches, renewed_since, telling_lines},
 };
-
-/// Whether a line of an agent's log says anything about its health or its workloads.
-pub fn is_telling(line: &str) -> bool {
-    sign_of(line).is_some()
-}
 
 /// What an agent wrote of failures that no rule knows.
 pub(super) fn not_understood(agent: &AgentEvidence) -> Option<Unclear> {
