@@ -95,8 +95,9 @@ pub enum CallReason {
 }
 
 /// What must be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(tag = "work", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Work {
     /// Wait for the due time, and say so.
     Timer {
@@ -287,6 +288,11 @@ impl Priority {
 }
 
 impl Work {
+    /// Its kind, as it is stored.
+    pub fn name(&self) -> &'static str {
+        self.into()
+    }
+
     /// Who performs it.
     pub fn room(&self) -> Room {
         match self {
