@@ -190,7 +190,7 @@ fn while_spires_authority_changes_only_who_keeps_to_the_old_one_is_told_of_it() 
     assert_eq!(verdict.scenario, Scenario::NoFaultFound, "{:#?}", verdict.reasons);
 
     for (kept, because) in [
-        ("files", "whoever goes by that file (the application, not the proxy) refuses peers"),
+        ("files", "an application that goes by that file (not the proxy) refuses peers"),
         ("bundle", "the SVID of the file does not lead to the bundle of cat /run/spire/bundle/bundle.crt"),
     ] {
         let verdict = diagnose(&read(&format!("real-{kept}-of-an-old-authority")));

@@ -162,7 +162,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     };
     let (taken, ()) = tokio::join!(tokio::time::timeout(STOPS_WITHIN, intake), bot.stop());
     if taken.is_err() {
-        tracing::warn!("some requests did not finish in time; whoever asked sees no answer and asks again");
+        tracing::warn!("some requests did not finish in time; their senders see no answer and ask again");
     }
     Ok(())
 }

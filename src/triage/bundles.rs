@@ -24,8 +24,8 @@ pub(super) struct EndRow {
 const REMEDY: &str = "see why SPIRE has not published the next authority: `spire-server bundle show`, `X509 CA prepared` in \
                       the server's log, and who copies the bundle to here";
 
-const KEY_REMEDY: &str = "take the key out of the ConfigMap, see who wrote it there, and replace the key: whoever may read \
-                          ConfigMaps has it";
+const KEY_REMEDY: &str = "take the key out of the ConfigMap, see who wrote it there, and replace the key: everybody who may \
+                          read ConfigMaps has it";
 
 /// The roots of a file. One without a SPIFFE ID speaks for every domain, and so may be the successor in each.
 pub(super) fn in_file(file: &PemFile) -> ByDomain {

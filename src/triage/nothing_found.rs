@@ -116,7 +116,7 @@ impl Scene<'_> {
             open.extend(unseen_handshakes(pod, found));
             if found.stuck == Some(Stuck::File) {
                 open.push(format!(
-                    "the proxy of {} serves a good SVID, and its file holds an old one: whoever reads the file fails",
+                    "the proxy of {} serves a good SVID, and its file holds an old one: an application that reads the file fails",
                     pod.pod
                 ));
             }
@@ -147,7 +147,7 @@ impl Scene<'_> {
         if found.chain == Chain::Verified && found.issuer == Issuer::Unknown && self.could_tell_the_issuer() {
             let source = self.evidence.spire_bundle.source();
             open.push(format!(
-                "the certificate of {} does not lead to the bundle that SPIRE publishes ({source}): whoever goes by \
+                "the certificate of {} does not lead to the bundle that SPIRE publishes ({source}): a peer that goes by \
                  that refuses it",
                 pod.pod
             ));

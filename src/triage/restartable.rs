@@ -16,10 +16,10 @@ const PLATFORM_PREFIX: &str = "kube-";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotRestarted {
     /// It carries everybody else's.
-    #[error("belongs to the platform itself: whoever runs {0} restarts it by hand")]
+    #[error("belongs to the platform itself: the team that runs {0} restarts it by hand")]
     Platform(Namespace),
     /// Nobody would bring it back.
-    #[error("has no controller, so nothing brings it back: whoever made it makes it again")]
+    #[error("has no controller, so nothing brings it back: make it again by hand")]
     Bare,
     /// Its owner does not bring up a fresh pod.
     #[error("belongs to a {kind}: {why}")]

@@ -164,7 +164,7 @@ fn question_lines(incident: &Incident, question: &Question) -> Vec<Line> {
     }
     votes.extend([text(". The question ends at "), time(question.expires_at), text(".")]);
     let how = vec![
-        text("Whoever asked cannot approve. Others: the buttons, or "),
+        text("The person who asked cannot approve. Others: the buttons, or "),
         command("approve", incident.id, ""),
         text(" and "),
         command("reject", incident.id, ""),

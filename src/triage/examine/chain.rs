@@ -89,8 +89,8 @@ impl<'a> Rows<'a> {
             }
             if let Some(Err(error)) = bundle.map(|roots| self.leads(served, &roots)) {
                 found.push(format!(
-                    "the SVID that the proxy serves does not lead to the bundle of {source}: whoever goes by that file \
-                     (the application, not the proxy) refuses peers with such an SVID: {error}"
+                    "the SVID that the proxy serves does not lead to the bundle of {source}: an application that goes by \
+                     that file (not the proxy) refuses peers with such an SVID: {error}"
                 ));
             }
         }

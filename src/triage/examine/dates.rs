@@ -57,7 +57,7 @@ impl<'a> Rows<'a> {
             let Ok(svid) = &copy.leaf else { continue };
             let seen: Seen<'a> = (copy.source, copy.at);
             for warning in &svid.warnings {
-                let remedy = "whoever signs for SPIRE (an upstream authority, a CredentialComposer) should set it";
+                let remedy = "have it set by what signs for SPIRE (an upstream authority, a CredentialComposer)";
                 self.add(check_id::SVID_USAGE, CheckResult::Inconclusive, warning.to_string(), seen, Some(remedy));
             }
             if let Some(remark) = svid.skew_remark(self.now) {

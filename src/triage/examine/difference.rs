@@ -29,8 +29,8 @@ impl<'a> Rows<'a> {
             let summary = "the file holds the new SVID, and the proxy still serves the old one: it did not take it";
             (CheckResult::Fail, summary, Some(Stuck::Proxy))
         } else if on_disk.not_before < at_the_proxy.not_before && fresh == (false, true) {
-            let summary = "the proxy serves the new SVID, and the file still holds the old one: whoever reads the \
-                           file (the application, not the proxy) has a certificate that is over or soon will be";
+            let summary = "the proxy serves the new SVID, and the file still holds the old one: an application \
+                           that reads the file (not the proxy) has a certificate that is over or soon will be";
             (CheckResult::Fail, summary, Some(Stuck::File))
         } else {
             let summary = "the proxy serves another certificate than the file holds: a renewal may be under way";

@@ -116,7 +116,7 @@ fn an_svid_that_lies_in_spires_file_is_spires_though_no_config_map_could_be_read
 #[test]
 fn a_restart_that_its_guards_would_refuse_is_not_offered_and_why_is_said() {
     for (controller, why) in [
-        (None, "web/frontend-a has no controller, so nothing brings it back: whoever made it makes it again"),
+        (None, "web/frontend-a has no controller, so nothing brings it back: make it again by hand"),
         (Some("Job/load-1"), "web/frontend-a belongs to a Job: a pod that is ended counts as a failure of the job"),
         (Some("Node/node-1"), "web/frontend-a belongs to a Node: it is a static pod"),
     ] {
@@ -338,7 +338,7 @@ fn a_pod_of_a_namespace_that_the_configuration_protects_is_not_offered_for_a_res
     let verdict = night.verdict();
     assert!(verdict.fixes.is_empty(), "{:?}", verdict.fixes);
     let reason = &verdict.never.iter().find(|never| never.fix == FixName::RestartPod).unwrap().reason;
-    assert_eq!(reason, "web/frontend-a belongs to the platform itself: whoever runs web restarts it by hand");
+    assert_eq!(reason, "web/frontend-a belongs to the platform itself: the team that runs web restarts it by hand");
 }
 
 #[test]
