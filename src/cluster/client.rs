@@ -265,6 +265,16 @@ impl Reach {
     }
 }
 
+/// The longest kubeconfig, in bytes: kube reads it whole.
+const KUBECONFIG_MOST: u64 = 4 * 1024 * 1024;
+
+/// Whether a file is longer than any kubeconfig, or never ends.
+fn is_endless(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    std::fs::metadata(path).is_ok_and(|file| file.len() > KUBECONFIG_MOST || file.file_type().is_char_device())
+}
+
 /// Connects with a kubeconfig (and a context), or, without one, from inside the cluster or with the user's own.
 pub async fn connect(
     kubeconfig: Option<&Path>,
@@ -275,6 +285,9 @@ pub async fn connect(
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let config = match (kubeconfig, context) {
         (Some(path), _) => {
+            if is_endless(path) {
+                return Err(failed(&format!("{} is no kubeconfig: it is too long, or a device", path.display())));
+            }
             let file = Kubeconfig::read_from(path).map_err(|error| failed(&error))?;
             Config::from_custom_kubeconfig(file, &options).await.map_err(|error| failed(&error))?
         }

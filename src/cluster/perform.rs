@@ -185,13 +185,13 @@ impl ClusterAdapter {
             .plan
             .iter()
             .flat_map(|plan| &plan.operations)
-            .map(Operation::ends)
+            .filter_map(Operation::ends)
             .map(|(pod, uid)| (pod.clone(), uid.clone()))
             .collect();
         if round != Round::Before {
             let lived = |sample: &&Sample| !planned.iter().any(|(_, uid)| *uid == sample.uid);
             let others = fix.before.iter().filter(lived).map(|sample| (sample.pod.clone(), sample.uid.clone()));
-            let brought_up = fix.results.iter().map(StepResult::brought_up);
+            let brought_up = fix.results.iter().filter_map(StepResult::brought_up);
             return (brought_up.map(|(pod, uid)| (pod.clone(), uid.clone())).collect(), others.collect());
         }
         // Without them *worse* cannot be told; the fix does not wait for that.

@@ -52,15 +52,34 @@ impl Secret {
     /// Reads it; `name` is the field, for the error.
     pub fn read(&self, name: &str) -> Result<SecretString, String> {
         let text = match (&self.file, &self.env) {
-            (Some(path), None) => std::fs::read_to_string(path)
+            (Some(path), None) => bounded(path)
                 .map_err(|error| format!("{name}: the file {} could not be read: {error}", path_shown(path)))?,
             (None, Some(variable)) => std::env::var(variable)
                 .map_err(|_| format!("{name}: the environment variable {} is not set", variable_shown(variable)))?,
             _ => return Err(format!("{name}: name one of file and env")),
         };
         let text = text.trim();
-        if text.is_empty() { Err(format!("{name}: it is empty")) } else { Ok(SecretString::from(text)) }
+        if text.is_empty() {
+            return Err(format!("{name}: it is empty"));
+        }
+        // No header can carry one, so nobody could ever show it: two tokens in one file, most likely.
+        if text.contains(char::is_control) {
+            return Err(format!("{name}: it has more than one line or a control character: name one file a secret"));
+        }
+        Ok(SecretString::from(text))
     }
+}
+
+/// The longest secret in bytes: a file that never ends is none.
+const SECRET_MOST: u64 = 64 * 1024;
+
+fn bounded(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(SECRET_MOST.saturating_add(1)).read_to_string(&mut text)?;
+    let too_long = u64::try_from(read).is_ok_and(|read| read > SECRET_MOST);
+    if too_long { Err(std::io::Error::other("it is longer than a secret")) } else { Ok(text) }
 }
 
 const NOT_SHOWN: &str = "that is named there (not shown: it may be the secret itself)";

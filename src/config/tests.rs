@@ -1,3 +1,5 @@
+use std::fs;
+
 use jiff::SignedDuration;
 
 use super::*;
@@ -211,6 +213,23 @@ fn a_secret_that_is_missing_is_named_and_never_shown() {
     let secret: Secret = serde_saphyr::from_str("file: /nowhere/token").unwrap();
     let why = secret.read("slack.bot_token").err().unwrap();
     assert!(why.contains("slack.bot_token") && why.contains("/nowhere/token"), "{why}");
+}
+
+#[test]
+fn a_secret_of_two_lines_or_without_an_end_is_refused_and_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("token");
+    let why = |path: &Path| {
+        let secret: Secret = serde_saphyr::from_str(&format!("file: {}", path.display())).unwrap();
+        secret.read("alertmanager.bearer_tokens").err().unwrap()
+    };
+    // As somebody writes it who rotates a token.
+    fs::write(&kept, "tok1\ntok2\n").unwrap();
+    assert_eq!(
+        why(&kept),
+        "alertmanager.bearer_tokens: it has more than one line or a control character: name one file a secret"
+    );
+    assert!(why(Path::new("/dev/zero")).ends_with("it is longer than a secret"));
 }
 
 #[test]

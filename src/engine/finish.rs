@@ -110,6 +110,8 @@ fn decide_ending(shared: &Shared, claim: &Claim, result: Result<Done, PerformErr
 }
 
 fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDuration>, untouched: bool) -> Ending {
+    // "Come at once" is no time to wait for: taken at its word it would be a loop without a pause.
+    let after = after.filter(SignedDuration::is_positive);
     // What is put off until a time of the other side's choosing is not refused: it never dies of that. A call stays due
     // for ever, also where it is a post. A step of a fix is wanted now or not at all: all its attempts count.
     let counts = after.is_none() || matches!(claim.work, Work::RunStep { .. });

@@ -61,11 +61,15 @@ impl Crowd {
         Arriving { crowd: Arc::clone(self), number, room: None, leave }
     }
 
-    /// Has bodies make way until so many pieces become free, beginning with the oldest. Those that arrived whole are worked
-    /// on and soon gone: they stay.
+    /// Has bodies make way until there are so many free pieces, beginning with the oldest, and none where that would not do.
+    /// Those that arrived whole are worked on and soon gone: they stay.
     fn make_way(&self, pieces: usize) {
         let mut table = self.arriving.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut freed = 0_usize;
+        let mut freed = self.room.available_permits();
+        let arriving = table.held.values().map(|held| held.pieces).fold(freed, usize::saturating_add);
+        if arriving < pieces {
+            return;
+        }
         while freed < pieces {
             let oldest = table.held.iter().find(|(_, held)| held.pieces > 0).map(|(number, _)| *number);
             let Some(held) = oldest.and_then(|number| table.held.remove(&number)) else { return };

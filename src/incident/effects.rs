@@ -297,7 +297,10 @@ fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
         Event::PlanMoved { what, .. } => Notice::PlanMoved { what: what.clone() },
         Event::QuestionOutdated { .. } => Notice::QuestionOutdated,
         Event::FixApproved { by, .. } => Notice::FixStarted { fix: incident.fix.as_ref()?.name, by: by.clone() },
-        Event::StepSettled { fix, step, .. } => Notice::StepSettled { fix: *fix, step: *step },
+        Event::StepSettled { step, result, .. } => {
+            let plan = incident.fix.as_ref()?.plan.as_ref()?;
+            Notice::StepSettled { target: plan.operation(*step)?.target(), result: result.clone() }
+        }
         Event::FixEnded { fix, end } => {
             let past = incident.past_fixes.iter().find(|past| past.number == *fix)?;
             Notice::FixEnded { fix: past.name, end: end.clone() }

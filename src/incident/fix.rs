@@ -59,6 +59,14 @@ impl Fix {
         self.plan.as_ref().map(Plan::id)
     }
 
+    /// The step that was done and whose effect is waited for.
+    pub(super) fn unsettled_step(&self) -> Option<u32> {
+        match &self.phase {
+            FixPhase::Settling { step, .. } => Some(*step),
+            _ => None,
+        }
+    }
+
     /// Who approved it; nobody before that.
     pub fn approved_by(&self) -> Vec<PersonId> {
         match &self.phase {
@@ -170,6 +178,15 @@ pub enum FixEnd {
 }
 
 impl PastFix {
+    /// The step that was done, and whose effect was not seen before the fix ended.
+    pub(super) fn unsettled_step(&self) -> Option<u32> {
+        let done = usize::try_from(self.run.steps_done).unwrap_or(usize::MAX);
+        match self.end {
+            FixEnd::Failed { step, .. } if done > self.results.len() => Some(step),
+            _ => None,
+        }
+    }
+
     /// Whether it changed something in the cluster, or looked again at one that did.
     pub fn wrote(&self) -> bool {
         self.run.steps_done > 0 || !self.results.is_empty()

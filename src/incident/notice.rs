@@ -4,7 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{FixEnd, Follows, IncidentId};
-use crate::{escalation::LevelNumber, people::PersonId, remediation::PlanId, triage::FixName};
+use crate::{
+    escalation::LevelNumber,
+    people::PersonId,
+    remediation::{PlanId, StepResult},
+    triage::FixName,
+};
 
 /// What a post in the thread says, as facts; each face words and draws it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,10 +105,10 @@ pub enum Notice {
     },
     /// The effect of a write was seen.
     StepSettled {
-        /// Of which fix.
-        fix: u32,
-        /// Which operation, from 0.
-        step: u32,
+        /// What the write has changed.
+        target: String,
+        /// What it came to.
+        result: StepResult,
     },
     /// The same of a pod, as versions up to 2026-11 stored it.
     Replaced {

@@ -57,14 +57,15 @@ pub fn asking(incident: &Incident) -> Option<(&Fix, &Question)> {
     }
 }
 
-/// The fix that is under way and has written nothing yet, so that it can still be taken back.
+/// The fix that is under way and of whose present plan no write has begun, so that it can still be taken back.
 pub fn untouched(incident: &Incident) -> Option<&Fix> {
     let nothing_written =
         |fix: &&Fix| matches!(fix.phase, FixPhase::Drawing | FixPhase::Asking { .. } | FixPhase::Approved { .. });
     incident.fix.as_ref().filter(nothing_written)
 }
 
-/// The fix whose effect can be looked at again: the newest one that was seen to do something, unless it worked.
+/// The fix whose effect can be looked at again: the newest one that was seen to do something, unless it
+/// was proved to work.
 pub fn to_verify(incident: &Incident) -> Result<&PastFix, Refusal> {
     if let Some(fix) = &incident.fix {
         return Err(Refusal::FixUnderWay(fix.name));
@@ -73,7 +74,7 @@ pub fn to_verify(incident: &Incident) -> Result<&PastFix, Refusal> {
     let newest = newest.ok_or(Refusal::NothingToVerify(incident.id))?;
     match &newest.end {
         FixEnd::Verified { verification } if verification.proof == Proof::Worked => {
-            Err(Refusal::JustWorked { incident: incident.id, fix: newest.name, at: newest.at })
+            Err(Refusal::ProvedAlready { incident: incident.id, fix: newest.name, at: newest.at })
         }
         _ => Ok(newest),
     }

@@ -265,6 +265,16 @@ pub enum Refusal {
     /// There is nothing to verify.
     #[error("no fix has run in {0}, so there is nothing to verify: `/mtls triage {0}` looks at it afresh")]
     NothingToVerify(IncidentId),
+    /// Its effect is proved, so there is nothing to look at again.
+    #[error("{fix} was proved to work at {at:.0}: `/mtls triage {incident}` looks at the service afresh")]
+    ProvedAlready {
+        /// Which incident.
+        incident: IncidentId,
+        /// Which fix.
+        fix: FixName,
+        /// When.
+        at: Timestamp,
+    },
     /// Its alert still fires: asked back.
     #[error("{} If you mean that: `/mtls resolve {incident} anyway {reason}`", CLOSING_WHILE_IT_FIRES)]
     StillFires {

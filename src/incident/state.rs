@@ -206,10 +206,10 @@ impl Incident {
     pub fn gone_pods(&self) -> Vec<(&PodRef, Option<&PodRef>)> {
         let since = self.verdict.as_ref().map_or(self.this_opening(), |verdict| verdict.at);
         let past = self.past_fixes.iter().filter(|past| past.verifies.is_none() && past.at >= since);
-        let past = past.map(|past| (past.plan.as_ref(), past.run.steps_done, &past.results));
+        let past = past.map(|past| (past.plan.as_ref(), &past.results, past.unsettled_step()));
         let now = self.fix.iter().filter(|fix| fix.verifies.is_none());
-        let now = now.map(|fix| (fix.plan.as_ref(), fix.run.steps_done, &fix.results));
-        past.chain(now).flat_map(|(plan, done, results)| ended_pods(plan, done, results)).collect()
+        let now = now.map(|fix| (fix.plan.as_ref(), &fix.results, fix.unsettled_step()));
+        past.chain(now).flat_map(|(plan, results, unsettled)| ended_pods(plan, results, unsettled)).collect()
     }
 
     /// Whether it tells of the bot itself, whose journal fails: it is stored nowhere, so nobody can acknowledge it.
@@ -260,13 +260,18 @@ impl Incident {
     }
 }
 
-/// The pods that the first operations of a plan have ended, each with the one that took its place, if that was seen.
+/// The pods that the steps of a fix have ended, each with the one that took its place, if that was seen. `unsettled` is a step
+/// that was done and whose effect was not seen.
 fn ended_pods<'a>(
     plan: Option<&'a Plan>,
-    done: u32,
     results: &'a [StepResult],
+    unsettled: Option<u32>,
 ) -> Vec<(&'a PodRef, Option<&'a PodRef>)> {
-    let done = usize::try_from(done).unwrap_or(usize::MAX).max(results.len());
-    let ended = plan.into_iter().flat_map(|plan| &plan.operations).take(done).map(|operation| operation.ends().0);
-    ended.enumerate().map(|(at, pod)| (pod, results.get(at).map(|result| result.brought_up().0))).collect()
+    let ended_by = |step: u32| Some(plan?.operation(step)?.ends()?.0);
+    let seen = (0_u32..).zip(results).filter_map(|(step, result)| {
+        // Older records do not say it; a plan that was drawn again meanwhile would name others.
+        let old = result.ended().or_else(|| ended_by(step))?;
+        Some((old, result.brought_up().map(|(new, _)| new)))
+    });
+    seen.chain(unsettled.and_then(ended_by).map(|old| (old, None))).collect()
 }

@@ -26,6 +26,19 @@ pub enum JournalError {
         #[source]
         source: std::io::Error,
     },
+    /// Whether a saved copy lies beside it cannot be seen.
+    #[error(
+        "the folder of the journal {} could not be looked through for a copy that was saved when the journal was lost: let the bot's user \
+         list it",
+        journal.display()
+    )]
+    NotListed {
+        /// The journal.
+        journal: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// It was lost once, and a copy of what was stored then lies beside it.
     #[error(
         "the journal {journal} was lost while a bot had it open, and all that was stored then is in {copy}. Take {journal} \

@@ -93,8 +93,9 @@ impl Journal {
 /// Refuses a journal that was lost once and whose copy is not yet in its place.
 pub(super) fn refuse_rescued(path: &Path) -> Result<(), JournalError> {
     match rescue::left_beside(path) {
-        Some(copy) => Err(JournalError::Rescued { journal: path.to_owned(), copy }),
-        None => Ok(()),
+        Ok(Some(copy)) => Err(JournalError::Rescued { journal: path.to_owned(), copy }),
+        Ok(None) => Ok(()),
+        Err(source) => Err(JournalError::NotListed { journal: path.to_owned(), source }),
     }
 }
 

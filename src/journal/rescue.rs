@@ -72,21 +72,20 @@ pub(super) async fn copy(db: &mut SqliteConnection, journal: &Path, at: Timestam
 /// The newest copy that lies beside a journal: what was stored before the journal was lost. Until it is in its place, or
 /// out of the way, another journal must not be begun, or an older one gone on with: the kill switch would stand as it
 /// stood then.
-pub(super) fn left_beside(journal: &Path) -> Option<PathBuf> {
+pub(super) fn left_beside(journal: &Path) -> io::Result<Option<PathBuf>> {
     let real = real_place(journal);
-    let begins = format!("{}{ENDING}", real.file_name()?.to_string_lossy());
+    let (Some(name), Some(folder)) = (real.file_name(), real.parent()) else { return Ok(None) };
+    let begins = format!("{}{ENDING}", name.to_string_lossy());
     let made_at = |name: &str| name.strip_prefix(&begins)?.parse::<u64>().ok();
-    let folder = match fs::read_dir(real.parent()?) {
+    let folder = match fs::read_dir(folder) {
         Ok(folder) => folder,
-        Err(error) => {
-            // It may be there and not to be listed; one that is not there holds no copy.
-            tracing::warn!(path = %journal.display(), %error, "it could not be looked for a saved copy of this journal");
-            return None;
-        }
+        // A folder that is not there holds no copy.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
     };
     let names = folder.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
-    let newest = names.filter_map(|name| Some((made_at(&name)?, name))).max()?;
-    Some(real.with_file_name(newest.1))
+    let newest = names.filter_map(|name| Some((made_at(&name)?, name))).max();
+    Ok(newest.map(|(_, name)| real.with_file_name(name)))
 }
 
 /// Where the journal lies, or would: its copies lie beside the file that a symbolic link leads to, which may be gone.

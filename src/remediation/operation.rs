@@ -35,7 +35,7 @@ impl Operation {
         }
     }
 
-    /// Where, by whom it is mended, and why it is done: follows the target.
+    /// On which node, which controller replaces it, and why: follows the target.
     pub fn details(&self) -> String {
         match self {
             Self::EvictPod(eviction) => eviction.details(),
@@ -78,9 +78,9 @@ impl Operation {
     }
 
     /// The pod that it ends, by name and UID.
-    pub fn ends(&self) -> (&PodRef, &PodUid) {
+    pub fn ends(&self) -> Option<(&PodRef, &PodUid)> {
         match self {
-            Self::EvictPod(eviction) => (&eviction.pod, &eviction.uid),
+            Self::EvictPod(eviction) => Some((&eviction.pod, &eviction.uid)),
         }
     }
 

@@ -126,10 +126,11 @@ impl Plan {
 
     /// Whether its hash was made in the way of an older version, so that a question about it has to be asked anew.
     pub fn has_old_hash(&self) -> bool {
-        self.hashed != Self::HASH
+        self.hashed < Self::HASH
     }
 
-    /// Whether it is what its hash says. An old hash was compared when it was read from the journal.
+    /// Whether it is what its hash says. A hash of an older version is trusted: what it was made over is not stored whole
+    /// any more. One of a newer version is not.
     pub fn is_whole(&self) -> bool {
         self.has_old_hash() || hash(&self.content) == self.id
     }

@@ -12,6 +12,9 @@ use crate::mesh::{PodRef, PodUid};
 pub enum StepResult {
     /// Another pod took the place of the one that was ended, is Ready, and holds a valid SVID.
     Replaced {
+        /// The pod that was ended; records up to 2026-11 do not say it.
+        #[serde(default)]
+        old: Option<PodRef>,
         /// The new pod.
         pod: PodRef,
         /// Its UID.
@@ -24,9 +27,16 @@ pub enum StepResult {
 
 impl StepResult {
     /// The pod that the step brought up, by name and UID: its proxy has to prove the fix.
-    pub fn brought_up(&self) -> (&PodRef, &PodUid) {
+    pub fn brought_up(&self) -> Option<(&PodRef, &PodUid)> {
         match self {
-            Self::Replaced { pod, uid, .. } => (pod, uid),
+            Self::Replaced { pod, uid, .. } => Some((pod, uid)),
+        }
+    }
+
+    /// The pod that the step ended, if that is known.
+    pub fn ended(&self) -> Option<&PodRef> {
+        match self {
+            Self::Replaced { old, .. } => old.as_ref(),
         }
     }
 
@@ -73,6 +83,7 @@ mod tests {
     #[test]
     fn results_that_older_versions_stored_are_still_understood() {
         let replaced = |not_after| StepResult::Replaced {
+            old: None,
             pod: serde_json::from_value(json!({"namespace": "web", "name": "frontend-9"})).unwrap(),
             uid: "00000000-0000-4000-8000-000000000009".parse().unwrap(),
             not_after,

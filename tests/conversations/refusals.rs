@@ -113,7 +113,7 @@ async fn a_fix_that_runs_is_neither_withdrawn_nor_asked_for_again_and_a_replayed
 async fn what_was_approved_is_not_run_on_a_cluster_that_has_moved_and_is_asked_again() {
     let night = asking().await;
     let plan = night.incident().await.fix.unwrap().plan.unwrap();
-    let pod = plan.operations[0].ends().0.clone();
+    let pod = plan.operations[0].ends().unwrap().0.clone();
     // Somebody with kubectl is faster than the approval.
     let store = night.simulation.world.store();
     store.remove(Kind::Pod, Some(pod.namespace.as_str()), pod.name.as_str()).unwrap();

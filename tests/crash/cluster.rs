@@ -130,12 +130,13 @@ impl Perform for Cluster {
             }
             Work::RunStep { plan, step, .. } => {
                 let approved = task.incident.fix.as_ref().and_then(|fix| fix.plan.as_ref()).unwrap();
-                self.evict(approved.operations[0].ends().1);
+                self.evict(approved.operations[0].ends().unwrap().1);
                 Outcome::StepDone { plan: plan.clone(), step: *step }.into()
             }
             Work::AwaitStep { plan, step, .. } => {
                 let (pod, uid) = (pod(&self.living()), uid(&self.living()));
-                let result = StepResult::Replaced { pod, uid, not_after: Some(now + SignedDuration::from_hours(1)) };
+                let result =
+                    StepResult::Replaced { old: None, pod, uid, not_after: Some(now + SignedDuration::from_hours(1)) };
                 Outcome::StepSettled { plan: plan.clone(), step: *step, result }.into()
             }
             Work::Sample { fix, round } => {

@@ -76,8 +76,11 @@ pub struct Button {
 
 /// The buttons of the card.
 pub(super) fn of(incident: &Incident) -> Vec<Button> {
-    if incident.life != Life::Open {
-        return Vec::new();
+    match incident.life {
+        Life::Open => {}
+        // Nothing is started, and nobody is called: what is left is to take a plan back and to look again.
+        Life::Clearing { .. } => return withdraw(incident).into_iter().chain(verify(incident)).collect(),
+        Life::Closed { .. } => return Vec::new(),
     }
     let asks = asking(incident).and_then(|(fix, _)| fix.plan.as_ref());
     let mut buttons = taking(incident);
@@ -156,9 +159,13 @@ fn withdraw(incident: &Incident) -> Option<Button> {
     untouched(incident).map(|fix| plain(incident, format!("Withdraw {}", fix.name), Act::Withdraw))
 }
 
+fn verify(incident: &Incident) -> Option<Button> {
+    to_verify(incident).is_ok().then(|| plain(incident, "Verify again", Act::Verify))
+}
+
 /// Triage again, and watch the counters again where the last fix is not proven.
 fn look_again(incident: &Incident) -> Vec<Button> {
-    let verify = to_verify(incident).is_ok().then(|| plain(incident, "Verify again", Act::Verify));
+    let verify = verify(incident);
     if incident.fix.is_some() || matches!(incident.triage, Triage::Running { .. }) {
         return verify.into_iter().collect();
     }

@@ -1,5 +1,6 @@
 //! What a pager is sent: our own JSON for a generic webhook, and events of PagerDuty's Events API v2. Pure.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
@@ -107,11 +108,27 @@ impl<'a> Call<'a> {
         let look = self.incident.target.as_ref().map(|target| {
             format!(" Look: mtls-medic triage -n {} {}/{}.", target.namespace, target.kind.short(), target.name)
         });
+        let fits = self.incident.verdict.as_ref().filter(|verdict| !verdict.fixes.is_empty()).map(|verdict| {
+            let fixes: Vec<&str> = verdict.fixes.iter().map(|fix| fix.as_str()).collect();
+            format!(" What fits: {}.", fixes.join(", "))
+        });
+        let by_hand = if self.links().runbook.is_some() { "after the runbook" } else { "by hand" };
         format!(
-            "No chat is configured, so {id} cannot be acknowledged: the calls end when its alert does.{} Mend it after \
-             the runbook, or silence the alert.",
-            look.unwrap_or_default()
+            "No chat is configured, so {id} cannot be acknowledged: the calls end when its alert does.{}{} Mend it \
+             {by_hand}, or silence the alert.",
+            look.unwrap_or_default(),
+            fits.unwrap_or_default()
         )
+    }
+
+    /// Whether somebody can say that they have it.
+    fn can_be_answered(&self) -> bool {
+        !self.incident.channels.is_empty() && !self.incident.is_of_the_bot()
+    }
+
+    /// By when somebody has to have it.
+    fn answer_by(&self) -> Option<Timestamp> {
+        self.incident.ladder.rung().filter(|_| self.can_be_answered()).map(Rung::until)
     }
 
     /// Who is called when nobody answers, and when.
@@ -122,9 +139,10 @@ impl<'a> Call<'a> {
             Rung::Waiting { level, .. } => self.incident.policy.above(*level),
             Rung::AllPaged { .. } | Rung::Acknowledged { .. } => None,
         };
+        let when = if self.can_be_answered() { "unanswered" } else { "while its alert fires" };
         Some(match above {
-            Some(above) => format!("unanswered, {} {} is called at {until}", above.number, above.team),
-            None => format!("unanswered, every level is called at {until}"),
+            Some(above) => format!("{when}, {} {} is called at {until}", above.number, above.team),
+            None => format!("{when}, every level is called at {until}"),
         })
     }
 }
@@ -158,6 +176,10 @@ fn diagnosis(incident: &Incident) -> Value {
         "scenario": verdict.map(|verdict| verdict.scenario),
         "confidence": verdict.map(|verdict| verdict.confidence),
         "reasons": verdict.map(|verdict| verdict.reasons.iter().take(REASONS_MOST).collect::<Vec<_>>()),
+        "fits": verdict.map(|verdict| verdict.fixes.iter().map(|fix| fix.as_str()).collect::<Vec<_>>()),
+        "do_not": verdict.map(|verdict| verdict.never.iter().take(REASONS_MOST).map(|never| {
+            format!("{}: {}", never.fix, never.reason)
+        }).collect::<Vec<_>>()),
     })
 }
 
@@ -192,7 +214,7 @@ pub fn generic(call: &Call<'_>) -> Value {
         "summary": call.summary(),
         "diagnosis": diagnosis(incident),
         "opened_at": incident.opened_at.to_string(),
-        "answer_by": incident.ladder.rung().map(|rung| rung.until().to_string()),
+        "answer_by": call.answer_by().map(|by| by.to_string()),
         "what_to_do": call.what_to_do(),
         "next": call.next(),
         "card": links.card,
@@ -238,7 +260,7 @@ pub fn pagerduty(routing_key: &str, call: &Call<'_>) -> Value {
                 "team": call.team(),
                 "next": call.next(),
                 "reason": call.reason(),
-                "answer_by": incident.ladder.rung().map(|rung| utc(rung.until())),
+                "answer_by": call.answer_by().map(utc),
             },
         },
         "links": listed.collect::<Vec<_>>(),

@@ -131,6 +131,15 @@ fn what_to_do_names_a_way_that_there_is() {
         "No chat is configured, so INC-7 cannot be acknowledged: the calls end when its alert does. Look: mtls-medic \
          triage -n web svc/frontend. Mend it after the runbook, or silence the alert."
     );
+    let diagnosed = Incident { channels: Vec::new(), ..night::diagnosed() };
+    assert_eq!(
+        says(&linked(diagnosed.clone())),
+        "No chat is configured, so INC-7 cannot be acknowledged: the calls end when its alert does. Look: mtls-medic \
+         triage -n web svc/frontend. What fits: restart-pod. Mend it after the runbook, or silence the alert."
+    );
+    let body = generic(&call(&diagnosed, "k", CallAct::Trigger("opened")));
+    assert_eq!(body["answer_by"], Value::Null, "nobody can answer");
+    assert_eq!(body["next"], "while its alert fires, L2 Platform Security is called at 2026-03-01 03:15:00 UTC");
 }
 
 #[test]

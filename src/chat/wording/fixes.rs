@@ -10,7 +10,7 @@ use crate::{
     escalation::{LevelNumber, Rung},
     incident::{Fix, FixEnd, FixPhase, Incident},
     people::PersonId,
-    remediation::{Operation, Plan, PlanId, Proof, StepResult},
+    remediation::{Plan, PlanId, Proof, StepResult},
     triage::FixName,
 };
 
@@ -30,7 +30,8 @@ pub(super) fn question_outdated() -> Post {
     Post::saying(vec![vec![
         strong("The plan is drawn again: "),
         text(
-            "the bot was updated while it waited for approval. The new plan asks for approval again; nothing was changed.",
+            "the bot was updated while it waited for approval. The new plan asks for approval again; until then nothing \
+             more is changed.",
         ),
     ]])
 }
@@ -42,17 +43,10 @@ pub(super) fn started(fix: FixName, by: &[PersonId]) -> Post {
     Post::saying(vec![line])
 }
 
-/// What a step came to. The fix may have ended by the time that this is posted.
-pub(super) fn step_settled(incident: &Incident, number: u32, step: u32) -> Post {
-    let now = incident.fix.iter().map(|fix| (fix.number, fix.plan.as_ref(), &fix.results));
-    let past = incident.past_fixes.iter().map(|past| (past.number, past.plan.as_ref(), &past.results));
-    let told = now.chain(past).find(|(fix, ..)| *fix == number).and_then(|(_, plan, results)| {
-        let target = plan.and_then(|plan| plan.operation(step)).map(Operation::target)?;
-        Some((target, results.get(usize::try_from(step).ok()?)?))
-    });
-    Post::saying(vec![match told {
-        Some((target, StepResult::Replaced { pod, not_after, .. })) => replaced(&target, &pod.to_string(), *not_after),
-        None => words(format!("Step {} was done and seen to work.", step.saturating_add(1))),
+/// What a step came to.
+pub(super) fn step_settled(target: &str, result: &StepResult) -> Post {
+    Post::saying(vec![match result {
+        StepResult::Replaced { pod, not_after, .. } => replaced(target, &pod.to_string(), *not_after),
     }])
 }
 
@@ -121,7 +115,15 @@ pub(super) fn ended(incident: &Incident, fix: FixName, end: &FixEnd) -> Post {
     let mut line = vec![code(fix.to_string()), text(" ")];
     line.extend(end_line(end));
     line.push(text("."));
+    let wrote = incident.past_fixes.iter().rev().find(|past| past.name == fix && past.end == *end);
+    let wrote = wrote.is_some_and(|past| past.verifies.is_none() && past.wrote());
     let next = match end {
+        // It was under way, and the cluster moved: its new plan did not come about.
+        FixEnd::Refused { .. } | FixEnd::Rejected { .. } | FixEnd::Withdrawn | FixEnd::Expired | FixEnd::Cancelled
+            if wrote =>
+        {
+            words("What was done before that stays done; nothing more is changed.")
+        }
         FixEnd::Verified { verification } => match verification.proof {
             Proof::Worked => words("Next: nothing. It closes by itself once the alerts stay resolved."),
             Proof::NoEffect => {

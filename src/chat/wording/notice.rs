@@ -114,7 +114,7 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
         Notice::PlanMoved { what } => plan_moved(what),
         Notice::QuestionOutdated => question_outdated(),
         Notice::FixStarted { fix, by } => started(*fix, by),
-        Notice::StepSettled { fix, step } => step_settled(incident, *fix, *step),
+        Notice::StepSettled { target, result } => step_settled(target, result),
         Notice::Replaced { old, new, not_after } => Post::saying(vec![replaced(old, new, Some(*not_after))]),
         Notice::FixEnded { fix, end } => ended(incident, *fix, end),
         Notice::Note { by, text: note } => {

@@ -5,7 +5,7 @@ use crate::{
     chat::card::tests as night,
     escalation::{LevelNumber, Rung},
     incident::{CallReason, Event, FirstCall, FixEnd, Follows, Incident, IncidentId, Notice, apply},
-    remediation::{Proof, Verification},
+    remediation::{Proof, StepResult, Verification},
     triage::FixName,
 };
 
@@ -55,6 +55,15 @@ fn every_notice_says_what_happened_and_what_is_next() {
         Notice::PlanMoved { what: "the pod was replaced meanwhile".to_owned() },
         Notice::QuestionOutdated,
         Notice::FixStarted { fix, by: vec![night::who("U0SEC")] },
+        Notice::StepSettled {
+            target: "web/a".to_owned(),
+            result: StepResult::Replaced {
+                old: Some(night::pod("a")),
+                pod: night::pod("b"),
+                uid: crate::mesh::PodUid::parse("uid-b").unwrap(),
+                not_after: Some(night::at(60)),
+            },
+        },
         Notice::Replaced { old: "web/a".to_owned(), new: "web/b".to_owned(), not_after: night::at(60) },
         ended(verified(Proof::Worked)),
         ended(verified(Proof::NoEffect)),
@@ -86,12 +95,22 @@ fn every_notice_says_what_happened_and_what_is_next() {
 }
 
 #[test]
-fn what_a_step_came_to_is_said_while_its_fix_runs_and_after_it() {
-    let told = |step| read(&notice(&Notice::StepSettled { fix: 1, step }, &night::after(Proof::Worked)));
-    insta::assert_snapshot!(told(0) + &told(1), @r"
-    web/frontend-7d9c5b6f4-aaaaa was replaced by web/frontend-7d9c5b6f4-bbbbb, which is Ready and holds a valid SVID.
-    Step 2 was done and seen to work.
-    ");
+fn a_fix_that_has_written_something_never_says_that_nothing_was_changed() {
+    let ends = [
+        FixEnd::Refused { reasons: vec!["another pod has to become Ready first".to_owned()] },
+        FixEnd::Rejected { by: night::who("U0SEC") },
+        FixEnd::Withdrawn,
+        FixEnd::Expired,
+        FixEnd::Cancelled,
+    ];
+    for end in ends {
+        // One step was done; then the cluster moved, and the new plan did not come about.
+        let mut incident = night::after(Proof::Worked);
+        incident.past_fixes[0].end = end.clone();
+        let said = read(&notice(&Notice::FixEnded { fix: FixName::RestartPod, end }, &incident));
+        assert!(said.contains("What was done before that stays done; nothing more is changed."), "{said}");
+        assert!(!said.contains("Nothing was changed"), "{said}");
+    }
 }
 
 fn reasons() -> [CallReason; 8] {

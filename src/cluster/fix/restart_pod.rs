@@ -12,7 +12,7 @@ use crate::{
     cluster::{ClusterError, FoundPod, Reach, resolve, resolve::workload_of},
     incident::Fix,
     mesh::{Namespace, PodUid, TargetRef},
-    remediation::{Budget, PodEviction, StepResult, restart_pod::PodFacts},
+    remediation::{Budget, Operation, PodEviction, StepResult, restart_pod::PodFacts},
     triage::{Expectations, certificate::Life},
 };
 
@@ -84,9 +84,15 @@ impl Reach {
         now: Timestamp,
     ) -> Result<Settled, ClusterError> {
         let resolved = resolve(self, &scope(target, &planned.workload)).await?;
-        let planned_before =
-            |pod: &FoundPod| fix.plan.iter().flat_map(|plan| &plan.operations).any(|old| *old.ends().1 == pod.uid);
-        let taken = |pod: &FoundPod| fix.results.iter().any(|result| *result.brought_up().1 == pod.uid);
+        let planned_before = |pod: &FoundPod| {
+            fix.plan
+                .iter()
+                .flat_map(|plan| &plan.operations)
+                .filter_map(Operation::ends)
+                .any(|(_, uid)| *uid == pod.uid)
+        };
+        let taken =
+            |pod: &FoundPod| fix.results.iter().filter_map(StepResult::brought_up).any(|(_, uid)| *uid == pod.uid);
         let of_the_same = |pod: &&FoundPod| {
             pod.controller.as_ref().map(|(kind, name)| format!("{kind}/{name}")).as_ref() == Some(&planned.controller)
         };
@@ -108,7 +114,12 @@ impl Reach {
         };
         match svid.life(now) {
             Life::Left { until, .. } => {
-                let result = StepResult::Replaced { pod: new.pod, uid: new.uid, not_after: Some(until) };
+                let result = StepResult::Replaced {
+                    old: Some(planned.pod.clone()),
+                    pod: new.pod,
+                    uid: new.uid,
+                    not_after: Some(until),
+                };
                 Ok(Settled::Seen(result))
             }
             Life::Over { since } => {

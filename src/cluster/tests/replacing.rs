@@ -43,7 +43,7 @@ impl Evicted {
     async fn awaits(&self) -> String {
         match self.stands(three_in_the_morning()).await {
             Settled::Awaited(why) => why,
-            Settled::Seen(result) => panic!("{} holds no SVID", result.brought_up().0),
+            Settled::Seen(result) => panic!("{} holds no SVID", result.brought_up().unwrap().0),
         }
     }
 }
@@ -78,7 +78,7 @@ async fn a_replacement_that_another_step_has_seen_is_not_counted_twice() {
     let mut night = Evicted::from("svc/frontend").await;
     night.mesh.store.apply(Kind::Pod, pod("frontend-c"));
     let uid = night.mesh.uid("frontend-c");
-    night.fix.results.push(StepResult::Replaced { pod: pod_ref("frontend-c"), uid, not_after: None });
+    night.fix.results.push(StepResult::Replaced { old: None, pod: pod_ref("frontend-c"), uid, not_after: None });
     assert!(night.awaits().await.contains("has not started a new pod yet"));
 }
 
@@ -111,5 +111,8 @@ async fn a_replacement_whose_proxy_serves_a_stale_svid_is_not_ready_however_fres
     let waits = stands_with(fresh.clone(), &stale).await;
     assert!(matches!(&waits, Settled::Awaited(why) if why.contains("still holds an SVID that ended")), "{waits:?}");
     let ready = stands_with(stale, &fresh).await;
-    assert!(matches!(&ready, Settled::Seen(result) if *result.brought_up().0 == pod_ref("frontend-c")), "{ready:?}");
+    assert!(
+        matches!(&ready, Settled::Seen(result) if *result.brought_up().unwrap().0 == pod_ref("frontend-c")),
+        "{ready:?}"
+    );
 }

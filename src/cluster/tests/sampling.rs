@@ -75,7 +75,7 @@ async fn a_replacement_that_cannot_be_read_makes_the_fix_unproven_whatever_the_o
     let mut watched = watched().await;
     let gone = (pod_ref("frontend-gone"), PodUid::parse("uid-gone").unwrap());
     let there = (watched.pods[1].pod.clone(), watched.pods[1].uid.clone());
-    let replaced = |(pod, uid)| StepResult::Replaced { pod, uid, not_after: None };
+    let replaced = |(pod, uid)| StepResult::Replaced { old: None, pod, uid, not_after: None };
     watched.fix.results = [there, gone.clone()].map(replaced).into();
     let (start, unreadable) = watched.sampled(Round::Start).await;
     assert_eq!((start.len(), unreadable.len()), (2, 1), "{unreadable:?}");

@@ -40,3 +40,29 @@ async fn a_slow_call_on_a_fast_clock_is_made_once() {
     assert_eq!(chat.asked.load(Ordering::SeqCst), 1);
     engine.stop(Duration::from_secs(5)).await;
 }
+
+/// A chat that is in trouble and says "come again at once".
+struct ComeAtOnce(AtomicU32);
+
+#[async_trait]
+impl Perform for ComeAtOnce {
+    async fn perform(&self, _task: Task) -> Result<Done, PerformError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(PerformError::Again { reason: "503".to_owned(), after: Some(SignedDuration::ZERO) })
+    }
+}
+
+#[tokio::test]
+async fn who_is_in_trouble_and_asks_to_come_again_at_once_is_asked_with_pauses_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+    let chat = Arc::new(ComeAtOnce(AtomicU32::new(0)));
+    opens(&journal, 1, Timestamp::UNIX_EPOCH, vec![card(Timestamp::UNIX_EPOCH)], |_| {}).await;
+    let engine = Engine::builder(journal, clock, "c", policy()).performer(CHAT, chat.clone()).build().await.unwrap();
+    engine.start();
+    let settled = tokio::time::timeout(Duration::from_secs(10), engine.settled()).await;
+    settled.expect("it is asked again and again").unwrap();
+    assert_eq!(chat.0.load(Ordering::SeqCst), 1);
+    engine.stop(Duration::from_secs(5)).await;
+}

@@ -52,6 +52,12 @@ impl Scene<'_> {
         if !self.policy.writes_enabled {
             return Err(Refusal::WritesOff);
         }
+        // An older bot's question that lived through the start, as while its alerts were resolved.
+        if fix.plan.as_ref().is_some_and(Plan::has_old_hash) {
+            let outdated = Event::QuestionOutdated { fix: fix.number };
+            let told = "The bot was updated while this plan waited: it is drawn again, and asks for approval again.";
+            return Ok((vec![outdated], told.to_owned()));
+        }
         let by = self.actor.id.clone();
         match question.vote(self.actor, self.now)? {
             Vote::Counted { missing } => {
@@ -75,7 +81,7 @@ impl Scene<'_> {
         }
         question.may_vote(self.actor, self.now)?;
         let end = FixEnd::Rejected { by: self.actor.id.clone() };
-        Ok((vec![Event::FixEnded { fix: fix.number, end }], format!("Rejected: {} does not run.", fix.name)))
+        Ok((vec![Event::FixEnded { fix: fix.number, end }], format!("Rejected: {}", stays(fix))))
     }
 
     pub(super) fn withdraw(&self) -> Decided {
@@ -86,7 +92,7 @@ impl Scene<'_> {
             return Err(Refusal::NotYours);
         }
         let Some(event) = self.ended_before_a_write(FixEnd::Withdrawn) else { return Err(Refusal::AlreadyRunning) };
-        Ok((vec![event], format!("Withdrawn: {} does not run.", fix.name)))
+        Ok((vec![event], format!("Withdrawn: {}", stays(fix))))
     }
 
     pub(super) fn verify(&self) -> Decided {
@@ -104,4 +110,12 @@ impl Scene<'_> {
         let fix = offer::untouched(self.incident)?;
         Some(Event::FixEnded { fix: fix.number, end })
     }
+}
+
+/// What follows for a fix whose plan is not carried out: it may have been drawn again after a step.
+fn stays(fix: &Fix) -> String {
+    if fix.run.steps_done == 0 {
+        return format!("{} does not run.", fix.name);
+    }
+    format!("{} does not go on. What was done before stays done.", fix.name)
 }

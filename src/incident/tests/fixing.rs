@@ -3,9 +3,9 @@ use jiff::SignedDuration;
 use super::rehearsal::{MINUTE, Night, plan, pod, replacement, verdict};
 use crate::{
     approval::VoteRefusal,
-    incident::{Act, AlertStatus, Event, FixEnd, FixPhase, Life, Outcome, Refusal, Round, Work},
+    incident::{Act, AlertStatus, Event, FixEnd, FixPhase, Life, Notice, Outcome, Refusal, Round, Work, on_start},
     mesh::PodUid,
-    remediation::{Counters, PlanId, Proof, Sample},
+    remediation::{Counters, PlanId, Proof, Sample, StepResult},
     triage::{FixName, Never, Scenario},
 };
 
@@ -183,6 +183,55 @@ fn nothing_new_is_asked_for_or_approved_once_the_alerts_are_resolved() {
     assert!(matches!(night.says("U0SECURITY", Act::Approve { plan: None }), Err(Refusal::Clearing(..))));
     night.passes(5 * MINUTE);
     assert_eq!(night.incident().past_fixes[0].end, FixEnd::Cancelled);
+    assert_eq!(night.writes(), 0);
+}
+
+#[test]
+fn after_a_plan_that_moved_only_what_was_done_is_told_and_the_new_plan_is_not_taken_for_done() {
+    let mut night = approved(&["frontend-1", "frontend-2"]);
+    let plan_of_both = plan_id(&night);
+    night.outcome(&Outcome::StepDone { plan: plan_of_both.clone(), step: 0 });
+    let result = StepResult::Replaced {
+        old: Some(pod("frontend-1")),
+        pod: pod("frontend-8"),
+        uid: PodUid::parse("uid-8").unwrap(),
+        not_after: None,
+    };
+    let settled = Outcome::StepSettled { plan: plan_of_both.clone(), step: 0, result: result.clone() };
+    night.outcome(&settled);
+    let told = |night: &Night| {
+        let posts = night.waiting.iter().filter_map(|effect| match &effect.work {
+            Work::Post { notice: notice @ Notice::StepSettled { .. }, .. } => Some(notice.clone()),
+            _ => None,
+        });
+        posts.collect::<Vec<_>>()
+    };
+    let first = Notice::StepSettled { target: "web/frontend-1".to_owned(), result };
+    assert_eq!(told(&night), [first]);
+    night.outcome(&Outcome::PlanMoved { plan: plan_of_both, step: 1, what: "it belongs to another".to_owned() });
+    let drawn_again = Box::new(plan(&["frontend-3"], night.now));
+    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: drawn_again });
+    let (old, new) = (pod("frontend-1"), pod("frontend-8"));
+    assert_eq!(night.incident().gone_pods(), [(&old, Some(&new))], "frontend-3 still runs, and nobody has approved");
+    let answer = night.says("U0ONCALL", Act::Withdraw).unwrap();
+    assert!(answer.text.contains("What was done before stays done"), "{answer:?}");
+}
+
+#[test]
+fn a_question_of_an_older_bot_that_lived_through_a_clearing_is_asked_again_by_its_approval() {
+    let mut night = Night::with_a_question(&["frontend-1"]);
+    let fix = night.incident.as_mut().unwrap().fix.as_mut().unwrap();
+    let mut stored = serde_json::to_value(fix.plan.as_ref().unwrap()).unwrap();
+    stored["hashed"] = 1.into();
+    fix.plan = Some(serde_json::from_value(stored).unwrap());
+    let policy = night.policy.clone();
+    let outdated = [Event::QuestionOutdated { fix: 1 }];
+    assert_eq!(on_start(night.incident(), &policy), outdated);
+    night.alert("frontend-1", AlertStatus::Resolved);
+    assert_eq!(on_start(night.incident(), &policy), [], "nothing is drawn while the alerts are resolved");
+    night.alert("frontend-1", AlertStatus::Firing);
+    night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
+    assert_eq!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Drawing);
     assert_eq!(night.writes(), 0);
 }
 

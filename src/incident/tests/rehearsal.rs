@@ -90,7 +90,11 @@ pub(super) fn plan(pods: &[&str], at: Timestamp) -> Plan {
 
 /// A step was seen to work: another pod took the place of the one that it ended.
 pub(super) fn replacement(plan: PlanId, step: u32, (pod, uid): (PodRef, PodUid), not_after: Timestamp) -> Outcome {
-    Outcome::StepSettled { plan, step, result: StepResult::Replaced { pod, uid, not_after: Some(not_after) } }
+    Outcome::StepSettled {
+        plan,
+        step,
+        result: StepResult::Replaced { old: None, pod, uid, not_after: Some(not_after) },
+    }
 }
 
 /// One incident under rehearsal.

@@ -90,7 +90,7 @@ fn refused(pod: PodFacts) -> Vec<GuardRefusal> {
 fn only_the_pods_that_the_verdict_names_are_restarted_and_each_line_names_one() {
     let plan = drawn(&verdict(&["frontend-1"]), &[facts("frontend-1"), facts("frontend-2")]).unwrap();
     assert_eq!(
-        plan.operations.iter().map(|operation| operation.ends().1.as_str()).collect::<Vec<_>>(),
+        plan.operations.iter().map(|operation| operation.ends().unwrap().1.as_str()).collect::<Vec<_>>(),
         ["uid-frontend-1"]
     );
     assert_eq!(plan.kubectl().count(), 1);

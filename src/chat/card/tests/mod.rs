@@ -223,6 +223,7 @@ pub(crate) fn after(proof: Proof) -> Incident {
         },
     };
     let result = StepResult::Replaced {
+        old: None,
         pod: pod("frontend-7d9c5b6f4-bbbbb"),
         uid: PodUid::parse("4d5e6f").unwrap(),
         not_after: None,
