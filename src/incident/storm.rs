@@ -190,7 +190,7 @@ fn opening(cluster: &str, count: u32, held: &StormLook, context: &Sighted<'_>) -
 }
 
 /// The events with which a quiet incident comes to stand on its own: its card, its triage, its ladder. None for one
-/// that does already. While it clears nobody is called: [`fires_again`] does what is left, if it comes to that.
+/// that does already. While it clears nobody is called: `fires_again` does what is left, if it comes to that.
 pub fn leave_storm(incident: &Incident, now: Timestamp) -> Vec<Event> {
     if !incident.quiet {
         return Vec::new();

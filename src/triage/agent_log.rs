@@ -171,7 +171,7 @@ pub(super) fn entries(log: &LogExcerpt) -> Vec<Entry<'_>> {
     log.lines.iter().filter_map(|line| entry(line).map(|(sign, at)| Entry { sign, at, line })).collect()
 }
 
-/// The lines of a log that say something, in their order: the newest [`KEPT_MOST`] of each kind, since a workload without an
+/// The lines of a log that say something, in their order: the newest `KEPT_MOST` of each kind, since a workload without an
 /// identity asks every few seconds, and must not push the renewals of the others out of the evidence.
 pub fn telling_lines(text: &str) -> Vec<String> {
     let mut kept: BTreeMap<Sign, usize> = BTreeMap::new();
