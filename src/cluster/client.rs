@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::{long::LongAnswers, transport};
 use crate::{
     bounds,
+    mesh::Namespace,
     triage::{Expectations, Missing, Redacted},
 };
 
@@ -262,6 +263,18 @@ impl Reach {
         })
         .await
         .unwrap_or_else(|_| Err(timed_out().into()))
+    }
+}
+
+impl Reach {
+    /// What evidence is judged by.
+    pub(in crate::cluster) fn expectations(&self) -> Expectations {
+        Expectations { protected: self.protected(), ..self.settings.expectations.clone() }
+    }
+
+    /// The namespaces of the platform that only the configuration knows.
+    pub(in crate::cluster) fn protected(&self) -> Vec<Namespace> {
+        self.settings.spire_namespace.parse().into_iter().collect()
     }
 }
 

@@ -136,15 +136,15 @@ impl ClusterAdapter {
         }
     }
 
-    async fn poll(&self, fix: &Fix, target: &TargetRef, plan: &PlanId, step: u32) -> Result<Outcome, PerformError> {
+    async fn poll(&self, fix: &Fix, target: &TargetRef, plan: &PlanId, step: u32) -> Outcome {
         let operation = fix.plan.as_ref().and_then(|plan| plan.operation(step));
-        let Some(operation) = operation else { return Ok(Outcome::NoLongerWanted) };
+        let Some(operation) = operation else { return Outcome::NoLongerWanted };
         let plan = plan.clone();
-        Ok(match self.fixing.settled(fix, target, operation, self.clock.now()).await {
+        match self.fixing.settled(fix, target, operation, self.clock.now()).await {
             Ok(Settled::Seen(result)) => Outcome::StepSettled { plan, step, result },
             Ok(Settled::Awaited(why)) => Outcome::StepAwaited { plan, step, why },
             Err(error) => Outcome::StepAwaited { plan, step, why: error.to_string() },
-        })
+        }
     }
 
     pub(super) async fn sample(&self, fix: &Fix, target: &TargetRef, round: Round) -> Outcome {
@@ -245,7 +245,7 @@ impl Perform for ClusterAdapter {
             (Work::Triage { run }, _) => self.triage(*run, incident, target, task.progress.clone()).await,
             (Work::DrawPlan { fix }, _) => Ok(self.draw_plan(*fix, incident, target).await?.into()),
             (Work::RunStep { plan, step, .. }, _) => Ok(self.run_step(incident, plan, *step, &task).await?.into()),
-            (Work::AwaitStep { plan, step, .. }, Some(fix)) => Ok(self.poll(fix, target, plan, *step).await?.into()),
+            (Work::AwaitStep { plan, step, .. }, Some(fix)) => Ok(self.poll(fix, target, plan, *step).await.into()),
             (Work::Sample { round, .. }, Some(fix)) => Ok(self.sample(fix, target, *round).await.into()),
             _ => Ok(Outcome::NoLongerWanted.into()),
         }

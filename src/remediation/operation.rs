@@ -86,12 +86,8 @@ impl Operation {
 
     /// What makes it this operation and no other: part of the hash that is approved. Holds no sentence.
     pub(super) fn identity(&self) -> serde_json::Value {
-        let kind = match self {
-            Self::EvictPod(_) => "evict-pod",
-        };
-        let what = match self {
-            Self::EvictPod(eviction) => eviction.identity(),
-        };
-        serde_json::json!([kind, what])
+        match self {
+            Self::EvictPod(eviction) => serde_json::json!(["evict-pod", eviction.identity()]),
+        }
     }
 }

@@ -11,9 +11,9 @@ use super::Settled;
 use crate::{
     cluster::{ClusterError, FoundPod, Reach, resolve, resolve::workload_of},
     incident::Fix,
-    mesh::{Namespace, PodUid, TargetRef},
+    mesh::{PodUid, TargetRef},
     remediation::{Budget, Operation, PodEviction, StepResult, restart_pod::PodFacts},
-    triage::{Expectations, certificate::Life},
+    triage::certificate::Life,
 };
 
 /// What is there now.
@@ -53,16 +53,6 @@ impl Reach {
             budgets: budgets.iter().filter_map(|budget| covers(budget, pod)).collect(),
         });
         Ok(Restartable { pods: facts.collect(), pods_before })
-    }
-
-    /// What evidence is judged by.
-    pub(in crate::cluster) fn expectations(&self) -> Expectations {
-        Expectations { protected: self.protected(), ..self.settings.expectations.clone() }
-    }
-
-    /// The namespaces of the platform that only the configuration knows.
-    pub(in crate::cluster) fn protected(&self) -> Vec<Namespace> {
-        self.settings.spire_namespace.parse().into_iter().collect()
     }
 
     async fn budgets(&self, namespace: &str) -> Result<Vec<PodDisruptionBudget>, ClusterError> {
