@@ -10,6 +10,16 @@ pub fn line(text: &str) -> Cow<'_, str> {
     shown(text, |_| false)
 }
 
+/// One line of at most `most` characters: text from outside whose length nobody bounds.
+pub fn short_line(text: &str, most: usize) -> String {
+    let mut letters = text.chars().filter_map(letter);
+    let mut short: String = letters.by_ref().take(most).collect();
+    if letters.next().is_some() {
+        short.push('…');
+    }
+    short
+}
+
 /// Several lines: their ends and tabs stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     shown(text, |letter| matches!(letter, '\n' | '\t'))
@@ -128,6 +138,8 @@ mod tests {
         ] {
             assert_eq!(line(text), shown);
         }
+        assert_eq!(short_line("adm\u{202e}in\n2", 6), "admin …");
+        assert_eq!(short_line("adm\u{202e}in\n2", 7), "admin 2");
         assert_eq!(lines("two\n\tlines\r\u{200d}"), "two\n\tlines ");
         assert!(matches!(line("as it is"), Cow::Borrowed(_)));
     }

@@ -32,6 +32,9 @@ enum Command {
     Simulate(commands::simulate::SimulateArgs),
 }
 
+/// How much of an error is shown, in characters: it may quote a value from outside, which may be as long as a file.
+const ERROR_SHOWN: usize = 8_000;
+
 fn main() -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(bounds::THREADS);
     match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
@@ -86,5 +89,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 #[expect(clippy::print_stderr, reason = "the one place where an error reaches the terminal")]
 fn eprintln_chain(error: &anyhow::Error) {
     let text = format!("{error:#}");
-    eprintln!("mtls-medic: {}", mtls_medic::legible::lines(&text));
+    let text = mtls_medic::legible::lines(&text);
+    let shown: String = text.chars().take(ERROR_SHOWN).collect();
+    let cut = if shown.len() < text.len() { " … (cut)" } else { "" };
+    eprintln!("mtls-medic: {shown}{cut}");
 }

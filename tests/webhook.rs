@@ -421,3 +421,49 @@ async fn that_the_rule_of_one_of_our_alerts_sees_nothing_is_one_incident_however
     assert_eq!(keys, ["prod/MTLSHandshakeFailureRateHigh/web/frontend", "unseen/prod/MTLSHandshakeFailureRateHigh"]);
     assert!(metrics.render().contains("webhook_unknown_alerts_total 2"), "another rule's blindness is not ours");
 }
+
+/// Complaint: two Alertmanagers behind one balancer, whose notices were put together, ended an alert that was just beginning.
+#[tokio::test]
+async fn an_alert_that_one_body_calls_firing_and_resolved_stays_open_unless_what_ended_began_later() {
+    let ended = |start: &str| {
+        let mut alert = firing("frontend", "f", "a1");
+        alert["status"] = "resolved".into();
+        alert["startsAt"] = start.into();
+        alert["endsAt"] = "2026-11-24T03:20:00Z".into();
+        alert
+    };
+    let fires = firing("frontend", "f", "a1");
+    for (start, is_open) in [
+        ("2026-11-24T03:00:00Z", true),
+        ("2026-11-24T02:59:30Z", true),
+        ("9999-11-24T03:00:00Z", true),
+        ("once upon a time", true),
+        ("2026-11-24T03:10:00Z", false),
+    ] {
+        for both in [[fires.clone(), ended(start)], [ended(start), fires.clone()]] {
+            let (bot, inbox, _, _folder) = bot().await;
+            assert_eq!(answers(&bot, "Bearer right", group(&both)).await, 200);
+            let live = inbox.live(10).await.unwrap();
+            assert_eq!(
+                live.iter().map(|stored| stored.incident.life == Life::Open).collect::<Vec<_>>(),
+                [is_open],
+                "{start}"
+            );
+            // The same once more, as it is repeated.
+            assert_eq!(answers(&bot, "Bearer right", group(&both)).await, 200);
+            assert_eq!(inbox.live(10).await.unwrap()[0].incident.life == Life::Open, is_open, "{start}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_of_a_body_is_said_and_its_alerts_open_their_incidents() {
+    let (bot, inbox, _, _folder) = bot().await;
+    let body = group(&[firing("frontend", "f", "a1")]).replace(r#""truncatedAlerts":0"#, r#""truncatedAlerts":1e400"#);
+    let request = Request::post("/webhooks/alertmanager").header("authorization", "Bearer right");
+    let answer = bot.clone().oneshot(request.body(Body::from(format!("\u{feff}{body}"))).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let said = axum::body::to_bytes(answer.into_body(), 1000).await.unwrap();
+    insta::assert_snapshot!(String::from_utf8_lossy(&said).trim(), @"1 opened, 0 changed, 0 repeated, 0 not ours, left out since it could not be read: truncatedAlerts");
+    assert_eq!(inbox.live(10).await.unwrap().len(), 1);
+}

@@ -2,6 +2,7 @@
 
 mod auth;
 mod body;
+mod fields;
 mod route;
 mod sightings;
 

@@ -132,12 +132,16 @@ impl Desk {
         }
         let body = bodies.read(request, Sender::Known, WEBHOOK_BODY).await?;
         let room = bodies.room_for(weigh(&body).saturating_mul(STORED_BECOMES)).await?;
-        let webhook = Webhook::parse(&body)?;
+        let mut webhook = Webhook::parse(&body)?;
         drop(body);
         let unreadable = webhook.alerts.unreadable;
         if let Some(fault) = &webhook.alerts.first_fault {
             metrics.count("webhook_unreadable_alerts_total", &[], unreadable);
             tracing::warn!(unreadable, fault, "alerts of a webhook could not be read; the others of it count");
+        }
+        let fields = std::mem::take(&mut webhook.unread).into_iter().collect::<Vec<_>>().join(", ");
+        if !fields.is_empty() {
+            tracing::warn!(fields, "fields of a webhook could not be read and count as left out; its alerts count");
         }
         let (delivery, unknown) = mapping.delivery(&webhook);
         drop(webhook);
@@ -146,7 +150,11 @@ impl Desk {
             tracing::info!(unknown, "alerts of other names were left alone (config: alertmanager.alerts)");
         }
         let accepted = self.store(delivery, room).await?;
-        let not_read = if unreadable > 0 { format!(", {unreadable} unreadable") } else { String::new() };
+        let mut not_read = if unreadable > 0 { format!(", {unreadable} unreadable") } else { String::new() };
+        if !fields.is_empty() {
+            not_read.push_str(", left out since it could not be read: ");
+            not_read.push_str(&fields);
+        }
         Ok(format!(
             "{} opened, {} changed, {} repeated, {unknown} not ours{not_read}\n",
             accepted.opened.len(),

@@ -7,12 +7,18 @@ use serde::Deserialize;
 
 use super::triage::exit_code;
 use crate::{
+    legible,
     report::{Format, render},
     triage::{EVIDENCE_SCHEMA, Evidence, diagnose},
 };
 
 /// The largest evidence file that is read, in bytes.
 const EVIDENCE_MOST: u64 = 64 * 1024 * 1024;
+
+/// How much of what a foreign document calls itself is shown, in characters.
+const SCHEMA_SHOWN: usize = 80;
+/// How editors of some systems begin a file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Options of `diagnose`.
 #[derive(Debug, Args)]
@@ -79,15 +85,16 @@ fn check_schema(args: &DiagnoseArgs, bytes: &[u8]) -> Result<(), DiagnoseError> 
     if found == EVIDENCE_SCHEMA {
         return Ok(());
     }
+    let shown = legible::short_line(&found, SCHEMA_SHOWN);
     let version = |schema: &str| {
         let (name, version) = schema.rsplit_once("/v")?;
         Some((name.to_owned(), version.parse::<u32>().ok()?))
     };
     match (version(&found), version(EVIDENCE_SCHEMA)) {
         (Some((name, newer)), Some((ours, this))) if name == ours && newer > this => {
-            Err(DiagnoseError::Newer { path, found })
+            Err(DiagnoseError::Newer { path, found: shown })
         }
-        _ => Err(DiagnoseError::Schema { path, found }),
+        _ => Err(DiagnoseError::Schema { path, found: shown }),
     }
 }
 
@@ -97,9 +104,31 @@ pub fn run(args: &DiagnoseArgs) -> Result<ExitCode, DiagnoseError> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(&args.file).map_err(failed)?;
     file.take(EVIDENCE_MOST).read_to_end(&mut bytes).map_err(failed)?;
-    check_schema(args, &bytes)?;
+    let document = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    check_schema(args, document)?;
     let evidence: Evidence =
-        serde_json::from_slice(&bytes).map_err(|source| DiagnoseError::Shape { path: args.file.clone(), source })?;
+        serde_json::from_slice(document).map_err(|source| DiagnoseError::Shape { path: args.file.clone(), source })?;
     let verdict = diagnose(&evidence);
     Ok(super::answer(&render(&verdict, args.output), exit_code(&verdict)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(document: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), document).unwrap();
+        let args = DiagnoseArgs { file: file.path().to_owned(), output: Format::Text };
+        let error = run(&args).unwrap_err();
+        format!("{:#}", anyhow::Error::from(error)).replace(&*file.path().to_string_lossy(), "FILE")
+    }
+
+    #[test]
+    fn what_a_foreign_document_calls_itself_is_shown_short_and_harmless() {
+        let schema = |name: &str| serde_json::json!({ "schema": name }).to_string();
+        insta::assert_snapshot!(refused(&schema(&format!("re\u{202e}po\u{1b}[31mrt/{}", "x".repeat(5_000_000)))), @r#"FILE is "repo [31mrt/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…", and not evidence of mtls-medic (mtls-medic.evidence/v1): save it with `triage --save`"#);
+        insta::assert_snapshot!(refused(&schema("mtls-medic.evidence/v9")), @"FILE is mtls-medic.evidence/v9, which a newer mtls-medic wrote; this one judges mtls-medic.evidence/v1: take a version of mtls-medic that is not older than the one that saved it");
+        insta::assert_snapshot!(refused(&format!("\u{feff}{}", schema("mtls-medic.evidence/v9"))), @"FILE is mtls-medic.evidence/v9, which a newer mtls-medic wrote; this one judges mtls-medic.evidence/v1: take a version of mtls-medic that is not older than the one that saved it");
+    }
 }

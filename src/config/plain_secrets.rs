@@ -50,11 +50,7 @@ pub(super) fn shown(text: &str) -> String {
     if may_be_a_key(text) {
         return "(not shown: it may be a secret)".to_owned();
     }
-    let mut shown: String = legible::line(text).chars().take(MOST).collect();
-    if text.chars().nth(MOST).is_some() {
-        shown.push('…');
-    }
-    shown
+    legible::short_line(text, MOST)
 }
 
 /// Letters and figures mixed, longer than names are: tokens of services have no other form in common.

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     incident::{
-        AlertDelivery, AlertSighting, AlertStatus, Event, Incident, IncidentId, IncidentKey, Policy, Seen, Sighted,
-        end_cut_off, say_aloud, sight,
+        AlertDelivery, AlertSighting, AlertStatus, Event, Fingerprint, Incident, IncidentId, IncidentKey, Policy, Seen,
+        Sighted, end_cut_off, ends_beside, say_aloud, sight,
     },
     journal::{Append, Change, JournalError, StoredIncident},
 };
@@ -127,6 +127,8 @@ impl<'a> Draft<'a> {
         // What fires first: a body that ends one alert of an incident and brings another has it at no moment without one.
         let (firing, mut rest): (Vec<_>, Vec<_>) =
             delivery.alerts.iter().partition(|sighting| sighting.status == AlertStatus::Firing);
+        // What each incident is told by this body to fire.
+        let mut fires: BTreeMap<(usize, &Fingerprint), &AlertSighting> = BTreeMap::new();
         for sighting in firing {
             let place = self.place_of(sighting).await?;
             let is_full = |incident: &Incident| incident.is_live() && !incident.has_room_for(&sighting.fingerprint);
@@ -134,11 +136,23 @@ impl<'a> Draft<'a> {
                 // What this body ends may make room for it.
                 rest.push(sighting);
             } else {
-                places.extend(self.take_at(delivery, sighting, place).await?);
+                let place = self.take_at(delivery, sighting, place).await?;
+                if let Some(place) = place {
+                    let latest = fires.entry((place, &sighting.fingerprint)).or_insert(sighting);
+                    *latest = if sighting.said_start() > latest.said_start() { sighting } else { latest };
+                }
+                places.extend(place);
             }
         }
         for sighting in rest {
             let place = self.place_of(sighting).await?;
+            let beside = place.and_then(|place| fires.get(&(place, &sighting.fingerprint)));
+            if sighting.status == AlertStatus::Resolved
+                && beside.is_some_and(|firing| !ends_beside(firing, sighting, self.now))
+            {
+                self.repeated(sighting, place);
+                continue;
+            }
             places.extend(self.take_at(delivery, sighting, place).await?);
         }
         self.take_cut_off(delivery, places).await?;

@@ -44,3 +44,15 @@ pub(super) fn ends(known: &Alert, resolved: &AlertSighting) -> bool {
         None => known.start_before.is_none_or(|before| resolved.said_start() > before),
     }
 }
+
+/// Whether a resolved notice ends a firing that stands in the same body: only if it is of a firing that began later.
+///
+/// One Alertmanager names an alert once in a body, so such a body was merged from what was said at two moments. `endsAt` does
+/// not order them: a firing notice names no moment at which it still went on, and Alertmanager also ends an alert that
+/// Prometheus was silent about for a while, which then fires on with the start that it had. Where nothing says which came
+/// last, somebody is called in vain rather than nobody in earnest.
+pub fn ends_beside(firing: &AlertSighting, resolved: &AlertSighting, now: Timestamp) -> bool {
+    // A start in the future is one that nobody believes.
+    let began = resolved.said_start();
+    began <= now && began > firing.said_start()
+}

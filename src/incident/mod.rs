@@ -50,6 +50,7 @@ pub use decide::{Joining, NOTE_MOST, Share, Taken, can_take_in, decide, join, ma
 pub use delivery::{Delivery, MessageRef};
 pub use effect::{CallReason, Destination, Face, NewEffect, PageEnd, Priority, Room, Timer, Work};
 pub use effects::{effects, redraw};
+pub use episode::ends_beside;
 pub use event::Event;
 pub use fate::PlanFate;
 pub use fix::{Fix, FixEnd, FixPhase, PastFix, Round, Run};
