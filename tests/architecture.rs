@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -218,4 +218,62 @@ fn only_the_files_of_a_fix_speak_of_what_it_alone_does() {
     let files: BTreeSet<String> =
         files.map(|path| path.strip_prefix(&source).unwrap().to_string_lossy().into_owned()).collect();
     assert_eq!(files, OF_ONE_FIX.map(str::to_owned).into());
+}
+
+/// The files of one room that each of its files imports: by `super::file`, or by a name that the room itself has from it.
+fn imports_within(room: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room);
+    let room_itself = code(&folder.join("mod.rs"));
+    let stem = |path: &Path| path.strip_prefix(&folder).unwrap().iter().next().unwrap().to_string_lossy().into_owned();
+    let paths = sources(room).into_iter().filter(|path| !path.ends_with("mod.rs"));
+    let files: Vec<_> = paths.map(|path| (stem(&path).trim_end_matches(".rs").to_owned(), path)).collect();
+    let names: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    // `pub use file::{Name, Other};` in mod.rs.
+    let shown = |word: &str| {
+        let from = room_itself.lines().filter_map(|line| line.strip_prefix("pub use ")?.split_once("::"));
+        let mut from = from.filter(|(_, shown)| words(shown).contains(&word));
+        from.next().map(|(file, _)| file.to_owned())
+    };
+    let of_file = |path: &Path| {
+        let code = code(path);
+        let tails = ["super::", &format!("crate::{room}::")]
+            .map(|way| code.match_indices(way).map(|(at, way)| code[at + way.len()..].to_owned()).collect::<Vec<_>>());
+        let mut found = BTreeSet::new();
+        for tail in tails.into_iter().flatten() {
+            let end = if tail.starts_with('{') { tail.find(';') } else { tail.find([':', ';', ' ', '(', ',', ')']) };
+            for word in words(&tail[..end.unwrap_or(tail.len())]) {
+                found.extend(names.get(word).map(|name| (*name).to_owned()).or_else(|| shown(word)));
+            }
+        }
+        found
+    };
+    let mut imports = BTreeMap::<_, BTreeSet<_>>::new();
+    for (name, path) in &files {
+        imports.entry(name.clone()).or_default().extend(of_file(path).into_iter().filter(|other| other != name));
+    }
+    imports
+}
+
+fn words(code: &str) -> Vec<&str> {
+    code.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).collect()
+}
+
+#[test]
+fn no_files_of_the_engine_import_each_other_in_a_circle() {
+    let mut left = imports_within("engine");
+    assert!(left.len() > 20, "the test looks at {} files only: is it looking in the right place?", left.len());
+    assert!(left["build"].contains("shared") && left["inbox"].contains("command"), "it finds what is imported");
+    // Takes away those that import nothing of what is left, until nothing is: a circle stays.
+    loop {
+        let free: BTreeSet<_> =
+            left.iter().filter(|(_, others)| others.is_empty()).map(|(name, _)| name.clone()).collect();
+        if free.is_empty() {
+            break;
+        }
+        left.retain(|name, others| {
+            others.retain(|other| !free.contains(other));
+            !free.contains(name)
+        });
+    }
+    assert!(left.is_empty(), "files that import each other in a circle, or lead to some that do:\n{left:#?}");
 }

@@ -5,7 +5,12 @@ use std::{mem, sync::Arc, time::Duration};
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::{PerformError, Task, build::Shared, dispatch::HARD_LIMIT, progress::Progress};
+use super::{
+    dispatch::HARD_LIMIT,
+    perform::{PerformError, Task},
+    progress::Progress,
+    shared::Shared,
+};
 use crate::{
     escalation::PagerName,
     incident::{CallReason, Event, Incident, IncidentId, IncidentKey, Outcome, PageEnd, Work, apply, begin, page_key},
@@ -136,7 +141,7 @@ impl Attempt {
 }
 
 async fn perform(shared: &Shared, task: Task) -> Result<Outcome, PerformError> {
-    let Some(performer) = shared.performers.get(&task.work.room()) else {
+    let Some(performer) = shared.settings.performers.get(&task.work.room()) else {
         return Err(PerformError::Never { reason: "nothing is connected that could do it".to_owned() });
     };
     let late = |_| PerformError::Again { reason: format!("no answer in {} s", CALL_WITHIN.as_secs()), after: None };
@@ -167,12 +172,12 @@ fn begun(shared: &Shared, why: &str) -> Vec<Call> {
 
 /// The calls of the first level about an incident that is stored nowhere.
 fn calls(shared: &Shared, why: &str) -> Vec<Task> {
-    let (policy, now) = (shared.policy(), shared.clock.now());
+    let (policy, now) = (shared.rules.policy(), shared.clock.now());
     let opened = Event::Opened {
         id: IncidentId::UNNUMBERED,
-        key: IncidentKey(format!("{}/mtls-medic/journal", shared.cluster)),
+        key: IncidentKey(format!("{}/mtls-medic/journal", shared.settings.cluster)),
         alert: "MtlsMedicJournalFails".to_owned(),
-        cluster: shared.cluster.clone(),
+        cluster: shared.settings.cluster.clone(),
         target: None,
         policy: Box::new(policy.escalation.clone()),
         channels: policy.channels.clone(),

@@ -1,134 +1,36 @@
 //! Puts an engine together, starts it and stops it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
-use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    ClockJumps, Crasher, Health, Inbox, Perform, SubmitError,
-    clock_set::{self, Time},
-    deliveries::Deliveries,
-    dispatch, health, on_start,
-    progress::Running,
-    pulse::Pulse,
-    storm::{self, Storm},
-    tally::{Ended, Tally, Window, Windows, windows_of},
-    trouble::Trouble,
+    clock_set,
+    counts::Windows,
+    crash::Crasher,
+    dispatch,
+    health::{self, Health},
+    inbox::Inbox,
+    on_start,
+    perform::Perform,
+    pulse::Lifeless,
+    shared::{DispatchState, Intake, Rules, Settings, Shared, Told},
+    storm,
+    submit_error::SubmitError,
+    time::{ClockJumps, Time},
     turns::Turns,
 };
 use crate::{
     clock::Clock,
-    incident::{IncidentId, Keeper, Policy, Room},
-    journal::{Claim, Journal, JournalError},
+    incident::{Keeper, Policy, Room},
+    journal::{AppendError, Journal, JournalError},
 };
-
-/// How many changes a face that shows incidents live may be behind before it reads them all again.
-const CHANGES_KEPT: usize = 1024;
 
 /// How long what hangs may take to let go when the engine stops.
 const ABANDONED_WITHIN: Duration = Duration::from_secs(1);
 /// How long the journal may take to have it back.
 const HANDED_BACK_WITHIN: Duration = Duration::from_secs(1);
-
-/// What all parts of a running engine share.
-pub(super) struct Shared {
-    pub(super) journal: Journal,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) cluster: String,
-    pub(super) performers: BTreeMap<Room, Arc<dyn Perform>>,
-    pub(super) changes: broadcast::Sender<IncidentId>,
-    pub(super) storm: Storm,
-    pub(super) deliveries: Deliveries,
-    pub(super) turns: Turns,
-    pub(super) time: Time,
-    /// What keeps rooms from claiming what is due.
-    pub(super) claiming: Trouble,
-    pub(super) crasher: Option<Crasher>,
-    pub(super) triages: Running,
-    pub(super) pulse: Pulse,
-    /// How long raw evidence is kept after its incident's last event.
-    pub(super) keep: SignedDuration,
-    tally: Tally,
-    /// What is being performed: row and attempt.
-    held: Mutex<BTreeSet<(i64, u32)>>,
-    policy: Policy,
-    /// Whether the kill switch of the journal lets fixes run.
-    writes_on: AtomicBool,
-}
-
-impl Shared {
-    /// The rules in force.
-    pub(super) fn policy(&self) -> Policy {
-        let mut policy = self.policy.clone();
-        policy.writes_enabled &= self.writes_on.load(Ordering::SeqCst);
-        policy
-    }
-
-    /// Whether the configuration lets fixes run at all.
-    pub(super) fn configured_writes(&self) -> bool {
-        self.policy.writes_enabled
-    }
-
-    /// Puts the kill switch in force as it was stored.
-    pub(super) fn put_switch(&self, on: bool) {
-        self.writes_on.store(on, Ordering::SeqCst);
-    }
-
-    /// This is being performed from now on.
-    pub(super) fn hold(&self, claim: &Claim) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert((claim.row, claim.attempt));
-    }
-
-    /// It has ended.
-    pub(super) fn release(&self, claim: &Claim) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&(claim.row, claim.attempt));
-    }
-
-    /// The rows of what is being performed.
-    pub(super) fn running(&self) -> Vec<i64> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(row, _)| *row).collect()
-    }
-
-    /// What is to be counted and told of an append once it is stored: the windows that end by it, and its works, if a
-    /// test wants to know when they are stored and not yet claimed.
-    pub(super) fn news_of(&self, append: &crate::journal::Append) -> News {
-        let effects = append.changes.iter().flat_map(|change| &change.effects);
-        let works = effects.filter(|_| self.crasher.is_some()).map(|effect| effect.work.clone()).collect();
-        News { windows: windows_of(append), works }
-    }
-
-    /// It is stored, and its works are not yet claimed.
-    pub(super) fn stored(&self, news: &News) {
-        self.tally.add(&news.windows);
-        if let Some(crasher) = &self.crasher {
-            for work in &news.works {
-                crasher(super::CrashPoint::Unclaimed, work);
-            }
-        }
-    }
-
-    pub(super) fn announce<'a>(&self, ids: impl IntoIterator<Item = &'a IncidentId>) {
-        for id in ids {
-            // Nobody may be listening; the journal has it.
-            drop(self.changes.send(*id));
-        }
-    }
-}
-
-/// What an append brings; see [`Shared::news_of`].
-pub(super) struct News {
-    windows: Vec<(Window, Ended)>,
-    works: Vec<crate::incident::Work>,
-}
 
 /// Puts an engine together.
 pub struct EngineBuilder {
@@ -171,28 +73,19 @@ impl EngineBuilder {
 
     /// The inbox and the engine. Nothing is dispatched before [`Engine::start`].
     pub async fn build(self) -> Result<Engine, JournalError> {
-        let storm = Storm::default();
         let switch = self.journal.write_switch().await?;
         let keeper = Keeper::new(&self.cluster, self.shared_app);
         let shared = Arc::new(Shared {
             journal: self.journal.kept_by(keeper),
             clock: self.clock,
-            cluster: self.cluster,
-            performers: self.performers,
-            changes: broadcast::Sender::new(CHANGES_KEPT),
-            storm,
-            deliveries: Deliveries::default(),
-            turns: Turns::default(),
+            settings: Settings { cluster: self.cluster, performers: self.performers, evidence_kept: self.keep },
+            rules: Rules::new(self.policy, switch.is_none_or(|switch| switch.on)),
             time: Time::default(),
-            claiming: Trouble::default(),
+            turns: Turns::default(),
+            intake: Intake::default(),
+            dispatch: DispatchState::default(),
+            told: Told::default(),
             crasher: self.crasher,
-            triages: Running::default(),
-            pulse: Pulse::default(),
-            keep: self.keep,
-            tally: Tally::default(),
-            held: Mutex::default(),
-            policy: self.policy,
-            writes_on: AtomicBool::new(switch.is_none_or(|switch| switch.on)),
         });
         clock_set::since_the_last_process(&shared).await.map_err(|error| match error {
             SubmitError::NotStored(why) => JournalError::NotWritten(why),
@@ -200,7 +93,7 @@ impl EngineBuilder {
         })?;
         let minute_ago = shared.clock.now() - SignedDuration::from_mins(1);
         for at in shared.journal.openings(minute_ago).await?.0 {
-            shared.storm.opened(at);
+            shared.intake.brake.opened(at);
         }
         Ok(Engine {
             shared,
@@ -266,10 +159,10 @@ impl Engine {
             if tokio::time::timeout(ABANDONED_WITHIN, self.tasks.wait()).await.is_err() {
                 tracing::error!("something holds its thread and cannot be ended; it ends with the process");
             }
-            let held = std::mem::take(&mut *self.shared.held.lock().unwrap_or_else(PoisonError::into_inner));
+            let held = self.shared.dispatch.abandon();
             let count = held.len();
             tracing::warn!(count, "some effects did not finish in time and are handed back");
-            let handed_back = self.shared.journal.hand_back(held.into_iter().collect());
+            let handed_back = self.shared.journal.hand_back(held);
             match tokio::time::timeout(HANDED_BACK_WITHIN, handed_back).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(%error, "they could not be handed back; the next start takes them"),
@@ -285,6 +178,16 @@ impl Engine {
         self.shared.time.jumps()
     }
 
+    /// Whether every room's loop comes round, through the journal's queue, and the journal can commit, each within
+    /// `within` of real time.
+    pub async fn pulse(&self, within: Duration) -> Result<(), Lifeless> {
+        self.shared.dispatch.pulse.ask(within).await?;
+        let commit = self.shared.journal.beat(self.shared.clock.now());
+        let committed = tokio::time::timeout(within, commit).await;
+        let late = |_| Err(AppendError::NotStored(format!("no answer within {} s", within.as_secs())));
+        committed.unwrap_or_else(late).map_err(|error| Lifeless::CannotStore(error.to_string()))
+    }
+
     /// What waits, and for how long.
     pub async fn health(&self) -> Result<Health, JournalError> {
         health::look(&self.shared).await
@@ -292,7 +195,7 @@ impl Engine {
 
     /// The windows that were met and breached since the start of the process.
     pub fn windows(&self) -> Windows {
-        self.shared.tally.windows()
+        self.shared.told.windows.windows()
     }
 
     /// How many transactions the journal has written since it was opened.

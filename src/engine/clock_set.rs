@@ -1,20 +1,13 @@
 //! Watches for the wall clock being set, and moves what is stored with it: windows end when they would have.
 //!
-//! Between the jump and the move the engine's clock goes on as before. Whoever decides by the time and stores what was
-//! decided holds [`Time::still`] meanwhile, so that no decision by the old time is stored beside deadlines by the new one.
+//! Between the jump and the move the engine's clock goes on as before. Who decides by the time and stores what was
+//! decided holds `Time::still` meanwhile, so that no decision by the old time is stored beside deadlines by the new one.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
-use tokio::sync::{RwLock, RwLockReadGuard};
 
-use super::{SubmitError, build::Shared, inbox::not_stored};
+use super::{shared::Shared, submit_error::SubmitError};
 use crate::{
     clock::Mark,
     incident::{Event, Incident, moved},
@@ -27,57 +20,6 @@ const LOOKS_EVERY: Duration = Duration::from_millis(250);
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 /// How many open incidents' people are told. More would be a storm, in which nobody reads each of them.
 const TOLD_MOST: usize = 100;
-
-/// How often the clock was set, and by how much.
-#[derive(Debug, Default)]
-pub(super) struct Time {
-    gate: RwLock<()>,
-    set: Mutex<SignedDuration>,
-    back: AtomicU64,
-    forward: AtomicU64,
-}
-
-/// How often the wall clock was set since the start of the process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ClockJumps {
-    /// Set back.
-    pub back: u64,
-    /// Set forward.
-    pub forward: u64,
-}
-
-impl Time {
-    /// The clock is not set as long as this is held. Never taken twice in one task, and after the turns that the task takes:
-    /// a move that waits for one of two would stop both.
-    pub(super) async fn still(&self) -> RwLockReadGuard<'_, ()> {
-        self.gate.read().await
-    }
-
-    /// By how much the clock was set in all.
-    pub(super) fn set(&self) -> SignedDuration {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, by: SignedDuration) {
-        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-        *set = set.saturating_add(by);
-    }
-
-    /// What was measured when the clock had been set by `then` in all, by the time of now.
-    pub(super) fn presently<T>(&self, measured: T, then: SignedDuration, by: impl Fn(&T, SignedDuration) -> T) -> T {
-        let since = self.set().saturating_sub(then);
-        if since.is_zero() { measured } else { by(&measured, since) }
-    }
-
-    pub(super) fn jumps(&self) -> ClockJumps {
-        ClockJumps { back: self.back.load(Ordering::Relaxed), forward: self.forward.load(Ordering::Relaxed) }
-    }
-
-    fn count(&self, by: SignedDuration) {
-        let count = if by.is_negative() { &self.back } else { &self.forward };
-        count.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// A claim by a clock that was set meanwhile; its row was moved as well.
 pub(super) fn claim_moved(claim: &Claim, by: SignedDuration) -> Claim {
@@ -105,10 +47,10 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 
 /// Moves what is stored, and sets the engine's clock.
 async fn take_over(shared: &Arc<Shared>) -> Result<(), SubmitError> {
-    let _alone = shared.time.gate.write().await;
+    let _alone = shared.time.alone().await;
     let Some(by) = shared.clock.jump() else { return Ok(()) };
     move_stored(shared, by, by).await?;
-    shared.storm.clock_set(by);
+    shared.intake.brake.clock_set(by);
     shared.time.add(by);
     shared.clock.set_by(by);
     Ok(())
@@ -116,9 +58,8 @@ async fn take_over(shared: &Arc<Shared>) -> Result<(), SubmitError> {
 
 /// Moves what was stored by a clock that was set while the bot was away. The engine's own clock shows the new time already.
 pub(super) async fn since_the_last_process(shared: &Arc<Shared>) -> Result<(), SubmitError> {
-    let Some(kept) = shared.journal.mark().await.map_err(not_stored)? else { return Ok(()) };
-    let mark: Mark =
-        serde_json::from_str(&kept).map_err(|source| not_stored(JournalError::Record { what: "mark", source }))?;
+    let Some(kept) = shared.journal.mark().await? else { return Ok(()) };
+    let mark: Mark = serde_json::from_str(&kept).map_err(|source| JournalError::Record { what: "mark", source })?;
     match shared.clock.set_since(&mark) {
         Some(by) => move_stored(shared, by, SignedDuration::ZERO).await,
         None => Ok(()),
@@ -147,7 +88,7 @@ async fn move_stored(shared: &Arc<Shared>, by: SignedDuration, ahead: SignedDura
         "the wall clock was set: every stored deadline is moved with it, so that windows end when they would have; look at the time synchronisation of this machine"
     );
     shared.time.count(by);
-    shared.announce(&moved);
+    shared.told.announce(&moved);
     Ok(())
 }
 
@@ -163,5 +104,5 @@ pub(super) async fn keep_mark(shared: &Shared) -> Result<(), SubmitError> {
 }
 
 fn written(mark: &Mark) -> Result<String, SubmitError> {
-    serde_json::to_string(mark).map_err(|source| not_stored(JournalError::Record { what: "mark", source }))
+    Ok(serde_json::to_string(mark).map_err(|source| JournalError::Record { what: "mark", source })?)
 }

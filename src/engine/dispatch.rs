@@ -11,15 +11,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    CrashPoint, Done, Perform, PerformError, Task,
-    build::Shared,
     clock_set::claim_moved,
+    crash::CrashPoint,
+    draw_progress::keep_drawing,
     finish,
     limits::{self, Limits},
-    progress,
+    perform::{Done, Perform, PerformError, Task},
+    shared::Shared,
 };
 use crate::{
-    incident::{self, Face, Incident, Outcome, Work, page_key, still_wanted},
+    incident::{self, Face, Incident, MessageRef, Outcome, Work, page_key, still_wanted},
     journal::{Claim, JournalError, StoredIncident, Wanted},
 };
 
@@ -45,7 +46,7 @@ impl Queue {
         [Of::Engine, Of::Cluster, Of::Execute, Of::Pager]
             .into_iter()
             .chain(faces)
-            .filter(|room| *room == Of::Engine || shared.performers.contains_key(room))
+            .filter(|room| *room == Of::Engine || shared.settings.performers.contains_key(room))
             .map(|room| Self { shared: shared.clone(), room, limits: limits::of(room) })
             .collect::<Vec<_>>()
             .into_iter()
@@ -56,7 +57,7 @@ impl Queue {
         let slots = Arc::new(Semaphore::new(usize::try_from(self.limits.most).unwrap_or(1)));
         let mut running = JoinSet::new();
         let mut changes = self.shared.journal.changes_for(self.room);
-        let mut asked = self.shared.pulse.enter(self.room);
+        let mut asked = self.shared.dispatch.pulse.enter(self.room);
         while !stop.is_cancelled() {
             changes.borrow_and_update();
             let question = *asked.borrow_and_update();
@@ -67,15 +68,15 @@ impl Queue {
             drop(still);
             // Could not be asked: once more.
             let Some(claimed) = claimed else { continue };
-            self.shared.pulse.turn(self.room, question);
+            self.shared.dispatch.pulse.turn(self.room, question);
             let found = !claimed.is_empty();
             for claim in claimed {
                 let Ok(slot) = slots.clone().acquire_owned().await else { return };
                 let shared = self.shared.clone();
-                shared.hold(&claim);
+                shared.dispatch.hold(&claim);
                 running.spawn(async move {
                     one(&shared, &claim, set).await;
-                    shared.release(&claim);
+                    shared.dispatch.release(&claim);
                     drop(slot);
                 });
             }
@@ -103,14 +104,14 @@ impl Queue {
 
     async fn claim(&self, now: Timestamp, free: u32) -> Option<Vec<Claim>> {
         let Limits { kept, kept_for, .. } = self.limits;
-        let wanted = Wanted { most: free, kept, kept_for, running: self.shared.running() };
+        let wanted = Wanted { most: free, kept, kept_for, running: self.shared.dispatch.running() };
         match self.shared.journal.claim(self.room, now, now + CLAIM_LASTS, wanted).await {
             Ok(claims) => {
-                self.shared.claiming.over();
+                self.shared.dispatch.claiming.over();
                 Some(claims)
             }
             Err(error) => {
-                if self.shared.claiming.is_news(&error.to_string(), Instant::now()) {
+                if self.shared.dispatch.claiming.is_news(&error.to_string(), Instant::now()) {
                     tracing::error!(room = self.room.name(), %error, "due effects could not be claimed");
                 }
                 tokio::time::sleep(AFTER_TROUBLE).await;
@@ -129,7 +130,7 @@ impl Queue {
             Ok(Some(due)) => self.shared.clock.sleep_until(due).await,
             Ok(None) => std::future::pending().await,
             Err(error) => {
-                if self.shared.claiming.is_news(&error.to_string(), Instant::now()) {
+                if self.shared.dispatch.claiming.is_news(&error.to_string(), Instant::now()) {
                     tracing::error!(room = self.room.name(), %error, "the journal could not be read");
                 }
                 tokio::time::sleep(AFTER_TROUBLE).await;
@@ -202,11 +203,11 @@ async fn perform(shared: &Shared, claim: &Claim, stored: Option<StoredIncident>)
     if let Work::RunStep { step, .. } = &claim.work {
         // The switch is one for all that could ever write by this journal, whatever this process remembers of it.
         let switch = shared.journal.write_switch().await.map_err(|error| unreadable(&error))?;
-        shared.put_switch(switch.is_none_or(|switch| switch.on));
+        shared.rules.put_switch(switch.is_none_or(|switch| switch.on));
         finish::take_lock(shared, &stored.incident, *step).await?;
     }
     let root = message_of(shared, claim).await?;
-    let Some(performer) = shared.performers.get(&claim.work.room()) else {
+    let Some(performer) = shared.settings.performers.get(&claim.work.room()) else {
         let reason = format!("nobody performs the work of {}", claim.work.room().name());
         return Err(PerformError::Waiting { reason, after: None });
     };
@@ -216,8 +217,8 @@ async fn perform(shared: &Shared, claim: &Claim, stored: Option<StoredIncident>)
         incident: Arc::new(stored.incident),
         attempt: claim.attempt,
         root,
-        writes_enabled: shared.policy().writes_enabled,
-        progress: shared.triages.of(claim.incident),
+        writes_enabled: shared.rules.policy().writes_enabled,
+        progress: shared.dispatch.triages.of(claim.incident),
     };
     match &claim.work {
         Work::Triage { run } => triage(shared, performer.as_ref(), task, *run).await,
@@ -228,19 +229,19 @@ async fn perform(shared: &Shared, claim: &Claim, stored: Option<StoredIncident>)
 /// Performs a triage while the card shows how far it is.
 async fn triage(shared: &Shared, performer: &dyn Perform, task: Task, run: u32) -> Result<Done, PerformError> {
     let incident = task.incident.clone();
-    let progress = shared.triages.begin(incident.id);
+    let progress = shared.dispatch.triages.begin(incident.id);
     let task = Task { progress: progress.clone(), ..task };
-    let drawing = progress::keep_drawing(shared, &incident, run, &progress);
+    let drawing = keep_drawing(shared, &incident, run, &progress);
     let result = tokio::select! {
         result = within_the_limit(performer, task) => result,
         () = drawing => Err(PerformError::Again { reason: "its progress ended before it did".to_owned(), after: None }),
     };
-    shared.triages.end(incident.id);
+    shared.dispatch.triages.end(incident.id);
     result
 }
 
 /// The message that an effect belongs to; see [`Task::root`].
-async fn message_of(shared: &Shared, claim: &Claim) -> Result<Option<super::MessageRef>, PerformError> {
+async fn message_of(shared: &Shared, claim: &Claim) -> Result<Option<MessageRef>, PerformError> {
     let (to, slot) = match &claim.work {
         Work::DrawCard { to } | Work::Post { to, .. } | Work::Mention { to, .. } => (to, "card"),
         Work::UpdateMention { to, post, .. } => (to, post.key.as_str()),

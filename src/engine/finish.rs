@@ -2,14 +2,17 @@
 
 use jiff::SignedDuration;
 
-use super::{Done, PerformError, backoff, build::Shared, clock_set::claim_moved};
+use super::{
+    backoff,
+    clock_set::claim_moved,
+    commit::{Decision, until_stored},
+    perform::{Done, PerformError},
+    shared::Shared,
+};
 use crate::{
     incident::{Incident, IncidentId, Outcome, Work, moved, settle},
-    journal::{Append, AppendError, Claim, Finish},
+    journal::{Append, AppendError, Claim, Finish, JournalError},
 };
-
-/// How often an outcome is decided on again when its incident has moved meanwhile.
-const DECIDED_AGAIN_MOST: usize = 50;
 
 /// A call that failed so often is called by the fall-back pager as well.
 const DELAYED_AFTER: u32 = 3;
@@ -46,37 +49,55 @@ enum Ending {
 
 /// `set` is by how much the clock had been set in all when the effect began.
 pub(super) async fn finish(shared: &Shared, claim: &Claim, set: SignedDuration, result: Result<Done, PerformError>) {
-    for _ in 0..DECIDED_AGAIN_MOST {
+    match until_stored(EndEffect { shared, claim, set, result: &result }).await {
+        Ok(Some(())) => {}
+        Ok(None) => {
+            tracing::error!("an incident moved so often that an outcome could not be stored; its claim runs out");
+        }
+        Err(NotFinished::Undecided(error)) => {
+            tracing::error!(%error, "what an effect came to could not be decided on; its claim runs out");
+        }
+        Err(NotFinished::NotStored(AppendError::Locked(what))) => {
+            tracing::warn!(what, "the claim of an effect ran out before it ended; it is done again");
+        }
+        Err(NotFinished::NotStored(error)) => {
+            tracing::error!(%error, "what an effect came to could not be stored; its claim runs out");
+        }
+    }
+}
+
+/// Why an effect did not end.
+enum NotFinished {
+    Undecided(JournalError),
+    NotStored(AppendError),
+}
+
+struct EndEffect<'a> {
+    shared: &'a Shared,
+    claim: &'a Claim,
+    set: SignedDuration,
+    result: &'a Result<Done, PerformError>,
+}
+
+impl Decision for EndEffect<'_> {
+    type Stored = ();
+    type Error = NotFinished;
+
+    async fn attempt(&mut self) -> Result<Option<()>, NotFinished> {
+        let Self { shared, claim, set, result } = *self;
         // First the turn, then the time, as everywhere: see `Time::still`. Where nothing is decided, nobody is waited for.
-        let _turn = if is_uneventful(claim, &result) { None } else { Some(shared.turns.of([claim.incident]).await) };
+        let _turn = if is_uneventful(claim, result) { None } else { Some(shared.turns.of([claim.incident]).await) };
         let _still = shared.time.still().await;
         let claim = &shared.time.presently(claim.clone(), set, claim_moved);
         let ending = decide_ending(shared, claim, shared.time.presently(result.clone(), set, result_moved));
-        let append = match append_of(shared, claim, &ending).await {
-            Ok(append) => append,
-            Err(error) => {
-                tracing::error!(%error, "what an effect came to could not be decided on; its claim runs out");
-                return;
-            }
-        };
-        let news = shared.news_of(&append);
-        match shared.journal.append_outcome(append).await {
-            Ok(()) => {
-                shared.stored(&news);
-                return shared.announce([&claim.incident]);
-            }
-            Err(AppendError::Conflict) => {}
-            Err(AppendError::Locked(what)) => {
-                tracing::warn!(what, "the claim of an effect ran out before it ended; it is done again");
-                return;
-            }
-            Err(error) => {
-                tracing::error!(%error, "what an effect came to could not be stored; its claim runs out");
-                return;
-            }
+        let append = append_of(shared, claim, &ending).await.map_err(NotFinished::Undecided)?;
+        let is_told = !append.changes.is_empty();
+        let stored = shared.commit_outcome(append).await.map_err(NotFinished::NotStored)?;
+        if stored.is_some() && !is_told {
+            shared.told.announce([&claim.incident]);
         }
+        Ok(stored)
     }
-    tracing::error!("an incident moved so often that an outcome could not be stored; its claim runs out");
 }
 
 /// Whether only the end of the effect is stored, and its message. A step gives its lock back by what its incident knows.
@@ -137,7 +158,7 @@ pub(super) fn unanswered(work: &Work, key: &str) -> Option<Outcome> {
     Some(Outcome::PageUnanswered { level: *level, pager: pager.clone(), call: key.to_owned() })
 }
 
-async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Append, crate::journal::JournalError> {
+async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Append, JournalError> {
     let (outcome, finish) = match ending {
         Ending::Again { finish, fact: None } => {
             return Ok(Append { finish: Some((claim.row, claim.attempt, finish.clone())), ..Append::default() });
@@ -163,7 +184,7 @@ async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Ap
     if !matches!(ending, Ending::Again { .. }) {
         append.unlock = lock_of(&stored.incident, &claim.work);
     }
-    let events = settle(&stored.incident, &outcome, now, &shared.policy());
+    let events = settle(&stored.incident, &outcome, now, &shared.rules.policy());
     if !events.is_empty() {
         append.changes.push(shared.change(stored.incident, events, now));
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{alarm::Alarm, build::Shared, clock_set, dispatch, late::Late};
+use super::{alarm::Alarm, clock_set, dispatch, overdue::OverdueWatch, shared::Shared};
 use crate::journal::JournalError;
 
 /// How often the engine looks at itself, in real time.
@@ -47,7 +47,7 @@ pub(super) async fn look(shared: &Shared) -> Result<Health, JournalError> {
 async fn read(shared: &Shared) -> Result<Health, JournalError> {
     let now = shared.clock.now();
     if shared.journal.fails() {
-        // Whoever is not ready is sent nothing that could show that it works again.
+        // A bot that is not ready gets no requests whose success could show that the journal works again.
         shared.journal.beat(now).await.map_err(|error| JournalError::NotWritten(error.to_string()))?;
     }
     let backlog = shared.journal.backlog(now).await?;
@@ -56,7 +56,7 @@ async fn read(shared: &Shared) -> Result<Health, JournalError> {
 }
 
 pub(super) async fn watch(shared: Arc<Shared>) {
-    let mut late = Late::default();
+    let mut late = OverdueWatch::default();
     let mut alarm = Alarm::default();
     let mut kept_at = None;
     loop {
@@ -129,7 +129,7 @@ async fn keep_house(shared: &Shared) {
 
 /// Forgets raw evidence that is older than it is kept, batch by batch: other appends come in between.
 pub(super) async fn forget_evidence(shared: &Shared, now: Timestamp) {
-    let before = now.saturating_sub(shared.keep).unwrap_or(Timestamp::MIN);
+    let before = now.saturating_sub(shared.settings.evidence_kept).unwrap_or(Timestamp::MIN);
     let mut forgotten: u64 = 0;
     for _ in 0..FORGETTING_MOST {
         match shared.journal.forget_evidence(before).await {

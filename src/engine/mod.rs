@@ -4,40 +4,54 @@
 //! when they are due and handed to the adapter that can perform them ([`Perform`]); what they came to is decided on and
 //! stored in one transaction with the end of the effect.
 
+mod accepted;
 mod alarm;
+mod answers;
 mod backoff;
-mod body;
 mod build;
+mod change;
 mod clock_set;
+mod command;
+mod commit;
+mod counts;
 mod crash;
-mod deliveries;
+mod deliver;
+mod delivery_batch;
 mod dispatch;
+mod draw_progress;
 mod finish;
 mod health;
 mod inbox;
-mod late;
+mod joined;
 mod limits;
 mod on_start;
+mod overdue;
 mod perform;
 mod progress;
 mod pulse;
+mod shared;
 mod store_bodies;
 mod storm;
+mod storm_brake;
+mod submit_error;
 mod switch;
 mod take_all;
-mod tally;
+mod time;
 mod trouble;
 mod turns;
+mod waiting_bodies;
 
+pub use accepted::Accepted;
 pub use build::{EVIDENCE_KEPT, Engine, EngineBuilder};
-pub use clock_set::ClockJumps;
+pub use counts::{Ended, Window, Windows};
 pub use crash::{CrashPoint, Crasher};
 pub use health::Health;
-pub use inbox::{Accepted, Inbox};
-pub use perform::{Done, Perform, PerformError, SubmitError, Task};
+pub use inbox::Inbox;
+pub use perform::{Done, Perform, PerformError, Task};
 pub use progress::{Looked, Progress};
 pub use pulse::Lifeless;
-pub use tally::{Ended, Window, Windows};
+pub use submit_error::SubmitError;
+pub use time::ClockJumps;
 
 pub use crate::incident::{Delivery, MessageRef};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
-use super::Progress;
-use crate::incident::{Delivery, Incident, MessageRef, Outcome, Refusal, Work};
+use super::progress::Progress;
+use crate::incident::{Delivery, Incident, MessageRef, Outcome, Work};
 
 /// One effect to perform, with all that an adapter needs to know.
 #[derive(Debug, Clone)]
@@ -76,18 +76,4 @@ pub enum PerformError {
 pub trait Perform: Send + Sync + 'static {
     /// Performs one effect within the engine's hard limit (30 s). Must be repeatable: it may be called again after a crash.
     async fn perform(&self, task: Task) -> Result<Done, PerformError>;
-}
-
-/// Why a request was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SubmitError {
-    /// The rules say no; the person sees why.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// It could not be stored: try again (5xx).
-    #[error("the journal could not store it: {0}")]
-    NotStored(String),
-    /// Too much is waiting: try again soon (503).
-    #[error("too many requests are waiting to be stored: try again in a moment")]
-    Busy,
 }

@@ -4,20 +4,12 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use jiff::SignedDuration;
 use tokio::sync::Notify;
 
-use super::build::Shared;
-use crate::{
-    incident::{Incident, IncidentId, redraw},
-    journal::Append,
-};
+use crate::incident::IncidentId;
 
-/// How far apart two drawings of one card for the sake of progress are at least: platforms take about one edit a second.
-const DRAWN_EVERY: SignedDuration = SignedDuration::from_secs(2);
 /// The longest name of a check that is shown, in characters.
 const CHECK_MOST: usize = 80;
 
@@ -51,6 +43,11 @@ impl Progress {
         self.0.more.notify_one();
     }
 
+    /// Waits until one more check has ended.
+    pub(super) async fn more(&self) {
+        self.0.more.notified().await;
+    }
+
     /// What was looked at; `None` before the first check has ended.
     pub fn looked(&self) -> Option<Looked> {
         let looked = self.0.looked.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -78,22 +75,5 @@ impl Running {
     /// How far the triage of an incident is.
     pub(super) fn of(&self, id: IncidentId) -> Progress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().unwrap_or_default()
-    }
-}
-
-/// Has the card drawn again whenever the triage got further, until it is dropped with the triage. The drawing is an
-/// ordinary effect of the card's slot, so that it never overtakes a newer state.
-pub(super) async fn keep_drawing(shared: &Shared, incident: &Incident, run: u32, progress: &Progress) {
-    loop {
-        let earliest = shared.clock.now() + DRAWN_EVERY;
-        progress.0.more.notified().await;
-        shared.clock.sleep_until(earliest).await;
-        let Some(looked) = progress.looked() else { continue };
-        let effects = redraw(incident, shared.clock.now(), &format!("run-{run}-{}", looked.checks));
-        let append = Append { redraws: vec![(incident.id, effects)], ..Append::default() };
-        if let Err(error) = shared.journal.append(append).await {
-            tracing::debug!(%error, "the progress of a triage is not shown");
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
     }
 }

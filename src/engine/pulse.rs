@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::sync::watch;
 
-use super::Engine;
-use crate::{incident::Room, journal::AppendError};
+use crate::incident::Room;
 
 /// Why the engine is not alive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +17,7 @@ pub enum Lifeless {
     CannotStore(String),
 }
 
-/// Asks every loop for one turn.
+/// What every loop is asked, and how far each has come.
 #[derive(Debug)]
 pub(super) struct Pulse {
     asked: watch::Sender<u64>,
@@ -46,7 +45,8 @@ impl Pulse {
         self.turned.send_if_modified(|turned| turned.insert(room, asked) != Some(asked));
     }
 
-    async fn ask(&self, within: Duration) -> Result<(), Lifeless> {
+    /// Asks every loop for one turn, and waits for it.
+    pub(super) async fn ask(&self, within: Duration) -> Result<(), Lifeless> {
         let mut turned = self.turned.subscribe();
         let mut question = 0;
         self.asked.send_modify(|asked| {
@@ -60,17 +60,5 @@ impl Pulse {
         let still: Vec<_> =
             self.turned.borrow().iter().filter(|(_, at)| **at < question).map(|(room, _)| room.name()).collect();
         Err(Lifeless::StandsStill(if still.is_empty() { vec!["all rooms"] } else { still }))
-    }
-}
-
-impl Engine {
-    /// Whether every room's loop comes round, through the journal's queue, and the journal can commit, each within
-    /// `within` of real time.
-    pub async fn pulse(&self, within: Duration) -> Result<(), Lifeless> {
-        self.shared.pulse.ask(within).await?;
-        let commit = self.shared.journal.beat(self.shared.clock.now());
-        let committed = tokio::time::timeout(within, commit).await;
-        let late = |_| Err(AppendError::NotStored(format!("no answer within {} s", within.as_secs())));
-        committed.unwrap_or_else(late).map_err(|error| Lifeless::CannotStore(error.to_string()))
     }
 }

@@ -1,12 +1,14 @@
 //! Takes every open incident for one person: each with events of its own, many in one transaction.
 
 use super::{
-    Inbox, SubmitError,
-    inbox::{DECIDED_AGAIN_MOST, not_stored, replayed, request_key},
+    answers::{replayed, request_key},
+    commit::{Decision, until_stored},
+    shared::Shared,
+    submit_error::SubmitError,
 };
 use crate::{
     incident::{Answer, Share, TakeAll, Taken, may_take_all, share},
-    journal::{Append, AppendError, StoredAnswer},
+    journal::{Append, StoredAnswer},
 };
 
 /// How many incidents are taken in one transaction: others that write wait no longer than for that.
@@ -14,66 +16,64 @@ const AT_ONCE: u32 = 50;
 /// How many are taken for one request. More have never been open.
 const TAKEN_MOST: u32 = 10_000;
 
-impl Inbox {
-    /// Takes all that are open; returns after commit. Asked again with the same key, it gives the first answer; after a
-    /// crash in its middle it goes on with those that are left.
-    pub async fn take_all(&self, request: &TakeAll) -> Result<Answer, SubmitError> {
-        let key = request_key(&request.actor.id, &request.key);
-        if let Some(answer) = self.0.journal.answer(&key).await.map_err(not_stored)? {
-            return replayed(answer);
-        }
-        may_take_all(&request.actor, self.0.clock.now())?;
-        let (mut taken, mut after) = (Taken::default(), 0);
-        while let Some(last) = self.take_some(request, after, &mut taken).await? {
-            after = last;
-            if taken.all() >= TAKEN_MOST {
-                taken.and_more();
-                break;
-            }
-        }
-        let answer = taken.answer();
-        let kept = StoredAnswer::Done(answer.text.clone());
-        let append = Append { answer: Some((key, kept, self.0.clock.now())), ..Append::default() };
-        match self.0.journal.append(append).await {
-            // Asked twice at the same time: both took what the other had not.
-            Ok(_) | Err(AppendError::Conflict) => {}
-            Err(other) => return Err(other.into()),
-        }
-        tracing::info!(by = %request.actor.id, ?taken, "every open incident was taken");
-        Ok(answer)
+/// See [`Inbox::take_all`](super::Inbox::take_all).
+pub(super) async fn take_all(shared: &Shared, request: &TakeAll) -> Result<Answer, SubmitError> {
+    let key = request_key(&request.actor.id, &request.key);
+    if let Some(answer) = shared.journal.answer(&key).await? {
+        return replayed(answer);
     }
+    may_take_all(&request.actor, shared.clock.now())?;
+    let (mut taken, mut after) = (Taken::default(), 0);
+    loop {
+        let some = TakeSome { shared, request, after, taken: &mut taken };
+        let Some(last) = until_stored(some).await?.ok_or(SubmitError::Busy)? else { break };
+        after = last;
+        if taken.all() >= TAKEN_MOST {
+            taken.and_more();
+            break;
+        }
+    }
+    let answer = taken.answer();
+    let kept = StoredAnswer::Done(answer.text.clone());
+    // Where it was asked twice at the same time, both took what the other had not: the first answer is kept.
+    shared.commit(Append { answer: Some((key, kept, shared.clock.now())), ..Append::default() }).await?;
+    tracing::info!(by = %request.actor.id, ?taken, "every open incident was taken");
+    Ok(answer)
+}
 
-    /// Takes the next ones behind `after`; the number of the last, or `None` when no more are open.
-    async fn take_some(&self, request: &TakeAll, after: u32, taken: &mut Taken) -> Result<Option<u32>, SubmitError> {
-        for _ in 0..DECIDED_AGAIN_MOST {
-            let names = self.0.journal.live_names_after(after, AT_ONCE).await.map_err(not_stored)?;
-            let Some(last) = names.last().map(|name| name.number()) else { return Ok(None) };
-            let _turn = self.0.turns.of(names.iter().copied()).await;
-            let _still = self.0.time.still().await;
-            let stored = self.0.journal.live_of(&names).await.map_err(not_stored)?;
-            let (now, policy) = (self.0.clock.now(), self.0.policy());
-            let (mut counted, mut changes) = (*taken, Vec::new());
-            for stored in stored {
-                let share = share(&stored.incident, &request.actor, now, &policy);
-                counted.count(&stored.incident, &share);
-                if let Share::Taken(events) = share {
-                    changes.push(self.0.change(stored.incident, events, now));
-                }
-            }
-            let ids: Vec<_> = changes.iter().map(|change| change.after.id).collect();
-            let append = Append { changes, ..Append::default() };
-            let news = self.0.news_of(&append);
-            match self.0.journal.append(append).await {
-                Ok(_) => {
-                    self.0.stored(&news);
-                    self.0.announce(&ids);
-                    *taken = counted;
-                    return Ok(Some(last));
-                }
-                Err(AppendError::Conflict) => {}
-                Err(other) => return Err(other.into()),
+/// Takes the next ones behind `after`.
+struct TakeSome<'a> {
+    shared: &'a Shared,
+    request: &'a TakeAll,
+    after: u32,
+    taken: &'a mut Taken,
+}
+
+impl Decision for TakeSome<'_> {
+    /// The number of the last one, or `None` when no more are open.
+    type Stored = Option<u32>;
+    type Error = SubmitError;
+
+    async fn attempt(&mut self) -> Result<Option<Option<u32>>, SubmitError> {
+        let (shared, request) = (self.shared, self.request);
+        let names = shared.journal.live_names_after(self.after, AT_ONCE).await?;
+        let Some(last) = names.last().map(|name| name.number()) else { return Ok(Some(None)) };
+        let _turn = shared.turns.of(names.iter().copied()).await;
+        let _still = shared.time.still().await;
+        let stored = shared.journal.live_of(&names).await?;
+        let (now, policy) = (shared.clock.now(), shared.rules.policy());
+        let (mut counted, mut changes) = (*self.taken, Vec::new());
+        for stored in stored {
+            let share = share(&stored.incident, &request.actor, now, &policy);
+            counted.count(&stored.incident, &share);
+            if let Share::Taken(events) = share {
+                changes.push(shared.change(stored.incident, events, now));
             }
         }
-        Err(SubmitError::Busy)
+        let stored = shared.commit(Append { changes, ..Append::default() }).await?;
+        Ok(stored.map(|_| {
+            *self.taken = counted;
+            Some(last)
+        }))
     }
 }

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
-use super::{Done, Engine, Perform, PerformError, Task, late::Late};
+use super::{Done, Engine, Perform, PerformError, Task, overdue::OverdueWatch};
 use crate::{
     clock::VirtualClock,
     escalation,
@@ -125,7 +125,7 @@ async fn a_card_that_fails_for_a_minute_is_said_to_be_late_once_and_fails_the_he
     night.engine.settled().await.unwrap();
     let health = night.engine.health().await.unwrap();
     assert_eq!(health.overdue_since, Some(Timestamp::UNIX_EPOCH), "a failing attempt does not hide that it is late");
-    let (inbox, mut late) = (night.engine.inbox(), Late::default());
+    let (inbox, mut late) = (night.engine.inbox(), OverdueWatch::default());
     for seconds in [70, 71, 200, 400] {
         night.clock.set(Timestamp::from_second(seconds).unwrap());
         late.tell(&inbox.0).await.unwrap();

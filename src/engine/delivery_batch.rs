@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    Accepted, SubmitError,
-    build::Shared,
-    inbox::{extend, not_stored, unchanged},
-    storm::Openings,
+    accepted::Accepted,
+    change::{extend, unchanged},
+    shared::Shared,
+    storm_brake::Openings,
+    submit_error::SubmitError,
 };
 use crate::{
     incident::{
@@ -26,7 +27,7 @@ fn cluster_told(cluster: &str) -> String {
 }
 
 /// What bodies make of their incidents, before it is stored.
-pub(super) struct Draft<'a> {
+pub(super) struct DeliveryBatch<'a> {
     shared: &'a Shared,
     now: Timestamp,
     policy: Policy,
@@ -62,7 +63,7 @@ struct Body {
 }
 
 /// What bodies came to, to be stored.
-pub(super) struct Drafted<'a> {
+pub(super) struct BatchToStore<'a> {
     pub(super) append: Append,
     pub(super) openings: Openings<'a>,
     pub(super) sums: Sums,
@@ -90,12 +91,12 @@ impl Sums {
     }
 }
 
-impl<'a> Draft<'a> {
+impl<'a> DeliveryBatch<'a> {
     pub(super) fn new(shared: &'a Shared, now: Timestamp) -> Self {
         Self {
             shared,
             now,
-            policy: shared.policy(),
+            policy: shared.rules.policy(),
             changes: Vec::new(),
             places: BTreeMap::new(),
             seen: BTreeSet::new(),
@@ -103,7 +104,7 @@ impl<'a> Draft<'a> {
             too_many: BTreeMap::new(),
             body: Body::default(),
             bodies: Vec::new(),
-            openings: shared.storm.openings(now),
+            openings: shared.intake.brake.openings(now),
             told: Vec::new(),
             asked: BTreeMap::new(),
         }
@@ -111,10 +112,10 @@ impl<'a> Draft<'a> {
 
     /// Reads the newest incidents of these keys at once, for the bodies that name them.
     pub(super) async fn load(&mut self, keys: &[&IncidentKey]) -> Result<(), SubmitError> {
-        let stored = self.shared.journal.newest_of_each(keys).await.map_err(not_stored)?;
+        let stored = self.shared.journal.newest_of_each(keys).await?;
         self.places.extend(keys.iter().map(|key| ((*key).clone(), None)));
         for (key, stored) in stored {
-            let stored = self.shared.followed(stored).await.map_err(not_stored)?;
+            let stored = self.shared.followed(stored).await?;
             let place = self.keep(stored);
             self.places.insert(key, Some(place));
         }
@@ -177,7 +178,7 @@ impl<'a> Draft<'a> {
         if self.incident(place).is_some_and(settled) {
             return Ok(place);
         }
-        let Some(stored) = self.newest(earlier).await.map_err(not_stored)? else { return Ok(place) };
+        let Some(stored) = self.newest(earlier).await? else { return Ok(place) };
         let goes_on = stored.incident.is_live() || stored.incident.key != *earlier;
         // Keys of that time could be those of two clusters.
         let is_its = stored.incident.cluster == sighting.cluster
@@ -192,7 +193,7 @@ impl<'a> Draft<'a> {
         if let Some(place) = self.places.get(key) {
             return Ok(*place);
         }
-        let stored = self.newest(key).await.map_err(not_stored)?;
+        let stored = self.newest(key).await?;
         let place = stored.map(|stored| self.keep(stored));
         self.places.insert(key.clone(), place);
         Ok(place)
@@ -204,7 +205,7 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         let what = cluster_told(cluster);
-        let may_tell = self.shared.journal.may_tell(&what, CLUSTERS_TOLD_MOST).await.map_err(not_stored)?;
+        let may_tell = self.shared.journal.may_tell(&what, CLUSTERS_TOLD_MOST).await?;
         self.asked.insert(cluster.to_owned(), may_tell);
         Ok(())
     }
@@ -253,7 +254,7 @@ impl<'a> Draft<'a> {
         sighting: &AlertSighting,
         place: Option<usize>,
     ) -> Option<usize> {
-        let means = |draft: &Self, quiet| sight(draft.incident(place), sighting, &draft.sighted(delivery, quiet));
+        let means = |batch: &Self, quiet| sight(batch.incident(place), sighting, &batch.sighted(delivery, quiet));
         match means(self, false) {
             Seen::Nothing => self.repeated(sighting, place),
             Seen::Change(events) if events.contains(&Event::Reopened) => {
@@ -327,7 +328,7 @@ impl<'a> Draft<'a> {
     /// does not list.
     async fn take_cut_off(&mut self, delivery: &AlertDelivery, mut places: BTreeSet<usize>) -> Result<(), SubmitError> {
         if delivery.truncated > 0 {
-            let stored = self.shared.journal.live_in_group(&delivery.group_key).await.map_err(not_stored)?;
+            let stored = self.shared.journal.live_in_group(&delivery.group_key).await?;
             for stored in stored {
                 places.insert(self.keep(stored));
             }
@@ -354,7 +355,7 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Drafted<'a> {
+    pub(super) fn finish(self) -> BatchToStore<'a> {
         // Where each incident is among those that changed.
         let mut moved_to = BTreeMap::new();
         let mut changes = Vec::new();
@@ -380,6 +381,6 @@ impl<'a> Draft<'a> {
             told: self.told,
             ..Append::default()
         };
-        Drafted { append, openings: self.openings, sums }
+        BatchToStore { append, openings: self.openings, sums }
     }
 }

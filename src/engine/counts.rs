@@ -37,9 +37,10 @@ pub type Windows = BTreeMap<(Window, Ended), u64>;
 
 /// The counts.
 #[derive(Debug, Default)]
-pub(super) struct Tally(Mutex<Windows>);
+pub(super) struct WindowCounts(Mutex<Windows>);
 
-impl Tally {
+impl WindowCounts {
+    /// Counts windows whose ends are stored.
     pub(super) fn add(&self, ended: &[(Window, Ended)]) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for one in ended {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use super::{SubmitError, build::Shared, inbox::not_stored};
+use super::{shared::Shared, submit_error::SubmitError};
 use crate::{
     incident::{Event, Notice, Timer, Work},
-    journal::{Append, AppendError, Overdue},
+    journal::{Append, Overdue},
 };
 
 /// What is later than this is told.
@@ -16,15 +16,15 @@ pub(super) const LATE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 /// What was late at the look before. Only what is late at two looks in a row is told: right after a start everything
 /// that came due meanwhile is late for a moment.
 #[derive(Debug, Default)]
-pub(super) struct Late(BTreeSet<i64>);
+pub(super) struct OverdueWatch(BTreeSet<i64>);
 
-impl Late {
+impl OverdueWatch {
     /// Tells, once an incident and episode. A post that says so and is late itself makes no further one.
     pub(super) async fn tell(&mut self, shared: &Shared) -> Result<(), SubmitError> {
         let _still = shared.time.still().await;
         let now = shared.clock.now();
         let before = now.saturating_sub(LATE_AFTER).unwrap_or(now);
-        let mut late = shared.journal.overdue(before).await.map_err(not_stored)?;
+        let mut late = shared.journal.overdue(before).await?;
         late.retain(|one| !matches!(one.work, Work::Post { notice: Notice::Overdue { .. }, .. }));
         let known = std::mem::replace(&mut self.0, late.iter().map(|one| one.row).collect());
         for of_one in late.chunk_by(|one, other| one.incident == other.incident) {
@@ -36,21 +36,15 @@ impl Late {
 }
 
 async fn tell_of(shared: &Shared, first: &Overdue, all: &[Overdue]) -> Result<(), SubmitError> {
-    let Some(stored) = shared.journal.incident(first.incident).await.map_err(not_stored)? else { return Ok(()) };
+    let Some(stored) = shared.journal.incident(first.incident).await? else { return Ok(()) };
     let what = describe(&first.work);
     tracing::error!(incident = %first.incident, what, since = %first.since, error = first.last_error, "an effect is overdue");
     let event = Event::OverdueNoticed { what, since: first.since };
     let change = shared.change(stored.incident, vec![event], shared.clock.now());
     let noticed = all.iter().map(|one| one.row).collect();
-    match shared.journal.append(Append { changes: vec![change], noticed, ..Append::default() }).await {
-        Ok(_) => {
-            shared.announce([&first.incident]);
-            Ok(())
-        }
-        // The incident moved: it is told at the next look.
-        Err(AppendError::Conflict) => Ok(()),
-        Err(other) => Err(other.into()),
-    }
+    // Where the incident has moved, it is told at the next look.
+    shared.commit(Append { changes: vec![change], noticed, ..Append::default() }).await?;
+    Ok(())
 }
 
 /// What is late, in words that go before "is late".

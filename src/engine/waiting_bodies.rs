@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{Accepted, Inbox, SubmitError, store_bodies::Patience};
+use super::{accepted::Accepted, submit_error::SubmitError};
 use crate::incident::{AlertDelivery, IncidentKey};
 
 /// How many bodies may wait: more senders are told to come again (503).
@@ -21,10 +21,10 @@ const ALERTS_TOGETHER: usize = 512;
 /// How many bodies are.
 const BODIES_TOGETHER: usize = 256;
 
-type Answered = Result<Accepted, SubmitError>;
+pub(super) type Answered = Result<Accepted, SubmitError>;
 
 /// What the sender of a body is told.
-enum Told {
+pub(super) enum Told {
     /// It is held up: it is stored with others that are.
     HeldUp,
     Answered(Answered),
@@ -102,15 +102,15 @@ impl Drop for HeldUp {
 
 /// Bodies that are stored together, in the order in which they came.
 #[derive(Default)]
-struct Queue {
+pub(super) struct Queue {
     waiting: Mutex<VecDeque<Waiting>>,
-    /// Held while some are stored. Whoever gets it stores for all who wait.
-    turn: tokio::sync::Mutex<()>,
+    /// Held while some are stored. Who gets it stores for all who wait.
+    pub(super) turn: tokio::sync::Mutex<()>,
 }
 
 impl Queue {
     /// The bodies that are stored next.
-    fn next(&self) -> Vec<Waiting> {
+    pub(super) fn next(&self) -> Vec<Waiting> {
         let mut waiting = lock(&self.waiting);
         let (mut bodies, mut alerts) = (Vec::new(), 0_usize);
         while let Some(Waiting { body, .. }) = waiting.front() {
@@ -126,14 +126,16 @@ impl Queue {
 
 /// The bodies that wait.
 #[derive(Default)]
-pub(super) struct Deliveries {
-    fresh: Queue,
-    held_up: Queue,
+pub(super) struct WaitingBodies {
+    pub(super) fresh: Queue,
+    /// Those that are held up.
+    pub(super) held_up: Queue,
     held_up_about: HeldUpAbout,
 }
 
-impl Deliveries {
-    fn enter(&self, body: AlertDelivery) -> Result<mpsc::Receiver<Told>, SubmitError> {
+impl WaitingBodies {
+    /// A body waits from now on; what its sender is told.
+    pub(super) fn enter(&self, body: AlertDelivery) -> Result<mpsc::Receiver<Told>, SubmitError> {
         let held_up = lock(&self.held_up.waiting).len();
         let mut waiting = lock(&self.fresh.waiting);
         if waiting.len().saturating_add(held_up) >= WAITING_MOST {
@@ -155,32 +157,5 @@ impl Deliveries {
         let held_up = HeldUp::new(about(&waiting.body), self.held_up_about.clone());
         waiting.tell(Told::HeldUp);
         lock(&self.held_up.waiting).push_back(Waiting { _held_up: Some(held_up), ..waiting });
-    }
-}
-
-impl Inbox {
-    /// Takes one webhook body: one transaction over its alerts, and over those of the bodies that came with it.
-    pub async fn deliver(&self, delivery: &AlertDelivery) -> Result<Accepted, SubmitError> {
-        let deliveries = &self.0.deliveries;
-        let mut told = deliveries.enter(delivery.clone())?;
-        let mut queue = (&deliveries.fresh, Patience::LeavesWhatIsBusy);
-        loop {
-            let _turn = tokio::select! {
-                biased;
-                told = told.recv() => match told {
-                    Some(Told::Answered(answer)) => return answer,
-                    Some(Told::HeldUp) => {
-                        queue = (&deliveries.held_up, Patience::Waits);
-                        continue;
-                    }
-                    None => {
-                        let gone = "the sender that stored it for others went away";
-                        return Err(SubmitError::NotStored(gone.to_owned()));
-                    }
-                },
-                turn = queue.0.turn.lock() => turn,
-            };
-            self.0.store_bodies(queue.0.next(), queue.1).await;
-        }
     }
 }
