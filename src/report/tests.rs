@@ -5,8 +5,8 @@ use crate::{
     legible::hostile,
     mesh::TargetRef,
     triage::{
-        CallAtOnce, Check, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, RuledOut, Scenario,
-        Side, VERDICT_SCHEMA, Verdict,
+        CallAtOnce, Check, CheckId, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, RuledOut,
+        Scenario, Side, VERDICT_SCHEMA, Verdict,
     },
 };
 
@@ -17,7 +17,7 @@ fn at() -> Timestamp {
 /// A verdict in which every field is filled.
 fn full(summary: &str) -> Verdict {
     let check = Check {
-        id: "2.2-spire-agent".to_owned(),
+        id: CheckId::SpireAgent,
         subject: "agent of node-1".to_owned(),
         result: CheckResult::Fail,
         summary: summary.to_owned(),

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    Check, CheckResult, Evidence, PemFile, ServedSecrets,
+    Check, CheckId, CheckResult, Evidence, PemFile, ServedSecrets,
     certificate::{PemRemark, bundle_end, ders, pem_remarks},
-    check_id,
     roots::domain_of,
 };
 
@@ -79,7 +78,7 @@ pub(super) fn spire_bundle_check(evidence: &Evidence) -> Option<Check> {
     let bundle = &evidence.spire_bundle;
     let row = ends(&in_file(bundle.value()?), evidence.gathered_at)?;
     Some(Check {
-        id: check_id::BUNDLE_END.to_owned(),
+        id: CheckId::BundleEnd,
         subject: "SPIRE's bundle".to_owned(),
         result: row.result,
         summary: row.summary,
@@ -96,7 +95,7 @@ pub(super) fn keys_in_maps(evidence: &Evidence) -> impl Iterator<Item = Check> {
         let remarks = map.value().map(pem_remarks).unwrap_or_default();
         let keys = remarks.into_iter().find(|remark| matches!(remark, PemRemark::Keys(_)))?;
         Some(Check {
-            id: check_id::KEY_IN_FILE.to_owned(),
+            id: CheckId::KeyInFile,
             subject: subject.to_owned(),
             result: CheckResult::Fail,
             summary: format!("the ConfigMap: {keys}"),

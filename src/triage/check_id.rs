@@ -1,64 +1,138 @@
-//! The stable names of the checks, each with its step of the runbook. `config/verdict-schema.md` says what each is about.
+//! The checks. Each has a stable name, as `1.1-svid-dates`: the number is that of the runbook's step which it automates, or
+//! of one that follows it (1.4 to 1.6, 4.3). `config/verdict-schema.md` says what each is about, in the words below.
 
-pub(super) const FILE_UNREADABLE: &str = "1.0-file-unreadable";
-pub(super) const KEY_IN_FILE: &str = "1.0-key-in-file";
-pub(super) const OTHER_BLOCKS: &str = "1.0-other-blocks";
-pub(super) const FILE_CUT: &str = "1.0-file-cut";
-pub(super) const SVID_DATES: &str = "1.1-svid-dates";
-pub(super) const SVID_USAGE: &str = "1.1-svid-usage";
-pub(super) const CLOCK_SKEW: &str = "1.1-clock-skew";
-pub(super) const CHAIN: &str = "1.2-chain";
-pub(super) const FILE_CHAIN: &str = "1.2-file-chain";
-pub(super) const SPIFFE_ID: &str = "1.3-spiffe-id";
-pub(super) const ISSUER: &str = "1.4-issuer";
-pub(super) const SERVED_IS_ON_DISK: &str = "1.5-served-is-on-disk";
-pub(super) const BUNDLE_END: &str = "1.6-bundle-end";
-pub(super) const SPIRE_SERVER: &str = "2.1-spire-server";
-pub(super) const SPIRE_AGENT: &str = "2.2-spire-agent";
-pub(super) const AGENT_LOG: &str = "2.3-agent-log";
-pub(super) const PROXY_LOG: &str = "3.3-proxy-log";
-pub(super) const SERVER_COUNTERS: &str = "4.1-server-counters";
-pub(super) const CLIENT_COUNTERS: &str = "4.2-client-counters";
-pub(super) const CONNECTIONS: &str = "4.3-connections";
+use serde::{Deserialize, Serialize};
+
+/// One check, in the order of the runbook.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[cfg_attr(test, derive(strum::EnumIter, strum::EnumMessage))]
+#[serde(into = "&'static str", try_from = "String")]
+pub enum CheckId {
+    /// a file that is there, and why it could not be read
+    #[strum(serialize = "1.0-file-unreadable")]
+    FileUnreadable,
+    /// private keys in the file of certificates, or in a ConfigMap of roots; they are not read
+    #[strum(serialize = "1.0-key-in-file")]
+    KeyInFile,
+    /// what else is in the file
+    #[strum(serialize = "1.0-other-blocks")]
+    OtherBlocks,
+    /// whether the file is longer than what is read
+    #[strum(serialize = "1.0-file-cut")]
+    FileCut,
+    /// whether the SVID is in date, and renewed in time
+    #[strum(serialize = "1.1-svid-dates")]
+    SvidDates,
+    /// whether its key usages allow both sides of a connection
+    #[strum(serialize = "1.1-svid-usage")]
+    SvidUsage,
+    /// whether it begins in the future
+    #[strum(serialize = "1.1-clock-skew")]
+    ClockSkew,
+    /// whether the chain of the deciding copy leads to the bundle
+    #[strum(serialize = "1.2-chain")]
+    Chain,
+    /// the same of the file, where the proxy decides
+    #[strum(serialize = "1.2-file-chain")]
+    FileChain,
+    /// whether the identity is the one of its service account
+    #[strum(serialize = "1.3-spiffe-id")]
+    SpiffeId,
+    /// whether SPIRE or istiod issued it
+    #[strum(serialize = "1.4-issuer")]
+    Issuer,
+    /// whether the proxy serves what lies in the file
+    #[strum(serialize = "1.5-served-is-on-disk")]
+    ServedIsOnDisk,
+    /// when the last root of a bundle ends
+    #[strum(serialize = "1.6-bundle-end")]
+    BundleEnd,
+    /// the health of a pod of the SPIRE server
+    #[strum(serialize = "2.1-spire-server")]
+    SpireServer,
+    /// whether the SPIRE agent of the node renews
+    #[strum(serialize = "2.2-spire-agent")]
+    SpireAgent,
+    /// what its log says of SVIDs that were refused, or that no rule knows; only where it does
+    #[strum(serialize = "2.3-agent-log")]
+    AgentLog,
+    /// what the proxy's log says of TLS
+    #[strum(serialize = "3.3-proxy-log")]
+    ProxyLog,
+    /// handshakes as a server, since the proxy started
+    #[strum(serialize = "4.1-server-counters")]
+    ServerCounters,
+    /// handshakes as a client
+    #[strum(serialize = "4.2-client-counters")]
+    ClientCounters,
+    /// connections that could not be opened; only where they are many
+    #[strum(serialize = "4.3-connections")]
+    Connections,
+}
+
+/// A name that no check of this version has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no check of this version is named {0:?}: a newer version wrote it")]
+pub struct UnknownCheck(String);
+
+impl TryFrom<String> for CheckId {
+    type Error = UnknownCheck;
+
+    fn try_from(name: String) -> Result<Self, UnknownCheck> {
+        name.parse().map_err(|_| UnknownCheck(name))
+    }
+}
+
+impl CheckId {
+    /// The step, as `1.1`.
+    pub fn step(self) -> &'static str {
+        let name: &'static str = self.into();
+        name.split_once('-').map_or(name, |(step, _)| step)
+    }
+}
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fs, path::Path};
+    use std::{fs, path::Path};
 
-    fn ids_in(text: &str) -> BTreeSet<String> {
-        let is_id = |word: &&str| {
-            let (step, name) = word.split_once('-').unwrap_or_default();
-            let step =
-                step.split_once('.').is_some_and(|(one, two)| one.parse::<u8>().is_ok() && two.parse::<u8>().is_ok());
-            step && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
-        };
-        text.split('"').filter(is_id).map(str::to_owned).collect()
-    }
+    use strum::{EnumMessage, IntoEnumIterator};
 
-    fn sources(folder: &Path, found: &mut Vec<String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            if path.is_dir() && name != "tests" {
-                sources(&path, found);
-            } else if path.extension().is_some_and(|kind| kind == "rs") && name != "check_id.rs" {
-                found.push(fs::read_to_string(&path).unwrap());
-            }
-        }
+    use super::*;
+
+    #[test]
+    fn every_check_is_documented_in_the_words_of_the_code() {
+        let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/verdict-schema.md");
+        let schema = fs::read_to_string(schema).unwrap();
+        let (_, table) = schema.split_once("## Checks\n").unwrap();
+        let rows = table.split("\n\n").next().unwrap().lines().skip(2).map(str::to_owned);
+        let of_code = CheckId::iter().map(|id| format!("| `{id}` | {} |", id.get_documentation().unwrap()));
+        assert_eq!(rows.collect::<Vec<_>>(), of_code.collect::<Vec<_>>());
     }
 
     #[test]
-    fn each_check_is_documented_and_named_in_one_place() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let schema = fs::read_to_string(root.join("config/verdict-schema.md")).unwrap();
-        let rows = schema.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-        let documented: BTreeSet<String> = rows.flat_map(ids_in).collect();
-        assert_eq!(documented, ids_in(include_str!("check_id.rs")));
-        let mut all = Vec::new();
-        sources(&root.join("src/triage"), &mut all);
-        assert!(all.len() > 40, "{}", all.len());
-        for text in all {
-            assert!(ids_in(&text).is_empty(), "use the constant instead: {:?}", ids_in(&text));
+    fn checks_are_stored_by_their_names_and_stand_in_the_order_of_the_runbook() {
+        for id in CheckId::iter() {
+            let stored = serde_json::to_string(&id).unwrap();
+            assert_eq!(stored, format!("\"{id}\""));
+            assert_eq!(serde_json::from_str::<CheckId>(&stored).unwrap(), id);
         }
+        assert!(CheckId::iter().map(CheckId::step).is_sorted());
+        assert_eq!((CheckId::SvidDates.to_string().as_str(), CheckId::SvidDates.step()), ("1.1-svid-dates", "1.1"));
+        let newer = serde_json::from_str::<CheckId>("\"5.1-spire-port\"").unwrap_err().to_string();
+        assert_eq!(newer, "no check of this version is named \"5.1-spire-port\": a newer version wrote it");
     }
 }

@@ -1,7 +1,7 @@
 //! Runbook step 4: the proxy's TLS counters, one sample. They count since the proxy started, so that a few failures
 //! among many handshakes may be long past; a share of them is not.
 
-use super::{CheckResult, PodEvidence, ProxyStats, TlsCounters, check_id, copies::missing};
+use super::{CheckId, CheckResult, PodEvidence, ProxyStats, TlsCounters, copies::missing};
 
 /// From this share of failures on, a proxy fails, in thousandths: below it they may be days old.
 const FAILING_PER_MILLE: u64 = 10;
@@ -14,7 +14,7 @@ const INCLUDE: &str = "include `ssl` in the pod annotation `proxy.istio.io/confi
 
 /// What a side's counters say.
 pub(super) struct Counted {
-    pub(super) id: &'static str,
+    pub(super) id: CheckId,
     pub(super) result: CheckResult,
     pub(super) summary: String,
     pub(super) remedy: Option<&'static str>,
@@ -24,16 +24,11 @@ pub(super) struct Counted {
 pub(super) fn counted(pod: &PodEvidence) -> Vec<Counted> {
     let Some(stats) = pod.stats.value() else {
         let summary = missing(&pod.stats).unwrap_or_default();
-        return vec![Counted {
-            id: check_id::SERVER_COUNTERS,
-            result: CheckResult::Inconclusive,
-            summary,
-            remedy: None,
-        }];
+        return vec![Counted { id: CheckId::ServerCounters, result: CheckResult::Inconclusive, summary, remedy: None }];
     };
     let sides = [
-        judged(check_id::SERVER_COUNTERS, "as a server", &stats.server),
-        judged(check_id::CLIENT_COUNTERS, "as a client", &client_side(stats)),
+        judged(CheckId::ServerCounters, "as a server", &stats.server),
+        judged(CheckId::ClientCounters, "as a client", &client_side(stats)),
     ];
     sides.into_iter().chain(unopened(stats)).collect()
 }
@@ -44,7 +39,7 @@ fn unopened(stats: &ProxyStats) -> Option<Counted> {
     let attempts = stats.requests_answered.unwrap_or(0).saturating_add(failed);
     let many = failed > 0 && failed.saturating_mul(1000) >= attempts.saturating_mul(UNOPENED_PER_MILLE);
     many.then(|| Counted {
-        id: check_id::CONNECTIONS,
+        id: CheckId::Connections,
         result: CheckResult::Fail,
         summary: format!(
             "{failed} connections could not be opened, beside {} answered calls",
@@ -72,7 +67,7 @@ fn client_side(stats: &ProxyStats) -> TlsCounters {
     }
 }
 
-fn judged(id: &'static str, side: &str, counters: &TlsCounters) -> Counted {
+fn judged(id: CheckId, side: &str, counters: &TlsCounters) -> Counted {
     let Some(failures) = counters.failures() else {
         let summary = format!("the TLS counters {side} are absent, which is not zero");
         return Counted { id, result: CheckResult::Inconclusive, summary, remedy: Some(INCLUDE) };

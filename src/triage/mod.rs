@@ -31,6 +31,7 @@ mod survey;
 mod tests;
 mod verdict;
 
+pub use check_id::{CheckId, UnknownCheck};
 pub use diagnosis::diagnose;
 pub use evidence::{
     AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing, PemFile,

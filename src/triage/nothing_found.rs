@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Check, CheckResult, Confidence, Gathered, Missing, PemFile, PodEvidence, ProxyStats, Scenario, ServedSecrets,
+    Check, CheckId, CheckResult, Confidence, Gathered, Missing, PemFile, PodEvidence, ProxyStats, Scenario,
+    ServedSecrets,
     bundles::spire_bundle_check,
-    check_id,
     copies::IdentityCopy,
     counters::calls_fail,
     diagnosis::{Conclusion, Scene},
@@ -54,10 +54,9 @@ impl Scene<'_> {
         open.extend(self.open_about_pods());
         open.extend(self.open_about_spire());
         open.extend(self.incidents_in_waiting());
-        let said = [check_id::SVID_DATES, check_id::CHAIN, check_id::SERVED_IS_ON_DISK, check_id::BUNDLE_END];
-        let named = |id: &str| said.contains(&id);
+        let said = [CheckId::SvidDates, CheckId::Chain, CheckId::ServedIsOnDisk, CheckId::BundleEnd];
         let rows = self.pods.iter().flat_map(|(_, found)| &found.checks);
-        for row in rows.filter(|row| row.result == CheckResult::Fail && !named(&row.id)) {
+        for row in rows.filter(|row| row.result == CheckResult::Fail && !said.contains(&row.id)) {
             open.push(format!("{} of {} failed, and no cause explains it: {}", row.id, row.subject, row.summary));
         }
         let grants = if open.is_empty() { BTreeSet::new() } else { self.grants() };
@@ -69,7 +68,7 @@ impl Scene<'_> {
     fn incidents_in_waiting(&self) -> Vec<String> {
         let rows =
             self.pods.iter().flat_map(|(_, found)| found.checks.clone()).chain(spire_bundle_check(self.evidence));
-        let late = rows.filter(|row| row.id == check_id::BUNDLE_END && row.result == CheckResult::Fail);
+        let late = rows.filter(|row| row.id == CheckId::BundleEnd && row.result == CheckResult::Fail);
         late.map(|row| format!("an incident in waiting at {} ({}): {}", row.subject, row.source, row.summary)).collect()
     }
 
@@ -105,7 +104,7 @@ impl Scene<'_> {
                     open.push(format!("what the proxy of {} serves could not be seen: only its file was", pod.pod));
                 }
                 Holding::Svid { .. } if found.chain == Chain::Unseen => {
-                    let why = found.checks.iter().find(|row| row.id == check_id::CHAIN).map(|row| row.summary.as_str());
+                    let why = found.checks.iter().find(|row| row.id == CheckId::Chain).map(|row| row.summary.as_str());
                     let why = why.unwrap_or("no root was read");
                     open.push(format!("the chain of {} could not be verified: {why}", pod.pod));
                 }
@@ -120,10 +119,8 @@ impl Scene<'_> {
                     pod.pod
                 ));
             }
-            let dates = found
-                .checks
-                .iter()
-                .filter(|row| row.id == check_id::SVID_DATES || row.id == check_id::SERVED_IS_ON_DISK);
+            let dates =
+                found.checks.iter().filter(|row| row.id == CheckId::SvidDates || row.id == CheckId::ServedIsOnDisk);
             for row in dates.filter(|row| row.result == CheckResult::Fail && found.stuck.is_none()) {
                 open.push(format!("{} ({}): {}", pod.pod, row.source, row.summary));
             }
@@ -197,7 +194,7 @@ impl Scene<'_> {
 
 /// Files that could not be read, or hold no SVID, although the copy that decides is fine: the application may go by them.
 fn unreadable_files(pod: &PodEvidence, found: &Examined) -> Vec<String> {
-    let rows = found.checks.iter().filter(|row| row.id == check_id::FILE_UNREADABLE);
+    let rows = found.checks.iter().filter(|row| row.id == CheckId::FileUnreadable);
     let mut open: Vec<String> = rows.map(|row| format!("{}: {} ({})", pod.pod, row.summary, row.source)).collect();
     let file = IdentityCopy::on_disk(pod);
     if let Some(Err(error)) = file.as_ref().map(|file| &file.leaf)
@@ -219,7 +216,7 @@ fn unseen_handshakes(pod: &PodEvidence, found: &Examined) -> Option<String> {
     if !pod.sidecar {
         return None;
     }
-    let told = |row: &Check| row.id == check_id::PROXY_LOG && row.result == CheckResult::Pass;
+    let told = |row: &Check| row.id == CheckId::ProxyLog && row.result == CheckResult::Pass;
     let stats = pod.stats.value();
     let counted = stats.is_some_and(|stats| stats.counts_as_server() || stats.counts_as_client());
     // Calls fail at those that the proxy calls: what it counts as a server does not explain them.
@@ -230,11 +227,13 @@ fn unseen_handshakes(pod: &PodEvidence, found: &Examined) -> Option<String> {
     let why = match &pod.stats {
         Gathered::Missing { reason, .. } => reason.sentence(),
         Gathered::Seen { value, .. } => {
-            let (side, row) = if counted { (" as a client", "4.2") } else { ("", "4.1") };
+            let (side, row) =
+                if counted { (" as a client", CheckId::ClientCounters) } else { ("", CheckId::ServerCounters) };
             format!(
-                "its TLS counters{side} are absent{} (see row {row} on how to include them), and its log does not tell \
+                "its TLS counters{side} are absent{} (see row {} on how to include them), and its log does not tell \
                  which calls went over TLS",
-                failed_calls(value)
+                failed_calls(value),
+                row.step()
             )
         }
     };

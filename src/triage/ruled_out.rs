@@ -1,9 +1,8 @@
 //! What it is not, and the evidence for that; or that it could not be ruled out.
 
 use super::{
-    CheckResult, RuledOut, Scenario,
+    CheckId, CheckResult, RuledOut, Scenario,
     certificate::Life,
-    check_id,
     diagnosis::{Conclusion, Scene, not},
     examine::{Chain, Examined, Holding},
     spire::{AgentState, server_health},
@@ -38,10 +37,10 @@ fn left_open(row: &RuledOut) -> RuledOut {
 impl Scene<'_> {
     /// Whether handshakes of either side fail, by the counters or by what peers answer.
     fn handshakes_fail(&self) -> bool {
-        let counters = [check_id::SERVER_COUNTERS, check_id::CLIENT_COUNTERS];
+        let counters = [CheckId::ServerCounters, CheckId::ClientCounters];
         let mut rows = self.pods.iter().flat_map(|(_, found)| &found.checks);
         self.is_refused_without_a_reason()
-            || rows.any(|row| row.result == CheckResult::Fail && counters.contains(&row.id.as_str()))
+            || rows.any(|row| row.result == CheckResult::Fail && counters.contains(&row.id))
     }
 
     /// The pods that nobody looked at, if there are any: of them nothing is certain.

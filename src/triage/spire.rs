@@ -1,10 +1,9 @@
 //! Runbook step 2: the rows of SPIRE's agents and server, and how healthy a server is.
 
 use super::{
-    AgentEvidence, Check, CheckResult, Gathered, Healthcheck, Missing, Redacted, ServerEvidence,
+    AgentEvidence, Check, CheckId, CheckResult, Gathered, Healthcheck, Missing, Redacted, ServerEvidence,
     agent::Judged,
     agent_log::{Sign, entries},
-    check_id,
     ends::end_of,
     not_understood::Unclear,
 };
@@ -31,7 +30,7 @@ pub(super) fn not_signed(agent: &AgentEvidence) -> Option<String> {
 /// the agent's state is.
 pub(super) fn failures_in_its_log(agent: &AgentEvidence) -> Vec<Check> {
     let row = |what: String, remedy: &str| Check {
-        id: check_id::AGENT_LOG.to_owned(),
+        id: CheckId::AgentLog,
         subject: format!("agent of {}", agent.node),
         result: CheckResult::Inconclusive,
         summary: format!("its log {what}"),
@@ -63,7 +62,7 @@ pub(super) fn agent_check(agent: &AgentEvidence, judged: &Judged) -> Check {
         AgentState::Unknown(why) => (CheckResult::Inconclusive, why.clone(), judged.remedy.clone()),
     };
     Check {
-        id: check_id::SPIRE_AGENT.to_owned(),
+        id: CheckId::SpireAgent,
         subject: format!("agent of {}", agent.node),
         result,
         summary,
@@ -100,7 +99,7 @@ pub(super) fn server_check(server: &ServerEvidence, renews: bool) -> Check {
         (Gathered::Seen { .. }, None, None) => (CheckResult::Inconclusive, "nothing was seen".to_owned(), None),
     };
     Check {
-        id: check_id::SPIRE_SERVER.to_owned(),
+        id: CheckId::SpireServer,
         subject: server.pod.to_string(),
         result,
         summary,
@@ -119,7 +118,7 @@ pub fn read_healthcheck(exit_code: i32, stdout: &str, stderr: &str) -> Healthche
 /// The row of a server that could not be listed.
 pub fn servers_unseen(reason: &Missing, at: jiff::Timestamp) -> Check {
     Check {
-        id: check_id::SPIRE_SERVER.to_owned(),
+        id: CheckId::SpireServer,
         subject: "SPIRE server".to_owned(),
         result: CheckResult::Inconclusive,
         summary: reason.sentence(),

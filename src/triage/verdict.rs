@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::FixName;
+use super::{CheckId, FixName};
 use crate::mesh::{NodeName, PodRef, PodUid, TargetRef};
 
 /// The version of the object, in its field `schema`.
@@ -187,8 +187,8 @@ pub enum CheckResult {
 /// One check: what it found, where it looked, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// A stable name with the runbook's step, as `1.1-svid-dates`.
-    pub id: String,
+    /// Which.
+    pub id: CheckId,
     /// The pod, node or object that was looked at, as people write it.
     pub subject: String,
     /// How it ended.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use mtls_medic::triage::{
-    Check, CheckResult, Evidence, Gathered, PemFile, Scenario, Verdict,
+    Check, CheckId, CheckResult, Evidence, Gathered, PemFile, Scenario, Verdict,
     envoy::{TlsReason, count_signs},
 };
 use serde_json::json;
@@ -80,7 +80,7 @@ impl Look {
     }
 
     /// The rows of a check.
-    pub fn checks(&self, id: &str) -> Vec<&Check> {
+    pub fn checks(&self, id: CheckId) -> Vec<&Check> {
         self.verdict.checks.iter().filter(|check| check.id == id).collect()
     }
 
@@ -93,12 +93,12 @@ impl Look {
 
     /// Every SVID was seen and is fine, and its files are those of today.
     pub fn certificates_are_in_order(&self) {
-        for id in ["1.1-svid-dates", "1.2-chain", "1.3-spiffe-id", "1.4-issuer", "1.5-served-is-on-disk"] {
+        for id in [CheckId::SvidDates, CheckId::Chain, CheckId::SpiffeId, CheckId::Issuer, CheckId::ServedIsOnDisk] {
             let rows = self.checks(id);
             let passed = !rows.is_empty() && rows.iter().all(|row| row.result == CheckResult::Pass);
             assert!(passed, "{id}: {rows:#?}");
         }
-        assert!(self.checks("1.2-file-chain").is_empty());
+        assert!(self.checks(CheckId::FileChain).is_empty());
     }
 }
 

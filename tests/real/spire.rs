@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use mtls_medic::triage::{CallAtOnce, CheckResult, FixName, Gathered, Healthcheck, PodEvidence, Scenario, Verdict};
+use mtls_medic::triage::{
+    CallAtOnce, CheckId, CheckResult, FixName, Gathered, Healthcheck, PodEvidence, Scenario, Verdict,
+};
 use serde_json::Value;
 
 use crate::{
@@ -66,7 +68,7 @@ async fn the_svid_of_the_file_is_read_and_verified_and_after_its_renewal_it_is_a
         first.evidence.agents.iter().map(|agent| said(&agent.healthcheck).as_str().to_owned()).collect();
     assert_eq!(servers, ["Server is healthy."]);
     assert_eq!(agents, ["Agent is healthy.".to_owned()].into());
-    for (id, rows) in [("2.1-spire-server", servers.len()), ("2.2-spire-agent", first.evidence.agents.len())] {
+    for (id, rows) in [(CheckId::SpireServer, servers.len()), (CheckId::SpireAgent, first.evidence.agents.len())] {
         let passed = first.checks(id).iter().filter(|row| row.result == CheckResult::Pass).count();
         assert_eq!(passed, rows, "{id}: {:#?}", first.checks(id));
     }
@@ -157,7 +159,7 @@ async fn a_node_without_its_agent_is_told_and_named_as_the_cause_once_a_renewal_
     // No SVID shows it yet, and it is no clean bill.
     let at_once = look(&shop, "deploy/frontend").await;
     assert!(!is_well(&at_once), "{:#?}", at_once.verdict);
-    let rows = at_once.checks("2.2-spire-agent");
+    let rows = at_once.checks(CheckId::SpireAgent);
     let gone = rows.iter().find(|row| row.subject == "agent of node-b").unwrap();
     assert_eq!(gone.summary, "no SPIRE agent pod runs on this node");
 

@@ -7,7 +7,7 @@ use crate::{
         restart_pod::{PodFacts, RestartFacts, plan},
     },
     triage::{
-        Check, CheckResult, Confidence, FixName, Never, NotRestarted, On, RESTARTS_MOST, Scenario, Side,
+        Check, CheckId, CheckResult, Confidence, FixName, Never, NotRestarted, On, RESTARTS_MOST, Scenario, Side,
         VERDICT_SCHEMA, Verdict,
     },
 };
@@ -197,7 +197,7 @@ fn the_next_life_of_a_name_is_known_by_its_uid_whatever_the_clocks_say() {
 
 fn looked_at(name: &str) -> Check {
     Check {
-        id: "1.1-svid-dates".to_owned(),
+        id: CheckId::SvidDates,
         subject: pod(name).to_string(),
         result: CheckResult::Fail,
         summary: String::new(),

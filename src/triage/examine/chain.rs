@@ -6,10 +6,9 @@ use super::{Chain, Issuer, Rows};
 use crate::{
     mesh::{SpiffeId, TrustDomain},
     triage::{
-        CheckResult, Gathered, Missing, PemFile,
+        CheckId, CheckResult, Gathered, Missing, PemFile,
         bundles::{ends, in_file, served},
         certificate::{PathError, ders, verify_path},
-        check_id,
         copies::{IdentityCopy, Place},
         roots::{Roots, may_vouch, roots_for},
     },
@@ -24,7 +23,7 @@ impl<'a> Rows<'a> {
             Some((_, Err(_))) => (CheckResult::Inconclusive, "it is no X.509-SVID".to_owned(), Chain::Unseen),
             Some((copy, Ok(svid))) => self.verified(copy, &svid.spiffe_id),
         };
-        self.add(check_id::CHAIN, result, summary, seen, None);
+        self.add(CheckId::Chain, result, summary, seen, None);
         chain
     }
 
@@ -95,7 +94,7 @@ impl<'a> Rows<'a> {
             }
         }
         for summary in found {
-            self.add(check_id::FILE_CHAIN, CheckResult::Fail, summary, (file.source, file.at), None);
+            self.add(CheckId::FileChain, CheckResult::Fail, summary, (file.source, file.at), None);
         }
     }
 
@@ -123,7 +122,7 @@ impl<'a> Rows<'a> {
                 }
             },
         };
-        self.add(check_id::ISSUER, result, summary.to_owned(), seen, None);
+        self.add(CheckId::Issuer, result, summary.to_owned(), seen, None);
         issuer
     }
 
@@ -167,7 +166,7 @@ impl<'a> Rows<'a> {
         let proxy = (pod.served.value().map(served), (pod.served.source(), pod.served.at()));
         for (roots, seen) in [file, proxy] {
             let Some(row) = roots.and_then(|roots| ends(&roots, now)) else { continue };
-            self.add(check_id::BUNDLE_END, row.result, row.summary, seen, row.remedy);
+            self.add(CheckId::BundleEnd, row.result, row.summary, seen, row.remedy);
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use super::{Rows, Seen};
 use crate::triage::{
-    CheckResult,
+    CheckId, CheckResult,
     certificate::{Life, OVERDUE_SHARE},
-    check_id,
     copies::{Holding, IdentityCopy, missing},
 };
 
@@ -18,7 +17,7 @@ impl<'a> Rows<'a> {
             Holding::NoSecret => (CheckResult::Fail, "the proxy has never got an SVID".to_owned()),
             Holding::Unseen(why) => (CheckResult::Inconclusive, why.clone()),
         };
-        self.add(check_id::SVID_DATES, result, summary, seen, None);
+        self.add(CheckId::SvidDates, result, summary, seen, None);
     }
 
     /// Step 1.1, for the copy that does not decide.
@@ -34,18 +33,18 @@ impl<'a> Rows<'a> {
                 Ok(svid) => life_in_words(&svid.life(self.now)),
                 Err(error) => (CheckResult::Fail, error.to_string()),
             };
-            self.add(check_id::SVID_DATES, result, summary, (copy.source, copy.at), None);
+            self.add(CheckId::SvidDates, result, summary, (copy.source, copy.at), None);
         }
         if file.is_none() && self.pod.svid_file.value().is_none() {
             let why = missing(&self.pod.svid_file).unwrap_or_default();
             let seen = (self.pod.svid_file.source(), self.pod.svid_file.at());
-            self.add(check_id::SVID_DATES, CheckResult::Inconclusive, why, seen, None);
+            self.add(CheckId::SvidDates, CheckResult::Inconclusive, why, seen, None);
         }
         if served.is_none() && self.pod.sidecar {
             let why = missing(&self.pod.served).unwrap_or_else(|| "the proxy serves no certificate".to_owned());
             let summary = format!("what the proxy serves, which is what peers see, is not known: {why}");
             let seen = (self.pod.served.source(), self.pod.served.at());
-            self.add(check_id::SVID_DATES, CheckResult::Inconclusive, summary, seen, None);
+            self.add(CheckId::SvidDates, CheckResult::Inconclusive, summary, seen, None);
         }
     }
 
@@ -58,11 +57,11 @@ impl<'a> Rows<'a> {
             let seen: Seen<'a> = (copy.source, copy.at);
             for warning in &svid.warnings {
                 let remedy = "have it set by what signs for SPIRE (an upstream authority, a CredentialComposer)";
-                self.add(check_id::SVID_USAGE, CheckResult::Inconclusive, warning.to_string(), seen, Some(remedy));
+                self.add(CheckId::SvidUsage, CheckResult::Inconclusive, warning.to_string(), seen, Some(remedy));
             }
             if let Some(remark) = svid.skew_remark(self.now) {
                 let remedy = "compare the clocks of this node and of the SPIRE server's (`date -u`, its NTP source)";
-                self.add(check_id::CLOCK_SKEW, CheckResult::Inconclusive, remark, seen, Some(remedy));
+                self.add(CheckId::ClockSkew, CheckResult::Inconclusive, remark, seen, Some(remedy));
             }
         }
     }

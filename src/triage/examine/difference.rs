@@ -2,9 +2,8 @@
 
 use super::{Rows, Stuck};
 use crate::triage::{
-    CheckResult,
+    CheckId, CheckResult,
     certificate::{Life, OVERDUE_SHARE},
-    check_id,
     copies::IdentityCopy,
 };
 
@@ -36,7 +35,7 @@ impl<'a> Rows<'a> {
             let summary = "the proxy serves another certificate than the file holds: a renewal may be under way";
             (CheckResult::Inconclusive, summary, None)
         };
-        self.add(check_id::SERVED_IS_ON_DISK, result, summary.to_owned(), (served.source, served.at), None);
+        self.add(CheckId::ServedIsOnDisk, result, summary.to_owned(), (served.source, served.at), None);
         stuck
     }
 }

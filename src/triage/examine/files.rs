@@ -2,9 +2,8 @@
 
 use super::Rows;
 use crate::triage::{
-    CheckResult, Gathered, Missing, PemFile,
+    CheckId, CheckResult, Gathered, Missing, PemFile,
     certificate::{PemRemark, pem_remarks},
-    check_id,
 };
 
 /// Why a file that may well be there was not read. One that is not there is no fault where SPIRE serves the proxy itself;
@@ -22,7 +21,7 @@ impl Rows<'_> {
                 let summary = format!("the {name} file could not be read: {why}");
                 let remedy = "see who may read it in the container, and what it is";
                 self.add(
-                    check_id::FILE_UNREADABLE,
+                    CheckId::FileUnreadable,
                     CheckResult::Inconclusive,
                     summary,
                     (file.source(), file.at()),
@@ -31,10 +30,10 @@ impl Rows<'_> {
             }
             for remark in file.value().map(pem_remarks).unwrap_or_default() {
                 let (id, result) = match remark {
-                    PemRemark::Keys(_) => (check_id::KEY_IN_FILE, CheckResult::Fail),
+                    PemRemark::Keys(_) => (CheckId::KeyInFile, CheckResult::Fail),
                     // A comment or a CRL is as good a reason as a broken certificate.
-                    PemRemark::OtherBlocks(_) => (check_id::OTHER_BLOCKS, CheckResult::Inconclusive),
-                    PemRemark::Cut => (check_id::FILE_CUT, CheckResult::Inconclusive),
+                    PemRemark::OtherBlocks(_) => (CheckId::OtherBlocks, CheckResult::Inconclusive),
+                    PemRemark::Cut => (CheckId::FileCut, CheckResult::Inconclusive),
                 };
                 let summary = format!("the {name} file: {remark}");
                 self.add(id, result, summary, (file.source(), file.at()), Some(remark.remedy()));

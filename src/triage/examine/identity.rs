@@ -4,7 +4,7 @@ use super::Rows;
 use crate::{
     mesh::SpiffeId,
     triage::{
-        CheckResult, Evidence, PodEvidence, check_id,
+        CheckId, CheckResult, Evidence, PodEvidence,
         copies::{Holding, IdentityCopy},
     },
 };
@@ -14,17 +14,17 @@ impl<'a> Rows<'a> {
     pub(super) fn identity(&mut self, holding: &Holding, decides: Option<&IdentityCopy<'a>>) -> Option<String> {
         let seen = self.seen(decides);
         let Holding::Svid { svid, .. } = holding else {
-            self.add(check_id::SPIFFE_ID, CheckResult::Inconclusive, "no SVID could be read".to_owned(), seen, None);
+            self.add(CheckId::SpiffeId, CheckResult::Inconclusive, "no SVID could be read".to_owned(), seen, None);
             return None;
         };
         let found = &svid.spiffe_id;
         let Some(expected) = expected_id(self.pod, found, self.evidence) else {
             let summary = format!("it is {found}; the service account of the pod is not known");
-            self.add(check_id::SPIFFE_ID, CheckResult::Inconclusive, summary, seen, None);
+            self.add(CheckId::SpiffeId, CheckResult::Inconclusive, summary, seen, None);
             return None;
         };
         if expected == found.to_string() {
-            self.add(check_id::SPIFFE_ID, CheckResult::Pass, format!("it is {expected}, as expected"), seen, None);
+            self.add(CheckId::SpiffeId, CheckResult::Pass, format!("it is {expected}, as expected"), seen, None);
             return None;
         }
         let mesh = self.evidence.expectations.trust_domain.as_ref();
@@ -32,7 +32,7 @@ impl<'a> Rows<'a> {
             format!("; its trust domain is not {mesh}: federation, or a wrong identity (config: mesh.trust_domain)")
         });
         let summary = format!("it is {found}, and {expected} was expected{foreign}");
-        self.add(check_id::SPIFFE_ID, CheckResult::Fail, summary, seen, None);
+        self.add(CheckId::SpiffeId, CheckResult::Fail, summary, seen, None);
         Some(expected)
     }
 }

@@ -10,7 +10,7 @@ mod proxy;
 use jiff::Timestamp;
 
 use super::{
-    Check, CheckResult, Evidence, PodEvidence,
+    Check, CheckId, CheckResult, Evidence, PodEvidence,
     copies::{IdentityCopy, deciding, holding},
     envoy::{SignCount, TlsReason},
 };
@@ -125,9 +125,9 @@ struct Rows<'a> {
 type Seen<'a> = (&'a str, Timestamp);
 
 impl<'a> Rows<'a> {
-    fn add(&mut self, id: &str, result: CheckResult, summary: String, seen: Seen<'_>, remedy: Option<&str>) {
+    fn add(&mut self, id: CheckId, result: CheckResult, summary: String, seen: Seen<'_>, remedy: Option<&str>) {
         let subject = self.pod.pod.to_string();
-        let (id, source, remedy) = (id.to_owned(), seen.0.to_owned(), remedy.map(str::to_owned));
+        let (source, remedy) = (seen.0.to_owned(), remedy.map(str::to_owned));
         self.checks.push(Check { id, subject, result, summary, source, observed_at: seen.1, remedy });
     }
 

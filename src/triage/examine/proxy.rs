@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::Rows;
 use crate::triage::{
-    CheckResult, Redacted, check_id,
+    CheckId, CheckResult, Redacted,
     copies::{IdentityCopy, missing},
     counters::counted,
     envoy::{ENOUGH, SignCount, TlsReason, count_signs, is_not_understood},
@@ -17,7 +17,7 @@ impl Rows<'_> {
         let seen = (self.pod.proxy_log.source(), self.pod.proxy_log.at());
         let Some(log) = self.pod.proxy_log.value() else {
             let summary = missing(&self.pod.proxy_log).unwrap_or_default();
-            self.add(check_id::PROXY_LOG, CheckResult::Inconclusive, summary, seen, None);
+            self.add(CheckId::ProxyLog, CheckResult::Inconclusive, summary, seen, None);
             return Vec::new();
         };
         let signs = count_signs(log.lines.iter().map(Redacted::as_str));
@@ -51,7 +51,7 @@ impl Rows<'_> {
         if said.is_empty() {
             said.push("no TLS error in the proxy's log (which is silent by default)".to_owned());
         }
-        self.add(check_id::PROXY_LOG, result, said.join("; "), seen, None);
+        self.add(CheckId::ProxyLog, result, said.join("; "), seen, None);
         signs
     }
 

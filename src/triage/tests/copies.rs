@@ -1,7 +1,7 @@
 //! Which copy decides, which roots vouch, and who issued it.
 
 use super::{Authority, FRONTEND, Night, gone, never, pem, seen};
-use crate::triage::{CheckResult, Confidence, FixName, Scenario};
+use crate::triage::{CheckId, CheckResult, Confidence, FixName, Scenario};
 
 #[test]
 fn the_file_was_renewed_and_the_proxy_still_serves_the_expired_one() {
@@ -119,5 +119,5 @@ fn a_chain_that_could_not_be_verified_is_no_clean_bill() {
     assert_eq!(verdict.scenario, Scenario::Inconclusive);
     assert!(!verdict.reasons.iter().any(|reason| reason.contains("leads to")), "{:?}", verdict.reasons);
     assert_eq!(verdict.confidence, Confidence::Low);
-    assert!(verdict.checks.iter().any(|row| row.id == "1.2-chain" && row.result == CheckResult::Inconclusive));
+    assert!(verdict.checks.iter().any(|row| row.id == CheckId::Chain && row.result == CheckResult::Inconclusive));
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{Authority, FRONTEND, Night, OF_ISTIOD, forbidden, gone, never, pem, seen, three};
 use crate::triage::{
-    CheckResult, Confidence, FixName, Gathered, LogExcerpt, Missing, PemFile, ProxyStats, Scenario, TlsCounters,
-    Verdict,
+    CheckId, CheckResult, Confidence, FixName, Gathered, LogExcerpt, Missing, PemFile, ProxyStats, Scenario,
+    TlsCounters, Verdict,
 };
 
 fn is_open(verdict: &Verdict, words: &str) {
@@ -158,7 +158,7 @@ fn a_line_of_a_proxy_that_nobody_understands_is_quoted_from_its_end_and_is_no_al
         "the proxy of web/frontend-a speaks of a failure in 2 line(s) that this version does not understand",
     );
     is_open(&verdict, "Secret rejected: the key type is not supported»");
-    let row = verdict.checks.iter().find(|row| row.id == "3.3-proxy-log").unwrap();
+    let row = verdict.checks.iter().find(|row| row.id == CheckId::ProxyLog).unwrap();
     assert_eq!(row.result, CheckResult::Inconclusive);
     assert!(row.summary.contains("the key type is not supported»"), "{}", row.summary);
 }
@@ -176,7 +176,7 @@ fn a_line_of_an_agent_that_nobody_understands_is_quoted_and_is_no_all_clear() {
         "the SPIRE agent of node-1 speaks of a failure in 1 line(s) that this version does not understand",
     );
     is_open(&verdict, "the signer sulks\"»");
-    assert!(verdict.checks.iter().any(|row| row.id == "2.3-agent-log" && row.result == CheckResult::Inconclusive));
+    assert!(verdict.checks.iter().any(|row| row.id == CheckId::AgentLog && row.result == CheckResult::Inconclusive));
     // It hides no cause either. Where it came after the renewal, nobody knows what became of that.
     night.holds(0, -10);
     night.agent_says(0, &[strange.clone(), renewed.clone()]);
@@ -200,7 +200,7 @@ fn a_renewal_that_the_server_refused_is_no_proof_that_a_restarted_pod_gets_an_sv
     assert!(verdict.fixes.is_empty() && never(&verdict, FixName::RestartPod), "{:?}", verdict.fixes);
     let why = "the SPIRE server refused to sign an SVID that it asked for; its log says: time=x";
     assert!(verdict.reasons.iter().any(|reason| reason.contains(why)), "{:?}", verdict.reasons);
-    let row = verdict.checks.iter().find(|row| row.id == "2.3-agent-log").unwrap();
+    let row = verdict.checks.iter().find(|row| row.id == CheckId::AgentLog).unwrap();
     assert!(row.remedy.as_ref().unwrap().starts_with("look at the registration entry"), "{row:?}");
 
     // Nor is an agent silent that asked and was refused: its restart would take the SVIDs of every pod of its node.

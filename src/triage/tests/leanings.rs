@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{EXPIRED_PEER, FRONTEND, Night, SAN, ago, never, redacted, renewal, seen};
 use crate::triage::{
-    CallAtOnce, CheckResult, Confidence, Consequence, FixName, Gathered, LogExcerpt, Scenario, Side, TlsCounters,
-    Verdict,
+    CallAtOnce, CheckId, CheckResult, Confidence, Consequence, FixName, Gathered, LogExcerpt, Scenario, Side,
+    TlsCounters, Verdict,
     envoy::{ENOUGH, TlsReason},
     leaning::{RECENT, SEVERAL, leans_to},
 };
@@ -109,7 +109,7 @@ fn a_refusal_is_over_once_spire_has_issued_the_svid_that_is_served() {
         night.holds(0, 58);
         let verdict = night.verdict();
         assert_eq!(verdict.scenario, scenario, "{:#?}", verdict.reasons);
-        let row = verdict.checks.iter().find(|row| row.id == "3.3-proxy-log").unwrap();
+        let row = verdict.checks.iter().find(|row| row.id == CheckId::ProxyLog).unwrap();
         assert_ne!(row.result, CheckResult::Pass, "a log that is silent otherwise proves nothing: {row:?}");
     }
 }
@@ -173,7 +173,7 @@ fn signs_after_which_new_connections_worked_again_and_again_are_over() {
         night.pod(0).proxy_log = seen(log, "log of istio-proxy");
         let verdict = night.verdict();
         assert_eq!(verdict.scenario, scenario, "{connected}: {:?}", verdict.reasons);
-        let said = verdict.checks.iter().find(|row| row.id == "3.3-proxy-log").map(|row| row.summary.clone());
+        let said = verdict.checks.iter().find(|row| row.id == CheckId::ProxyLog).map(|row| row.summary.clone());
         assert_eq!(said.unwrap().contains("have worked since then"), connected == ENOUGH, "it is still told");
     }
 }

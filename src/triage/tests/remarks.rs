@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use super::{Authority, FRONTEND, Night, pem, seen, three};
-use crate::triage::{Check, CheckResult, Gathered, PemFile, Scenario, ServedSecrets, Verdict};
+use crate::triage::{Check, CheckId, CheckResult, Gathered, PemFile, Scenario, ServedSecrets, Verdict};
 
-fn row<'v>(verdict: &'v Verdict, id: &str, source: &str) -> &'v Check {
+fn row<'v>(verdict: &'v Verdict, id: CheckId, source: &str) -> &'v Check {
     let row = verdict.checks.iter().find(|row| row.id == id && row.source == source);
     row.unwrap_or_else(|| panic!("{id} of {source}: {:#?}", verdict.checks))
 }
@@ -24,19 +24,16 @@ fn what_lies_in_the_files_beside_certificates_is_said_of_both_files() {
     let verdict = night.verdict();
     for source in ["cat svid.crt", "cat bundle.crt"] {
         for (id, result, words) in [
-            ("1.0-key-in-file", CheckResult::Fail, "1 private key block(s)"),
-            ("1.0-other-blocks", CheckResult::Inconclusive, "2 block(s)"),
-            ("1.0-file-cut", CheckResult::Inconclusive, "64 blocks"),
+            (CheckId::KeyInFile, CheckResult::Fail, "1 private key block(s)"),
+            (CheckId::OtherBlocks, CheckResult::Inconclusive, "2 block(s)"),
+            (CheckId::FileCut, CheckResult::Inconclusive, "64 blocks"),
         ] {
             let row = row(&verdict, id, source);
             assert!(row.result == result && row.summary.contains(words) && row.remedy.is_some(), "{row:?}");
             assert_eq!(row.observed_at, three());
         }
     }
-    assert!(
-        !Night::healthy().verdict().checks.iter().any(|row| row.id.starts_with("1.0-")),
-        "silence where all is well"
-    );
+    assert!(!Night::healthy().verdict().checks.iter().any(|row| row.id.step() == "1.0"), "silence where all is well");
 }
 
 #[test]
@@ -47,7 +44,7 @@ fn a_key_that_lies_in_a_config_map_is_said_of_either_map() {
     night.evidence.istio_root = seen(with_key, "ConfigMap web/istio-ca-root-cert");
     let verdict = night.verdict();
     for source in ["ConfigMap spire-system/spire-bundle", "ConfigMap web/istio-ca-root-cert"] {
-        let row = row(&verdict, "1.0-key-in-file", source);
+        let row = row(&verdict, CheckId::KeyInFile, source);
         assert_eq!(row.result, CheckResult::Fail);
         assert_eq!(row.summary, "the ConfigMap: it holds 1 private key block(s) as well, dropped unread");
     }
@@ -60,7 +57,7 @@ fn what_the_issuer_left_out_is_said_once_and_is_no_fault() {
     night.file(0, &leaf);
     night.serves(0, &leaf);
     let verdict = night.verdict();
-    let rows: Vec<&Check> = verdict.checks.iter().filter(|row| row.id == "1.1-svid-usage").collect();
+    let rows: Vec<&Check> = verdict.checks.iter().filter(|row| row.id == CheckId::SvidUsage).collect();
     assert!(rows.len() == 1 && rows[0].summary.contains("set no key usage") && rows[0].remedy.is_some(), "{rows:?}");
     assert_eq!(verdict.scenario, Scenario::NoFaultFound);
 }
@@ -71,7 +68,7 @@ fn an_svid_that_only_the_skew_of_clocks_keeps_valid_is_said_to_be() {
     night.holds(0, 0);
     night.evidence.gathered_at = three() + SignedDuration::from_secs(30);
     let verdict = night.verdict();
-    let row = row(&verdict, "1.1-clock-skew", "Envoy /config_dump");
+    let row = row(&verdict, CheckId::ClockSkew, "Envoy /config_dump");
     assert!(row.result == CheckResult::Inconclusive && row.summary.contains("ended 30 s ago"), "{row:?}");
     assert!(row.remedy.as_ref().unwrap().contains("clocks"));
 }
@@ -82,7 +79,7 @@ fn a_bundle_that_ends_before_its_successor_is_there_is_an_incident_in_waiting_in
     let sources = ["cat bundle.crt", "Envoy /config_dump", "ConfigMap spire/spire-bundle"];
     let verdict = night.verdict();
     for source in sources {
-        let row = row(&verdict, "1.6-bundle-end", source);
+        let row = row(&verdict, CheckId::BundleEnd, source);
         assert!(row.result == CheckResult::Fail && row.summary.contains("its successor is not there"), "{row:?}");
         assert!(row.summary.starts_with("prod.example.org: ") && row.remedy.is_some(), "{row:?}");
     }
@@ -96,7 +93,7 @@ fn a_bundle_that_ends_before_its_successor_is_there_is_an_incident_in_waiting_in
         value.roots.insert("prod.example.org".to_owned(), vec![old, next]);
     }
     let verdict = night.verdict();
-    assert!(sources.iter().all(|source| row(&verdict, "1.6-bundle-end", source).result == CheckResult::Pass));
+    assert!(sources.iter().all(|source| row(&verdict, CheckId::BundleEnd, source).result == CheckResult::Pass));
     assert_eq!(verdict.scenario, Scenario::NoFaultFound, "{:?}", verdict.reasons);
 }
 
@@ -106,7 +103,7 @@ fn a_partners_root_is_no_successor_of_ours() {
     let partner = Authority::of("partner.example.org").root;
     night.pod(0).bundle_file = seen(pem(&[&night.spire.root.clone(), &partner]), "cat bundle.crt");
     let verdict = night.verdict();
-    let row = row(&verdict, "1.6-bundle-end", "cat bundle.crt");
+    let row = row(&verdict, CheckId::BundleEnd, "cat bundle.crt");
     assert!(row.result == CheckResult::Fail && !row.summary.contains("partner"), "{row:?}");
 }
 
@@ -118,7 +115,7 @@ fn a_search_that_gave_up_leaves_the_chain_open_and_blames_no_bundle() {
         value.roots.insert("prod.example.org".to_owned(), heap);
     }
     let verdict = night.verdict();
-    let row = row(&verdict, "1.2-chain", "Envoy /config_dump");
+    let row = row(&verdict, CheckId::Chain, "Envoy /config_dump");
     assert!(row.result == CheckResult::Inconclusive && row.summary.contains("stays open"), "{row:?}");
     assert_eq!(verdict.scenario, Scenario::Inconclusive);
     assert!(verdict.reasons.iter().any(|why| why.contains("could not be verified: whether it leads")), "{verdict:?}");
@@ -132,7 +129,7 @@ fn files_of_older_evidence_are_read_in_any_order() {
     night.pod(0).svid_file = seen(pem(&[&root, &leaf]), "cat svid.crt");
     let verdict = night.verdict();
     assert_eq!(verdict.scenario, Scenario::NoFaultFound, "{:?}", verdict.reasons);
-    assert_eq!(row(&verdict, "1.1-svid-dates", "cat svid.crt").result, CheckResult::Pass);
+    assert_eq!(row(&verdict, CheckId::SvidDates, "cat svid.crt").result, CheckResult::Pass);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{EXPIRED_PEER, FRONTEND, Night, SAN, gone, never, renewal, said, seen};
 use crate::triage::{
-    CallAtOnce, CheckResult, Confidence, Consequence, FixName, Gathered, Scenario, ServedSecrets, TlsCounters,
+    CallAtOnce, CheckId, CheckResult, Confidence, Consequence, FixName, Gathered, Scenario, ServedSecrets, TlsCounters,
 };
 
 const NO_SECRET: &str = "503 UF \"TLS_error:_Secret_is_not_supplied_by_SDS\" outbound|1||checkout";
@@ -79,7 +79,7 @@ fn failing_handshakes_are_no_clean_bill_and_absent_counters_say_how_to_include_t
     }
     let verdict = night.verdict();
     assert_eq!(verdict.scenario, Scenario::NoFaultFound);
-    let row = verdict.checks.iter().find(|row| row.id == "4.1-server-counters").unwrap();
+    let row = verdict.checks.iter().find(|row| row.id == CheckId::ServerCounters).unwrap();
     assert_eq!(row.result, CheckResult::Inconclusive);
     assert!(row.remedy.as_ref().unwrap().contains("proxyStatsMatcher"));
 }

@@ -5,7 +5,7 @@
 use super::{FRONTEND, Night, never, renewal, said};
 use crate::{
     mesh::NodeName,
-    triage::{CheckResult, Confidence, Consequence, FixName, Gathered, Scenario},
+    triage::{CheckId, CheckResult, Confidence, Consequence, FixName, Gathered, Scenario},
 };
 
 const GATEWAY: &str = "spiffe://prod.example.org/ns/web/sa/gateway";
@@ -53,7 +53,7 @@ fn a_silent_agent_is_named_with_its_node_and_what_follows_from_it() {
     assert_eq!(verdict.fixes, [FixName::RestartSpireAgent]);
     assert_eq!(verdict.consequences, [Consequence::ExpiredCertificate]);
     assert_eq!(verdict.on.nodes.iter().map(NodeName::as_str).collect::<Vec<_>>(), ["node-1"]);
-    let row = verdict.checks.iter().find(|row| row.id == "2.2-spire-agent").unwrap();
+    let row = verdict.checks.iter().find(|row| row.id == CheckId::SpireAgent).unwrap();
     assert!(row.result == CheckResult::Fail && row.remedy.as_ref().unwrap().contains("restart the SPIRE agent"));
 }
 

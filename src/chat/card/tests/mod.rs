@@ -19,8 +19,8 @@ use crate::{
     people::{Mention, PersonId, Platform},
     remediation::{Budget, Operation, Plan, PlanContent, PodEviction, Proof, StepResult, Verification},
     triage::{
-        Check, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, Scenario, Side, VERDICT_SCHEMA,
-        Verdict,
+        Check, CheckId, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, Scenario, Side,
+        VERDICT_SCHEMA, Verdict,
     },
 };
 
@@ -119,7 +119,7 @@ pub(crate) fn opened() -> Incident {
 /// After the first triage.
 pub(crate) fn diagnosed() -> Incident {
     let check = Check {
-        id: "1.1-svid-dates".to_owned(),
+        id: CheckId::SvidDates,
         subject: "web/frontend-7d9c5b6f4-aaaaa".to_owned(),
         result: CheckResult::Fail,
         summary: "the SVID expired 40 min ago".to_owned(),
