@@ -16,9 +16,9 @@ use super::{
 use crate::{
     clock::Clock,
     engine::{self, Done, Perform, PerformError, Task},
-    incident::{AlertStatus, Fix, Incident, Outcome, Round, Work},
+    incident::{AlertStatus, Fix, FixNumber, Incident, Outcome, Round, RunNumber, Work},
     mesh::{PodRef, PodUid, TargetRef},
-    remediation::{Operation, PlanId, Sample, StepResult},
+    remediation::{Operation, PlanId, Sample, StepNumber, StepResult},
     triage::{NotChecked, Survey, diagnose},
 };
 
@@ -43,7 +43,7 @@ impl ClusterAdapter {
 
     async fn triage(
         &self,
-        run: u32,
+        run: RunNumber,
         incident: &Incident,
         target: &TargetRef,
         told: engine::Progress,
@@ -66,7 +66,12 @@ impl ClusterAdapter {
     }
 
     /// The diagnostics of a storm: over a few of its services, within the limits of one triage.
-    async fn survey(&self, run: u32, services: &[TargetRef], told: engine::Progress) -> Result<Done, PerformError> {
+    async fn survey(
+        &self,
+        run: RunNumber,
+        services: &[TargetRef],
+        told: engine::Progress,
+    ) -> Result<Done, PerformError> {
         let progress: Progress = Arc::new(move |check| told.report(check));
         let gathered = gather_several(&self.reach, services, self.clock.clone(), progress).await;
         let (mut seen, mut not_looked_at, mut first_error) = (Vec::new(), Vec::new(), None);
@@ -98,7 +103,12 @@ impl ClusterAdapter {
         Ok(Done { outcome, delivery: None, evidence: Some(bytes) })
     }
 
-    async fn draw_plan(&self, fix: u32, incident: &Incident, target: &TargetRef) -> Result<Outcome, PerformError> {
+    async fn draw_plan(
+        &self,
+        fix: FixNumber,
+        incident: &Incident,
+        target: &TargetRef,
+    ) -> Result<Outcome, PerformError> {
         let Some(verdict) = &incident.verdict else {
             return Ok(Outcome::PlanRefused { fix, reasons: vec!["there is no verdict".to_owned()] });
         };
@@ -118,7 +128,7 @@ impl ClusterAdapter {
         &self,
         incident: &Incident,
         plan: &PlanId,
-        step: u32,
+        step: StepNumber,
         task: &Task,
     ) -> Result<Outcome, PerformError> {
         let plan = plan.clone();
@@ -136,7 +146,7 @@ impl ClusterAdapter {
         }
     }
 
-    async fn poll(&self, fix: &Fix, target: &TargetRef, plan: &PlanId, step: u32) -> Outcome {
+    async fn poll(&self, fix: &Fix, target: &TargetRef, plan: &PlanId, step: StepNumber) -> Outcome {
         let operation = fix.plan.as_ref().and_then(|plan| plan.operation(step));
         let Some(operation) = operation else { return Outcome::NoLongerWanted };
         let plan = plan.clone();

@@ -20,7 +20,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    incident::{self, Face, Incident, MessageRef, Outcome, Work, page_key, still_wanted},
+    incident::{self, Face, Incident, MessageRef, Outcome, RunNumber, Work, page_key, still_wanted},
     journal::{Claim, JournalError, StoredIncident, Wanted},
 };
 
@@ -227,7 +227,7 @@ async fn perform(shared: &Shared, claim: &Claim, stored: Option<StoredIncident>)
 }
 
 /// Performs a triage while the card shows how far it is.
-async fn triage(shared: &Shared, performer: &dyn Perform, task: Task, run: u32) -> Result<Done, PerformError> {
+async fn triage(shared: &Shared, performer: &dyn Perform, task: Task, run: RunNumber) -> Result<Done, PerformError> {
     let incident = task.incident.clone();
     let progress = shared.dispatch.triages.begin(incident.id);
     let task = Task { progress: progress.clone(), ..task };

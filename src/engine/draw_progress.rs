@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::{progress::Progress, shared::Shared};
 use crate::{
-    incident::{Incident, redraw},
+    incident::{Incident, RunNumber, redraw},
     journal::Append,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 const DRAWN_EVERY: SignedDuration = SignedDuration::from_secs(2);
 /// Has the card drawn again whenever the triage got further, until it is dropped with the triage. The drawing is an
 /// ordinary effect of the card's slot, so that it never overtakes a newer state.
-pub(super) async fn keep_drawing(shared: &Shared, incident: &Incident, run: u32, progress: &Progress) {
+pub(super) async fn keep_drawing(shared: &Shared, incident: &Incident, run: RunNumber, progress: &Progress) {
     loop {
         let earliest = shared.clock.now() + DRAWN_EVERY;
         progress.more().await;

@@ -10,8 +10,9 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    incident::{Incident, IncidentId, Outcome, Work, moved, settle},
+    incident::{FixNumber, Incident, IncidentId, Outcome, Work, moved, settle},
     journal::{Append, AppendError, Claim, Finish, JournalError},
+    remediation::StepNumber,
 };
 
 /// A call that failed so often is called by the fall-back pager as well.
@@ -191,17 +192,17 @@ async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Ap
     Ok(append)
 }
 
-fn lock_of(incident: &Incident, work: &Work) -> Option<(String, IncidentId, u32)> {
+fn lock_of(incident: &Incident, work: &Work) -> Option<(String, IncidentId, FixNumber)> {
     let Work::RunStep { fix, step, .. } = work else { return None };
     let plan = incident.fix.as_ref()?.plan.as_ref()?;
-    let operation = plan.operations.get(usize::try_from(*step).ok()?)?;
+    let operation = plan.operation(*step)?;
     Some((operation.lock(), incident.id, *fix))
 }
 
 /// Takes the lock on the object that a step changes, across incidents.
-pub(super) async fn take_lock(shared: &Shared, incident: &Incident, step: u32) -> Result<(), PerformError> {
+pub(super) async fn take_lock(shared: &Shared, incident: &Incident, step: StepNumber) -> Result<(), PerformError> {
     let Some(fix) = &incident.fix else { return Ok(()) };
-    let operation = fix.plan.as_ref().and_then(|plan| plan.operations.get(usize::try_from(step).ok()?));
+    let operation = fix.plan.as_ref().and_then(|plan| plan.operation(step));
     let Some(operation) = operation else { return Ok(()) };
     let append = Append { lock: Some((operation.lock(), incident.id, fix.number)), ..Append::default() };
     let waits = |error: AppendError| PerformError::Waiting { reason: error.to_string(), after: None };

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Event, Fix, FixPhase, Incident, PastFix, Round, Run};
+use super::{Event, Fix, FixNumber, FixPhase, Incident, PastFix, Round, Run};
 
 pub(super) fn apply_fix(incident: &mut Incident, event: &Event, at: Timestamp) {
     match event {
@@ -45,7 +45,7 @@ pub(super) fn apply_fix(incident: &mut Incident, event: &Event, at: Timestamp) {
     }
 }
 
-fn ask_again(incident: &mut Incident, number: u32, by: &crate::people::PersonId, at: Timestamp) {
+fn ask_again(incident: &mut Incident, number: FixNumber, by: &crate::people::PersonId, at: Timestamp) {
     let Some(past) = incident.past_fixes.iter().find(|past| past.number == number) else { return };
     let plan = past.plan.as_ref().map(crate::remediation::Plan::id);
     let Some(plan_id) = plan else { return };

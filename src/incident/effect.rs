@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{MentionPost, Notice, Round};
+use super::{FixNumber, MentionPost, Notice, Round, RunNumber};
 use crate::{
     escalation::{LevelNumber, PagerName, Rung},
     people::{Mention, PersonId},
-    remediation::PlanId,
+    remediation::{PlanId, StepNumber},
 };
 
 /// Which face of the bot.
@@ -55,7 +55,7 @@ pub enum Timer {
     /// The question of a fix expires.
     QuestionExpires {
         /// Which fix of the incident.
-        fix: u32,
+        fix: FixNumber,
         /// The plan that was asked about.
         plan: PlanId,
     },
@@ -107,36 +107,36 @@ pub enum Work {
     /// Run the diagnostics.
     Triage {
         /// Which run.
-        run: u32,
+        run: RunNumber,
     },
     /// Read the cluster and draw the plan of the fix that is under way.
     DrawPlan {
         /// Which fix of the incident.
-        fix: u32,
+        fix: FixNumber,
     },
     /// Do one write of the approved plan.
     RunStep {
         /// Which fix of the incident.
-        fix: u32,
+        fix: FixNumber,
         /// Which plan.
         plan: PlanId,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
     },
     /// See what a write has come to.
     #[serde(alias = "poll_replacement")]
     AwaitStep {
         /// Which fix of the incident.
-        fix: u32,
+        fix: FixNumber,
         /// Which plan.
         plan: PlanId,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
     },
     /// Read the counters.
     Sample {
         /// Which fix of the incident.
-        fix: u32,
+        fix: FixNumber,
         /// Which round.
         round: Round,
     },

@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 
 use super::{
-    CallReason, Event, Incident, NewEffect, Notice, PageEnd, PageState, Policy, Round, Timer, Work,
+    CallReason, Event, FixNumber, Incident, NewEffect, Notice, PageEnd, PageState, Policy, Round, Timer, Work,
     calls::{Ways, due_of_call},
     settle::POLL_EVERY,
     storm::stands_for_a_storm,
 };
-use crate::escalation::{LevelNumber, Rung};
+use crate::{
+    escalation::{LevelNumber, Rung},
+    remediation::StepNumber,
+};
 
 /// The effects of `event`, given the incident as it is after it.
 pub fn effects(incident: &Incident, event: &Event, at: Timestamp, policy: &Policy) -> Vec<NewEffect> {
@@ -257,11 +260,11 @@ impl List<'_> {
         }
     }
 
-    fn sample_start(&mut self, fix: u32) {
+    fn sample_start(&mut self, fix: FixNumber) {
         self.add("sample", self.at, Work::Sample { fix, round: Round::Start });
     }
 
-    fn poll(&mut self, fix: u32, step: u32, due: Timestamp) {
+    fn poll(&mut self, fix: FixNumber, step: StepNumber, due: Timestamp) {
         let plan = self.incident.fix.as_ref().and_then(super::Fix::plan_id);
         if let Some(plan) = plan {
             self.add("poll", due, Work::AwaitStep { fix, plan, step });

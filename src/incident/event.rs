@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertSighting, Destination, EvidenceDigest, Fingerprint, FixEnd, IncidentId, IncidentKey, Lacks, MentionPost,
-    Round, StormLook, WebAddress, reason::CloseReason, reason::Follows,
+    AlertSighting, Destination, EvidenceDigest, Fingerprint, FixEnd, FixNumber, IncidentId, IncidentKey, Lacks,
+    MentionPost, Round, RunNumber, StormLook, WebAddress, reason::CloseReason, reason::Follows,
 };
 use crate::{
     approval::Question,
@@ -13,7 +13,7 @@ use crate::{
     incident::effect::CallReason,
     mesh::TargetRef,
     people::PersonId,
-    remediation::{Plan, PlanId, Sample, StepResult},
+    remediation::{Plan, PlanId, Sample, StepNumber, StepResult},
     triage::{FixName, Survey, Verdict},
 };
 
@@ -68,7 +68,7 @@ pub enum Event {
     /// A look at several services of a storm ended.
     Surveyed {
         /// Which run.
-        run: u32,
+        run: RunNumber,
         /// What it came to.
         survey: Box<Survey>,
         /// Where its evidence is kept.
@@ -213,14 +213,14 @@ pub enum Event {
     /// A triage began.
     TriageStarted {
         /// Which run.
-        run: u32,
+        run: RunNumber,
         /// Who asked; `None` when the bot did it by itself.
         by: Option<PersonId>,
     },
     /// A triage reached a verdict.
     TriageFinished {
         /// Which run.
-        run: u32,
+        run: RunNumber,
         /// What it says.
         verdict: Box<Verdict>,
         /// Where its evidence is kept.
@@ -229,14 +229,14 @@ pub enum Event {
     /// A triage could not run.
     TriageFailed {
         /// Which run.
-        run: u32,
+        run: RunNumber,
         /// Why.
         reason: String,
     },
     /// Somebody asked for a fix.
     FixProposed {
         /// Its number.
-        fix: u32,
+        fix: FixNumber,
         /// Which.
         name: FixName,
         /// Who asked.
@@ -245,7 +245,7 @@ pub enum Event {
     /// The plan is there and waits for approval.
     PlanDrawn {
         /// Of which fix.
-        fix: u32,
+        fix: FixNumber,
         /// The plan.
         plan: Box<Plan>,
         /// The question to those who may approve.
@@ -254,14 +254,14 @@ pub enum Event {
     /// Somebody approved; more are needed.
     VoteCounted {
         /// Which fix.
-        fix: u32,
+        fix: FixNumber,
         /// Who.
         by: PersonId,
     },
     /// Enough have approved.
     FixApproved {
         /// Which fix.
-        fix: u32,
+        fix: FixNumber,
         /// Which plan.
         plan: PlanId,
         /// By whom.
@@ -270,19 +270,19 @@ pub enum Event {
     /// What was approved is no longer what would happen: the plan is drawn again.
     PlanMoved {
         /// Which fix.
-        fix: u32,
+        fix: FixNumber,
         /// What moved.
         what: String,
     },
     /// The question that waits is about a plan whose hash an older version of the bot made: the plan is drawn again.
     QuestionOutdated {
         /// Which fix.
-        fix: u32,
+        fix: FixNumber,
     },
     /// Samples were taken.
     Sampled {
         /// For which fix.
-        fix: u32,
+        fix: FixNumber,
         /// Which round.
         round: Round,
         /// What could be read.
@@ -293,18 +293,18 @@ pub enum Event {
     /// A write starts: this is committed first.
     StepStarted {
         /// Of which fix.
-        fix: u32,
+        fix: FixNumber,
         /// Of which plan.
         plan: PlanId,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
     },
     /// A write is done; its effect is waited for.
     StepDone {
         /// Of which fix.
-        fix: u32,
+        fix: FixNumber,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
         /// How long that may take.
         until: Timestamp,
     },
@@ -312,9 +312,9 @@ pub enum Event {
     #[serde(alias = "replacement_awaited")]
     StepAwaited {
         /// Of which fix.
-        fix: u32,
+        fix: FixNumber,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
         /// When.
         again_at: Timestamp,
     },
@@ -322,9 +322,9 @@ pub enum Event {
     #[serde(alias = "replacement_ready")]
     StepSettled {
         /// Of which fix.
-        fix: u32,
+        fix: FixNumber,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
         /// What it came to.
         #[serde(flatten)]
         result: StepResult,
@@ -332,21 +332,21 @@ pub enum Event {
     /// The counters are watched.
     VerificationBegan {
         /// Of which fix.
-        fix: u32,
+        fix: FixNumber,
         /// Until when; `None` while the first samples are taken.
         until: Option<Timestamp>,
     },
     /// Somebody asked to watch the counters once more, for a fix that has ended.
     VerificationAsked {
         /// Its number.
-        fix: u32,
+        fix: FixNumber,
         /// Who asked.
         by: PersonId,
     },
     /// A fix ended.
     FixEnded {
         /// Which.
-        fix: u32,
+        fix: FixNumber,
         /// How.
         end: FixEnd,
     },

@@ -109,10 +109,10 @@ fn ended(f: &mut fmt::Formatter<'_>, fix: FixName, by: &[PersonId], end: &FixEnd
             write!(f, "{fix} was approved{by} and has ended at {at:.0}: {how}")
         }
         FixEnd::Failed { step, .. } => {
-            write!(f, "{fix} was approved{by} and failed at step {} at {at:.0}", step.saturating_add(1))
+            write!(f, "{fix} was approved{by} and failed at step {} at {at:.0}", step.ordinal())
         }
         FixEnd::Unknown { step } => {
-            let step = step.saturating_add(1);
+            let step = step.ordinal();
             write!(
                 f,
                 "{fix} was approved{by}, and it is not known whether its step {step} was done: a person has to look"

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::FixNumber;
 use crate::{
     approval::Question,
     people::PersonId,
-    remediation::{Plan, PlanId, Sample, StepResult, Verification},
+    remediation::{Plan, PlanId, Sample, StepNumber, StepResult, Verification},
     triage::FixName,
 };
 
@@ -26,7 +27,7 @@ pub enum Round {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fix {
     /// Its number within the incident: the fix id that effects and locks carry.
-    pub number: u32,
+    pub number: FixNumber,
     /// Which.
     pub name: FixName,
     /// Who asked for it.
@@ -38,7 +39,7 @@ pub struct Fix {
     pub plans_drawn: u32,
     /// The fix whose effect is only looked at again; `None` when this one writes.
     #[serde(default)]
-    pub verifies: Option<u32>,
+    pub verifies: Option<FixNumber>,
     /// Where it stands.
     pub phase: FixPhase,
     /// Who let it run, and how far it has come.
@@ -60,7 +61,7 @@ impl Fix {
     }
 
     /// The step that was done and whose effect is waited for.
-    pub(super) fn unsettled_step(&self) -> Option<u32> {
+    pub(super) fn unsettled_step(&self) -> Option<StepNumber> {
         match &self.phase {
             FixPhase::Settling { step, .. } => Some(*step),
             _ => None,
@@ -113,7 +114,7 @@ pub enum FixPhase {
         /// By whom.
         by: Vec<PersonId>,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
         /// When it started.
         since: Timestamp,
     },
@@ -125,7 +126,7 @@ pub enum FixPhase {
         /// By whom.
         by: Vec<PersonId>,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
         /// How long it may take.
         until: Timestamp,
     },
@@ -164,14 +165,14 @@ pub enum FixEnd {
     /// A step failed; what was done before it stays done.
     Failed {
         /// Which, from 0.
-        step: u32,
+        step: StepNumber,
         /// Why, and what to do.
         reason: String,
     },
     /// It is not known whether a step was done: a person has to look.
     Unknown {
         /// Which, from 0.
-        step: u32,
+        step: StepNumber,
     },
     /// The incident ended first.
     Cancelled,
@@ -179,7 +180,7 @@ pub enum FixEnd {
 
 impl PastFix {
     /// The step that was done, and whose effect was not seen before the fix ended.
-    pub(super) fn unsettled_step(&self) -> Option<u32> {
+    pub(super) fn unsettled_step(&self) -> Option<StepNumber> {
         let done = usize::try_from(self.run.steps_done).unwrap_or(usize::MAX);
         match self.end {
             FixEnd::Failed { step, .. } if done > self.results.len() => Some(step),
@@ -197,7 +198,7 @@ impl PastFix {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastFix {
     /// Its number within the incident.
-    pub number: u32,
+    pub number: FixNumber,
     /// Which.
     pub name: FixName,
     /// Who asked for it; older versions did not keep that.
@@ -213,7 +214,7 @@ pub struct PastFix {
     pub results: Vec<StepResult>,
     /// The fix whose effect was only looked at again; `None` when this one wrote.
     #[serde(default)]
-    pub verifies: Option<u32>,
+    pub verifies: Option<FixNumber>,
     /// How it ended.
     pub end: FixEnd,
     /// When.

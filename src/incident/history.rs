@@ -55,7 +55,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
         }
         Event::QuestionOutdated { .. } => "the bot is newer than the plan: it is drawn again".to_owned(),
         Event::PlanMoved { .. } => "the cluster moved: the plan is drawn again".to_owned(),
-        Event::StepDone { step, .. } => format!("step {} done", step.saturating_add(1)),
+        Event::StepDone { step, .. } => format!("step {} done", step.ordinal()),
         Event::StepSettled { result, .. } => result.in_short(),
         Event::VerificationAsked { by, .. } => format!("{by} asked to verify again"),
         Event::FixEnded { end, .. } => fix_end(end),
@@ -73,8 +73,8 @@ fn fix_end(end: &FixEnd) -> String {
         FixEnd::Rejected { by } => format!("fix rejected by {by}"),
         FixEnd::Withdrawn => "fix withdrawn".to_owned(),
         FixEnd::Expired => "nobody approved the fix in time".to_owned(),
-        FixEnd::Failed { step, .. } => format!("fix failed at step {}", step.saturating_add(1)),
-        FixEnd::Unknown { step } => format!("not known whether step {} was done", step.saturating_add(1)),
+        FixEnd::Failed { step, .. } => format!("fix failed at step {}", step.ordinal()),
+        FixEnd::Unknown { step } => format!("not known whether step {} was done", step.ordinal()),
         FixEnd::Cancelled => "fix cancelled".to_owned(),
     }
 }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{FixEnd, Follows, IncidentId};
+use super::{FixEnd, Follows, IncidentId, RunNumber};
 use crate::{
     escalation::LevelNumber,
     people::PersonId,
@@ -77,7 +77,7 @@ pub enum Notice {
     /// The verdict of a triage, whole.
     Verdict {
         /// Which run.
-        run: u32,
+        run: RunNumber,
     },
     /// A triage could not run.
     TriageFailed {

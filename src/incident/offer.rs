@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fix, FixEnd, FixPhase, Incident, Life, PastFix, Refusal, Triage, storm::stands_for_a_storm};
+use super::{Fix, FixEnd, FixNumber, FixPhase, Incident, Life, PastFix, Refusal, Triage, storm::stands_for_a_storm};
 use crate::{
     approval::Question,
     remediation::Proof,
@@ -88,7 +88,7 @@ pub(super) fn no_target(incident: &Incident) -> Refusal {
 /// How often a fix was done in this incident and proved useless. A later look at the same write is not another write,
 /// and what it says last counts.
 pub fn times_without_effect(incident: &Incident, fix: FixName) -> usize {
-    let mut writes: BTreeMap<u32, Proof> = BTreeMap::new();
+    let mut writes: BTreeMap<FixNumber, Proof> = BTreeMap::new();
     for past in incident.past_fixes.iter().filter(|past| past.name == fix) {
         if let FixEnd::Verified { verification } = &past.end {
             writes.insert(past.verifies.unwrap_or(past.number), verification.proof);

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Destination, EvidenceDigest, Lacks, MentionPost, Round, Timer, WebAddress, Work};
+use super::{Destination, EvidenceDigest, FixNumber, Lacks, MentionPost, Round, RunNumber, Timer, WebAddress, Work};
 use crate::{
     escalation::{LevelNumber, PagerName},
-    remediation::{Plan, PlanId, Sample, StepResult},
+    remediation::{Plan, PlanId, Sample, StepNumber, StepResult},
     triage::{Survey, Verdict},
 };
 
@@ -17,7 +17,7 @@ pub enum Outcome {
     /// A triage reached a verdict.
     TriageFinished {
         /// Which run.
-        run: u32,
+        run: RunNumber,
         /// What it says.
         verdict: Box<Verdict>,
         /// Where its evidence is kept.
@@ -26,7 +26,7 @@ pub enum Outcome {
     /// A look at several services of a storm ended.
     Surveyed {
         /// Which run.
-        run: u32,
+        run: RunNumber,
         /// What it came to.
         survey: Box<Survey>,
         /// Where its evidence is kept.
@@ -35,21 +35,21 @@ pub enum Outcome {
     /// A triage could not run at all.
     TriageFailed {
         /// Which run.
-        run: u32,
+        run: RunNumber,
         /// Why, and what to do.
         reason: String,
     },
     /// A plan was drawn.
     PlanDrawn {
         /// For which fix of the incident.
-        fix: u32,
+        fix: FixNumber,
         /// The plan.
         plan: Box<Plan>,
     },
     /// A guard refused the fix.
     PlanRefused {
         /// Which fix of the incident.
-        fix: u32,
+        fix: FixNumber,
         /// Why, a sentence each.
         reasons: Vec<String>,
     },
@@ -58,14 +58,14 @@ pub enum Outcome {
         /// Of which plan.
         plan: PlanId,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
     },
     /// A write was refused or failed for good; nothing was changed by it.
     StepFailed {
         /// Of which plan.
         plan: PlanId,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
         /// Why, and what to do.
         reason: String,
     },
@@ -74,7 +74,7 @@ pub enum Outcome {
         /// Which plan.
         plan: PlanId,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
         /// What moved.
         what: String,
     },
@@ -83,7 +83,7 @@ pub enum Outcome {
         /// Of which plan.
         plan: PlanId,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
         /// What is missing.
         why: String,
     },
@@ -92,14 +92,14 @@ pub enum Outcome {
         /// Of which plan.
         plan: PlanId,
         /// Which operation, from 0.
-        step: u32,
+        step: StepNumber,
         /// What it came to.
         result: StepResult,
     },
     /// Samples were taken.
     Sampled {
         /// For which fix of the incident.
-        fix: u32,
+        fix: FixNumber,
         /// Which round.
         round: Round,
         /// What could be read.

@@ -41,7 +41,7 @@ impl OwnCluster {
             (Some(_), true) => {
                 let waits = incident.life == Life::Open && !incident.quiet && incident.target.is_some();
                 let waits = waits && !matches!(incident.triage, Triage::Running { .. });
-                let run = incident.last_run().saturating_add(1);
+                let run = incident.next_run();
                 let triage = waits.then_some(Event::TriageStarted { run, by: None });
                 [Event::OfOurCluster].into_iter().chain(triage).collect()
             }

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Asked, CallReason, Event, EvidenceDigest, Follows, Incident, Lacks, Life, Outcome, PageState, Policy, Timer,
-    Triage, Work,
+    Asked, CallReason, Event, EvidenceDigest, Follows, Incident, Lacks, Life, Outcome, PageState, Policy, RunNumber,
+    Timer, Triage, Work,
     calls::{Ways, call_wanted, page_key},
     climb::{beside_events, climb_events, follows},
     settle_fix,
@@ -55,7 +55,7 @@ pub fn settle(incident: &Incident, outcome: &Outcome, now: Timestamp, policy: &P
 }
 
 impl Facts<'_> {
-    fn surveyed(&self, run: u32, survey: &Survey, evidence: Option<&EvidenceDigest>) -> Vec<Event> {
+    fn surveyed(&self, run: RunNumber, survey: &Survey, evidence: Option<&EvidenceDigest>) -> Vec<Event> {
         let current = matches!(&self.incident.triage, Triage::Running { run: running, .. } if *running == run);
         if !current {
             return Vec::new();
@@ -66,7 +66,7 @@ impl Facts<'_> {
         [done].into_iter().chain(call).collect()
     }
 
-    fn triage_failed(&self, run: u32, reason: &str) -> Vec<Event> {
+    fn triage_failed(&self, run: RunNumber, reason: &str) -> Vec<Event> {
         let current = matches!(&self.incident.triage, Triage::Running { run: running, .. } if *running == run);
         if current { vec![Event::TriageFailed { run, reason: reason.to_owned() }] } else { Vec::new() }
     }

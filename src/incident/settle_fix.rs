@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 
 use super::{
-    Event, Fix, FixEnd, FixPhase, Life, Outcome, Round, Work,
+    Event, Fix, FixEnd, FixNumber, FixPhase, Life, Outcome, Round, Work,
     offer::untouched,
     settle::{Facts, POLL_EVERY},
 };
 use crate::{
     approval::Question,
     escalation::LevelNumber,
-    remediation::{Operation, Plan, PlanId, Proof, Sample, verify},
+    remediation::{Operation, Plan, PlanId, Proof, Sample, StepNumber, verify},
 };
 
 /// The events of an outcome that belongs to a fix; none when that fix or plan is not the one under way.
@@ -38,7 +38,7 @@ pub(super) fn settle_fix(facts: Facts<'_>, outcome: &Outcome) -> Vec<Event> {
 }
 
 /// The question of a fix has expired.
-pub(super) fn question_expired(facts: Facts<'_>, number: u32, plan: &PlanId) -> Vec<Event> {
+pub(super) fn question_expired(facts: Facts<'_>, number: FixNumber, plan: &PlanId) -> Vec<Event> {
     let Some(fix) = &facts.incident.fix else { return Vec::new() };
     let expired = match &fix.phase {
         FixPhase::Asking { question } => facts.now >= question.expires_at,
@@ -93,11 +93,11 @@ impl FixFacts<'_> {
         Event::FixEnded { fix: self.fix.number, end }
     }
 
-    fn runs(&self, plan: &PlanId, step: u32) -> bool {
+    fn runs(&self, plan: &PlanId, step: StepNumber) -> bool {
         matches!(&self.fix.phase, FixPhase::Stepping { plan: running, step: at, .. } if running == plan && *at == step)
     }
 
-    fn awaits(&self, plan: &PlanId, step: u32) -> bool {
+    fn awaits(&self, plan: &PlanId, step: StepNumber) -> bool {
         matches!(&self.fix.phase, FixPhase::Settling { plan: running, step: at, .. } if running == plan && *at == step)
     }
 
@@ -128,12 +128,12 @@ impl FixFacts<'_> {
         vec![Event::PlanMoved { fix: self.fix.number, what: what.to_owned() }]
     }
 
-    fn step_done(&self, step: u32) -> Vec<Event> {
+    fn step_done(&self, step: StepNumber) -> Vec<Event> {
         let until = self.facts.now + self.facts.policy.settled_within;
         vec![Event::StepDone { fix: self.fix.number, step, until }]
     }
 
-    fn awaited(&self, step: u32, why: &str) -> Vec<Event> {
+    fn awaited(&self, step: StepNumber, why: &str) -> Vec<Event> {
         let FixPhase::Settling { until, .. } = &self.fix.phase else { return Vec::new() };
         if self.facts.now >= *until {
             let operation = self.fix.plan.as_ref().and_then(|plan| plan.operation(step));
@@ -146,14 +146,14 @@ impl FixFacts<'_> {
     }
 
     /// After the effect of a step is seen: the next write, or the watch over the counters.
-    fn after_step(&self, step: u32) -> Event {
-        let next = step.saturating_add(1);
+    fn after_step(&self, step: StepNumber) -> Event {
+        let next = step.next();
         let has_next = self.fix.plan.as_ref().is_some_and(|plan| plan.operation(next).is_some());
         // If the alerts resolved meanwhile, what was started is proved, and the rest is not done.
         if has_next && self.facts.incident.life == Life::Open { self.step(next) } else { self.watch(None) }
     }
 
-    fn step(&self, step: u32) -> Event {
+    fn step(&self, step: StepNumber) -> Event {
         match self.fix.plan_id() {
             Some(plan) => Event::StepStarted { fix: self.fix.number, plan, step },
             None => self.ended(FixEnd::Cancelled),
@@ -169,7 +169,7 @@ impl FixFacts<'_> {
             Event::Sampled { fix: self.fix.number, round, samples: samples.to_vec(), unreadable: unreadable.to_vec() };
         match (round, &self.fix.phase) {
             (Round::Before, FixPhase::Approved { .. }) if self.facts.incident.life == Life::Open => {
-                vec![taken, self.step(0)]
+                vec![taken, self.step(StepNumber::FIRST)]
             }
             (Round::Before, FixPhase::Approved { .. }) => vec![self.ended(FixEnd::Cancelled)],
             (Round::Start, FixPhase::Verifying { until: None, .. }) => {

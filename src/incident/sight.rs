@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AlertSighting, AlertStatus, CallReason, CloseReason, Event, Incident, IncidentId, Life, Policy, Triage, apply,
+    AlertSighting, AlertStatus, CallReason, CloseReason, Event, Incident, IncidentId, Life, Policy, RunNumber, Triage,
+    apply,
     climb::climb_events,
     episode::{as_seen, ends, is_later, went_on_at},
     settle::{evidence_call, survey_call},
@@ -90,7 +91,7 @@ fn opening(sighting: &AlertSighting, context: &Sighted<'_>) -> Vec<Event> {
         return events;
     }
     if sighting.target.is_some() && !foreign {
-        events.push(Event::TriageStarted { run: 1, by: None });
+        events.push(Event::TriageStarted { run: RunNumber(1), by: None });
     }
     events.extend(first_call(context));
     events
@@ -183,7 +184,7 @@ fn reopening(incident: &Incident, fired: Event, context: &Sighted<'_>) -> Vec<Ev
         return events;
     }
     if incident.target.is_some() && !incident.is_foreign() {
-        events.push(Event::TriageStarted { run: incident.last_run().saturating_add(1), by: None });
+        events.push(Event::TriageStarted { run: incident.next_run(), by: None });
     }
     let climb = incident.policy.open(context.now);
     events.extend(climb.map(|climb| climb_events(climb, &CallReason::Opened)).unwrap_or_default());

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertSighting, AlertStatus, Calls, CloseReason, Destination, EvidenceDigest, Fingerprint, Fix, IncidentId,
-    IncidentKey, PastFix, Refusal, StormLook,
+    AlertSighting, AlertStatus, Calls, CloseReason, Destination, EvidenceDigest, Fingerprint, Fix, FixNumber,
+    IncidentId, IncidentKey, PastFix, Refusal, RunNumber, StormLook,
 };
 use crate::{
     escalation::{self, Ladder},
     mesh::{PodRef, TargetRef},
-    remediation::{Plan, StepResult},
+    remediation::{Plan, StepNumber, StepResult},
     triage::{Scenario, Survey, Verdict},
 };
 
@@ -63,21 +63,21 @@ pub enum Triage {
     /// Running since then; the verdict before, if any, still stands below.
     Running {
         /// Which run.
-        run: u32,
+        run: RunNumber,
         /// Since when.
         since: Timestamp,
     },
     /// Done.
     Done {
         /// Which run.
-        run: u32,
+        run: RunNumber,
         /// When.
         at: Timestamp,
     },
     /// It could not run.
     Failed {
         /// Which run.
-        run: u32,
+        run: RunNumber,
         /// Why.
         reason: String,
     },
@@ -246,17 +246,22 @@ impl Incident {
     }
 
     /// The number that the next fix gets.
-    pub fn next_fix(&self) -> u32 {
+    pub fn next_fix(&self) -> FixNumber {
         let ended = self.past_fixes.iter().map(|fix| fix.number);
-        ended.chain(self.fix.iter().map(|fix| fix.number)).max().map_or(1, |number| number.saturating_add(1))
+        ended.chain(self.fix.iter().map(|fix| fix.number)).max().map_or(FixNumber::FIRST, FixNumber::next)
     }
 
-    /// The number of the newest triage run, 0 before the first.
-    pub fn last_run(&self) -> u32 {
+    /// The newest run of the triage.
+    pub fn last_run(&self) -> Option<RunNumber> {
         match &self.triage {
-            Triage::NotRun => 0,
-            Triage::Running { run, .. } | Triage::Done { run, .. } | Triage::Failed { run, .. } => *run,
+            Triage::NotRun => None,
+            Triage::Running { run, .. } | Triage::Done { run, .. } | Triage::Failed { run, .. } => Some(*run),
         }
+    }
+
+    /// The number that the next run of the triage gets.
+    pub fn next_run(&self) -> RunNumber {
+        self.last_run().map_or(RunNumber::FIRST, RunNumber::next)
     }
 }
 
@@ -265,10 +270,10 @@ impl Incident {
 fn ended_pods<'a>(
     plan: Option<&'a Plan>,
     results: &'a [StepResult],
-    unsettled: Option<u32>,
+    unsettled: Option<StepNumber>,
 ) -> Vec<(&'a PodRef, Option<&'a PodRef>)> {
-    let ended_by = |step: u32| Some(plan?.operation(step)?.ends()?.0);
-    let seen = (0_u32..).zip(results).filter_map(|(step, result)| {
+    let ended_by = |step: StepNumber| Some(plan?.operation(step)?.ends()?.0);
+    let seen = (0..).map(StepNumber).zip(results).filter_map(|(step, result)| {
         // Older records do not say it; a plan that was drawn again meanwhile would name others.
         let old = result.ended().or_else(|| ended_by(step))?;
         Some((old, result.brought_up().map(|(new, _)| new)))

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Act, CallReason, CloseReason, Event, Incident, IncidentKey, Life, Seen, Sighted, Triage, apply,
+    Act, CallReason, CloseReason, Event, Incident, IncidentKey, Life, RunNumber, Seen, Sighted, Triage, apply,
     climb::climb_events,
     sight::{evidence_meanwhile, fires_again, first_call},
 };
@@ -109,7 +109,7 @@ pub fn storm(
 }
 
 /// The events with which a storm of so many incidents is looked at for the time `looks`. None where no service is known.
-fn look(run: u32, count: u32, looks: u32, held: &StormLook) -> Vec<Event> {
+fn look(run: RunNumber, count: u32, looks: u32, held: &StormLook) -> Vec<Event> {
     let seen = Event::StormSeen { look: StormLook { count, looks, ..held.clone() } };
     let triage = (!held.services.is_empty()).then_some(Event::TriageStarted { run, by: None });
     [seen].into_iter().chain(triage).collect()
@@ -145,7 +145,7 @@ fn goes_on(incident: &Incident, count: u32, held: &StormLook, context: &Sighted<
     }
     if count > 0 && is_looked_at_again(incident, count, held, context.now) {
         let looks = incident.storm_look.as_ref().map_or(0, |look| look.looks).saturating_add(1);
-        events.extend(look(incident.last_run().saturating_add(1), count, looks, held));
+        events.extend(look(incident.next_run(), count, looks, held));
     }
     if events.is_empty() { Seen::Nothing } else { Seen::Change(events) }
 }
@@ -166,7 +166,7 @@ fn after_its_end(
         return Seen::Open(opening(cluster, quiet.count, held, context));
     }
     let mut events = vec![Event::Reopened, Event::StormGrew { count: quiet.count }];
-    events.extend(look(incident.last_run().saturating_add(1), quiet.count, 1, held));
+    events.extend(look(incident.next_run(), quiet.count, 1, held));
     let climb = incident.policy.open(context.now);
     events.extend(climb.map(|climb| climb_events(climb, &CallReason::Opened)).unwrap_or_default());
     Seen::Change(events)
@@ -184,7 +184,7 @@ fn opening(cluster: &str, count: u32, held: &StormLook, context: &Sighted<'_>) -
         quiet: false,
     };
     let mut events = vec![opened, Event::StormGrew { count }];
-    events.extend(look(1, count, 1, held));
+    events.extend(look(RunNumber::FIRST, count, 1, held));
     events.extend(first_call(context));
     events
 }
@@ -208,7 +208,7 @@ pub(super) fn owed(incident: &Incident, now: Timestamp) -> Vec<Event> {
         return Vec::new();
     }
     let looks = incident.target.is_some() && !incident.is_foreign() && !looked_at_since_it_opened(incident);
-    let run = incident.last_run().saturating_add(1);
+    let run = incident.next_run();
     let triage = looks.then_some(Event::TriageStarted { run, by: None });
     let mut events: Vec<Event> = triage.into_iter().chain(owed_call(incident, now)).collect();
     let mut called = incident.clone();

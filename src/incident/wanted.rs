@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::calls::call_wanted;
-use super::{Fix, FixPhase, Incident, Life, Notice, PageState, Round, Triage, Work};
+use super::{Fix, FixNumber, FixPhase, Incident, Life, Notice, PageState, Round, Triage, Work};
 use crate::{escalation::Ladder, people::PersonId, remediation::PlanId};
 
 /// Whether `work` should still be done for the incident as it is now.
@@ -42,7 +42,7 @@ fn holder(incident: &Incident) -> Option<&PersonId> {
     }
 }
 
-fn phase_of(incident: &Incident, number: u32) -> Option<&FixPhase> {
+fn phase_of(incident: &Incident, number: FixNumber) -> Option<&FixPhase> {
     incident.fix.as_ref().filter(|fix| fix.number == number).map(|fix| &fix.phase)
 }
 

@@ -13,7 +13,7 @@ use super::{
     switch::write_switch,
     to_micros,
 };
-use crate::incident::{Delivery, Event, EvidenceDigest, Incident, IncidentId, NewEffect, WriteSwitch};
+use crate::incident::{Delivery, Event, EvidenceDigest, FixNumber, Incident, IncidentId, NewEffect, WriteSwitch};
 
 /// What is large counts as a row for each page of SQLite.
 pub(super) const ROW_BYTES: usize = 4096;
@@ -84,9 +84,9 @@ pub struct Append {
     /// The answer to a request.
     pub answer: Option<(String, StoredAnswer, Timestamp)>,
     /// A lock that a step takes: its name, the incident and the fix.
-    pub lock: Option<(String, IncidentId, u32)>,
+    pub lock: Option<(String, IncidentId, FixNumber)>,
     /// A lock that is given back by its holder: its name, the incident and the fix.
-    pub unlock: Option<(String, IncidentId, u32)>,
+    pub unlock: Option<(String, IncidentId, FixNumber)>,
     /// Rows of late effects of which people are told by this.
     pub noticed: Vec<i64>,
     /// Cards that are drawn again although nothing has happened.
@@ -156,7 +156,7 @@ impl Append {
             sqlx::query("DELETE FROM locks WHERE name = ? AND incident = ? AND fix = ?")
                 .bind(name)
                 .bind(i64::from(incident.number()))
-                .bind(i64::from(*fix))
+                .bind(i64::from(fix.0))
                 .execute(&mut *db)
                 .await?;
         }
@@ -268,16 +268,16 @@ async fn write_evidence(
     Ok(())
 }
 
-async fn take_lock(db: &mut SqliteConnection, name: &str, id: IncidentId, fix: u32) -> Result<(), AppendError> {
+async fn take_lock(db: &mut SqliteConnection, name: &str, id: IncidentId, fix: FixNumber) -> Result<(), AppendError> {
     sqlx::query("INSERT OR IGNORE INTO locks (name, incident, fix) VALUES (?, ?, ?)")
         .bind(name)
         .bind(i64::from(id.number()))
-        .bind(i64::from(fix))
+        .bind(i64::from(fix.0))
         .execute(&mut *db)
         .await?;
     let (holder, its_fix): (i64, i64) =
         sqlx::query_as("SELECT incident, fix FROM locks WHERE name = ?").bind(name).fetch_one(db).await?;
-    let ours = holder == i64::from(id.number()) && its_fix == i64::from(fix);
+    let ours = holder == i64::from(id.number()) && its_fix == i64::from(fix.0);
     if ours { Ok(()) } else { Err(AppendError::Locked(name.to_owned())) }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Budget, Operation, stored_plan::StoredPlan};
+use super::{Budget, Operation, StepNumber, stored_plan::StoredPlan};
 use crate::{
     mesh::{PodUid, TargetRef},
     triage::FixName,
@@ -151,9 +151,9 @@ impl Plan {
         self.operations.first().map_or("nothing was to be done", Operation::undo)
     }
 
-    /// The operation of a step, from 0.
-    pub fn operation(&self, step: u32) -> Option<&Operation> {
-        self.operations.get(usize::try_from(step).ok()?)
+    /// The operation of a step.
+    pub fn operation(&self, step: StepNumber) -> Option<&Operation> {
+        self.operations.get(usize::try_from(step.0).ok()?)
     }
 }
 

@@ -9,6 +9,7 @@ use mtls_medic::{
     escalation::LevelNumber,
     incident::{Act, Command, Event, FixPhase, HandOffTo, IncidentId},
     people::{Actor, PersonId, Platform, Role},
+    remediation::StepNumber,
     simulate::world::Scenario,
 };
 
@@ -98,7 +99,7 @@ async fn meet(first: Meets, second: Meets) {
     assert!(approved <= 1 && ended <= 1, "{label}: {events:#?}");
     assert_eq!(decided, 1, "{label}: exactly one decision is recorded: {events:#?}");
 
-    let steps = count(|event| matches!(event, Event::StepStarted { step: 0, .. }));
+    let steps = count(|event| matches!(event, Event::StepStarted { step: StepNumber(0), .. }));
     assert_eq!(steps.min(approved), steps, "{label}: only what is approved runs, and once");
     assert_eq!(count(|event| matches!(event, Event::Closed { .. })), usize::from(met(Meets::Resolve)), "{label}");
     assert_eq!(incident.is_live(), !met(Meets::Resolve), "{label}: closed stays closed");

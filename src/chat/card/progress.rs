@@ -9,7 +9,7 @@ use crate::{
     escalation::{Ladder, LevelNumber, Rung},
     incident::{Fix, FixEnd, FixPhase, Incident, PastFix},
     people::PersonId,
-    remediation::{Operation, Plan, Proof},
+    remediation::{Operation, Plan, Proof, StepNumber},
 };
 
 /// How many ended fixes and troubles are shown, newest last.
@@ -126,14 +126,14 @@ fn under_way(incident: &Incident, fix: &Fix) -> Vec<Line> {
             vec![approved(by, words("Reading the counters before the first step."))]
         }
         FixPhase::Stepping { by, step, since, .. } => {
-            let which = format!("Step {} of {steps}{}, started at ", step.saturating_add(1), operation(fix, *step));
+            let which = format!("Step {} of {steps}{}, started at ", step.ordinal(), operation(fix, *step));
             vec![approved(by, vec![text(which), time(*since), text(".")])]
         }
         FixPhase::Settling { by, step, until, .. } => {
             let planned = fix.plan.as_ref().and_then(|plan| plan.operation(*step));
             let which = format!(
                 "Step {} of {steps}{}: waiting for {}, until ",
-                step.saturating_add(1),
+                step.ordinal(),
                 operation(fix, *step),
                 planned.map_or("its effect", Operation::awaited)
             );
@@ -151,7 +151,7 @@ fn under_way(incident: &Incident, fix: &Fix) -> Vec<Line> {
 }
 
 /// What the step that runs does to what, in parentheses.
-fn operation(fix: &Fix, step: u32) -> String {
+fn operation(fix: &Fix, step: StepNumber) -> String {
     let planned = fix.plan.as_ref().and_then(|plan| plan.operation(step));
     planned.map_or_else(String::new, |planned| format!(" ({} {})", planned.verb(), planned.target()))
 }
@@ -251,10 +251,10 @@ pub(in crate::chat) fn end_line(end: &FixEnd) -> Line {
         FixEnd::Withdrawn => vec![strong("was withdrawn")],
         FixEnd::Expired => vec![strong("expired"), text(": nobody approved it in time")],
         FixEnd::Failed { step, reason } => {
-            vec![strong(format!("failed at step {}", step.saturating_add(1))), text(format!(": {reason}"))]
+            vec![strong(format!("failed at step {}", step.ordinal())), text(format!(": {reason}"))]
         }
         FixEnd::Unknown { step } => vec![
-            strong(format!("is unknown at step {}", step.saturating_add(1))),
+            strong(format!("is unknown at step {}", step.ordinal())),
             text(": it is not known whether that step was done; a person has to look"),
         ],
         FixEnd::Cancelled => vec![strong("was cancelled"), text(" because the incident ended first")],

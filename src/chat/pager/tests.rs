@@ -16,7 +16,7 @@ use crate::{
     chat::{card::tests as night, connector},
     engine::Progress,
     escalation::{LevelNumber, Rung},
-    incident::{Incident, IncidentId, PageEnd, Triage, WebAddress},
+    incident::{Incident, IncidentId, PageEnd, RunNumber, Triage, WebAddress},
 };
 
 #[derive(Default)]
@@ -111,7 +111,7 @@ fn whoever_is_woken_before_the_cause_is_known_is_told_how_far_it_is() {
     let mut incident = night::opened();
     let alert = "INC-7 L1: MTLSHandshakeFailureRateHigh on";
     assert_eq!(says(&incident), format!("{alert} web svc/frontend in prod, the diagnosis is still running"));
-    incident.triage = Triage::Failed { run: 1, reason: "the API server did not answer".to_owned() };
+    incident.triage = Triage::Failed { run: RunNumber(1), reason: "the API server did not answer".to_owned() };
     let failed = "the diagnosis could not run: the API server did not answer";
     assert_eq!(says(&incident), format!("{alert} web svc/frontend in prod, {failed}"));
     incident.triage = Triage::NotRun;

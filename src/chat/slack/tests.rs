@@ -14,7 +14,7 @@ use crate::{
         wording,
     },
     escalation::LevelNumber,
-    incident::{CallReason, Incident, Notice},
+    incident::{CallReason, Incident, Notice, RunNumber},
     legible::hostile,
     people::Mention,
     remediation::{Operation, Proof},
@@ -59,7 +59,7 @@ fn the_posts_that_call_and_ask() {
     assert!(wanted.to_approvers);
     let approvers = [Mention::Group("S0APPROVERS".to_owned())];
     insta::assert_snapshot!("approval_wanted", seen(&block_kit::post(&wanted, &approvers, "ask-1")));
-    let verdict = wording::notice(&Notice::Verdict { run: 1 }, &night::diagnosed());
+    let verdict = wording::notice(&Notice::Verdict { run: RunNumber(1) }, &night::diagnosed());
     insta::assert_snapshot!("verdict", seen(&block_kit::post(&verdict, &[], "verdict-1")));
 }
 
@@ -99,7 +99,7 @@ fn a_text_over_every_limit_is_cut_with_a_mark_and_becomes_a_file() {
     let verdict = incident.verdict.as_mut().unwrap();
     verdict.checks = (0..200).map(|_| verdict.checks[0].clone()).collect();
     verdict.reasons = vec!["x".repeat(10_000)];
-    let post = wording::notice(&Notice::Verdict { run: 1 }, &incident);
+    let post = wording::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
     let message = block_kit::post(&post, &[], "verdict-1");
     assert!(message.cuts >= 2);
     assert!(seen(&message).contains("… [cut]"));
@@ -153,7 +153,7 @@ proptest! {
     #[test]
     fn nothing_turns_hides_or_steers_in_card_post_file_and_whisper(text in hostile::text()) {
         let incident = night::saying(&text);
-        let verdict = wording::notice(&Notice::Verdict { run: 1 }, &incident);
+        let verdict = wording::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
         let call = wording::call(LevelNumber(1), &CallReason::Opened, &incident);
         let whisper = block_kit::answer(&[vec![crate::chat::card::text(text.clone()), crate::chat::card::code(text)]]);
         let posts = [&verdict, &call].map(|post| block_kit::post(post, &post.mentions, "key"));
@@ -190,7 +190,7 @@ proptest! {
         let until = night::at(15) + SignedDuration::from_secs(1);
         let notices = [
             Notice::ApprovalWanted { plan: id },
-            Notice::Verdict { run: 1 },
+            Notice::Verdict { run: RunNumber(1) },
             Notice::Note { by: night::who("U0ONCALL"), text: long.clone() },
             Notice::CouldNot { what: long.clone(), reason: long.clone() },
             Notice::Reminder { level: Some(LevelNumber(1)), until },

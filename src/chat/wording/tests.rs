@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     chat::card::tests as night,
     escalation::{LevelNumber, Rung},
-    incident::{CallReason, Event, FirstCall, FixEnd, Follows, Incident, IncidentId, Notice, apply},
-    remediation::{Proof, StepResult, Verification},
+    incident::{CallReason, Event, FirstCall, FixEnd, Follows, Incident, IncidentId, Notice, RunNumber, apply},
+    remediation::{Proof, StepNumber, StepResult, Verification},
     triage::FixName,
 };
 
@@ -73,8 +73,8 @@ fn every_notice_says_what_happened_and_what_is_next() {
         ended(FixEnd::Rejected { by: by.clone() }),
         ended(FixEnd::Withdrawn),
         ended(FixEnd::Expired),
-        ended(FixEnd::Failed { step: 0, reason: "eviction was refused".to_owned() }),
-        ended(FixEnd::Unknown { step: 0 }),
+        ended(FixEnd::Failed { step: StepNumber(0), reason: "eviction was refused".to_owned() }),
+        ended(FixEnd::Unknown { step: StepNumber(0) }),
         ended(FixEnd::Cancelled),
         Notice::Note { by, text: "looking at node-1".to_owned() },
         Notice::Clearing { until },
@@ -197,7 +197,7 @@ fn who_holds_it_is_reminded_by_name_when_nothing_is_done() {
 fn a_fix_that_only_a_person_can_do_is_said_to_be_one() {
     let mut incident = night::diagnosed();
     incident.verdict.as_mut().unwrap().fixes = vec![FixName::RestartSpireAgent];
-    let said = notice(&Notice::Verdict { run: 1 }, &incident).summary();
+    let said = notice(&Notice::Verdict { run: RunNumber(1) }, &incident).summary();
     assert!(said.contains("The bot cannot do this one: follow the runbook by hand."), "{said}");
     assert!(said.contains("Next: a person does by hand what fits, after the runbook."), "{said}");
 }
@@ -220,7 +220,7 @@ fn the_first_alert_of_another_cluster_says_what_does_not_happen_and_how_that_is_
 #[test]
 fn a_storm_that_was_looked_at_says_each_cause_with_its_services() {
     let incident = night::stormy();
-    insta::assert_snapshot!(read(&notice(&Notice::Verdict { run: 1 }, &incident)), @"
+    insta::assert_snapshot!(read(&notice(&Notice::Verdict { run: RunNumber(1) }, &incident)), @"
     (channel) 3 service(s) of the storm were looked at:
     SPIRE server unhealthy (medium confidence: the signs agree, some checks are missing) at payments svc/checkout, web svc/gateway
     • the healthcheck of spire-server-0 fails

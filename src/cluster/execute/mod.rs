@@ -8,7 +8,7 @@ pub(super) use answer::NotWritten;
 use super::Reach;
 use crate::{
     incident::{FixPhase, Incident},
-    remediation::{Operation, PlanId},
+    remediation::{Operation, PlanId, StepNumber},
 };
 
 /// What a write came to.
@@ -34,7 +34,7 @@ impl Reach {
 pub(super) fn approved<'a>(
     incident: &'a Incident,
     plan: &PlanId,
-    step: u32,
+    step: StepNumber,
     writes_enabled: bool,
 ) -> Result<&'a Operation, String> {
     if !writes_enabled {

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{Limits, Reach, Settings, connect_to, exec::Tool, resolve};
 use crate::{
     clock::{Clock, VirtualClock},
-    incident::{Fix, FixPhase, Run},
+    incident::{Fix, FixNumber, FixPhase, Run},
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
     remediation::{Operation, Plan, PlanContent, PodEviction},
@@ -211,7 +211,7 @@ fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
         pods_before: Vec::new(),
     });
     Fix {
-        number: 1,
+        number: FixNumber(1),
         name: FixName::RestartPod,
         requester: PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: "U0ONCALL".to_owned() },
         plan: Some(plan),

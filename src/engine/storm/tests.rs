@@ -7,7 +7,9 @@ use crate::{
     clock::VirtualClock,
     engine::{Engine, Inbox},
     escalation::{self, Ladder},
-    incident::{AlertDelivery, AlertSighting, AlertStatus, Event, Fingerprint, IncidentKey, Policy, TakeAll, Triage},
+    incident::{
+        AlertDelivery, AlertSighting, AlertStatus, Event, Fingerprint, IncidentKey, Policy, RunNumber, TakeAll, Triage,
+    },
     journal::Journal,
     mesh::TargetRef,
 };
@@ -180,5 +182,5 @@ async fn a_storm_knows_the_services_of_what_it_holds_back_and_asks_for_their_dia
     let look = storm.storm_look.as_ref().unwrap();
     assert_eq!((look.services.len(), look.more, look.count), (8, 12, 20));
     assert_eq!(look.services[0].to_string(), "web svc/svc-10", "the oldest of those that are held back");
-    assert!(matches!(storm.triage, Triage::Running { run: 1, .. }));
+    assert!(matches!(storm.triage, Triage::Running { run: RunNumber(1), .. }));
 }

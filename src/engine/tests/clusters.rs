@@ -4,7 +4,9 @@ use super::{policy, slack};
 use crate::{
     clock::VirtualClock,
     engine::{Engine, Inbox},
-    incident::{AlertDelivery, AlertSighting, AlertStatus, Event, Fingerprint, IncidentKey, OwnCluster, Policy},
+    incident::{
+        AlertDelivery, AlertSighting, AlertStatus, Event, Fingerprint, IncidentKey, OwnCluster, Policy, RunNumber,
+    },
     journal::Journal,
     mesh::TargetRef,
 };
@@ -88,6 +90,6 @@ async fn after_the_configuration_has_learnt_the_name_a_restart_diagnoses_what_is
     super::super::on_start::look_through(engine.inbox().0.clone()).await;
     let incident = engine.inbox().live(1).await.unwrap()[0].incident.clone();
     assert!(!incident.is_foreign());
-    assert_eq!(incident.last_run(), 1, "its diagnostics were asked for");
+    assert_eq!(incident.last_run(), Some(RunNumber::FIRST), "its diagnostics were asked for");
     assert_eq!(incident.id.keeper(), Some("blue"));
 }

@@ -6,9 +6,9 @@ use super::*;
 use crate::{
     engine::limits::TRIAGES_MOST,
     escalation::LevelNumber,
-    incident::{CallReason, Fix, FixPhase, Outcome, Run, Triage},
+    incident::{CallReason, Fix, FixNumber, FixPhase, Outcome, Run, RunNumber, Triage},
     people::{PersonId, Platform},
-    remediation::PlanId,
+    remediation::{PlanId, StepNumber},
     triage::FixName,
 };
 
@@ -50,7 +50,7 @@ fn plan() -> PlanId {
 
 fn fix(phase: FixPhase) -> Fix {
     Fix {
-        number: 1,
+        number: FixNumber(1),
         name: FixName::RestartPod,
         requester: PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: "U0".to_owned() },
         plan: None,
@@ -72,8 +72,9 @@ async fn ten_triages_that_hang_hold_up_neither_a_page_nor_an_eviction_nor_what_f
     let clock = Arc::new(VirtualClock::starting_at(now));
     let hands = Arc::new(Hands::default());
     for number in 1..=10 {
-        let triage = vec![owed("triage-1", Work::Triage { run: 1 })];
-        opens(&journal, number, now, triage, |one| one.triage = Triage::Running { run: 1, since: now }).await;
+        let triage = vec![owed("triage-1", Work::Triage { run: RunNumber(1) })];
+        opens(&journal, number, now, triage, |one| one.triage = Triage::Running { run: RunNumber(1), since: now })
+            .await;
     }
     let mut builder = Engine::builder(journal.clone(), clock, "c", policy());
     for room in [Room::Cluster, Room::Execute, CHAT] {
@@ -90,11 +91,11 @@ async fn ten_triages_that_hang_hold_up_neither_a_page_nor_an_eviction_nor_what_f
         Work::Mention { to: slack(), level: LevelNumber(1), mentions: Vec::new(), reason: CallReason::Opened, rung };
     let called = crate::escalation::Ladder::Running { rung, holder: None };
     opens(&journal, 11, now, vec![owed("page-1", page)], |one| one.ladder = called).await;
-    let step = Work::RunStep { fix: 1, plan: plan(), step: 0 };
-    let stepping = FixPhase::Stepping { plan: plan(), by: Vec::new(), step: 0, since: now };
+    let step = Work::RunStep { fix: FixNumber(1), plan: plan(), step: StepNumber(0) };
+    let stepping = FixPhase::Stepping { plan: plan(), by: Vec::new(), step: StepNumber(0), since: now };
     opens(&journal, 12, now, vec![owed("step-1", step)], |one| one.fix = Some(fix(stepping))).await;
-    let poll = Work::AwaitStep { fix: 1, plan: plan(), step: 0 };
-    let replacing = FixPhase::Settling { plan: plan(), by: Vec::new(), step: 0, until: now };
+    let poll = Work::AwaitStep { fix: FixNumber(1), plan: plan(), step: StepNumber(0) };
+    let replacing = FixPhase::Settling { plan: plan(), by: Vec::new(), step: StepNumber(0), until: now };
     opens(&journal, 13, now, vec![owed("poll-1", poll)], |one| one.fix = Some(fix(replacing))).await;
 
     let everything = async {

@@ -133,7 +133,7 @@ impl Scene<'_> {
     }
 
     fn triage_event(&self) -> Event {
-        Event::TriageStarted { run: self.incident.last_run().saturating_add(1), by: Some(self.actor.id.clone()) }
+        Event::TriageStarted { run: self.incident.next_run(), by: Some(self.actor.id.clone()) }
     }
 
     fn triage(&self) -> Decided {

@@ -24,7 +24,7 @@ fn found(night: &mut Night, call: Option<CallAtOnce>) {
 }
 
 fn diagnosed(night: &mut Night, call: Option<CallAtOnce>) {
-    let run = night.incident().last_run();
+    let run = night.incident().last_run().unwrap();
     let mut found = verdict(Scenario::Network, Vec::new(), night.now);
     found.call_at_once = call;
     night.outcome(&Outcome::TriageFinished { run, verdict: Box::new(found), evidence: None });

@@ -36,7 +36,7 @@ fn mentioned(night: &mut Night, level: LevelNumber) {
 }
 
 fn found(night: &mut Night, call: CallAtOnce) {
-    let run = night.incident().last_run();
+    let run = night.incident().last_run().unwrap();
     let mut found = verdict(Scenario::SpireServer, Vec::new(), night.now);
     found.call_at_once = Some(call);
     night.outcome(&Outcome::TriageFinished { run, verdict: Box::new(found), evidence: None });
@@ -260,7 +260,7 @@ fn an_alert_that_flaps_in_one_moment_before_its_mention_was_posted_is_mentioned_
     assert_eq!(night.takes_calls(), [L1]);
     assert!(night.takes_pager_work().iter().any(|work| matches!(work, Work::CallPager { .. })));
     // The diagnosis ends: what waited for it is made now, and nothing twice.
-    let run = night.incident().last_run();
+    let run = night.incident().last_run().unwrap();
     night.outcome(&Outcome::TriageFailed { run, reason: "x".to_owned() });
     assert!(night.takes_calls().is_empty() && night.takes_pager_work().is_empty());
 }

@@ -40,13 +40,13 @@ fn calls_due(night: &Night) -> Vec<Timestamp> {
 }
 
 fn is_found(night: &mut Night) {
-    let run = night.incident().last_run();
+    let run = night.incident().last_run().unwrap();
     let found = Box::new(verdict(Scenario::ExpiredCertificate, Vec::new(), night.now));
     night.outcome(&Outcome::TriageFinished { run, verdict: found, evidence: None });
 }
 
 fn could_not_be_looked_for(night: &mut Night) {
-    let run = night.incident().last_run();
+    let run = night.incident().last_run().unwrap();
     night.outcome(&Outcome::TriageFailed { run, reason: "the API server did not answer".to_owned() });
 }
 

@@ -3,8 +3,8 @@
 use super::rehearsal::{MINUTE, Night, person, verdict};
 use crate::{
     incident::{
-        Act, AlertStatus, CloseReason, ClosedBy, Event, Life, Notice, Outcome, REASON_MOST, Refusal, Triage, Work,
-        still_wanted,
+        Act, AlertStatus, CloseReason, ClosedBy, Event, FixNumber, Life, Notice, Outcome, REASON_MOST, Refusal,
+        RunNumber, Triage, Work, still_wanted,
     },
     triage::{FixName, Scenario},
 };
@@ -73,10 +73,10 @@ fn what_was_found_before_it_closed_is_no_finding_about_what_fires_now() {
     let mut night = reopened();
     assert_eq!(night.incident().verdict, None);
     assert_eq!(night.incident().earlier.unwrap().scenario, Scenario::ExpiredCertificate);
-    assert!(matches!(night.incident().triage, Triage::Running { run: 2, .. }));
+    assert!(matches!(night.incident().triage, Triage::Running { run: RunNumber(2), .. }));
     let restart = Act::ProposeFix { fix: FixName::RestartPod };
     assert_eq!(night.says("U0ONCALL", restart.clone()), Err(Refusal::TriageRunning));
-    night.outcome(&Outcome::TriageFailed { run: 2, reason: "the API server did not answer".to_owned() });
+    night.outcome(&Outcome::TriageFailed { run: RunNumber(2), reason: "the API server did not answer".to_owned() });
     assert!(matches!(night.says("U0ONCALL", restart), Err(Refusal::NoVerdict(_))), "nor is a fix drawn from it");
 }
 
@@ -85,11 +85,11 @@ fn a_post_of_the_old_verdict_that_was_not_sent_yet_is_not_sent_any_more() {
     let night = reopened();
     let to = night.policy.channels[0].clone();
     let post = |run| Work::Post { to: to.clone(), notice: Notice::Verdict { run } };
-    assert!(!still_wanted(night.incident(), &post(1), night.now));
+    assert!(!still_wanted(night.incident(), &post(RunNumber(1)), night.now));
     let mut again = reopened();
     let found = verdict(Scenario::Network, Vec::new(), again.now);
-    again.outcome(&Outcome::TriageFinished { run: 2, verdict: Box::new(found), evidence: None });
-    assert!(still_wanted(again.incident(), &post(2), again.now));
+    again.outcome(&Outcome::TriageFinished { run: RunNumber(2), verdict: Box::new(found), evidence: None });
+    assert!(still_wanted(again.incident(), &post(RunNumber(2)), again.now));
 }
 
 #[test]
@@ -100,12 +100,12 @@ fn a_fix_that_just_worked_is_not_asked_for_again_before_somebody_has_looked() {
     night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
     night.now += 5 * MINUTE;
     let end = crate::incident::FixEnd::Verified { verification: worked };
-    crate::incident::apply(night.incident.as_mut().unwrap(), &Event::FixEnded { fix: 1, end }, night.now);
+    crate::incident::apply(night.incident.as_mut().unwrap(), &Event::FixEnded { fix: FixNumber(1), end }, night.now);
     let told = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap_err().to_string();
     insta::assert_snapshot!(told, @"restart-pod worked at 2026-11-24T03:05:00Z, and nothing was diagnosed since: `/mtls triage INC-1` looks whether it is needed again");
     night.now += MINUTE;
     night.says("U0ONCALL", Act::Triage).unwrap();
     let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);
-    night.outcome(&Outcome::TriageFinished { run: 2, verdict: Box::new(found), evidence: None });
+    night.outcome(&Outcome::TriageFinished { run: RunNumber(2), verdict: Box::new(found), evidence: None });
     night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
 }

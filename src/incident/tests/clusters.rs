@@ -3,7 +3,9 @@
 use super::rehearsal::{MINUTE, Night, target};
 use crate::{
     escalation::LevelNumber,
-    incident::{Act, AlertSighting, AlertStatus, Event, HandOffTo, OwnCluster, Refusal, Triage, Work, still_wanted},
+    incident::{
+        Act, AlertSighting, AlertStatus, Event, HandOffTo, OwnCluster, Refusal, RunNumber, Triage, Work, still_wanted,
+    },
     remediation::PlanId,
     triage::FixName,
 };
@@ -49,7 +51,7 @@ fn every_name_of_our_cluster_is_ours_and_an_alert_without_the_label_too() {
         let mut night = of_blue(&["blue.example.org"]);
         night.sees(&alert_of(ours));
         assert_eq!(night.incident().foreign_to, None, "{ours}");
-        assert!(asks_for(&night, |work| matches!(work, Work::Triage { run: 1 })), "{ours}");
+        assert!(asks_for(&night, |work| matches!(work, Work::Triage { run: RunNumber(1) })), "{ours}");
     }
 }
 
@@ -94,10 +96,10 @@ fn once_the_configuration_knows_the_name_what_waited_is_diagnosed() {
     night.sees(&alert_of("blue.example.org"));
     let knows = OwnCluster::new("blue", ["blue.example.org".to_owned()]);
     let events = knows.put_right(night.incident());
-    assert_eq!(events, [Event::OfOurCluster, Event::TriageStarted { run: 1, by: None }]);
+    assert_eq!(events, [Event::OfOurCluster, Event::TriageStarted { run: RunNumber(1), by: None }]);
     night.policy.cluster = knows;
     night.record(&events);
-    assert!(asks_for(&night, |work| matches!(work, Work::Triage { run: 1 })));
+    assert!(asks_for(&night, |work| matches!(work, Work::Triage { run: RunNumber(1) })));
     assert!(night.policy.cluster.put_right(night.incident()).is_empty());
     night.says("U0ONCALL", Act::Note { text: "better".to_owned() }).unwrap();
 }

@@ -3,7 +3,7 @@ use jiff::SignedDuration;
 use super::rehearsal::{MINUTE, Night, three_in_the_morning};
 use crate::{
     escalation::{LevelNumber, Rung},
-    incident::{Act, AlertStatus, CallReason, Event, HandOffTo, Outcome, Refusal, Timer},
+    incident::{Act, AlertStatus, CallReason, Event, HandOffTo, Outcome, Refusal, RunNumber, Timer},
     people::Mention,
     triage::{CallAtOnce, Scenario},
 };
@@ -187,14 +187,14 @@ fn evidence_calls_the_level_that_can_help_without_waiting_and_only_once() {
     night.takes_calls();
     let mut found = super::rehearsal::verdict(Scenario::Network, Vec::new(), night.now);
     found.call_at_once = Some(CallAtOnce::L3);
-    let outcome = Outcome::TriageFinished { run: 1, verdict: Box::new(found.clone()), evidence: None };
+    let outcome = Outcome::TriageFinished { run: RunNumber(1), verdict: Box::new(found.clone()), evidence: None };
     night.outcome(&outcome);
     assert_eq!(night.takes_calls(), [L3]);
     let to = night.policy.channels[0].clone();
     night.outcome(&Outcome::Mentioned { level: L3, to, unexplained: None });
     night.says("U0ONCALL", Act::Acknowledge).unwrap();
     night.says("U0ONCALL", Act::Triage).unwrap();
-    night.outcome(&Outcome::TriageFinished { run: 2, verdict: Box::new(found), evidence: None });
+    night.outcome(&Outcome::TriageFinished { run: RunNumber(2), verdict: Box::new(found), evidence: None });
     assert!(night.takes_calls().is_empty());
 }
 

@@ -3,9 +3,12 @@ use jiff::SignedDuration;
 use super::rehearsal::{MINUTE, Night, plan, pod, replacement, verdict};
 use crate::{
     approval::VoteRefusal,
-    incident::{Act, AlertStatus, Event, FixEnd, FixPhase, Life, Notice, Outcome, Refusal, Round, Work, on_start},
+    incident::{
+        Act, AlertStatus, Event, FixEnd, FixNumber, FixPhase, Life, Notice, Outcome, Refusal, Round, RunNumber, Work,
+        on_start,
+    },
     mesh::PodUid,
-    remediation::{Counters, PlanId, Proof, Sample, StepResult},
+    remediation::{Counters, PlanId, Proof, Sample, StepNumber, StepResult},
     triage::{FixName, Never, Scenario},
 };
 
@@ -43,7 +46,7 @@ fn approved(pods: &[&str]) -> Night {
     night
 }
 
-fn replaced(night: &mut Night, step: u32, new: &str) {
+fn replaced(night: &mut Night, step: StepNumber, new: &str) {
     let plan = plan_id(night);
     night.outcome(&Outcome::StepDone { plan: plan.clone(), step });
     let not_after = night.now + 60 * MINUTE;
@@ -54,7 +57,7 @@ fn replaced(night: &mut Night, step: u32, new: &str) {
 /// The end of a fix whose counters grew by these figures within the window.
 fn proved(answered: u64, failed: u64) -> (Night, Proof) {
     let mut night = approved(&["frontend-1"]);
-    replaced(&mut night, 0, "frontend-9");
+    replaced(&mut night, StepNumber::FIRST, "frontend-9");
     let first = sample(&night, "frontend-9", 5, 0);
     sampled(&mut night, Round::Start, vec![first]);
     night.passes(2 * MINUTE);
@@ -79,7 +82,7 @@ fn a_fix_goes_from_question_to_proof() {
 fn success_is_never_declared_without_data() {
     assert_eq!(proved(0, 0).1, Proof::Unproven);
     let mut night = approved(&["frontend-1"]);
-    replaced(&mut night, 0, "frontend-9");
+    replaced(&mut night, StepNumber::FIRST, "frontend-9");
     sampled(&mut night, Round::Start, Vec::new());
     night.passes(2 * MINUTE);
     sampled(&mut night, Round::End, Vec::new());
@@ -97,7 +100,7 @@ fn nobody_approves_their_own_request_by_any_role() {
     let mut night = Night::with_a_verdict();
     night.says("U0SECURITY", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
     let drawn = Box::new(plan(&["frontend-1"], night.now));
-    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: drawn });
+    night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: drawn });
     let own = night.says("U0SECURITY", Act::Approve { plan: None });
     assert_eq!(own, Err(Refusal::Vote(VoteRefusal::OwnRequest)));
     assert_eq!(night.writes(), 0);
@@ -116,7 +119,7 @@ fn two_approvals_mean_two_people() {
     night.policy.approval.needed = 2;
     night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
     let drawn = Box::new(plan(&["frontend-1"], night.now));
-    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: drawn });
+    night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: drawn });
     night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
     let again = night.says("U0SECURITY", Act::Approve { plan: None });
     assert_eq!(again, Err(Refusal::Vote(VoteRefusal::Again { missing: 1 })));
@@ -143,11 +146,12 @@ fn an_approval_of_another_plan_than_the_one_that_waits_is_refused() {
 fn when_the_cluster_has_moved_the_plan_is_drawn_again_and_asks_again() {
     let mut night = approved(&["frontend-1"]);
     let plan_before = plan_id(&night);
-    let moved = Outcome::PlanMoved { plan: plan_before.clone(), step: 0, what: "the pod was replaced".to_owned() };
+    let moved =
+        Outcome::PlanMoved { plan: plan_before.clone(), step: StepNumber(0), what: "the pod was replaced".to_owned() };
     night.outcome(&moved);
     assert_eq!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Drawing);
     let drawn = Box::new(plan(&["frontend-2"], night.now));
-    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: drawn });
+    night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: drawn });
     assert_ne!(plan_id(&night), plan_before);
     assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Asking { .. }));
     assert!(night.outcome(&moved).is_empty(), "the old notice, doubled");
@@ -158,12 +162,12 @@ fn the_next_pod_is_evicted_only_after_the_one_before_was_replaced() {
     let mut night = approved(&["frontend-1", "frontend-2"]);
     assert_eq!(night.writes(), 1);
     let plan = plan_id(&night);
-    night.outcome(&Outcome::StepDone { plan, step: 0 });
+    night.outcome(&Outcome::StepDone { plan, step: StepNumber(0) });
     assert_eq!(night.writes(), 1);
     let not_after = night.now + 60 * MINUTE;
     let uid = PodUid::parse("uid-8").unwrap();
     let plan = plan_id(&night);
-    night.outcome(&replacement(plan, 0, (pod("frontend-8"), uid), not_after));
+    night.outcome(&replacement(plan, StepNumber::FIRST, (pod("frontend-8"), uid), not_after));
     assert_eq!(night.writes(), 2);
 }
 
@@ -171,7 +175,7 @@ fn the_next_pod_is_evicted_only_after_the_one_before_was_replaced() {
 fn when_the_alerts_resolve_meanwhile_the_started_step_finishes_and_the_rest_is_not_done() {
     let mut night = approved(&["frontend-1", "frontend-2"]);
     night.alert("frontend-1", AlertStatus::Resolved);
-    replaced(&mut night, 0, "frontend-8");
+    replaced(&mut night, StepNumber::FIRST, "frontend-8");
     assert_eq!(night.writes(), 1);
     assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Verifying { .. }));
 }
@@ -190,14 +194,14 @@ fn nothing_new_is_asked_for_or_approved_once_the_alerts_are_resolved() {
 fn after_a_plan_that_moved_only_what_was_done_is_told_and_the_new_plan_is_not_taken_for_done() {
     let mut night = approved(&["frontend-1", "frontend-2"]);
     let plan_of_both = plan_id(&night);
-    night.outcome(&Outcome::StepDone { plan: plan_of_both.clone(), step: 0 });
+    night.outcome(&Outcome::StepDone { plan: plan_of_both.clone(), step: StepNumber(0) });
     let result = StepResult::Replaced {
         old: Some(pod("frontend-1")),
         pod: pod("frontend-8"),
         uid: PodUid::parse("uid-8").unwrap(),
         not_after: None,
     };
-    let settled = Outcome::StepSettled { plan: plan_of_both.clone(), step: 0, result: result.clone() };
+    let settled = Outcome::StepSettled { plan: plan_of_both.clone(), step: StepNumber(0), result: result.clone() };
     night.outcome(&settled);
     let told = |night: &Night| {
         let posts = night.waiting.iter().filter_map(|effect| match &effect.work {
@@ -208,9 +212,13 @@ fn after_a_plan_that_moved_only_what_was_done_is_told_and_the_new_plan_is_not_ta
     };
     let first = Notice::StepSettled { target: "web/frontend-1".to_owned(), result };
     assert_eq!(told(&night), [first]);
-    night.outcome(&Outcome::PlanMoved { plan: plan_of_both, step: 1, what: "it belongs to another".to_owned() });
+    night.outcome(&Outcome::PlanMoved {
+        plan: plan_of_both,
+        step: StepNumber(1),
+        what: "it belongs to another".to_owned(),
+    });
     let drawn_again = Box::new(plan(&["frontend-3"], night.now));
-    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: drawn_again });
+    night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: drawn_again });
     let (old, new) = (pod("frontend-1"), pod("frontend-8"));
     assert_eq!(night.incident().gone_pods(), [(&old, Some(&new))], "frontend-3 still runs, and nobody has approved");
     let answer = night.says("U0ONCALL", Act::Withdraw).unwrap();
@@ -225,7 +233,7 @@ fn a_question_of_an_older_bot_that_lived_through_a_clearing_is_asked_again_by_it
     stored["hashed"] = 1.into();
     fix.plan = Some(serde_json::from_value(stored).unwrap());
     let policy = night.policy.clone();
-    let outdated = [Event::QuestionOutdated { fix: 1 }];
+    let outdated = [Event::QuestionOutdated { fix: FixNumber(1) }];
     assert_eq!(on_start(night.incident(), &policy), outdated);
     night.alert("frontend-1", AlertStatus::Resolved);
     assert_eq!(on_start(night.incident(), &policy), [], "nothing is drawn while the alerts are resolved");
@@ -239,8 +247,8 @@ fn a_question_of_an_older_bot_that_lived_through_a_clearing_is_asked_again_by_it
 fn a_replacement_that_never_comes_ends_the_fix_as_failed() {
     let mut night = approved(&["frontend-1"]);
     let plan = plan_id(&night);
-    night.outcome(&Outcome::StepDone { plan: plan.clone(), step: 0 });
-    let waiting = Outcome::StepAwaited { plan, step: 0, why: "the new pod is Pending".to_owned() };
+    night.outcome(&Outcome::StepDone { plan: plan.clone(), step: StepNumber(0) });
+    let waiting = Outcome::StepAwaited { plan, step: StepNumber(0), why: "the new pod is Pending".to_owned() };
     assert!(matches!(night.outcome(&waiting).as_slice(), [Event::StepAwaited { .. }]));
     night.now += SignedDuration::from_mins(5);
     night.outcome(&waiting);
@@ -251,9 +259,9 @@ fn a_replacement_that_never_comes_ends_the_fix_as_failed() {
 fn a_step_whose_outcome_is_not_known_asks_a_person_and_is_not_repeated() {
     let mut night = approved(&["frontend-1"]);
     let plan = plan_id(&night);
-    let work = Box::new(Work::RunStep { fix: 1, plan, step: 0 });
+    let work = Box::new(Work::RunStep { fix: FixNumber(1), plan, step: StepNumber(0) });
     night.outcome(&Outcome::Died { work, reason: "the API server did not answer".to_owned(), untouched: false });
-    assert_eq!(night.incident().past_fixes[0].end, FixEnd::Unknown { step: 0 });
+    assert_eq!(night.incident().past_fixes[0].end, FixEnd::Unknown { step: StepNumber(0) });
     assert!(!night.incident().troubles.is_empty());
 }
 
@@ -269,7 +277,7 @@ fn after_two_runs_without_effect_only_people_go_on() {
         }
         night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
         sampled(&mut night, Round::Before, Vec::new());
-        replaced(&mut night, 0, "frontend-9");
+        replaced(&mut night, StepNumber::FIRST, "frontend-9");
         let first = sample(&night, "frontend-9", 0, 0);
         sampled(&mut night, Round::Start, vec![first]);
         night.now += 2 * MINUTE;
@@ -286,7 +294,7 @@ fn a_fix_that_the_verdict_speaks_against_is_refused_with_its_reason() {
     let mut found = verdict(Scenario::SpireAgent, vec![FixName::RestartSpireAgent], night.now);
     let reason = "the agent of node-1 is frozen: a new pod would get no SVID".to_owned();
     found.never.push(Never { fix: FixName::RestartPod, reason: reason.clone() });
-    night.outcome(&Outcome::TriageFinished { run: 1, verdict: Box::new(found), evidence: None });
+    night.outcome(&Outcome::TriageFinished { run: RunNumber(1), verdict: Box::new(found), evidence: None });
     let refused = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod });
     assert_eq!(refused, Err(Refusal::FixDoesNotFit { fix: FixName::RestartPod, reason }));
     let refused = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartSpireAgent });
@@ -327,9 +335,10 @@ fn an_unproven_fix_can_be_watched_again() {
 #[test]
 fn after_a_redraw_the_approval_has_to_name_the_plan_that_was_read() {
     let mut night = approved(&["frontend-1"]);
-    let moved = Outcome::PlanMoved { plan: plan_id(&night), step: 0, what: "the pod was replaced".to_owned() };
+    let moved =
+        Outcome::PlanMoved { plan: plan_id(&night), step: StepNumber(0), what: "the pod was replaced".to_owned() };
     night.outcome(&moved);
-    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: Box::new(plan(&["frontend-2"], night.now)) });
+    night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: Box::new(plan(&["frontend-2"], night.now)) });
     let newest = plan_id(&night);
     let refused = night.says("U0SECURITY", Act::Approve { plan: None }).unwrap_err();
     assert!(refused.to_string().contains(&format!("/mtls approve INC-1 {newest}")), "{refused}");
@@ -352,7 +361,7 @@ fn looking_again_at_a_fix_without_effect_is_no_second_run_of_it() {
 #[test]
 fn a_step_that_only_waited_ends_as_not_done() {
     let mut night = approved(&["frontend-1"]);
-    let work = Box::new(Work::RunStep { fix: 1, plan: plan_id(&night), step: 0 });
+    let work = Box::new(Work::RunStep { fix: FixNumber(1), plan: plan_id(&night), step: StepNumber(0) });
     let reason = "the disruption budget of frontend allows none now".to_owned();
     night.outcome(&Outcome::Died { work, reason, untouched: true });
     let FixEnd::Failed { reason, .. } = &night.incident().past_fixes[0].end else { panic!("it is known") };
@@ -367,7 +376,7 @@ fn a_fix_that_made_it_worse_calls_l2_at_once_beside_whoever_has_it() {
     night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
     let calm = sample(&night, "frontend-2", 100, 0);
     sampled(&mut night, Round::Before, vec![calm]);
-    replaced(&mut night, 0, "frontend-9");
+    replaced(&mut night, StepNumber::FIRST, "frontend-9");
     night.now += MINUTE;
     let first = vec![sample(&night, "frontend-9", 5, 0), sample(&night, "frontend-2", 100, 0)];
     sampled(&mut night, Round::Start, first);
@@ -402,7 +411,7 @@ fn a_fix_that_a_newer_verdict_asks_for_is_not_refused_because_the_clock_was_set(
         assert_eq!(proof, Proof::Worked);
         night.now += MINUTE;
         night.says("U0ONCALL", Act::Triage).unwrap();
-        let run = night.incident().last_run();
+        let run = night.incident().last_run().unwrap();
         let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);
         night.outcome(&Outcome::TriageFinished { run, verdict: Box::new(found), evidence: None });
         night.clock_is_set(SignedDuration::from_hours(hours));
@@ -415,8 +424,8 @@ fn a_fix_that_a_newer_verdict_asks_for_is_not_refused_because_the_clock_was_set(
 fn a_verdict_that_is_on_its_way_when_the_clock_is_set_is_as_old_as_it_was() {
     let (at, by) = (Night::quiet().now, -60 * MINUTE);
     let found = Box::new(verdict(Scenario::ExpiredCertificate, Vec::new(), at));
-    let outcome = Outcome::TriageFinished { run: 1, verdict: found.clone(), evidence: None };
+    let outcome = Outcome::TriageFinished { run: RunNumber(1), verdict: found.clone(), evidence: None };
     let there = Box::new(crate::triage::Verdict { at: at + by, ..*found });
-    let arrived = Outcome::TriageFinished { run: 1, verdict: there, evidence: None };
+    let arrived = Outcome::TriageFinished { run: RunNumber(1), verdict: there, evidence: None };
     assert_eq!(crate::incident::moved(&outcome, by).unwrap(), arrived);
 }

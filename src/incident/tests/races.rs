@@ -4,12 +4,16 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::rehearsal::{MINUTE, Night, plan, pod, replacement, target, verdict};
-use crate::escalation::{LevelNumber, PagerName, Rung};
 use crate::incident::{
     Act, AlertStatus, Event, FixEnd, FixPhase, HandOffTo, Incident, Life, Outcome, Refusal, Round, Share, Timer, Work,
     apply, begin, leave_storm, may_take_all, moved, share,
 };
 use crate::triage::{FixName, Scenario};
+use crate::{
+    escalation::{LevelNumber, PagerName, Rung},
+    incident::{FixNumber, RunNumber},
+    remediation::StepNumber,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Meets {
@@ -173,17 +177,17 @@ fn said(night: &Night, what: u8) -> Act {
 /// An outcome that could come now: of the step, the plan and the fix that are under way.
 fn happened(night: &Night, what: u8) -> Outcome {
     let incident = night.incident();
-    let fix = incident.next_fix() - 1;
+    let fix = FixNumber(incident.next_fix().0 - 1);
     let plan_id = incident.fix.as_ref().and_then(crate::incident::Fix::plan_id);
     let step = match incident.fix.as_ref().map(|fix| &fix.phase) {
         Some(FixPhase::Stepping { step, .. } | FixPhase::Settling { step, .. }) => *step,
-        _ => 0,
+        _ => StepNumber::FIRST,
     };
-    let (at, run) = (night.now, incident.last_run());
+    let (at, run) = (night.now, incident.last_run().unwrap_or(RunNumber(0)));
     let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], at);
     let sampled = |round| Outcome::Sampled { fix, round, samples: Vec::new(), unreadable: Vec::new() };
     let to = night.policy.channels[0].clone();
-    let new = format!("frontend-{}", 7 + step);
+    let new = format!("frontend-{}", 7 + step.0);
     let uid = crate::mesh::PodUid::parse(&format!("uid-{new}")).unwrap();
     match (what, plan_id) {
         (0, _) => Outcome::TriageFinished { run, verdict: Box::new(found), evidence: None },
@@ -197,7 +201,7 @@ fn happened(night: &Night, what: u8) -> Outcome {
         (8 | 16, Some(plan)) => replacement(plan, step, (pod(&new), uid), at + 60 * MINUTE),
         (9, Some(plan)) => {
             let work = Box::new(Work::RunStep { fix, plan, step });
-            Outcome::Died { work, reason: "x".to_owned(), untouched: step == 0 }
+            Outcome::Died { work, reason: "x".to_owned(), untouched: step == StepNumber::FIRST }
         }
         (10, _) => Outcome::NobodyBehind { level: LevelNumber(1), why: "x".to_owned() },
         (11, _) => Outcome::Mentioned { level: LevelNumber(1), to, unexplained: None },
@@ -437,7 +441,8 @@ fn an_incident_whose_fix_runs_joins_no_other_and_a_plan_that_waits_is_dropped() 
     let joining = join(&night).unwrap();
     assert!(joining.joins.iter().any(|event| matches!(event, Event::FixEnded { end: FixEnd::Cancelled, .. })));
     night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
-    let before = Outcome::Sampled { fix: 1, round: Round::Before, samples: Vec::new(), unreadable: Vec::new() };
+    let before =
+        Outcome::Sampled { fix: FixNumber(1), round: Round::Before, samples: Vec::new(), unreadable: Vec::new() };
     night.outcome(&before);
     assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Stepping { .. }));
     assert_eq!(join(&night), Err(Refusal::FixUnderWay(FixName::RestartPod)));

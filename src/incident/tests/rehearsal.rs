@@ -8,13 +8,13 @@ use crate::{
     approval::Rule,
     escalation::{self, LevelNumber, Rung},
     incident::{
-        Act, AlertSighting, AlertStatus, Answer, Command, Destination, Event, Face, Fingerprint, Incident, IncidentId,
-        IncidentKey, NewEffect, Outcome, Policy, Refusal, Room, Seen, Sighted, Timer, Work, apply, begin, decide,
-        effects, moved, settle, sight, still_wanted,
+        Act, AlertSighting, AlertStatus, Answer, Command, Destination, Event, Face, Fingerprint, FixNumber, Incident,
+        IncidentId, IncidentKey, NewEffect, Outcome, Policy, Refusal, Room, RunNumber, Seen, Sighted, Timer, Work,
+        apply, begin, decide, effects, moved, settle, sight, still_wanted,
     },
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{Actor, Mention, PersonId, Platform, Role},
-    remediation::{Operation, Plan, PlanContent, PlanId, PodEviction, StepResult},
+    remediation::{Operation, Plan, PlanContent, PlanId, PodEviction, StepNumber, StepResult},
     triage::{Confidence, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
 };
 
@@ -89,7 +89,12 @@ pub(super) fn plan(pods: &[&str], at: Timestamp) -> Plan {
 }
 
 /// A step was seen to work: another pod took the place of the one that it ended.
-pub(super) fn replacement(plan: PlanId, step: u32, (pod, uid): (PodRef, PodUid), not_after: Timestamp) -> Outcome {
+pub(super) fn replacement(
+    plan: PlanId,
+    step: StepNumber,
+    (pod, uid): (PodRef, PodUid),
+    not_after: Timestamp,
+) -> Outcome {
     Outcome::StepSettled {
         plan,
         step,
@@ -139,7 +144,7 @@ impl Night {
     pub(super) fn with_a_verdict() -> Self {
         let mut night = Self::with_an_alert();
         let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);
-        night.outcome(&Outcome::TriageFinished { run: 1, verdict: Box::new(found), evidence: None });
+        night.outcome(&Outcome::TriageFinished { run: RunNumber(1), verdict: Box::new(found), evidence: None });
         night
     }
 
@@ -148,7 +153,7 @@ impl Night {
         let mut night = Self::with_a_verdict();
         night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
         let drawn = Box::new(plan(pods, night.now));
-        night.outcome(&Outcome::PlanDrawn { fix: 1, plan: drawn });
+        night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: drawn });
         night
     }
 

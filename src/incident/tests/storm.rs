@@ -5,8 +5,8 @@ use crate::{
     escalation::{Ladder, LevelNumber, PagerName, Rung},
     incident::{
         Act, AlertSighting, AlertStatus, Cause, Command, Event, Incident, IncidentId, Lacks, Life, Notice, Outcome,
-        QuietOnes, Refusal, Seen, Share, Sighted, StormLook, Taken, Timer, Triage, Work, apply, begin, decide,
-        held_back, join, leave_storm, may_take_all, settle, share, still_wanted, storm,
+        QuietOnes, Refusal, RunNumber, Seen, Share, Sighted, StormLook, Taken, Timer, Triage, Work, apply, begin,
+        decide, held_back, join, leave_storm, may_take_all, settle, share, still_wanted, storm,
     },
     mesh::TargetRef,
     triage::{CallAtOnce, FixName, Scenario, Survey, Verdict},
@@ -31,7 +31,7 @@ fn the_first_command_about_a_quiet_incident_gives_it_its_card_its_triage_and_its
     let mut night = in_a_storm();
     night.says("U0ONCALL", Act::Note { text: "this one is ours".to_owned() }).unwrap();
     assert!(shown(&night));
-    assert!(night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: 1 })));
+    assert!(night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: RunNumber(1) })));
     assert!(night.takes_calls().is_empty(), "whoever wrote the note has it");
     night.passes(15 * MINUTE);
     assert_eq!(night.takes_calls(), [L1], "and then did nothing");
@@ -91,7 +91,7 @@ fn one_that_was_taken_up_while_it_cleared_within_the_storm_calls_and_is_diagnose
     night.passes(MINUTE);
     night.alert("frontend-1", AlertStatus::Firing);
     assert_eq!(night.takes_calls(), [L1]);
-    assert!(night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: 1 })));
+    assert!(night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: RunNumber(1) })));
     night.passes(15 * MINUTE);
     assert_eq!(night.takes_calls(), [LevelNumber(2)], "and its windows run");
 }
@@ -113,11 +113,14 @@ fn what_was_found_while_it_cleared_calls_beside_the_ladder_that_begins_when_it_f
     night.alert("frontend-1", AlertStatus::Resolved);
     night.says("U0ONCALL", Act::Triage).unwrap();
     let found = Verdict { call_at_once: Some(CallAtOnce::L3), ..verdict(Scenario::Network, Vec::new(), night.now) };
-    night.outcome(&Outcome::TriageFinished { run: 1, verdict: Box::new(found), evidence: None });
+    night.outcome(&Outcome::TriageFinished { run: RunNumber(1), verdict: Box::new(found), evidence: None });
     night.passes(MINUTE);
     night.alert("frontend-1", AlertStatus::Firing);
     assert_eq!(night.takes_calls(), [L1, LevelNumber(3)]);
-    assert!(!night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: 2 })), "it was looked at");
+    assert!(
+        !night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: RunNumber(2) })),
+        "it was looked at"
+    );
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn an_incident_that_fires_and_joins_one_that_cleared_within_the_storm_calls_ther
     let joining = join(joins.incident(), clears.incident(), &command, clears.now, &clears.policy).unwrap();
     clears.record(&joining.taken_in);
     assert!(shown(&clears));
-    assert!(clears.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: 1 })));
+    assert!(clears.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: RunNumber(1) })));
     clears.passes(15 * MINUTE);
     assert_eq!(clears.takes_calls(), [L1], "whoever said so has it, and then did nothing");
 }
@@ -262,8 +265,11 @@ fn a_storm_is_diagnosed_when_it_opens_and_again_when_it_has_grown_and_not_for_ev
     assert!(!begins_a_look(&grows(&night, &mut incident, 40, &held)), "not while it is looked at");
     let (mut looks, mut count) = (1, 40);
     for _ in 0..20 {
-        let done =
-            Outcome::Surveyed { run: incident.last_run(), survey: Box::new(survey(&night, None)), evidence: None };
+        let done = Outcome::Surveyed {
+            run: incident.last_run().unwrap(),
+            survey: Box::new(survey(&night, None)),
+            evidence: None,
+        };
         for event in settle(&incident, &done, night.now, &night.policy) {
             apply(&mut incident, &event, night.now);
         }
@@ -282,9 +288,9 @@ fn what_a_look_at_the_storm_came_to_is_posted() {
     let mut incident = standing(&night, 12);
     grows(&night, &mut incident, 13, &held_back(&[in_storm(1, "cart", "shop")]));
     let to = night.policy.channels[0].clone();
-    let post = Work::Post { to, notice: Notice::Verdict { run: 1 } };
+    let post = Work::Post { to, notice: Notice::Verdict { run: RunNumber(1) } };
     assert!(!still_wanted(&incident, &post, night.now), "nothing was found yet");
-    let done = Outcome::Surveyed { run: 1, survey: Box::new(survey(&night, None)), evidence: None };
+    let done = Outcome::Surveyed { run: RunNumber(1), survey: Box::new(survey(&night, None)), evidence: None };
     for event in settle(&incident, &done, night.now, &night.policy) {
         apply(&mut incident, &event, night.now);
     }
@@ -297,7 +303,7 @@ fn a_storm_that_opens_again_quotes_nothing_of_the_storm_before() {
     let held = held_back(&[in_storm(1, "cart", "shop")]);
     let mut incident = standing(&night, 12);
     grows(&night, &mut incident, 13, &held);
-    let done = Outcome::Surveyed { run: 1, survey: Box::new(survey(&night, None)), evidence: None };
+    let done = Outcome::Surveyed { run: RunNumber(1), survey: Box::new(survey(&night, None)), evidence: None };
     for event in settle(&incident, &done, night.now, &night.policy) {
         apply(&mut incident, &event, night.now);
     }
@@ -316,7 +322,8 @@ fn what_a_look_found_while_the_storm_cleared_calls_when_it_rages_again() {
     let mut incident = standing(&night, 12);
     grows(&night, &mut incident, 13, &held);
     grows(&night, &mut incident, 0, &held);
-    let done = Outcome::Surveyed { run: 1, survey: Box::new(survey(&night, Some(CallAtOnce::L2))), evidence: None };
+    let done =
+        Outcome::Surveyed { run: RunNumber(1), survey: Box::new(survey(&night, Some(CallAtOnce::L2))), evidence: None };
     for event in settle(&incident, &done, night.now, &night.policy) {
         apply(&mut incident, &event, night.now);
     }
@@ -348,12 +355,13 @@ fn a_storm_that_spires_server_explains_calls_the_security_team_at_once() {
     let held = held_back(&[in_storm(1, "cart", "shop")]);
     let mut incident = standing(&night, 12);
     grows(&night, &mut incident, 13, &held);
-    let done = Outcome::Surveyed { run: 1, survey: Box::new(survey(&night, Some(CallAtOnce::L2))), evidence: None };
+    let done =
+        Outcome::Surveyed { run: RunNumber(1), survey: Box::new(survey(&night, Some(CallAtOnce::L2))), evidence: None };
     let events = settle(&incident, &done, night.now, &night.policy);
-    assert!(matches!(&events[0], Event::Surveyed { run: 1, .. }));
+    assert!(matches!(&events[0], Event::Surveyed { run: RunNumber(1), .. }));
     let called = events.iter().any(|event| matches!(event, Event::CalledBeside { level: LevelNumber(2), .. }));
     assert!(called, "{events:?}");
-    let late = Outcome::Surveyed { run: 0, survey: Box::new(survey(&night, None)), evidence: None };
+    let late = Outcome::Surveyed { run: RunNumber(0), survey: Box::new(survey(&night, None)), evidence: None };
     assert!(settle(&incident, &late, night.now, &night.policy).is_empty(), "a run that is no longer the newest");
 }
 
@@ -391,7 +399,7 @@ fn one_that_had_been_diagnosed_before_is_diagnosed_afresh_when_it_leaves_the_sto
     night.alert("frontend-1", AlertStatus::Firing);
     assert!(night.incident().quiet);
     let events = leave_storm(night.incident(), night.now);
-    assert!(events.contains(&Event::TriageStarted { run: 2, by: None }), "{events:?}");
+    assert!(events.contains(&Event::TriageStarted { run: RunNumber(2), by: None }), "{events:?}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::rehearsal::{MINUTE, Night, plan, replacement};
 use crate::{
-    incident::{Act, FixPhase, Outcome, Refusal, Round},
-    remediation::PlanId,
+    incident::{Act, FixNumber, FixPhase, Outcome, Refusal, Round},
+    remediation::{PlanId, StepNumber},
     triage::FixName,
 };
 
@@ -38,19 +38,24 @@ fn the_second_press_of_approve_hears_who_approved_it_and_that_it_is_running() {
     assert_eq!(hears(&mut night, reject()), running);
     let plan = Some(plan_id(&night));
     assert_eq!(hears(&mut night, Act::Approve { plan }), running, "the button carries its plan");
-    night.outcome(&Outcome::Sampled { fix: 1, round: Round::Before, samples: Vec::new(), unreadable: Vec::new() });
+    night.outcome(&Outcome::Sampled {
+        fix: FixNumber(1),
+        round: Round::Before,
+        samples: Vec::new(),
+        unreadable: Vec::new(),
+    });
     assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Stepping { .. }));
     assert_eq!(hears(&mut night, approve()), running);
     let plan = plan_id(&night);
-    night.outcome(&Outcome::StepDone { plan: plan.clone(), step: 0 });
+    night.outcome(&Outcome::StepDone { plan: plan.clone(), step: StepNumber(0) });
     assert_eq!(hears(&mut night, approve()), running);
     let uid = crate::mesh::PodUid::parse("uid-9").unwrap();
     let (pod, not_after) = (super::rehearsal::pod("frontend-9"), night.now + 60 * MINUTE);
-    night.outcome(&replacement(plan, 0, (pod, uid), not_after));
+    night.outcome(&replacement(plan, StepNumber::FIRST, (pod, uid), not_after));
     assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Verifying { .. }));
     assert_eq!(hears(&mut night, approve()), running, "while its effect is watched it is still known who approved it");
     for round in [Round::Start, Round::End] {
-        night.outcome(&Outcome::Sampled { fix: 1, round, samples: Vec::new(), unreadable: Vec::new() });
+        night.outcome(&Outcome::Sampled { fix: FixNumber(1), round, samples: Vec::new(), unreadable: Vec::new() });
     }
     insta::assert_snapshot!(hears(&mut night, approve()), @"restart-pod was approved by U0SECURITY and has ended at 2026-11-24T03:00:00Z: its effect is unproven");
 }
@@ -72,15 +77,20 @@ fn whoever_votes_when_it_is_over_hears_how_it_ended() {
     insta::assert_snapshot!(hears(&mut withdrawn, Act::Withdraw), @"restart-pod was withdrawn by its requester at 2026-11-24T03:00:00Z: it does not run");
 
     let mut failed = approved();
-    failed.outcome(&Outcome::Sampled { fix: 1, round: Round::Before, samples: Vec::new(), unreadable: Vec::new() });
+    failed.outcome(&Outcome::Sampled {
+        fix: FixNumber(1),
+        round: Round::Before,
+        samples: Vec::new(),
+        unreadable: Vec::new(),
+    });
     let plan = plan_id(&failed);
-    failed.outcome(&Outcome::StepFailed { plan, step: 0, reason: "the API server refused it".to_owned() });
+    failed.outcome(&Outcome::StepFailed { plan, step: StepNumber(0), reason: "the API server refused it".to_owned() });
     insta::assert_snapshot!(hears(&mut failed, approve()), @"restart-pod was approved by U0SECURITY and failed at step 1 at 2026-11-24T03:00:00Z");
 
     let mut refused = Night::with_a_verdict();
     refused.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
     insta::assert_snapshot!(hears(&mut refused, approve()), @"the plan of restart-pod is still being drawn: it comes to the thread and can be decided on then");
-    refused.outcome(&Outcome::PlanRefused { fix: 1, reasons: vec!["the pod is bare".to_owned()] });
+    refused.outcome(&Outcome::PlanRefused { fix: FixNumber(1), reasons: vec!["the pod is bare".to_owned()] });
     insta::assert_snapshot!(hears(&mut refused, approve()), @"restart-pod was refused when its plan was drawn: the thread says why");
 
     assert!(matches!(Night::with_a_verdict().says("U0OTHER", approve()), Err(Refusal::NothingToApprove(_))));
@@ -105,8 +115,17 @@ fn the_first_eight_characters_of_a_plan_name_it_and_fewer_do_not() {
 fn an_old_plan_of_a_fix_that_was_drawn_again_is_not_the_one_that_waits() {
     let mut night = approved();
     let old = plan_id(&night);
-    night.outcome(&Outcome::Sampled { fix: 1, round: Round::Before, samples: Vec::new(), unreadable: Vec::new() });
-    night.outcome(&Outcome::PlanMoved { plan: old.clone(), step: 0, what: "the pod was replaced".to_owned() });
-    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: Box::new(plan(&["frontend-2"], night.now)) });
+    night.outcome(&Outcome::Sampled {
+        fix: FixNumber(1),
+        round: Round::Before,
+        samples: Vec::new(),
+        unreadable: Vec::new(),
+    });
+    night.outcome(&Outcome::PlanMoved {
+        plan: old.clone(),
+        step: StepNumber(0),
+        what: "the pod was replaced".to_owned(),
+    });
+    night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: Box::new(plan(&["frontend-2"], night.now)) });
     assert_eq!(night.says("U0OTHER", Act::Approve { plan: Some(old) }), Err(Refusal::OtherPlan));
 }

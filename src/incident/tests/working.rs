@@ -3,7 +3,7 @@
 use super::rehearsal::{MINUTE, Night, person, plan, target};
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{Act, AlertStatus, Command, Event, HandOffTo, IncidentId, Outcome, Refusal, decide},
+    incident::{Act, AlertStatus, Command, Event, FixNumber, HandOffTo, IncidentId, Outcome, Refusal, decide},
     people::{Actor, PersonId, Role},
     triage::FixName,
 };
@@ -45,7 +45,7 @@ fn whoever_asks_for_a_fix_has_it_and_l2_is_not_called_while_they_wait_for_an_app
     assert_eq!(night.takes_calls(), [L1]);
     let told = night.says("U0ONCALL", restart()).unwrap().text;
     insta::assert_snapshot!(told, @"The plan of restart-pod is being drawn; it will be shown in the thread for approval. You have it now. Nobody else is called; without a sign of work (a command, a fix, a note) by 2026-11-24T03:15:00Z, your level is called again.");
-    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: Box::new(plan(&["frontend-1"], night.now)) });
+    night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: Box::new(plan(&["frontend-1"], night.now)) });
     assert_eq!(holder(&night), Some(person("U0ONCALL")));
     assert!(night.events.iter().any(|event| matches!(event, Event::WindowMet { .. })));
     night.passes(39 * MINUTE);

@@ -8,7 +8,8 @@ use super::*;
 use crate::{
     escalation::{self, LevelNumber, PagerName},
     incident::{
-        Event, Incident, IncidentId, IncidentKey, NewEffect, PageEnd, Room, Timer, Work, WriteSwitch, apply, begin,
+        Event, FixNumber, Incident, IncidentId, IncidentKey, NewEffect, PageEnd, Room, Timer, Work, WriteSwitch, apply,
+        begin,
     },
 };
 
@@ -242,13 +243,17 @@ async fn work_that_cannot_be_read_is_said_aloud_on_its_incident() {
 #[tokio::test]
 async fn two_incidents_cannot_hold_one_object() {
     let (_folder, journal) = fresh().await;
-    let lock =
-        |incident| Append { lock: Some(("pod/1".to_owned(), IncidentId::new(incident), 1)), ..Append::default() };
+    let lock = |incident| Append {
+        lock: Some(("pod/1".to_owned(), IncidentId::new(incident), FixNumber::FIRST)),
+        ..Append::default()
+    };
     journal.append(lock(1)).await.unwrap();
     journal.append(lock(1)).await.unwrap();
     assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))));
-    let unlock =
-        |incident| Append { unlock: Some(("pod/1".to_owned(), IncidentId::new(incident), 1)), ..Append::default() };
+    let unlock = |incident| Append {
+        unlock: Some(("pod/1".to_owned(), IncidentId::new(incident), FixNumber::FIRST)),
+        ..Append::default()
+    };
     journal.append(unlock(2)).await.unwrap();
     assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))), "whoever waits frees nothing");
     journal.append(unlock(1)).await.unwrap();

@@ -12,8 +12,8 @@ use crate::{
     approval::Question,
     escalation::{Level, LevelNumber, PagerName, Policy},
     incident::{
-        Act, Alert, AlertSighting, Destination, Face, Fingerprint, Fix, FixEnd, FixPhase, IncidentKey, PastFix, Run,
-        Triage,
+        Act, Alert, AlertSighting, Destination, Face, Fingerprint, Fix, FixEnd, FixNumber, FixPhase, IncidentKey,
+        PastFix, Run, RunNumber, Triage,
     },
     mesh::{Namespace, NodeName, ObjectName, PodRef, PodUid, TargetKind, TargetRef},
     people::{Mention, PersonId, Platform},
@@ -105,7 +105,7 @@ pub(crate) fn opened() -> Incident {
         policy: policy(),
         ladder: Ladder::Running { rung: Rung::Waiting { level: LevelNumber(1), until: at(15) }, holder: None },
         channels: vec![Destination { face: Face::Slack, channel: "C0NIGHT".to_owned() }],
-        triage: Triage::Running { run: 1, since: at(0) },
+        triage: Triage::Running { run: RunNumber(1), since: at(0) },
         verdict: None,
         earlier: None,
         evidence: None,
@@ -151,7 +151,7 @@ pub(crate) fn diagnosed() -> Incident {
         never: vec![Never { fix: FixName::RestartSpireAgent, reason: "the agent renews for others".to_owned() }],
         call_at_once: None,
     };
-    Incident { verdict: Some(verdict), triage: Triage::Done { run: 1, at: at(1) }, version: 6, ..opened() }
+    Incident { verdict: Some(verdict), triage: Triage::Done { run: RunNumber(1), at: at(1) }, version: 6, ..opened() }
 }
 
 /// A diagnosed incident in which every text from outside is this one.
@@ -194,7 +194,7 @@ pub(crate) fn plan() -> Plan {
 pub(crate) fn asking() -> Incident {
     let question = Question { requester: who("U0ONCALL"), expires_at: at(33), approved_by: BTreeSet::new(), needed: 1 };
     let fix = Fix {
-        number: 1,
+        number: FixNumber(1),
         name: FixName::RestartPod,
         requester: who("U0ONCALL"),
         plan: Some(plan()),
@@ -231,7 +231,7 @@ pub(crate) fn after(proof: Proof) -> Incident {
     let (name, plan, at) = (FixName::RestartPod, Some(plan()), at(12));
     let run = Run { approved_by: vec![who("U0SEC")], since: Some(self::at(8)), steps_done: 1 };
     let (requester, results) = (Some(who("U0ONCALL")), vec![result]);
-    let past = PastFix { number: 1, name, requester, run, plan, results, verifies: None, end, at };
+    let past = PastFix { number: FixNumber(1), name, requester, run, plan, results, verifies: None, end, at };
     Incident { fix: None, past_fixes: vec![past], version: 20, ..asking() }
 }
 
@@ -285,7 +285,7 @@ fn a_button_that_cannot_work_is_not_drawn() {
     let closed = Life::Closed { at: at(30), reason: CloseReason::AlertsResolved };
     assert!(Card::of(&Incident { life: closed, ladder: Ladder::Still, ..diagnosed() }).buttons.is_empty());
     let mut twice = after(Proof::NoEffect);
-    twice.past_fixes.push(PastFix { number: 2, ..twice.past_fixes[0].clone() });
+    twice.past_fixes.push(PastFix { number: FixNumber(2), ..twice.past_fixes[0].clone() });
     assert!(!acts(&Card::of(&twice)).contains(&fix), "without effect twice");
 }
 
@@ -371,7 +371,7 @@ pub(crate) fn stormy() -> Incident {
         storm: Some(64),
         storm_look: Some(look),
         survey: Some(Survey::of(&verdicts, vec![gone], at(1))),
-        triage: Triage::Done { run: 1, at: at(1) },
+        triage: Triage::Done { run: RunNumber(1), at: at(1) },
         alerts: BTreeMap::new(),
         ..opened()
     }

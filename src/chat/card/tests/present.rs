@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    incident::{Event, apply},
-    remediation::FailureRate,
+    incident::{Event, FixNumber, RunNumber, apply},
+    remediation::{FailureRate, StepNumber},
 };
 
 /// The card as it reads on a terminal.
@@ -95,7 +95,8 @@ fn a_verdict_that_is_newer_than_the_fix_is_the_present() {
 fn a_pod_that_was_evicted_is_not_affected_any_more_although_its_replacement_never_came() {
     let mut incident = after(Proof::Unproven);
     incident.past_fixes[0].results.clear();
-    incident.past_fixes[0].end = FixEnd::Failed { step: 0, reason: "there is no Ready replacement".to_owned() };
+    incident.past_fixes[0].end =
+        FixEnd::Failed { step: StepNumber(0), reason: "there is no Ready replacement".to_owned() };
     insta::assert_snapshot!(says(&Card::of(&incident), Part::BlastRadius), @r"
     1 of 1 alert(s) firing.
     Ended since: web/frontend-7d9c5b6f4-aaaaa
@@ -106,8 +107,8 @@ fn a_pod_that_was_evicted_is_not_affected_any_more_although_its_replacement_neve
 fn a_fix_that_looked_again_says_who_looked() {
     let mut incident = after(Proof::Unproven);
     let mut again = incident.past_fixes[0].clone();
-    again.number = 2;
-    again.verifies = Some(1);
+    again.number = FixNumber(2);
+    again.verifies = Some(FixNumber(1));
     again.requester = Some(who("U0SEC"));
     again.run.since = Some(at(20));
     again.at = at(22);
@@ -129,7 +130,7 @@ fn a_fix_that_looked_again_says_who_looked() {
 fn an_incident_that_fires_again_says_open_again_and_quotes_no_old_verdict_as_new() {
     let mut incident = after(Proof::Worked);
     apply(&mut incident, &Event::Reopened, at(40));
-    apply(&mut incident, &Event::TriageStarted { run: 2, by: None }, at(40));
+    apply(&mut incident, &Event::TriageStarted { run: RunNumber(2), by: None }, at(40));
     let rung = Rung::Waiting { level: LevelNumber(1), until: at(55) };
     let reason = crate::incident::CallReason::Opened;
     apply(&mut incident, &Event::RungBegan { rung, call: vec![LevelNumber(1)], reason: reason.clone() }, at(40));

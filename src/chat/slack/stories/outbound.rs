@@ -6,7 +6,7 @@ use super::{Night, calls::link_of, channel, fake_slack::Trouble, night, root};
 use crate::{
     engine::{Done, Perform, PerformError, Task},
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{CallReason, Calls, CloseReason, FirstCall, Incident, Life, Notice, Outcome, Work},
+    incident::{CallReason, Calls, CloseReason, FirstCall, Incident, Life, Notice, Outcome, RunNumber, Work},
     people::Mention,
 };
 
@@ -343,7 +343,7 @@ async fn a_hundred_and_sixty_alerts_are_one_usable_message_with_a_count() {
 async fn while_fixes_are_off_a_verdict_names_no_button_that_is_not_there() {
     let night = Night::of(night::diagnosed()).await;
     let card = id(&night.performs(night.task("card", draw())).await);
-    let work = Work::Post { to: channel(), notice: Notice::Verdict { run: 1 } };
+    let work = Work::Post { to: channel(), notice: Notice::Verdict { run: RunNumber(1) } };
     let off = Task { root: root(&card), writes_enabled: false, ..night.task("verdict-1", work) };
     night.performs(off).await;
     let post = night.slack.messages()[1].clone();
@@ -396,7 +396,7 @@ async fn the_question_pings_those_who_may_approve_and_a_plan_that_moved_on_pings
 #[tokio::test]
 async fn a_post_waits_for_its_card_but_not_for_ever() {
     let night = Night::of(night::diagnosed()).await;
-    let work = || Work::Post { to: channel(), notice: Notice::Verdict { run: 1 } };
+    let work = || Work::Post { to: channel(), notice: Notice::Verdict { run: RunNumber(1) } };
     assert!(matches!(night.fails(night.task("verdict-1", work())).await, PerformError::Again { after: None, .. }));
     night.performs(Task { attempt: 5, ..night.task("verdict-1", work()) }).await;
     assert_eq!(night.slack.messages().len(), 1);
@@ -409,7 +409,7 @@ async fn raw_output_that_is_too_long_becomes_a_file_in_the_thread() {
     verdict.checks = (0..200).map(|_| verdict.checks[0].clone()).collect();
     let night = Night::of(incident).await;
     let card = night.performs(night.task("card", draw())).await;
-    let work = || Work::Post { to: channel(), notice: Notice::Verdict { run: 1 } };
+    let work = || Work::Post { to: channel(), notice: Notice::Verdict { run: RunNumber(1) } };
     night.performs(Task { root: root(&id(&card)), ..night.task("verdict-1", work()) }).await;
     let files = night.slack.files();
     assert_eq!((files[0].name.as_str(), files[0].thread.as_deref()), ("checks.txt", Some(id(&card).as_str())));
