@@ -199,6 +199,8 @@ pub struct Settings {
     pub health_port: u16,
     /// How far back an agent's log is read: half the life of an SVID at least, since SPIRE renews it in the middle.
     pub agent_log_since: Duration,
+    /// Whether agents can attest their node again after a restart, where people say so.
+    pub agents_attest_again: Option<bool>,
     /// What identities look like.
     pub expectations: Expectations,
     /// How long and how much is read.
@@ -220,6 +222,7 @@ impl Default for Settings {
             agent_socket: "/run/spire/sockets/agent.sock".to_owned(),
             health_port: 9982,
             agent_log_since: Duration::from_hours(1),
+            agents_attest_again: None,
             expectations: Expectations::default(),
             limits: Limits::default(),
         }

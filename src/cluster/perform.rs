@@ -191,18 +191,19 @@ impl ClusterAdapter {
 
     /// The pods that a round judges, and those of the target that live through the fix.
     async fn to_sample(&self, fix: &Fix, target: &TargetRef, round: Round) -> (Lives, Lives) {
-        let planned: Lives = fix
-            .plan
-            .iter()
-            .flat_map(|plan| &plan.operations)
-            .filter_map(Operation::ends)
-            .map(|(pod, uid)| (pod.clone(), uid.clone()))
-            .collect();
+        let operations = || fix.plan.iter().flat_map(|plan| &plan.operations);
+        let owned = |(pod, uid): (&PodRef, &PodUid)| (pod.clone(), uid.clone());
+        // Those that live through it show by themselves whether it got worse.
+        let proving: Lives = operations().flat_map(Operation::proved_by).map(owned).collect();
+        if !proving.is_empty() {
+            return (proving, Lives::new());
+        }
+        let planned: Lives = operations().filter_map(Operation::ends).map(owned).collect();
         if round != Round::Before {
             let lived = |sample: &&Sample| !planned.iter().any(|(_, uid)| *uid == sample.uid);
             let others = fix.before.iter().filter(lived).map(|sample| (sample.pod.clone(), sample.uid.clone()));
             let brought_up = fix.results.iter().filter_map(StepResult::brought_up);
-            return (brought_up.map(|(pod, uid)| (pod.clone(), uid.clone())).collect(), others.collect());
+            return (brought_up.map(owned).collect(), others.collect());
         }
         // Without them *worse* cannot be told; the fix does not wait for that.
         let found = resolve(&self.fixing, target).await.unwrap_or_default().pods;

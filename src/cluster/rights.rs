@@ -24,8 +24,12 @@ pub enum Duty {
     MountedBundles,
     /// Draw the plan of `restart-pod`.
     PlanRestartPod,
-    /// Carry out `restart-pod`: the only right to write.
+    /// Carry out `restart-pod`: evict pods of the namespaces that the bot looks after.
     RestartPod,
+    /// Draw the plan of `restart-spire-agent`.
+    PlanRestartSpireAgent,
+    /// Carry out `restart-spire-agent`: evict pods of SPIRE's namespace.
+    RestartSpireAgent,
 }
 
 impl Duty {
@@ -36,7 +40,16 @@ impl Duty {
 
     /// Whether it is needed only where fixes may run.
     pub fn is_of_a_fix(self) -> bool {
-        matches!(self, Self::PlanRestartPod | Self::RestartPod)
+        match self {
+            Self::PlanRestartPod | Self::RestartPod | Self::PlanRestartSpireAgent | Self::RestartSpireAgent => true,
+            Self::Targets
+            | Self::Spire
+            | Self::Logs
+            | Self::Exec
+            | Self::PortForward
+            | Self::Bundles
+            | Self::MountedBundles => false,
+        }
     }
 
     /// What is lost without it.
@@ -51,6 +64,8 @@ impl Duty {
             Self::MountedBundles => "a bundle that cannot be read in its container stays unread",
             Self::PlanRestartPod => "no plan of restart-pod can be drawn",
             Self::RestartPod => "an approved restart-pod fails",
+            Self::PlanRestartSpireAgent => "no plan of restart-spire-agent can be drawn",
+            Self::RestartSpireAgent => "an approved restart-spire-agent fails",
         }
     }
 }
@@ -62,6 +77,8 @@ pub enum Place {
     Watched,
     /// In SPIRE's namespace.
     Spire,
+    /// An object that is in no namespace.
+    Cluster,
 }
 
 /// One right: what RBAC calls a rule with one verb, one resource and perhaps one name.
@@ -95,8 +112,11 @@ const fn right(
 /// Everything that the bot may ask of the API server.
 ///
 /// `get` and `create` on `pods/exec` and `pods/portforward`: WebSockets need `get`, and from Kubernetes 1.35 on `create`.
-pub const RIGHTS: [Right; 26] = {
-    use Duty::{Bundles, Exec, Logs, MountedBundles, PlanRestartPod, PortForward, RestartPod, Spire, Targets};
+pub const RIGHTS: [Right; 30] = {
+    use Duty::{
+        Bundles, Exec, Logs, MountedBundles, PlanRestartPod, PlanRestartSpireAgent, PortForward, RestartPod,
+        RestartSpireAgent, Spire, Targets,
+    };
     [
         right(Targets, Place::Watched, "", "pods", None, "get"),
         right(Targets, Place::Watched, "", "pods", None, "list"),
@@ -124,6 +144,10 @@ pub const RIGHTS: [Right; 26] = {
         right(PlanRestartPod, Place::Watched, "apps", "replicasets", None, "get"),
         right(PlanRestartPod, Place::Watched, "policy", "poddisruptionbudgets", None, "list"),
         right(RestartPod, Place::Watched, "", "pods/eviction", None, "create"),
+        right(PlanRestartSpireAgent, Place::Cluster, "", "nodes", None, "get"),
+        right(PlanRestartSpireAgent, Place::Spire, "", "pods", None, "get"),
+        right(PlanRestartSpireAgent, Place::Spire, "policy", "poddisruptionbudgets", None, "list"),
+        right(RestartSpireAgent, Place::Spire, "", "pods/eviction", None, "create"),
     ]
 };
 

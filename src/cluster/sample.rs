@@ -56,7 +56,7 @@ impl Reach {
         self.log(pod, Some(PROXY), since_seconds?).await.ok()
     }
 
-    async fn pod(&self, pod: &PodRef) -> Result<Option<FoundPod>, ClusterError> {
+    pub(super) async fn pod(&self, pod: &PodRef) -> Result<Option<FoundPod>, ClusterError> {
         let namespace = pod.namespace.as_str();
         let api: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::namespaced(self.client.clone(), namespace);
         let what = format!("pod {pod}");

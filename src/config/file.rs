@@ -162,6 +162,9 @@ pub struct Mesh {
     /// How far back an agent's log is read (default 1h). Half the life of an SVID at least: SPIRE renews it in the middle,
     /// and an agent whose log shows no renewal is not known to work.
     pub agent_log_since: Option<Span>,
+    /// Whether SPIRE agents can attest their node again after a restart: yes with `k8s_psat`, `x509pop`, `sshpop` and
+    /// `tpm_devid`, no with join tokens, `aws_iid`, `azure_*` and `gcp_iit`. Left out: as the agent's log or its pod tells.
+    pub agents_attest_again: Option<bool>,
 }
 
 /// Limits of the diagnostics.

@@ -78,6 +78,7 @@ pub(super) fn settings(mesh: &Mesh, limits: &TriageLimits, problems: &mut Vec<St
         Some(port) => settings.health_port = port,
         None => {}
     }
+    settings.agents_attest_again = mesh.agents_attest_again;
     if let Some(since) = mesh.agent_log_since {
         settings.agent_log_since = real(since);
     }

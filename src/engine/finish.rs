@@ -10,7 +10,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    incident::{FixNumber, Incident, IncidentId, Outcome, Work, moved, settle},
+    incident::{Event, FixNumber, FixPhase, Incident, IncidentId, Outcome, Work, moved, settle},
     journal::{Append, AppendError, Claim, Finish, JournalError},
     remediation::StepNumber,
 };
@@ -182,21 +182,30 @@ async fn append_of(shared: &Shared, claim: &Claim, ending: &Ending) -> Result<Ap
         return Ok(append);
     }
     let Some(stored) = shared.journal.incident(claim.incident).await? else { return Ok(append) };
-    if !matches!(ending, Ending::Again { .. }) {
-        append.unlock = lock_of(&stored.incident, &claim.work);
-    }
     let events = settle(&stored.incident, &outcome, now, &shared.rules.policy());
+    if !matches!(ending, Ending::Again { .. }) {
+        append.unlock = unlocked(&stored.incident, &claim.work, &events);
+    }
     if !events.is_empty() {
         append.changes.push(shared.change(stored.incident, events, now));
     }
     Ok(append)
 }
 
-fn lock_of(incident: &Incident, work: &Work) -> Option<(String, IncidentId, FixNumber)> {
-    let Work::RunStep { fix, step, .. } = work else { return None };
-    let plan = incident.fix.as_ref()?.plan.as_ref()?;
-    let operation = plan.operation(*step)?;
-    Some((operation.lock(), incident.id, *fix))
+/// The lock that a step gives back with these events: at the end of its write, or once its effect was seen or given up.
+fn unlocked(incident: &Incident, work: &Work, events: &[Event]) -> Option<(String, IncidentId, FixNumber)> {
+    let (Work::RunStep { fix, step, .. } | Work::AwaitStep { fix, step, .. }) = work else { return None };
+    let current = incident.fix.as_ref().filter(|current| current.number == *fix);
+    let past = || incident.past_fixes.iter().find(|past| past.number == *fix);
+    let plan = current.map_or_else(|| past().and_then(|past| past.plan.as_ref()), |current| current.plan.as_ref());
+    let operation = plan?.operation(*step)?;
+    let at_a_step =
+        current.is_some_and(|fix| matches!(fix.phase, FixPhase::Stepping { .. } | FixPhase::Settling { .. }));
+    let ends =
+        |event: &Event| matches!(event, Event::StepSettled { .. } | Event::FixEnded { .. } | Event::PlanMoved { .. });
+    let goes_on = at_a_step && !events.iter().any(ends);
+    let held = goes_on && operation.is_locked_until_settled();
+    (!held).then(|| (operation.lock(), incident.id, *fix))
 }
 
 /// Takes the lock on the object that a step changes, across incidents.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     approval::Question,
     escalation::LevelNumber,
-    remediation::{Operation, Plan, PlanId, Proof, Sample, StepNumber, verify},
+    remediation::{Operation, Plan, PlanId, Proof, Sample, StepNumber, StepResult, Verification, verify},
 };
 
 /// The events of an outcome that belongs to a fix; none when that fix or plan is not the one under way.
@@ -28,7 +28,7 @@ pub(super) fn settle_fix(facts: Facts<'_>, outcome: &Outcome) -> Vec<Event> {
         Outcome::StepAwaited { plan, step, why } if scene.awaits(plan, *step) => scene.awaited(*step, why),
         Outcome::StepSettled { plan, step, result } if scene.awaits(plan, *step) => {
             let settled = Event::StepSettled { fix: fix.number, step: *step, result: result.clone() };
-            vec![settled, scene.after_step(*step)]
+            [settled].into_iter().chain(scene.after_step(*step, result)).collect()
         }
         Outcome::Sampled { fix: number, round, samples, unreadable } if *number == fix.number => {
             scene.sampled(*round, samples, unreadable)
@@ -145,12 +145,25 @@ impl FixFacts<'_> {
         vec![Event::StepAwaited { fix: self.fix.number, step, again_at }]
     }
 
-    /// After the effect of a step is seen: the next write, or the watch over the counters.
-    fn after_step(&self, step: StepNumber) -> Event {
+    /// After the effect of a step is seen: the next write, or the watch over the counters. Where pods are left that need
+    /// another fix, their counters would only show that: the diagnostics say which one.
+    fn after_step(&self, step: StepNumber, result: &StepResult) -> Vec<Event> {
         let next = step.next();
         let has_next = self.fix.plan.as_ref().is_some_and(|plan| plan.operation(next).is_some());
+        let open = self.facts.incident.life == Life::Open;
         // If the alerts resolved meanwhile, what was started is proved, and the rest is not done.
-        if has_next && self.facts.incident.life == Life::Open { self.step(next) } else { self.watch(None) }
+        if has_next && open {
+            return vec![self.step(next)];
+        }
+        let results = self.fix.results.iter().chain([result]);
+        let stale: Vec<String> = results.flat_map(StepResult::left_stale).map(ToString::to_string).collect();
+        if stale.is_empty() || !open {
+            return vec![self.watch(None)];
+        }
+        let reason = format!("a new SVID can be had now, and {} did not pick it up", stale.join(", "));
+        let verification = Verification { proof: Proof::Unproven, reasons: vec![reason], rate: None };
+        let run = self.facts.incident.next_run();
+        vec![self.ended(FixEnd::Verified { verification }), Event::TriageStarted { run, by: None }]
     }
 
     fn step(&self, step: StepNumber) -> Event {

@@ -276,7 +276,7 @@ fn ended_pods<'a>(
     let seen = (0..).map(StepNumber).zip(results).filter_map(|(step, result)| {
         // Older records do not say it; a plan that was drawn again meanwhile would name others.
         let old = result.ended().or_else(|| ended_by(step))?;
-        Some((old, result.brought_up().map(|(new, _)| new)))
+        Some((old, Some(result.in_its_place())))
     });
     seen.chain(unsettled.and_then(ended_by).map(|old| (old, None))).collect()
 }

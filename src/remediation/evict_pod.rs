@@ -31,16 +31,18 @@ pub struct Budget {
     pub allowed: i32,
 }
 
-impl PodEviction {
-    pub(super) fn identity(&self) -> serde_json::Value {
-        serde_json::json!([self.pod, self.uid, self.node, self.controller, self.workload])
-    }
+/// One life of a pod, and who brings up the next one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodInstance {
+    /// The pod.
+    pub pod: PodRef,
+    /// Which life of it.
+    pub uid: PodUid,
+    /// The controller that replaces it, as `DaemonSet/spire-agent`.
+    pub controller: String,
+}
 
-    pub(super) fn details(&self) -> String {
-        let node = self.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"));
-        format!("{node}, replaced by {}: {}", self.controller, self.because)
-    }
-
+impl PodInstance {
     /// The same as the bot does, for a terminal. `kubectl delete` would ask no disruption budget and end whatever life
     /// the name has by then. Names and UIDs hold no character of a shell's.
     pub(super) fn kubectl(&self) -> String {
@@ -51,5 +53,21 @@ impl PodEviction {
             "deleteOptions": {"preconditions": {"uid": self.uid}},
         });
         format!("echo '{body}' | kubectl create --raw /api/v1/namespaces/{namespace}/pods/{name}/eviction -f -")
+    }
+}
+
+impl PodEviction {
+    /// The life that it ends.
+    pub fn instance(&self) -> PodInstance {
+        PodInstance { pod: self.pod.clone(), uid: self.uid.clone(), controller: self.controller.clone() }
+    }
+
+    pub(super) fn identity(&self) -> serde_json::Value {
+        serde_json::json!([self.pod, self.uid, self.node, self.controller, self.workload])
+    }
+
+    pub(super) fn details(&self) -> String {
+        let node = self.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"));
+        format!("{node}, replaced by {}: {}", self.controller, self.because)
     }
 }

@@ -2,9 +2,11 @@
 
 mod evict_pod;
 mod growth;
+mod guard;
 mod operation;
 mod plan;
 pub mod restart_pod;
+pub mod restart_spire_agent;
 mod step_number;
 mod step_result;
 mod stored_plan;
@@ -14,11 +16,12 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use evict_pod::{Budget, PodEviction};
+pub use evict_pod::{Budget, PodEviction, PodInstance};
+pub use guard::GuardRefusal;
 pub use operation::Operation;
 pub use plan::{Plan, PlanContent, PlanId};
-pub use restart_pod::GuardRefusal;
 pub use step_number::StepNumber;
+pub use restart_spire_agent::{AgentRestart, WaitingPod};
 pub use step_result::StepResult;
 pub use verification::{Counters, FailureRate, Proof, Sample, Verification};
 pub use verify::verify;

@@ -71,7 +71,7 @@ pub struct PlanContent {
     pub drawn_at: Timestamp,
     /// The writes, one after the other; each starts only after the one before has been seen to work.
     pub operations: Vec<Operation>,
-    /// How many pods of the workload are ready and how many there should be.
+    /// How many of what it restarts are ready, pods of the workload or SPIRE agents, and how many there should be.
     pub ready: (u32, u32),
     /// The disruption budgets that apply.
     pub budgets: Vec<Budget>,
@@ -139,6 +139,11 @@ impl Plan {
     pub fn in_short(&self) -> String {
         let count = self.operations.len();
         self.operations.first().map_or_else(String::new, |first| first.several(count, &self.target))
+    }
+
+    /// What its figures of ready ones are about.
+    pub fn counted(&self) -> &'static str {
+        self.operations.first().map_or("pods", Operation::counted)
     }
 
     /// The lines that would do the same by hand.

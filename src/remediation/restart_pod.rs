@@ -2,10 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{Budget, Operation, Plan, PlanContent, PodEviction};
+use super::{
+    Budget, GuardRefusal, Operation, Plan, PlanContent, PodEviction,
+    guard::{by_budgets, by_verdict, each_once, warning_of_budgets},
+};
 use crate::{
     mesh::{Namespace, NodeName, PodRef, PodUid, TargetRef},
-    triage::{FixName, NotRestarted, RESTARTS_MOST, Scenario, Verdict, too_many, why_not_restarted},
+    triage::{FixName, NotRestarted, RESTARTS_MOST, Verdict, too_many, why_not_restarted},
 };
 
 /// One pod of the target, as it is now.
@@ -46,15 +49,12 @@ pub struct RestartFacts<'a> {
     pub now: Timestamp,
 }
 
-/// Why a fix is not offered. Every text says what to do instead, or what has to change first.
+/// Why the fix is not offered. Every text says what to do instead, or what has to change first.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum GuardRefusal {
-    /// The verdict speaks against it, in its own words.
-    #[error("{0}")]
-    SpokenAgainst(String),
-    /// The verdict names another cure, or none.
-    #[error("the verdict is \"{0}\", and a restart does not cure that")]
-    DoesNotFit(Scenario),
+pub enum PodRefusal {
+    /// What stands against any fix stands against this one.
+    #[error(transparent)]
+    Guard(#[from] GuardRefusal),
     /// None of the pods that the verdict names is there any more.
     #[error("the pods that the verdict names are gone: run the triage again")]
     Gone,
@@ -78,40 +78,23 @@ pub enum GuardRefusal {
         /// Why.
         why: NotRestarted,
     },
-    /// No eviction is allowed now.
-    #[error("the disruption budget {budget} does not let {pod} go now: another pod has to become Ready first")]
-    BudgetSpent {
-        /// Which pod.
-        pod: PodRef,
-        /// Which budget.
-        budget: String,
-    },
-    /// Kubernetes refuses such evictions for ever.
-    #[error(
-        "{pod} is covered by {count} disruption budgets, and Kubernetes evicts no pod with more than one: mend that"
-    )]
-    SeveralBudgets {
-        /// Which pod.
-        pod: PodRef,
-        /// How many cover it.
-        count: usize,
-    },
 }
 
 /// Draws the plan, or says everything that stands against it.
-pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<GuardRefusal>> {
-    let mut refusals: Vec<GuardRefusal> = refused_by_verdict(facts.verdict).into_iter().collect();
+pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<PodRefusal>> {
+    let by_verdict = by_verdict(facts.verdict, FixName::RestartPod).map(PodRefusal::from);
+    let mut refusals: Vec<PodRefusal> = by_verdict.into_iter().collect();
     let named = facts.pods.iter().filter(|pod| facts.verdict.on.pods.contains(&pod.pod));
     let (stale, replaced): (Vec<&PodFacts>, Vec<&PodFacts>) = named.partition(|pod| is_judged(pod, facts.verdict));
     if stale.is_empty() {
-        let gone = replaced.iter().map(|pod| GuardRefusal::AlreadyReplaced { pod: pod.pod.clone() });
+        let gone = replaced.iter().map(|pod| PodRefusal::AlreadyReplaced { pod: pod.pod.clone() });
         refusals.extend(gone);
         if replaced.is_empty() {
-            refusals.push(GuardRefusal::Gone);
+            refusals.push(PodRefusal::Gone);
         }
     }
     if stale.len() > RESTARTS_MOST {
-        refusals.push(GuardRefusal::TooMany { count: stale.len() });
+        refusals.push(PodRefusal::TooMany { count: stale.len() });
     }
     refusals.extend(stale.iter().flat_map(|pod| refused_pod(pod, facts.protected)));
     if refusals.is_empty() { Ok(drawn(facts, &stale, &replaced)) } else { Err(refusals) }
@@ -127,27 +110,12 @@ fn is_judged(pod: &PodFacts, verdict: &Verdict) -> bool {
     verdict.on.lives.contains(&pod.uid)
 }
 
-fn refused_by_verdict(verdict: &Verdict) -> Option<GuardRefusal> {
-    let never = verdict.never.iter().find(|never| never.fix == FixName::RestartPod);
-    match never {
-        Some(never) => Some(GuardRefusal::SpokenAgainst(never.reason.clone())),
-        None if !verdict.fixes.contains(&FixName::RestartPod) => Some(GuardRefusal::DoesNotFit(verdict.scenario)),
-        None => None,
-    }
-}
-
-fn refused_pod(pod: &PodFacts, protected: &[Namespace]) -> Vec<GuardRefusal> {
+fn refused_pod(pod: &PodFacts, protected: &[Namespace]) -> Vec<PodRefusal> {
     let which = || pod.pod.clone();
     let kind = pod.controller.as_ref().map(|(kind, _)| kind.as_str());
     let never = why_not_restarted(&pod.pod.namespace, protected, kind).into_iter();
-    let mut refusals: Vec<GuardRefusal> = never.map(|why| GuardRefusal::NotRestarted { pod: which(), why }).collect();
-    if pod.budgets.len() > 1 {
-        refusals.push(GuardRefusal::SeveralBudgets { pod: which(), count: pod.budgets.len() });
-    }
-    // Of a pod that is not Ready the API server may allow the eviction all the same (`unhealthyPodEvictionPolicy`).
-    if let Some(spent) = pod.budgets.iter().find(|budget| budget.allowed < 1 && pod.ready) {
-        refusals.push(GuardRefusal::BudgetSpent { pod: which(), budget: spent.name.clone() });
-    }
+    let mut refusals: Vec<PodRefusal> = never.map(|why| PodRefusal::NotRestarted { pod: which(), why }).collect();
+    refusals.extend(by_budgets(&pod.pod, pod.ready, &pod.budgets).into_iter().map(PodRefusal::from));
     refusals
 }
 
@@ -166,12 +134,7 @@ fn warnings(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts
     }
     warnings.extend(not_looked_at(facts, stale));
     for pod in stale {
-        if let Some(spent) = pod.budgets.iter().find(|budget| budget.allowed < 1) {
-            warnings.push(format!(
-                "the disruption budget {} lets no pod go now; {} is not Ready, so the API server decides",
-                spent.name, pod.pod
-            ));
-        }
+        warnings.extend(warning_of_budgets(&pod.pod, &pod.budgets));
         if let Some((kind, name)) = pod.controller.as_ref().filter(|(kind, _)| !REPLACING.contains(&kind.as_str())) {
             warnings.push(format!("whether {kind}/{name} brings {} back is not known to the bot", pod.pod));
         }
@@ -218,9 +181,7 @@ fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts]) 
         })
         .collect();
     let ready = facts.pods.iter().filter(|pod| pod.ready).count();
-    let mut budgets: Vec<Budget> = stale.iter().flat_map(|pod| pod.budgets.clone()).collect();
-    budgets.sort_by(|a, b| a.name.cmp(&b.name));
-    budgets.dedup_by(|a, b| a.name == b.name);
+    let budgets = each_once(stale.iter().flat_map(|pod| &pod.budgets));
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Plan::new(PlanContent {
         fix: FixName::RestartPod,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::mesh::{PodRef, PodUid};
+use crate::mesh::{NodeName, PodRef, PodUid};
 
 /// What was seen after a write that worked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,13 +23,29 @@ pub enum StepResult {
         #[serde(default)]
         not_after: Option<Timestamp>,
     },
+    /// A new SPIRE agent works on the node.
+    AgentRestarted {
+        /// The node.
+        node: NodeName,
+        /// The agent's pod that was ended.
+        old: PodRef,
+        /// The new agent's pod.
+        pod: PodRef,
+        /// Its UID.
+        uid: PodUid,
+        /// The pods that waited for it and hold a new SVID now.
+        renewed: Vec<PodRef>,
+        /// The pods that waited for it and still hold the old one, or none.
+        stale: Vec<PodRef>,
+    },
 }
 
 impl StepResult {
-    /// The pod that the step brought up, by name and UID: its proxy has to prove the fix.
+    /// The pod of the target that the step brought up, by name and UID: its proxy has to prove the fix.
     pub fn brought_up(&self) -> Option<(&PodRef, &PodUid)> {
         match self {
             Self::Replaced { pod, uid, .. } => Some((pod, uid)),
+            Self::AgentRestarted { .. } => None,
         }
     }
 
@@ -37,6 +53,22 @@ impl StepResult {
     pub fn ended(&self) -> Option<&PodRef> {
         match self {
             Self::Replaced { old, .. } => old.as_ref(),
+            Self::AgentRestarted { old, .. } => Some(old),
+        }
+    }
+
+    /// The pod that took the place of the one that was ended.
+    pub fn in_its_place(&self) -> &PodRef {
+        match self {
+            Self::Replaced { pod, .. } | Self::AgentRestarted { pod, .. } => pod,
+        }
+    }
+
+    /// The pods that the step did all it can for, and that need another fix.
+    pub fn left_stale(&self) -> &[PodRef] {
+        match self {
+            Self::Replaced { .. } => &[],
+            Self::AgentRestarted { stale, .. } => stale,
         }
     }
 
@@ -44,6 +76,10 @@ impl StepResult {
     pub fn in_short(&self) -> String {
         match self {
             Self::Replaced { pod, .. } => format!("{pod} is Ready with a valid SVID"),
+            Self::AgentRestarted { node, renewed, stale, .. } => {
+                let of = renewed.len().saturating_add(stale.len());
+                format!("the SPIRE agent of {node} works again; {} of {of} pods hold a new SVID", renewed.len())
+            }
         }
     }
 }

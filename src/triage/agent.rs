@@ -76,7 +76,7 @@ fn quoted(entry: &Entry<'_>) -> String {
 
 /// What the log says about the agent: only what came after the last good sign counts against it, and only a renewal
 /// that is newer than what is due speaks for it, unless a failure came after that. `None` when it says neither.
-fn by_its_log(log: &LogExcerpt, due: &[Due]) -> Option<AgentState> {
+pub(super) fn by_its_log(log: &LogExcerpt, due: &[Due]) -> Option<AgentState> {
     let every = entries(log);
     let tells = |entry: &&Entry<'_>| entry.sign != Sign::NoIdentity && !entry.sign.speaks_against_a_renewal();
     let all: Vec<Entry<'_>> = every.iter().filter(tells).copied().collect();

@@ -39,7 +39,7 @@ impl FixName {
     }
 
     /// The fixes that this version of the bot can carry out itself.
-    pub const CARRIED_OUT: [Self; 1] = [Self::RestartPod];
+    pub const CARRIED_OUT: [Self; 2] = [Self::RestartPod, Self::RestartSpireAgent];
 
     /// Reads the name that somebody typed.
     pub fn parse(text: &str) -> Option<Self> {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod agent_log;
+mod agent_restart;
 mod bundles;
 pub mod certificate;
 mod check_id;
@@ -31,6 +32,7 @@ mod survey;
 mod tests;
 mod verdict;
 
+pub use agent_restart::{Attestation, AttestationSigns, repeated_by_a_restart, works_since_its_start};
 pub use check_id::{CheckId, UnknownCheck};
 pub use diagnosis::diagnose;
 pub use evidence::{

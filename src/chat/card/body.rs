@@ -339,7 +339,9 @@ pub(in crate::chat) fn risk(fix: FixName) -> &'static str {
         FixName::RestartPod => {
             "low risk; replaces one pod after the other within its disruption budget, and cuts the connections of each"
         }
-        FixName::RestartSpireAgent => "medium risk; no workload on that node gets a new SVID until the agent is back",
+        FixName::RestartSpireAgent => {
+            "high risk; no workload on that node gets a new SVID until the new agent works; one node at a time"
+        }
         FixName::SyncTrustBundle => "medium risk; changes which roots the workloads trust",
         FixName::RolloutRestart => "medium risk; replaces every pod of the workload",
         FixName::EnforceStrictMtls => "high risk; clients without mTLS are cut off at once",

@@ -194,7 +194,7 @@ pub(in crate::chat) fn plan_lines(plan: &Plan) -> Vec<Line> {
         lines.push(vec![strong(format!("… and {more} more steps"))]);
     }
     let (ready, wanted) = plan.ready;
-    lines.push(words(format!("{ready} of {wanted} pods are ready now.{}", budgets(plan))));
+    lines.push(words(format!("{ready} of {wanted} {} are ready now.{}", plan.counted(), budgets(plan))));
     lines.extend(plan.warnings.iter().take(LIST_MOST).map(|warning| vec![strong("Careful: "), text(warning.clone())]));
     lines.push(words(format!("Undo: {}", plan.undo())));
     lines

@@ -8,7 +8,8 @@ use crate::{
         self, Line, code, command, end_line, level_name, people, person, plan_lines, strong, text, time, words,
     },
     escalation::{LevelNumber, Rung},
-    incident::{Fix, FixEnd, FixPhase, Incident},
+    incident::{Fix, FixEnd, FixPhase, Incident, Triage},
+    mesh::PodRef,
     people::PersonId,
     remediation::{Plan, PlanId, Proof, StepResult},
     triage::FixName,
@@ -47,7 +48,21 @@ pub(super) fn started(fix: FixName, by: &[PersonId]) -> Post {
 pub(super) fn step_settled(target: &str, result: &StepResult) -> Post {
     Post::saying(vec![match result {
         StepResult::Replaced { pod, not_after, .. } => replaced(target, &pod.to_string(), *not_after),
+        StepResult::AgentRestarted { node, pod, renewed, stale, .. } => {
+            let mut line =
+                vec![text(format!("The SPIRE agent of {node} is ")), code(pod.to_string()), text(" now, and works.")];
+            line.extend(holding(renewed, "a new SVID"));
+            line.extend(holding(stale, "none, or the old one"));
+            line
+        }
     }])
+}
+
+/// Which pods hold what, as one more sentence.
+fn holding(pods: &[PodRef], what: &str) -> Line {
+    let names: Vec<String> = pods.iter().map(ToString::to_string).collect();
+    let verb = if pods.len() == 1 { "holds" } else { "hold" };
+    if pods.is_empty() { Line::new() } else { vec![text(" "), code(names.join(" ")), text(format!(" {verb} {what}."))] }
 }
 
 /// A pod took the place of another one.
@@ -130,6 +145,9 @@ pub(super) fn ended(incident: &Incident, fix: FixName, end: &FixEnd) -> Post {
                 vec![text("Next: look again with "), command("triage", id, ""), text(", or escalate.")]
             }
             Proof::Worse => worse(incident),
+            Proof::Unproven if matches!(incident.triage, Triage::Running { .. }) => {
+                words("Next: the diagnostics run again, and say what is left to do.")
+            }
             Proof::Unproven => vec![
                 text("Next: this proves nothing either way, and closes nothing. Send some traffic and try "),
                 command("verify", id, ""),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cluster::{ClusterError, Reach, resolve::found},
-    remediation::PodEviction,
+    remediation::PodInstance,
 };
 
 /// How a pod stands to what was approved.
@@ -36,7 +36,7 @@ impl Reach {
     /// Only a look at the pod says that, never an error code alone.
     ///
     /// A refusal is certain to have written nothing where the pod was seen alive at this attempt, or this is the first.
-    pub(in crate::cluster) async fn evict(&self, planned: &PodEviction, attempt: u32) -> Result<Stepped, NotWritten> {
+    pub(in crate::cluster) async fn evict(&self, planned: &PodInstance, attempt: u32) -> Result<Stepped, NotWritten> {
         let unseen = |error| NotWritten { error, untouched: attempt == 1, after: None };
         match self.life_of(planned).await.map_err(unseen)? {
             Life::Over(what) => return Ok(over(&what, attempt)),
@@ -54,7 +54,7 @@ impl Reach {
         Ok(Stepped::Done)
     }
 
-    async fn life_of(&self, planned: &PodEviction) -> Result<Life, ClusterError> {
+    async fn life_of(&self, planned: &PodInstance) -> Result<Life, ClusterError> {
         let (namespace, name) = (planned.pod.namespace.as_str(), planned.pod.name.as_str());
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let what = format!("pod {}", planned.pod);
@@ -78,7 +78,7 @@ impl Reach {
     }
 
     /// 404 and 409 are what a lost precondition looks like, and also a conflict that has nothing to do with it.
-    async fn look_again(&self, planned: &PodEviction, why: String, attempt: u32) -> Result<Stepped, NotWritten> {
+    async fn look_again(&self, planned: &PodInstance, why: String, attempt: u32) -> Result<Stepped, NotWritten> {
         let unseen = |error| NotWritten { error, untouched: attempt == 1, after: None };
         match self.life_of(planned).await.map_err(unseen)? {
             Life::Over(what) => Ok(over(&what, attempt)),
@@ -90,7 +90,7 @@ impl Reach {
         }
     }
 
-    async fn post_eviction(&self, planned: &PodEviction, rehearsal: bool) -> Result<Answered, NotWritten> {
+    async fn post_eviction(&self, planned: &PodInstance, rehearsal: bool) -> Result<Answered, NotWritten> {
         let (namespace, name) = (planned.pod.namespace.as_str(), planned.pod.name.as_str());
         let what = format!("eviction of {}", planned.pod);
         // The crate's own evict writes `delete_options` in snake case, which a real API server ignores: the UID

@@ -24,7 +24,8 @@ impl Reach {
     /// Does one write. Repeatable: what an attempt before has done is found done.
     pub(super) async fn step(&self, operation: &Operation, attempt: u32) -> Result<Stepped, NotWritten> {
         match operation {
-            Operation::EvictPod(eviction) => self.evict(eviction, attempt).await,
+            Operation::EvictPod(eviction) => self.evict(&eviction.instance(), attempt).await,
+            Operation::RestartAgent(restart) => self.evict(&restart.agent, attempt).await,
         }
     }
 }

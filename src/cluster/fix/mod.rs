@@ -1,7 +1,9 @@
 //! What a fix needs of the cluster beside its writes: what its plan is drawn from, and what a step has come to. One file a
 //! fix; the writes themselves are in `execute`.
 
+mod budgets;
 mod restart_pod;
+mod restart_spire_agent;
 
 use jiff::Timestamp;
 
@@ -46,6 +48,19 @@ impl Reach {
                 let drawn = remediation::restart_pod::plan(&facts);
                 Ok(drawn.map_err(|refusals| refusals.iter().map(ToString::to_string).collect()))
             }
+            FixName::RestartSpireAgent => {
+                let found = self.agent_facts(target, &verdict.on.nodes, now).await?;
+                let facts = remediation::restart_spire_agent::AgentRestartFacts {
+                    target,
+                    verdict,
+                    nodes: &found.nodes,
+                    ready: found.ready,
+                    agents_before: &found.uids,
+                    now,
+                };
+                let drawn = remediation::restart_spire_agent::plan(&facts);
+                Ok(drawn.map_err(|refusals| refusals.iter().map(ToString::to_string).collect()))
+            }
             other => Ok(Err(vec![format!("{other} is not carried out by this version of the bot")])),
         }
     }
@@ -60,6 +75,7 @@ impl Reach {
     ) -> Result<Settled, ClusterError> {
         match operation {
             Operation::EvictPod(eviction) => self.replacement(target, fix, eviction, now).await,
+            Operation::RestartAgent(restart) => self.new_agent(fix, restart, now).await,
         }
     }
 }

@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::{Api, api::ListParams};
 
-use super::Settled;
+use super::{Settled, budgets::that_cover};
 use crate::{
     cluster::{ClusterError, FoundPod, Reach, resolve, resolve::workload_of},
     incident::Fix,
     mesh::{PodUid, TargetRef},
-    remediation::{Budget, Operation, PodEviction, StepResult, restart_pod::PodFacts},
+    remediation::{Operation, PodEviction, StepResult, restart_pod::PodFacts},
     triage::certificate::Life,
 };
 
@@ -50,19 +48,9 @@ impl Reach {
             workload: pod.controller.as_ref().and_then(|controller| workloads.get(controller).cloned()),
             ready: pod.ready,
             created_at: jiff::Timestamp::from_second(pod.started).unwrap_or(jiff::Timestamp::MAX),
-            budgets: budgets.iter().filter_map(|budget| covers(budget, pod)).collect(),
+            budgets: that_cover(&budgets, pod),
         });
         Ok(Restartable { pods: facts.collect(), pods_before })
-    }
-
-    async fn budgets(&self, namespace: &str) -> Result<Vec<PodDisruptionBudget>, ClusterError> {
-        let what = format!("listing disruption budgets of {namespace}");
-        let api: Api<PodDisruptionBudget> = Api::namespaced(self.client.clone(), namespace);
-        let call = async {
-            let listed = api.list(&ListParams::default()).await;
-            listed.map_err(|error| ClusterError::of(&error, "list", "poddisruptionbudgets", namespace, &what))
-        };
-        Ok(self.bounded(&what, call).await?.items)
     }
 
     /// Whether the replacement of an evicted pod is there, Ready, and holds a valid SVID.
@@ -140,24 +128,4 @@ fn was_there(fix: &Fix, pod: &FoundPod) -> bool {
         return pod.started <= plan.drawn_at.as_second();
     }
     plan.pods_before.contains(&pod.uid)
-}
-
-fn covers(budget: &PodDisruptionBudget, pod: &FoundPod) -> Option<Budget> {
-    let selector = budget.spec.as_ref()?.selector.as_ref()?;
-    let has = |key: &String, value: &String| pod.labels.get(key) == Some(value);
-    let labels = selector.match_labels.iter().flatten().all(|(key, value)| has(key, value));
-    let expressions = selector.match_expressions.iter().flatten().all(|one| {
-        let found = pod.labels.get(&one.key);
-        let listed = found.is_some_and(|value| one.values.iter().flatten().any(|other| other == value));
-        match one.operator.as_str() {
-            "In" => listed,
-            "NotIn" => !listed,
-            "Exists" => found.is_some(),
-            _ => found.is_none(),
-        }
-    });
-    (labels && expressions).then(|| Budget {
-        name: budget.metadata.name.clone().unwrap_or_default(),
-        allowed: budget.status.as_ref().and_then(|status| status.disruptions_allowed).unwrap_or(0),
-    })
 }

@@ -7,14 +7,14 @@ use tokio::net::TcpListener;
 use super::{Mesh, fix_of, pod_ref, target};
 use crate::{
     cluster::{ClusterError, Settings, connect_to, execute::Stepped},
-    remediation::{Operation, PodEviction},
+    remediation::{Operation, PodInstance},
     simulate::{api::Fault, store::Kind},
 };
 
-fn planned(mesh: &Mesh, name: &str) -> PodEviction {
+fn planned(mesh: &Mesh, name: &str) -> PodInstance {
     let fix = fix_of(target("svc/frontend"), &pod_ref(name), &mesh.uid(name));
-    let Operation::EvictPod(eviction) = fix.plan.unwrap().operations[0].clone();
-    eviction
+    let Operation::EvictPod(eviction) = &fix.plan.as_ref().unwrap().operations[0] else { unreachable!() };
+    eviction.instance()
 }
 
 #[tokio::test]

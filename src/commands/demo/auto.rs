@@ -10,16 +10,21 @@ use std::{
 use super::{
     DemoError,
     people::Persona,
+    rightly::{RightEnd, right_end},
     stage::{self, Stage},
 };
 use crate::{
     chat::terminal::Terminal,
     clock::{Clock, SpedClock},
     engine::SubmitError,
-    incident::{Act, CloseReason, Destination, Face, FixEnd, FixPhase, Incident, IncidentId, Life, Triage},
-    remediation::Proof,
+    escalation::{LevelNumber, Rung},
+    incident::{
+        Act, Asked, CloseReason, Destination, Face, FixEnd, FixPhase, Incident, IncidentId, Life, PastFix, Triage,
+        offer,
+    },
+    remediation::{PlanId, Proof},
     simulate::world::Scenario as Night,
-    triage::{FixName, Scenario},
+    triage::Scenario,
 };
 
 /// How fast the clock runs unless told otherwise: a quarter of an hour in as many seconds.
@@ -32,12 +37,8 @@ const QUIET: Duration = Duration::from_mins(10);
 /// How the story ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Ending {
-    /// Diagnosed rightly, fixed, verified and closed.
-    Closed,
-    /// The fix was refused, and the next level was called.
-    Escalated,
-    /// Nothing was broken, and nothing was said.
-    Quiet,
+    /// As it should: what was done, in one sentence.
+    Rightly(String),
     /// Something else.
     Failed(String),
 }
@@ -48,24 +49,27 @@ pub(super) async fn run(night: Night, speed: Option<f64>) -> Result<ExitCode, De
     let channel = Destination { face: Face::Terminal, channel: "incidents".to_owned() };
     terminal.say("demo", &format!("a simulated mesh where {}; the clock runs {}x", night.summary(), clock.rate()));
     let stage = Stage::set(clock.clone(), night, channel, terminal.clone()).await?;
-    let mut players =
-        Players { stage: &stage, terminal: &terminal, clock: &clock, acts: 0, tried_own: false, refused: false };
-    let quiet = night == Night::Healthy;
-    let limit = if quiet { QUIET.div_f64(clock.rate()).min(REAL_LIMIT) } else { REAL_LIMIT };
+    let right = right_end(night);
+    let mut players = Players {
+        stage: &stage,
+        terminal: &terminal,
+        clock: &clock,
+        right,
+        acts: 0,
+        own_was_refused: false,
+        stuck: false,
+    };
+    let limit = if right == RightEnd::Quiet { QUIET.div_f64(clock.rate()).min(REAL_LIMIT) } else { REAL_LIMIT };
     let ending = if let Ok(ending) = tokio::time::timeout(limit, players.play()).await {
         ending
-    } else if quiet && stage.bot.inbox.newest(1).await.is_ok_and(|stored| stored.is_empty()) {
-        Ending::Quiet
+    } else if right == RightEnd::Quiet && stage.bot.inbox.newest(1).await.is_ok_and(|stored| stored.is_empty()) {
+        Ending::Rightly("nothing is broken: no alert fired, and nobody was called".to_owned())
     } else {
         Ending::Failed(format!("the story was not over after {} s", limit.as_secs()))
     };
     stage.clear().await;
-    let (text, code) = match &ending {
-        Ending::Closed => ("diagnosed, fixed by two people, verified and closed".to_owned(), ExitCode::SUCCESS),
-        Ending::Escalated => {
-            ("not fixed: the restart was refused, and the next level has it".to_owned(), ExitCode::from(1))
-        }
-        Ending::Quiet => ("nothing is broken: no alert fired, and nobody was called".to_owned(), ExitCode::SUCCESS),
+    let (text, code) = match ending {
+        Ending::Rightly(how) => (how, ExitCode::SUCCESS),
         Ending::Failed(why) => (format!("failed: {why}"), ExitCode::from(1)),
     };
     terminal.say("demo", &text);
@@ -81,9 +85,12 @@ struct Players<'a> {
     stage: &'a Stage,
     terminal: &'a Terminal,
     clock: &'a Arc<SpedClock>,
+    right: RightEnd,
     acts: u32,
-    tried_own: bool,
-    refused: bool,
+    /// Whether somebody has tried to approve what they asked for themselves, to show that nobody can.
+    own_was_refused: bool,
+    /// Whether nothing that the bot offers was left to try.
+    stuck: bool,
 }
 
 impl Players<'_> {
@@ -111,25 +118,22 @@ impl Players<'_> {
     }
 
     fn ending(&self, incident: &Incident) -> Option<Ending> {
-        if self.refused
-            && incident
-                .ladder
-                .rung()
-                .is_some_and(|rung| matches!(rung, crate::escalation::Rung::Waiting { level, .. } if level.0 >= 2))
-        {
-            return Some(Ending::Escalated);
+        let found = incident.verdict.as_ref().map(|verdict| verdict.scenario);
+        if let Life::Closed { reason, .. } = &incident.life {
+            let by_itself = *reason == CloseReason::AlertsResolved;
+            return Some(closed(self.right, &incident.past_fixes, found, by_itself));
         }
-        let Life::Closed { reason, .. } = &incident.life else { return None };
-        let rightly = incident.verdict.as_ref().is_some_and(|verdict| verdict.scenario == Scenario::ExpiredCertificate);
-        let end = incident.past_fixes.last().map(|past| &past.end);
-        let worked = matches!(end, Some(FixEnd::Verified { verification }) if verification.proof == Proof::Worked);
-        let by_itself = *reason == CloseReason::AlertsResolved;
-        Some(if rightly && worked && by_itself {
-            Ending::Closed
-        } else {
-            Ending::Failed(format!(
-                "it closed, but diagnosed rightly: {rightly}, fix proved: {worked}, by itself: {by_itself}"
-            ))
+        let called = highest_asked(incident).filter(|asked| self.stuck && asked.got_through())?.level;
+        Some(match self.right {
+            RightEnd::Called(cause, level) if found == Some(cause) && called.0 >= level.0 => Ending::Rightly(format!(
+                "the cause was named ({cause}), the runbook has no fix for it, and {called} is called"
+            )),
+            _ => {
+                let found = found.map_or("nothing", Scenario::as_str);
+                Ending::Failed(format!(
+                    "not mended: {found} was named, nothing was left to try, and {called} is called"
+                ))
+            }
         })
     }
 
@@ -138,42 +142,75 @@ impl Players<'_> {
         if incident.life != Life::Open || !matches!(incident.triage, Triage::Done { .. }) {
             return None;
         }
-        let acknowledged = matches!(incident.ladder.rung(), Some(crate::escalation::Rung::Acknowledged { .. }));
-        if !acknowledged {
-            return (!self.refused).then(|| (Persona::OnCall, Act::Acknowledge, "/mtls ack".to_owned()));
+        if let Some(fix) = &incident.fix {
+            return self.vote(&fix.phase, fix.plan_id());
         }
-        if self.refused {
-            let act = Act::Escalate { from: None };
-            return Some((Persona::OnCall, act, "/mtls escalate".to_owned()));
+        let on_call = |act, typed: String| Some((Persona::OnCall, act, typed));
+        if !self.stuck && !matches!(incident.ladder.rung(), Some(Rung::Acknowledged { .. })) {
+            return on_call(Act::Acknowledge, "/mtls ack".to_owned());
         }
-        match &incident.fix {
-            None if incident.past_fixes.is_empty() => {
-                let act = Act::ProposeFix { fix: FixName::RestartPod };
-                Some((Persona::OnCall, act, "/mtls fix restart-pod".to_owned()))
-            }
-            Some(fix) if matches!(fix.phase, FixPhase::Asking { .. }) => {
-                let plan = fix.plan_id();
-                let who = if self.tried_own { Persona::Security } else { Persona::OnCall };
-                self.tried_own = true;
-                Some((who, Act::Approve { plan }, "(presses Approve)".to_owned()))
-            }
-            _ => None,
+        let mended = incident.past_fixes.last().is_some_and(worked);
+        let offered = incident.verdict.as_ref().map(|verdict| verdict.fixes.as_slice()).unwrap_or_default();
+        if let Some(fix) = offered.iter().find(|fix| offer(incident, **fix).is_ok()) {
+            return on_call(Act::ProposeFix { fix: *fix }, format!("/mtls fix {fix}"));
         }
+        if mended || self.stuck {
+            return None;
+        }
+        self.stuck = true;
+        // The verdict may have called the right level by itself.
+        if highest_asked(incident).is_some() {
+            return None;
+        }
+        on_call(Act::Escalate { from: None }, "/mtls escalate".to_owned())
+    }
+
+    fn vote(&mut self, phase: &FixPhase, plan: Option<PlanId>) -> Option<(Persona, Act, String)> {
+        if !matches!(phase, FixPhase::Asking { .. }) {
+            return None;
+        }
+        let who = if self.own_was_refused { Persona::Security } else { Persona::OnCall };
+        self.own_was_refused = true;
+        Some((who, Act::Approve { plan }, "(presses Approve)".to_owned()))
     }
 
     async fn says(&mut self, incident: IncidentId, who: Persona, act: Act, typed: &str) {
         self.terminal.say(who.user(), typed);
         self.acts = self.acts.saturating_add(1);
-        let proposes = matches!(act, Act::ProposeFix { .. });
         let command = who.command(incident, act, format!("auto-{}", self.acts), self.clock.now());
         let told = match self.stage.bot.inbox.submit(&command).await {
             Ok(answer) => answer.text,
-            Err(SubmitError::Refused(refusal)) => {
-                self.refused |= proposes;
-                refusal.to_string()
-            }
+            Err(SubmitError::Refused(refusal)) => refusal.to_string(),
             Err(other) => other.to_string(),
         };
         self.terminal.say(&format!("-> {}", who.user()), &format!("(only to {}) {told}", who.user()));
     }
+}
+
+/// Whether a fix was proved to have worked.
+fn worked(past: &PastFix) -> bool {
+    matches!(&past.end, FixEnd::Verified { verification } if verification.proof == Proof::Worked)
+}
+
+/// The highest level above the first that is called.
+fn highest_asked(incident: &Incident) -> Option<&Asked> {
+    incident.calls.asked.iter().filter(|asked| asked.level > LevelNumber::FIRST).max_by_key(|asked| asked.level)
+}
+
+/// How an incident that has closed ended.
+fn closed(right: RightEnd, fixes: &[PastFix], found: Option<Scenario>, by_itself: bool) -> Ending {
+    let wrote: Vec<&PastFix> = fixes.iter().filter(|past| past.wrote()).collect();
+    let proved = wrote.last().is_some_and(|past| worked(past));
+    let RightEnd::Mended(causes) = right else {
+        return Ending::Failed("it closed, and nothing of the runbook mends it".to_owned());
+    };
+    let rightly = found == causes.last().copied() && wrote.len() == causes.len();
+    if rightly && proved && by_itself {
+        let names: Vec<&str> = wrote.iter().map(|past| past.name.as_str()).collect();
+        return Ending::Rightly(format!(
+            "diagnosed, mended by two people ({}), verified and closed",
+            names.join(", then ")
+        ));
+    }
+    Ending::Failed(format!("it closed, but diagnosed rightly: {rightly}, fix proved: {proved}, by itself: {by_itself}"))
 }

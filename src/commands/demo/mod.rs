@@ -4,6 +4,7 @@
 mod auto;
 mod people;
 mod prometheus;
+mod rightly;
 mod stage;
 mod web;
 
@@ -23,8 +24,9 @@ pub struct DemoArgs {
     /// What is broken; the names are listed below
     #[arg(long, default_value = "expired-certificate", value_name = "NAME")]
     scenario: Scenario,
-    /// Play the story to its end on the terminal, with played people; exits 0 only if the incident was diagnosed
-    /// rightly, fixed, verified and closed, or, with nothing broken, if none was opened
+    /// Play the story to its end on the terminal, with played people; exits 0 only if the cause was named and mended and
+    /// the incident closed, or, where the runbook has no fix, if the right level was called; with nothing broken, if
+    /// nobody was
     #[arg(long)]
     auto: bool,
     /// Where the web page is served; loopback only

@@ -57,6 +57,7 @@ fn wanted(config: &Config, spire: &str) -> Vec<Wanted> {
         let namespaces = match right.place {
             Place::Watched => watched.clone(),
             Place::Spire => vec![Some(spire.to_owned())],
+            Place::Cluster => vec![None],
         };
         wanted.extend(namespaces.into_iter().map(|namespace| Wanted { right, namespace }));
     }

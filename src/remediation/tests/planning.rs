@@ -4,7 +4,7 @@ use crate::{
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     remediation::{
         Budget, GuardRefusal, Operation, Plan, PlanContent, PodEviction,
-        restart_pod::{PodFacts, RestartFacts, plan},
+        restart_pod::{PodFacts, PodRefusal, RestartFacts, plan},
     },
     triage::{
         Check, CheckId, CheckResult, Confidence, FixName, Never, NotRestarted, On, RESTARTS_MOST, Scenario, Side,
@@ -65,7 +65,7 @@ fn budget(name: &str, allowed: i32) -> Budget {
     Budget { name: name.to_owned(), allowed }
 }
 
-fn drawn(verdict: &Verdict, pods: &[PodFacts]) -> Result<Plan, Vec<GuardRefusal>> {
+fn drawn(verdict: &Verdict, pods: &[PodFacts]) -> Result<Plan, Vec<PodRefusal>> {
     let protected = [namespace("spire-system")];
     let now = three_in_the_morning() + SignedDuration::from_mins(3);
     let pods_before: Vec<PodUid> = pods.iter().map(|pod| pod.uid.clone()).collect();
@@ -80,7 +80,7 @@ fn drawn(verdict: &Verdict, pods: &[PodFacts]) -> Result<Plan, Vec<GuardRefusal>
 }
 
 /// What stands against the restart of one pod.
-fn refused(pod: PodFacts) -> Vec<GuardRefusal> {
+fn refused(pod: PodFacts) -> Vec<PodRefusal> {
     let mut verdict = verdict(&[]);
     verdict.on.pods.push(pod.pod.clone());
     drawn(&verdict, &[pod]).unwrap_err()
@@ -108,7 +108,7 @@ fn a_frozen_agent_refuses_the_restart_in_the_verdicts_own_words() {
     let mut verdict = verdict(&["frontend-1"]);
     let reason = "the agent of node-2 is frozen: a new pod would get no SVID".to_owned();
     verdict.never.push(Never { fix: FixName::RestartPod, reason: reason.clone() });
-    assert_eq!(drawn(&verdict, &[facts("frontend-1")]), Err(vec![GuardRefusal::SpokenAgainst(reason)]));
+    assert_eq!(drawn(&verdict, &[facts("frontend-1")]), Err(vec![GuardRefusal::SpokenAgainst(reason).into()]));
 }
 
 #[test]
@@ -116,14 +116,14 @@ fn a_verdict_that_does_not_name_the_restart_never_gets_one() {
     for scenario in Scenario::ALL {
         let mut verdict = verdict(&["frontend-1"]);
         (verdict.scenario, verdict.fixes) = (scenario, Vec::new());
-        assert_eq!(drawn(&verdict, &[facts("frontend-1")]), Err(vec![GuardRefusal::DoesNotFit(scenario)]));
+        assert_eq!(drawn(&verdict, &[facts("frontend-1")]), Err(vec![GuardRefusal::DoesNotFit(scenario).into()]));
     }
 }
 
 #[test]
 fn a_bare_pod_is_refused_because_it_would_never_come_back() {
     let bare = PodFacts { controller: None, workload: None, ..facts("frontend-1") };
-    assert_eq!(refused(bare), [GuardRefusal::NotRestarted { pod: pod("frontend-1"), why: NotRestarted::Bare }]);
+    assert_eq!(refused(bare), [PodRefusal::NotRestarted { pod: pod("frontend-1"), why: NotRestarted::Bare }]);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn static_pods_and_jobs_are_refused_because_an_eviction_brings_no_fresh_pod() {
         let owned = PodFacts { controller: Some((kind.to_owned(), "x".to_owned())), ..facts("frontend-1") };
         let expected =
             |why: &NotRestarted| matches!(why, NotRestarted::NotReplaced { kind: found, .. } if found == kind);
-        assert!(matches!(refused(owned).as_slice(), [GuardRefusal::NotRestarted { why, .. }] if expected(why)));
+        assert!(matches!(refused(owned).as_slice(), [PodRefusal::NotRestarted { why, .. }] if expected(why)));
     }
 }
 
@@ -150,14 +150,15 @@ fn pods_of_the_platform_are_refused_wherever_the_platform_lives() {
         of_platform.pod.namespace = namespace(name);
         let refusals = refused(of_platform.clone());
         let why = NotRestarted::Platform(namespace(name));
-        assert_eq!(refusals, [GuardRefusal::NotRestarted { pod: of_platform.pod, why }], "{name}");
+        assert_eq!(refusals, [PodRefusal::NotRestarted { pod: of_platform.pod, why }], "{name}");
     }
 }
 
 #[test]
 fn a_spent_budget_refuses_a_ready_pod_and_warns_of_one_that_is_not() {
     let spent = PodFacts { budgets: vec![budget("frontend", 0)], ..facts("frontend-1") };
-    let refusal = GuardRefusal::BudgetSpent { pod: pod("frontend-1"), budget: "frontend".to_owned() };
+    let refusal: PodRefusal =
+        GuardRefusal::BudgetSpent { pod: pod("frontend-1"), budget: "frontend".to_owned() }.into();
     assert_eq!(refused(spent.clone()), [refusal]);
     let broken = PodFacts { ready: false, ..spent };
     let plan = drawn(&verdict(&["frontend-1"]), &[broken, facts("frontend-2"), facts("frontend-3")]).unwrap();
@@ -167,14 +168,14 @@ fn a_spent_budget_refuses_a_ready_pod_and_warns_of_one_that_is_not() {
 #[test]
 fn two_budgets_over_one_pod_are_refused_since_kubernetes_never_evicts_it() {
     let twice = PodFacts { budgets: vec![budget("one", 1), budget("two", 1)], ..facts("frontend-1") };
-    assert_eq!(refused(twice), [GuardRefusal::SeveralBudgets { pod: pod("frontend-1"), count: 2 }]);
+    assert_eq!(refused(twice), [GuardRefusal::SeveralBudgets { pod: pod("frontend-1"), count: 2 }.into()]);
 }
 
 /// robusta 345: self-heal killed the new pod.
 #[test]
 fn a_stateful_pod_that_was_replaced_since_the_diagnosis_is_not_killed_again() {
     let fresh = PodFacts { created_at: three_in_the_morning() + SignedDuration::from_secs(1), ..facts("frontend-1") };
-    assert_eq!(refused(fresh.clone()), [GuardRefusal::AlreadyReplaced { pod: pod("frontend-1") }]);
+    assert_eq!(refused(fresh.clone()), [PodRefusal::AlreadyReplaced { pod: pod("frontend-1") }]);
     let both = drawn(&verdict(&["frontend-1", "frontend-2"]), &[fresh, facts("frontend-2")]).unwrap();
     assert_eq!(both.operations.iter().map(Operation::target).collect::<Vec<_>>(), ["web/frontend-2"]);
     assert!(both.warnings.iter().any(|warning| warning.contains("left alone")), "{:?}", both.warnings);
@@ -187,7 +188,7 @@ fn the_next_life_of_a_name_is_known_by_its_uid_whatever_the_clocks_say() {
     of_old.on.lives = vec![PodUid::parse("uid-before").unwrap()];
     assert_eq!(
         drawn(&of_old, &[facts("frontend-1")]),
-        Err(vec![GuardRefusal::AlreadyReplaced { pod: pod("frontend-1") }])
+        Err(vec![PodRefusal::AlreadyReplaced { pod: pod("frontend-1") }])
     );
     let mut of_this = verdict(&["frontend-1"]);
     of_this.on.lives = vec![facts("frontend-1").uid];
@@ -230,7 +231,7 @@ fn the_line_for_a_terminal_evicts_one_life_as_the_bot_does() {
 
 #[test]
 fn pods_that_are_gone_ask_for_another_triage() {
-    assert_eq!(drawn(&verdict(&["frontend-1"]), &[facts("frontend-2")]), Err(vec![GuardRefusal::Gone]));
+    assert_eq!(drawn(&verdict(&["frontend-1"]), &[facts("frontend-2")]), Err(vec![PodRefusal::Gone]));
 }
 
 #[test]
@@ -238,7 +239,7 @@ fn more_pods_than_one_plan_restarts_are_somebodys_to_look_at() {
     let names: Vec<String> = (0..=RESTARTS_MOST).map(|number| format!("frontend-{number}")).collect();
     let pods: Vec<PodFacts> = names.iter().map(|name| facts(name)).collect();
     let of_verdict: Vec<&str> = names.iter().map(String::as_str).collect();
-    let refusal = GuardRefusal::TooMany { count: RESTARTS_MOST + 1 };
+    let refusal = PodRefusal::TooMany { count: RESTARTS_MOST + 1 };
     assert_eq!(drawn(&verdict(&of_verdict), &pods), Err(vec![refusal]));
     assert!(drawn(&verdict(&of_verdict[..RESTARTS_MOST]), &pods).is_ok());
 }

@@ -72,6 +72,13 @@ pub enum Life {
     },
 }
 
+impl Life {
+    /// Whether it goes on, and is not overdue for its renewal.
+    pub fn is_fresh(&self) -> bool {
+        matches!(self, Self::Left { share, .. } if *share >= OVERDUE_SHARE)
+    }
+}
+
 /// A leaf certificate that follows the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Svid {

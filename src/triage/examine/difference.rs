@@ -1,11 +1,7 @@
 //! Step 1.5: whether the proxy serves what lies on disk.
 
 use super::{Rows, Stuck};
-use crate::triage::{
-    CheckId, CheckResult,
-    certificate::{Life, OVERDUE_SHARE},
-    copies::IdentityCopy,
-};
+use crate::triage::{CheckId, CheckResult, certificate::Life, copies::IdentityCopy};
 
 impl<'a> Rows<'a> {
     /// Is what the proxy serves what lies on disk, and if not, which hop is stuck?
@@ -16,7 +12,7 @@ impl<'a> Rows<'a> {
     ) -> Option<Stuck> {
         let (Some(file), Some(served)) = (file, served) else { return None };
         let (on_disk, at_the_proxy) = (file.leaf.as_ref().ok()?, served.leaf.as_ref().ok()?);
-        let fresh = |life: Life| matches!(life, Life::Left { share, .. } if share >= OVERDUE_SHARE);
+        let fresh = |life: Life| life.is_fresh();
         let fresh = (fresh(on_disk.life(self.now)), fresh(at_the_proxy.life(self.now)));
         let same_issuer = self.issuer_of(file) == self.issuer_of(served);
         let (result, summary, stuck) = if file.chain.first() == served.chain.first() {

@@ -1,0 +1,235 @@
+//! `restart-spire-agent`: reads what its plan is drawn from, and sees whether the new agent works and who got a new SVID.
+
+use futures::future::{join_all, try_join_all};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::{
+    core::v1::{Node, Pod},
+    policy::v1::PodDisruptionBudget,
+};
+use kube::Api;
+
+use super::{Settled, budgets::that_cover};
+use crate::{
+    cluster::{
+        ClusterError, FoundPod, Reach, resolve,
+        resolve::{PODS_MOST, list_pods},
+    },
+    incident::{Fix, FixPhase},
+    mesh::{NodeName, PodUid, TargetRef},
+    remediation::{
+        AgentRestart, StepResult, WaitingPod,
+        restart_spire_agent::{AgentFacts, NodeFacts, NodeState},
+    },
+    triage::{AttestationSigns, certificate::Life, repeated_by_a_restart, works_since_its_start},
+};
+
+/// How far back the line of an agent's attestation is looked for: it is written once, when the agent starts.
+const ATTESTED_WITHIN: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long after its start a new agent is given to hand out SVIDs, before those that did not pick one up are named. Proxies
+/// take theirs at once; files are written within seconds.
+const PICK_UP: SignedDuration = SignedDuration::from_secs(45);
+/// How long before the end of its time a step is settled with what is there.
+const LAST_LOOK: SignedDuration = SignedDuration::from_secs(15);
+/// How far back a log is read of an agent that started a moment ago, by a clock that may differ.
+const SINCE_ITS_START: i64 = 3600;
+
+/// What is there now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Agents {
+    /// The nodes that were asked about.
+    pub(super) nodes: Vec<NodeFacts>,
+    /// How many agents of the mesh are Ready, and how many there are.
+    pub(super) ready: (u32, u32),
+    /// The UIDs of all of them.
+    pub(super) uids: Vec<PodUid>,
+}
+
+impl Reach {
+    /// The nodes with their agents, and the pods of the target that wait for them.
+    pub(super) async fn agent_facts(
+        &self,
+        target: &TargetRef,
+        nodes: &[NodeName],
+        now: Timestamp,
+    ) -> Result<Agents, ClusterError> {
+        let spire = self.settings.spire_namespace.as_str();
+        let (all, budgets, resolved) = futures::try_join!(
+            list_pods(self, spire, &self.settings.agent_selector, None),
+            self.budgets(spire),
+            resolve(self, target),
+        )?;
+        let all: Vec<FoundPod> = all.into_iter().filter(|pod| !pod.going && !pod.ended).collect();
+        let facts = nodes.iter().map(|node| self.node_facts(node, &all, &budgets, &resolved.pods, now));
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Ok(Agents {
+            nodes: try_join_all(facts).await?,
+            ready: (count(all.iter().filter(|pod| pod.ready).count()), count(all.len())),
+            uids: all.iter().map(|pod| pod.uid.clone()).collect(),
+        })
+    }
+
+    async fn node_facts(
+        &self,
+        node: &NodeName,
+        all: &[FoundPod],
+        budgets: &[PodDisruptionBudget],
+        pods: &[FoundPod],
+        now: Timestamp,
+    ) -> Result<NodeFacts, ClusterError> {
+        let mut agent = all.iter().find(|pod| pod.node.as_ref() == Some(node)).cloned();
+        // A mesh of more nodes than are listed at a time.
+        if agent.is_none() && all.len() >= usize::try_from(PODS_MOST).unwrap_or(usize::MAX) {
+            agent = self.agents_on(node).await?.into_iter().next();
+        }
+        let waits = pods.iter().filter(|pod| pod.node.as_ref() == Some(node)).map(|pod| self.waits(pod, now));
+        let (state, agent, waiting) = futures::join!(
+            self.node_state(node),
+            async {
+                match &agent {
+                    Some(found) => self.facts_of(found, budgets).await.map(Some),
+                    None => Ok(None),
+                }
+            },
+            join_all(waits),
+        );
+        Ok(NodeFacts {
+            node: node.clone(),
+            state: state?,
+            agent: agent?,
+            waiting: waiting.into_iter().flatten().collect(),
+        })
+    }
+
+    async fn agents_on(&self, node: &NodeName) -> Result<Vec<FoundPod>, ClusterError> {
+        let Self { settings, .. } = self;
+        let pods = list_pods(self, &settings.spire_namespace, &settings.agent_selector, Some(node)).await?;
+        Ok(pods.into_iter().filter(|pod| !pod.going && !pod.ended).collect())
+    }
+
+    async fn node_state(&self, node: &NodeName) -> Result<NodeState, ClusterError> {
+        let what = format!("node {node}");
+        let api: Api<Node> = Api::all(self.client.clone());
+        let call = async {
+            let read = api.get_opt(node.as_str()).await;
+            read.map_err(|error| ClusterError::of(&error, "get", "nodes", "the cluster", &what))
+        };
+        let Some(found) = self.bounded(&what, call).await? else { return Ok(NodeState::Gone) };
+        let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
+        let ready = conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True");
+        Ok(if ready { NodeState::Ready } else { NodeState::NotReady })
+    }
+
+    async fn facts_of(&self, found: &FoundPod, budgets: &[PodDisruptionBudget]) -> Result<AgentFacts, ClusterError> {
+        let container = found.container.as_deref();
+        let (log, has_server_token) =
+            futures::join!(self.log(&found.pod, container, ATTESTED_WITHIN.as_secs()), self.has_server_token(found),);
+        // Without its log the pod and the configuration may still tell.
+        let log = log.ok();
+        let configured = self.settings.agents_attest_again;
+        let signs = AttestationSigns { configured, log: log.as_deref(), has_server_token: has_server_token? };
+        Ok(AgentFacts {
+            pod: found.pod.clone(),
+            uid: found.uid.clone(),
+            controller: found.controller.clone(),
+            ready: found.ready,
+            budgets: that_cover(budgets, found),
+            attestation: signs.read(),
+            repeated: log.as_deref().and_then(repeated_by_a_restart),
+        })
+    }
+
+    /// Whether a pod carries a token of its service account for the SPIRE server (audience `spire-server`, the default of
+    /// the attestor `k8s_psat`).
+    async fn has_server_token(&self, found: &FoundPod) -> Result<bool, ClusterError> {
+        let (namespace, what) = (found.pod.namespace.as_str(), format!("pod {}", found.pod));
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let call = async {
+            let read = api.get_opt(found.pod.name.as_str()).await;
+            read.map_err(|error| ClusterError::of(&error, "get", "pods", namespace, &what))
+        };
+        let pod = self.bounded(&what, call).await?;
+        let volumes = pod.and_then(|pod| pod.spec).and_then(|spec| spec.volumes).unwrap_or_default();
+        let sources = volumes.into_iter().filter_map(|volume| volume.projected?.sources).flatten();
+        let audiences = sources.filter_map(|source| source.service_account_token?.audience);
+        Ok(audiences.into_iter().any(|audience| audience == "spire-server"))
+    }
+
+    /// The pod, if it waits for its agent: its SVID is over or should have been renewed, or it has none.
+    async fn waits(&self, pod: &FoundPod, now: Timestamp) -> Option<WaitingPod> {
+        let waiting = |not_after| Some(WaitingPod { pod: pod.pod.clone(), uid: pod.uid.clone(), not_after });
+        match self.svid_of(pod).await {
+            Ok(svid) if svid.life(now).is_fresh() => None,
+            Ok(svid) => waiting(Some(svid.not_after)),
+            Err(_) => waiting(None),
+        }
+    }
+
+    /// Whether the new agent of the node is there, Ready, and works; and then, who of those that waited holds a new SVID.
+    pub(super) async fn new_agent(
+        &self,
+        fix: &Fix,
+        planned: &AgentRestart,
+        now: Timestamp,
+    ) -> Result<Settled, ClusterError> {
+        let before = fix.plan.as_ref().map(|plan| plan.pods_before.as_slice()).unwrap_or_default();
+        let is_new = |pod: &FoundPod| pod.uid != planned.agent.uid && !before.contains(&pod.uid);
+        let node = &planned.node;
+        let Some(new) = self.agents_on(node).await?.into_iter().find(is_new) else {
+            return Ok(Settled::Awaited(format!(
+                "{} has not started a new agent on {node} yet",
+                planned.agent.controller
+            )));
+        };
+        if !new.ready {
+            return Ok(Settled::Awaited(format!("{} is not Ready yet", new.pod)));
+        }
+        let log = self.log(&new.pod, new.container.as_deref(), SINCE_ITS_START).await?;
+        if let Err(why) = works_since_its_start(&log) {
+            return Ok(Settled::Awaited(format!("the new agent {} does not work yet: {why}", new.pod)));
+        }
+        let (renewed, stale) = self.renewed_and_stale(&planned.waiting, now).await?;
+        let started = Timestamp::from_second(new.started).unwrap_or(now);
+        if !stale.is_empty() && now.duration_since(started) < PICK_UP && !is_the_last_look(fix, now) {
+            let names: Vec<String> = stale.iter().map(|waiting| waiting.pod.to_string()).collect();
+            return Ok(Settled::Awaited(format!("the new agent works; {} holds no new SVID yet", names.join(", "))));
+        }
+        let pods = |waiting: Vec<&WaitingPod>| waiting.into_iter().map(|waiting| waiting.pod.clone()).collect();
+        Ok(Settled::Seen(StepResult::AgentRestarted {
+            node: node.clone(),
+            old: planned.agent.pod.clone(),
+            pod: new.pod,
+            uid: new.uid,
+            renewed: pods(renewed),
+            stale: pods(stale),
+        }))
+    }
+
+    /// Who of those that waited holds another SVID than then, and who does not. One that is gone, or is another life by now,
+    /// waits no more.
+    async fn renewed_and_stale<'a>(
+        &self,
+        waiting: &'a [WaitingPod],
+        now: Timestamp,
+    ) -> Result<(Vec<&'a WaitingPod>, Vec<&'a WaitingPod>), ClusterError> {
+        let looks = waiting.iter().map(|one| async move {
+            let found = self.pod(&one.pod).await?.filter(|found| found.uid == one.uid);
+            let Some(found) = found else { return Ok(None) };
+            let svid = self.svid_of(&found).await;
+            let is_new = |until: Timestamp| one.not_after.is_none_or(|before| until > before);
+            let renewed = svid.is_ok_and(|svid| matches!(svid.life(now), Life::Left { until, .. } if is_new(until)));
+            Ok::<_, ClusterError>(Some((one, renewed)))
+        });
+        let seen: Vec<_> = try_join_all(looks).await?.into_iter().flatten().collect();
+        let (renewed, stale): (Vec<_>, Vec<_>) = seen.into_iter().partition(|(_, renewed)| *renewed);
+        let only = |list: Vec<(&'a WaitingPod, bool)>| list.into_iter().map(|(one, _)| one).collect();
+        Ok((only(renewed), only(stale)))
+    }
+}
+
+/// Whether the time of the step is nearly over: then what is there is all that there will be.
+fn is_the_last_look(fix: &Fix, now: Timestamp) -> bool {
+    match &fix.phase {
+        FixPhase::Settling { until, .. } => until.duration_since(now) <= LAST_LOOK,
+        _ => true,
+    }
+}

@@ -1,0 +1,167 @@
+//! Whether a restart cures a SPIRE agent, as its own log and pod tell it (domain notes, section 3).
+
+use super::{
+    LogExcerpt, Redacted,
+    agent::{AgentState, by_its_log},
+    agent_log::{Sign, entries, telling_lines},
+    ends::end_of,
+};
+
+/// Whether an agent that starts anew can attest its node again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attestation {
+    /// It can, and how that is known.
+    Again(String),
+    /// It attested with something that works once, and how that is known.
+    Once(String),
+    /// Nothing tells.
+    Unknown,
+}
+
+/// Where it is looked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AttestationSigns<'a> {
+    /// What the configuration says of all agents.
+    pub configured: Option<bool>,
+    /// The log of the agent that runs now.
+    pub log: Option<&'a str>,
+    /// Whether its pod carries a token of its service account for the SPIRE server, which the attestor `k8s_psat` takes anew
+    /// at each start.
+    pub has_server_token: bool,
+}
+
+/// How agents begin the line of an attestation; its field `reattestable` is the server's own word.
+const ATTESTED: &str = "Node attestation was successful";
+const ATTESTED_AGAIN: &str = "Successfully reattested node";
+/// SPIRE 1.15.3 and newer.
+const ONCE_AND_IN_MEMORY: &str = "Node attestation is not reattestable";
+
+impl AttestationSigns<'_> {
+    /// What they say together: people first, then the agent, then its pod.
+    pub fn read(&self) -> Attestation {
+        let configured = self.configured.map(|again| (again, "the configuration says so".to_owned()));
+        let log = self.log.and_then(|log| log.lines().rev().find_map(said_of_attestation));
+        let token = self.has_server_token.then(|| (true, "its pod carries a token for the SPIRE server".to_owned()));
+        match configured.or(log).or(token) {
+            Some((true, how)) => Attestation::Again(how),
+            Some((false, how)) => Attestation::Once(how),
+            None => Attestation::Unknown,
+        }
+    }
+}
+
+fn said_of_attestation(line: &str) -> Option<(bool, String)> {
+    let says = |again| Some((again, format!("its log says: «{}»", end_of(&Redacted::new(line)))));
+    if line.contains(ONCE_AND_IN_MEMORY) {
+        return says(false);
+    }
+    if line.contains(ATTESTED_AGAIN) {
+        return says(true);
+    }
+    let (_, field) = line.split_once("reattestable").filter(|_| line.contains(ATTESTED))?;
+    match field.trim_start_matches(['"', '=', ':', ' ']) {
+        yes if yes.starts_with("true") => says(true),
+        no if no.starts_with("false") => says(false),
+        _ => None,
+    }
+}
+
+/// What an agent writes where it would start from the same fault again, and what has to be mended first.
+const REPEATED: [(&str, &str); 3] = [
+    ("gent is banned", "the SPIRE server has banned it: lift the ban there first"),
+    (
+        "certificate signed by unknown authority",
+        "it does not trust the SPIRE server, because the bundle that it starts from is old: mend that bundle, or clear the \
+         agent's data directory",
+    ),
+    (
+        "ECDSA verification failure",
+        "it does not trust the SPIRE server, because the bundle that it starts from is old: mend that bundle, or clear the \
+         agent's data directory",
+    ),
+];
+/// Words of lines about somebody else's certificate: a peer's bundle endpoint, the kubelet.
+const OF_OTHERS: [&str; 4] = ["ederated", "bundle endpoint", "kubelet", "orkload"];
+
+/// Why a restart would only repeat what is wrong, as the newest lines of the log say it.
+pub fn repeated_by_a_restart(log: &str) -> Option<String> {
+    let about_itself = |line: &&str| !OF_OTHERS.iter().any(|word| line.contains(word));
+    let worked = |line: &&str| !line.contains(ATTESTED) && !line.contains("Successfully");
+    let newest = log.lines().rev().take_while(worked).filter(about_itself);
+    let found =
+        newest.flat_map(|line| REPEATED.iter().find(|(said, _)| line.contains(said)).map(|(_, what)| (line, *what)));
+    let (line, what) = found.into_iter().next()?;
+    Some(format!("{what} («{}»)", end_of(&Redacted::new(line))))
+}
+
+/// Whether the log of an agent that has just started shows that it works: it attested and issued or renewed an SVID, and
+/// nothing failed after that. Else what is awaited.
+pub fn works_since_its_start(log: &str) -> Result<String, String> {
+    let lines = telling_lines(log).iter().map(|line| Redacted::new(line)).collect();
+    let excerpt = LogExcerpt { lines, ..LogExcerpt::default() };
+    let renewed = entries(&excerpt).iter().any(|entry| entry.sign == Sign::Renewal);
+    match by_its_log(&excerpt, &[]) {
+        Some(AgentState::Works(why)) if renewed => Ok(why),
+        Some(AgentState::Works(_)) => Err("it has attested its node, and has issued no SVID yet".to_owned()),
+        Some(AgentState::CannotReachServer(why)) => Err(format!("it cannot reach the SPIRE server; {why}")),
+        Some(AgentState::Broken(why) | AgentState::Silent(why) | AgentState::Unknown(why)) => Err(why),
+        None => Err("its log shows no sign of work yet".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(log: &str) -> Attestation {
+        AttestationSigns { log: Some(log), ..AttestationSigns::default() }.read()
+    }
+
+    #[test]
+    fn what_the_server_said_when_the_agent_attested_tells_whether_it_can_do_so_again() {
+        let text =
+            "time=\"2026-11-24T02:00:00Z\" level=info msg=\"Node attestation was successful\" reattestable=false";
+        assert!(matches!(read(text), Attestation::Once(_)));
+        let json =
+            r#"{"level":"info","msg":"Node attestation was successful","reattestable":true,"spiffe_id":"spiffe://a"}"#;
+        assert!(matches!(read(json), Attestation::Again(_)));
+        let old = "level=info msg=\"Node attestation was successful\" spiffe_id=\"spiffe://a\"";
+        assert_eq!(read(old), Attestation::Unknown, "agents before 1.8 do not say it");
+        let warned =
+            "level=warning msg=\"Node attestation is not reattestable and the 'memory' key manager is in use\"";
+        assert!(matches!(read(warned), Attestation::Once(_)));
+    }
+
+    #[test]
+    fn people_are_believed_before_the_log_and_the_log_before_the_pod() {
+        let log = Some("msg=\"Node attestation was successful\" reattestable=false");
+        let signs = AttestationSigns { configured: None, log, has_server_token: true };
+        assert!(matches!(signs.read(), Attestation::Once(_)));
+        assert!(matches!(AttestationSigns { configured: Some(true), ..signs }.read(), Attestation::Again(_)));
+        assert!(matches!(AttestationSigns { log: None, ..signs }.read(), Attestation::Again(_)));
+    }
+
+    #[test]
+    fn a_fault_that_the_agent_starts_from_again_is_not_cured_by_a_restart() {
+        let banned = "level=error msg=\"Agent is banned: removing SVID and shutting down\"";
+        insta::assert_snapshot!(repeated_by_a_restart(banned).unwrap(), @r#"the SPIRE server has banned it: lift the ban there first («level=error msg="Agent is banned: removing SVID and shutting down"»)"#);
+        let own = "level=error msg=\"Failed to retrieve attestation result\" error=\"x509: certificate signed by unknown authority\"";
+        assert!(repeated_by_a_restart(own).is_some());
+        let of_a_peer = "level=error msg=\"Federated bundle: x509: certificate signed by unknown authority\"";
+        assert_eq!(repeated_by_a_restart(of_a_peer), None);
+        let mended = format!("{own}\nlevel=info msg=\"Node attestation was successful\" reattestable=true");
+        assert_eq!(repeated_by_a_restart(&mended), None);
+    }
+
+    #[test]
+    fn an_agent_works_when_it_has_issued_and_nothing_failed_after_that() {
+        let attested = "time=\"2026-11-24T03:00:00Z\" level=info msg=\"Node attestation was successful\"";
+        let issued = "time=\"2026-11-24T03:00:01Z\" level=info msg=\"Creating X509-SVID\" spiffe_id=\"spiffe://a/b\"";
+        let refused = "time=\"2026-11-24T03:00:02Z\" level=error msg=\"Failed to mint X509 SVID\" error=\"no\"";
+        assert!(works_since_its_start("").is_err());
+        let waits = works_since_its_start(attested).unwrap_err();
+        assert_eq!(waits, "it has attested its node, and has issued no SVID yet");
+        assert!(works_since_its_start(&format!("{attested}\n{issued}")).is_ok());
+        assert!(works_since_its_start(&format!("{attested}\n{issued}\n{refused}")).is_err());
+    }
+}
