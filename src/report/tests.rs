@@ -43,7 +43,7 @@ fn full(summary: &str) -> Verdict {
         consequences: vec![Consequence::ExpiredCertificate],
         checks: vec![check],
         not_checked: vec![NotChecked { what: "modes".to_owned(), why: "later".to_owned() }],
-        fixes: vec![FixName::RestartSpireAgent],
+        fixes: vec![FixName::SyncTrustBundle],
         never: vec![Never { fix: FixName::RestartPod, reason: "no SVID".to_owned() }],
         call_at_once: Some(CallAtOnce::L2),
     }
@@ -72,7 +72,7 @@ fn what_to_do_stands_before_the_long_list_of_what_was_seen() {
     let text = render(&verdict, Format::Text);
     let titles = ["Because", "Fixes that fit", "Do not", "Checked", "Other causes", "Not checked"];
     assert!(titles.map(|title| text.find(&format!("\n{title}\n")).unwrap()).is_sorted(), "{text}");
-    assert!(text.contains("(high confidence, ") && text.contains("restart-spire-agent: by hand"), "{text}");
+    assert!(text.contains("(high confidence, ") && text.contains("sync-trust-bundle: by hand"), "{text}");
     assert!(!text.contains("not no fault found") && !text.contains("not inconclusive"), "{text}");
     assert!(text.contains("open: no fault found"), "{text}");
 }

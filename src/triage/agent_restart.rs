@@ -87,10 +87,9 @@ const OF_OTHERS: [&str; 4] = ["ederated", "bundle endpoint", "kubelet", "orkload
 pub fn repeated_by_a_restart(log: &str) -> Option<String> {
     let about_itself = |line: &&str| !OF_OTHERS.iter().any(|word| line.contains(word));
     let worked = |line: &&str| !line.contains(ATTESTED) && !line.contains("Successfully");
-    let newest = log.lines().rev().take_while(worked).filter(about_itself);
-    let found =
-        newest.flat_map(|line| REPEATED.iter().find(|(said, _)| line.contains(said)).map(|(_, what)| (line, *what)));
-    let (line, what) = found.into_iter().next()?;
+    let mut newest = log.lines().rev().take_while(worked).filter(about_itself);
+    let known = |line: &str| REPEATED.iter().find(|(said, _)| line.contains(said)).map(|(_, what)| *what);
+    let (line, what) = newest.find_map(|line| Some((line, known(line)?)))?;
     Some(format!("{what} («{}»)", end_of(&Redacted::new(line))))
 }
 

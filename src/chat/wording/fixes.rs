@@ -8,7 +8,7 @@ use crate::{
         self, Line, code, command, end_line, level_name, people, person, plan_lines, strong, text, time, words,
     },
     escalation::{LevelNumber, Rung},
-    incident::{Fix, FixEnd, FixPhase, Incident, Triage},
+    incident::{Fix, FixEnd, FixPhase, Incident},
     mesh::PodRef,
     people::PersonId,
     remediation::{Plan, PlanId, Proof, StepResult},
@@ -130,8 +130,9 @@ pub(super) fn ended(incident: &Incident, fix: FixName, end: &FixEnd) -> Post {
     let mut line = vec![code(fix.to_string()), text(" ")];
     line.extend(end_line(end));
     line.push(text("."));
-    let wrote = incident.past_fixes.iter().rev().find(|past| past.name == fix && past.end == *end);
-    let wrote = wrote.is_some_and(|past| past.verifies.is_none() && past.wrote());
+    let ended = incident.past_fixes.iter().rev().find(|past| past.name == fix && past.end == *end);
+    let left_stale = ended.is_some_and(|past| past.results.iter().any(|result| !result.left_stale().is_empty()));
+    let wrote = ended.is_some_and(|past| past.verifies.is_none() && past.wrote());
     let next = match end {
         // It was under way, and the cluster moved: its new plan did not come about.
         FixEnd::Refused { .. } | FixEnd::Rejected { .. } | FixEnd::Withdrawn | FixEnd::Expired | FixEnd::Cancelled
@@ -145,9 +146,7 @@ pub(super) fn ended(incident: &Incident, fix: FixName, end: &FixEnd) -> Post {
                 vec![text("Next: look again with "), command("triage", id, ""), text(", or escalate.")]
             }
             Proof::Worse => worse(incident),
-            Proof::Unproven if matches!(incident.triage, Triage::Running { .. }) => {
-                words("Next: the diagnostics run again, and say what is left to do.")
-            }
+            Proof::Unproven if left_stale => words("Next: the diagnostics run again, and say what is left to do."),
             Proof::Unproven => vec![
                 text("Next: this proves nothing either way, and closes nothing. Send some traffic and try "),
                 command("verify", id, ""),

@@ -64,6 +64,17 @@ fn every_notice_says_what_happened_and_what_is_next() {
                 not_after: Some(night::at(60)),
             },
         },
+        Notice::StepSettled {
+            target: "spire-system/spire-agent-a".to_owned(),
+            result: StepResult::AgentRestarted {
+                node: "node-2".parse().unwrap(),
+                old: night::pod("spire-agent-a"),
+                pod: night::pod("spire-agent-b"),
+                uid: crate::mesh::PodUid::parse("uid-b").unwrap(),
+                renewed: vec![night::pod("a")],
+                stale: vec![night::pod("b"), night::pod("c")],
+            },
+        },
         Notice::Replaced { old: "web/a".to_owned(), new: "web/b".to_owned(), not_after: night::at(60) },
         ended(verified(Proof::Worked)),
         ended(verified(Proof::NoEffect)),
@@ -196,7 +207,7 @@ fn who_holds_it_is_reminded_by_name_when_nothing_is_done() {
 #[test]
 fn a_fix_that_only_a_person_can_do_is_said_to_be_one() {
     let mut incident = night::diagnosed();
-    incident.verdict.as_mut().unwrap().fixes = vec![FixName::RestartSpireAgent];
+    incident.verdict.as_mut().unwrap().fixes = vec![FixName::SyncTrustBundle];
     let said = notice(&Notice::Verdict { run: RunNumber(1) }, &incident).summary();
     assert!(said.contains("The bot cannot do this one: follow the runbook by hand."), "{said}");
     assert!(said.contains("Next: a person does by hand what fits, after the runbook."), "{said}");

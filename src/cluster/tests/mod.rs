@@ -1,5 +1,6 @@
 //! The adapter against the simulated API: a small one of hand-made objects, or the whole simulated world.
 
+mod agent_restart;
 mod bounds;
 mod evicting;
 mod finding;

@@ -291,14 +291,14 @@ fn after_two_runs_without_effect_only_people_go_on() {
 #[test]
 fn a_fix_that_the_verdict_speaks_against_is_refused_with_its_reason() {
     let mut night = Night::with_an_alert();
-    let mut found = verdict(Scenario::SpireAgent, vec![FixName::RestartSpireAgent], night.now);
+    let mut found = verdict(Scenario::SpireAgent, vec![FixName::SyncTrustBundle], night.now);
     let reason = "the agent of node-1 is frozen: a new pod would get no SVID".to_owned();
     found.never.push(Never { fix: FixName::RestartPod, reason: reason.clone() });
     night.outcome(&Outcome::TriageFinished { run: RunNumber(1), verdict: Box::new(found), evidence: None });
     let refused = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod });
     assert_eq!(refused, Err(Refusal::FixDoesNotFit { fix: FixName::RestartPod, reason }));
-    let refused = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartSpireAgent });
-    assert_eq!(refused, Err(Refusal::FixNotCarriedOut(FixName::RestartSpireAgent)));
+    let refused = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::SyncTrustBundle });
+    assert_eq!(refused, Err(Refusal::FixNotCarriedOut(FixName::SyncTrustBundle)));
 }
 
 #[test]

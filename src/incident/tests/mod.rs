@@ -1,5 +1,6 @@
 //! Nights played on the pure rooms alone: alerts, people and outcomes go in, and the state and the effects are looked at.
 
+mod agent_restart;
 mod alerts;
 mod beside;
 mod calls;

@@ -1,0 +1,155 @@
+//! A node's SPIRE agent is restarted in the simulated mesh: plan, write, and what its effect is.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use super::{fix_of, target, three_in_the_morning};
+use crate::{
+    clock::{Clock, VirtualClock},
+    cluster::{Reach, Settings, connect_to, execute::Stepped, fix::Settled, gather},
+    incident::{Fix, FixPhase},
+    remediation::{AgentRestart, Operation, Plan, StepResult},
+    simulate::{Simulation, store::Kind, world::Scenario},
+    triage::{FixName, Verdict, diagnose},
+};
+
+/// A night on which the agent of node-2 does not work.
+struct Frozen {
+    simulation: Simulation,
+    reach: Reach,
+    clock: Arc<VirtualClock>,
+    verdict: Verdict,
+}
+
+impl Frozen {
+    async fn on(scenario: Scenario) -> Self {
+        Self::with(scenario, Settings::default()).await
+    }
+
+    async fn with(scenario: Scenario, settings: Settings) -> Self {
+        let clock = Arc::new(VirtualClock::starting_at(three_in_the_morning()));
+        let simulation = Simulation::start(clock.clone(), scenario, "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let reach = connect_to(&simulation.url(), settings).unwrap();
+        let evidence = gather(&reach, &target("svc/frontend"), clock.clone(), Arc::new(|_| {})).await.unwrap();
+        Self { simulation, reach, clock, verdict: diagnose(&evidence) }
+    }
+
+    async fn drawn(&self) -> Result<Plan, Vec<String>> {
+        let (target, now) = (target("svc/frontend"), self.clock.now());
+        self.reach.draw(FixName::RestartSpireAgent, &target, &self.verdict, now).await.unwrap()
+    }
+
+    fn passes(&self, seconds: i64) {
+        self.clock.advance(SignedDuration::from_secs(seconds));
+        self.simulation.world.settle();
+    }
+
+    async fn settled(&self, fix: &Fix) -> Settled {
+        let plan = fix.plan.as_ref().unwrap();
+        self.reach.settled(fix, &target("svc/frontend"), &plan.operations[0], self.clock.now()).await.unwrap()
+    }
+
+    fn somebody_restarts_the_agent(&self, plan: &Plan) {
+        let agent = &restart_of(plan).agent.pod;
+        self.simulation.world.store().remove(Kind::Pod, Some("spire-system"), agent.name.as_str());
+        self.passes(1);
+    }
+
+    fn awaiting(&self, plan: Plan) -> Fix {
+        let restart = restart_of(&plan).clone();
+        let phase = FixPhase::Settling {
+            plan: plan.id(),
+            by: Vec::new(),
+            step: 0,
+            until: self.clock.now() + SignedDuration::from_mins(5),
+        };
+        let fix = fix_of(target("svc/frontend"), &restart.agent.pod, &restart.agent.uid);
+        Fix { name: FixName::RestartSpireAgent, plan: Some(plan), phase, ..fix }
+    }
+}
+
+fn restart_of(plan: &Plan) -> &AgentRestart {
+    let Operation::RestartAgent(restart) = &plan.operations[0] else { panic!("{:?}", plan.operations) };
+    restart
+}
+
+fn awaits(settled: Settled) -> String {
+    match settled {
+        Settled::Awaited(why) => why,
+        Settled::Seen(result) => panic!("{result:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_agent_is_restarted_and_waited_for_until_it_works_and_those_who_waited_hold_new_svids() {
+    let night = Frozen::on(Scenario::SpireAgent).await;
+    let plan = night.drawn().await.unwrap();
+    assert_eq!(plan.ready, (2, 3));
+    let restart = restart_of(&plan).clone();
+    assert_eq!((restart.node.as_str(), restart.waiting.len()), ("node-2", 2));
+    assert_eq!(night.reach.step(&plan.operations[0], 1).await.unwrap(), Stepped::Done);
+
+    let fix = night.awaiting(plan);
+    night.passes(1);
+    assert!(awaits(night.settled(&fix).await).contains("is not Ready yet"));
+    night.passes(5);
+    let Settled::Seen(StepResult::AgentRestarted { node, old, renewed, stale, .. }) = night.settled(&fix).await else {
+        panic!("it is not settled");
+    };
+    assert_eq!((node, old), (restart.node, restart.agent.pod));
+    assert_eq!((renewed.len(), stale.len()), (2, 0));
+}
+
+/// The runbook's order: the agent first, then the pods that did not pick up what it hands out again.
+#[tokio::test]
+async fn who_keeps_the_old_svid_although_the_new_agent_works_is_named_after_a_while() {
+    let night = Frozen::on(Scenario::ExpiredCertificateAgentFrozen).await;
+    let plan = night.drawn().await.unwrap();
+    assert_eq!(night.reach.step(&plan.operations[0], 1).await.unwrap(), Stepped::Done);
+    let fix = night.awaiting(plan);
+    night.passes(1);
+    night.passes(9);
+    assert!(awaits(night.settled(&fix).await).contains("the new agent works; "));
+    night.passes(40);
+    let Settled::Seen(StepResult::AgentRestarted { renewed, stale, .. }) = night.settled(&fix).await else {
+        panic!("it is not settled");
+    };
+    assert_eq!((renewed.len(), stale.len()), (0, 2));
+}
+
+/// Its log says that the agent attested; whether it can again, somebody has to know.
+#[tokio::test]
+async fn an_agent_that_attests_once_is_left_to_people_and_they_may_say_that_it_attests_again() {
+    let cannot = Settings { agents_attest_again: Some(false), ..Settings::default() };
+    let night = Frozen::with(Scenario::SpireAgent, cannot).await;
+    let refused = night.drawn().await.unwrap_err().join("\n");
+    assert!(refused.contains("cannot attest its node again (the configuration says so)"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_ready_or_gone_gets_no_new_agent() {
+    let night = Frozen::on(Scenario::SpireAgent).await;
+    let store = night.simulation.world.store();
+    store.update(Kind::Node, None, "node-2", |node| node["status"]["conditions"][0]["status"] = "Unknown".into());
+    insta::assert_snapshot!(night.drawn().await.unwrap_err().join("\n"), @"node node-2 is not Ready, so no new agent would start there: mend the node first");
+    store.remove(Kind::Node, None, "node-2");
+    insta::assert_snapshot!(night.drawn().await.unwrap_err().join("\n"), @"there is no node node-2 any more: run the triage again");
+}
+
+#[tokio::test]
+async fn a_workload_that_got_its_svid_meanwhile_does_not_wait_any_more() {
+    let night = Frozen::on(Scenario::SpireAgent).await;
+    night.somebody_restarts_the_agent(&night.drawn().await.unwrap());
+    night.passes(10);
+    insta::assert_snapshot!(night.drawn().await.unwrap_err().join("\n"), @"no pod of web svc/frontend waits for its SPIRE agent any more: run the triage again");
+}
+
+#[tokio::test]
+async fn an_agent_that_somebody_else_restarted_meanwhile_is_not_restarted_again() {
+    let night = Frozen::on(Scenario::SpireAgent).await;
+    let plan = night.drawn().await.unwrap();
+    night.somebody_restarts_the_agent(&plan);
+    let moved = night.reach.step(&plan.operations[0], 1).await.unwrap();
+    assert!(matches!(&moved, Stepped::Moved(what) if what.contains("is gone, and not by the bot")), "{moved:?}");
+}

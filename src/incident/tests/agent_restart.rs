@@ -1,0 +1,101 @@
+//! A fix after which some pods need another one.
+
+use super::rehearsal::{Night, pod, target, verdict};
+use crate::{
+    incident::{Act, Event, FixEnd, FixPhase, Outcome, Round, Triage, offer},
+    mesh::PodUid,
+    remediation::{AgentRestart, Operation, Plan, PlanContent, PlanId, PodInstance, Proof, StepResult, WaitingPod},
+    triage::{FixName, Scenario},
+};
+
+fn restart(node: &str, waiting: &[&str]) -> Operation {
+    let uid = |name: &str| PodUid::parse(&format!("uid-{name}")).unwrap();
+    let agent = PodInstance {
+        pod: pod(&format!("spire-agent-{node}")),
+        uid: uid(node),
+        controller: "DaemonSet/spire-agent".to_owned(),
+    };
+    let waits = |name: &&str| WaitingPod { pod: pod(name), uid: uid(name), not_after: None };
+    Operation::RestartAgent(AgentRestart {
+        node: node.parse().unwrap(),
+        agent,
+        waiting: waiting.iter().map(waits).collect(),
+        because: "its agent is frozen".to_owned(),
+    })
+}
+
+fn settled(plan: &PlanId, step: u32, renewed: &[&str], stale: &[&str]) -> Outcome {
+    let pods = |names: &[&str]| names.iter().map(|name| pod(name)).collect();
+    Outcome::StepSettled {
+        plan: plan.clone(),
+        step,
+        result: StepResult::AgentRestarted {
+            node: "node-2".parse().unwrap(),
+            old: pod("spire-agent-node-2"),
+            pod: pod("spire-agent-new"),
+            uid: PodUid::parse("uid-new").unwrap(),
+            renewed: pods(renewed),
+            stale: pods(stale),
+        },
+    }
+}
+
+/// A night on which the first agent of an approved plan was restarted.
+fn restarted(operations: Vec<Operation>) -> (Night, PlanId) {
+    let mut night = Night::with_an_alert();
+    let found = verdict(Scenario::SpireAgent, vec![FixName::RestartSpireAgent], night.now);
+    night.outcome(&Outcome::TriageFinished { run: 1, verdict: Box::new(found), evidence: None });
+    night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartSpireAgent }).unwrap();
+    let plan = Plan::new(PlanContent {
+        fix: FixName::RestartSpireAgent,
+        target: target(),
+        drawn_at: night.now,
+        operations,
+        ready: (2, 3),
+        budgets: Vec::new(),
+        warnings: Vec::new(),
+        pods_before: Vec::new(),
+    });
+    let id = plan.id();
+    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: Box::new(plan) });
+    night.says("U0SECURITY", Act::Approve { plan: Some(id.clone()) }).unwrap();
+    night.outcome(&Outcome::Sampled { fix: 1, round: Round::Before, samples: Vec::new(), unreadable: Vec::new() });
+    night.outcome(&Outcome::StepDone { plan: id.clone(), step: 0 });
+    (night, id)
+}
+
+#[test]
+fn where_all_who_waited_hold_a_new_svid_their_counters_are_watched() {
+    let (mut night, plan) = restarted(vec![restart("node-2", &["frontend-1"])]);
+    night.outcome(&settled(&plan, 0, &["frontend-1"], &[]));
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Verifying { .. }));
+}
+
+#[test]
+fn where_somebody_kept_the_old_svid_the_fix_proves_nothing_and_the_diagnostics_say_what_fits_them() {
+    let (mut night, plan) = restarted(vec![restart("node-2", &["frontend-1", "frontend-2"])]);
+    night.outcome(&settled(&plan, 0, &["frontend-1"], &["frontend-2"]));
+    let incident = night.incident();
+    let FixEnd::Verified { verification } = &incident.past_fixes[0].end else { panic!("{:?}", incident.past_fixes) };
+    assert_eq!(verification.proof, Proof::Unproven);
+    insta::assert_snapshot!(verification.reasons.join("\n"), @"a new SVID can be had now, and web/frontend-2 did not pick it up");
+    assert!(matches!(incident.triage, Triage::Running { run: 2, .. }));
+
+    let now_fits = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);
+    night.outcome(&Outcome::TriageFinished { run: 2, verdict: Box::new(now_fits), evidence: None });
+    assert_eq!(offer(night.incident(), FixName::RestartPod), Ok(()));
+}
+
+#[test]
+fn the_agent_of_the_next_node_is_restarted_only_once_the_one_before_works() {
+    let (mut night, plan) = restarted(vec![restart("node-2", &["frontend-1"]), restart("node-3", &["frontend-2"])]);
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Settling { step: 0, .. }));
+    night.outcome(&settled(&plan, 0, &[], &["frontend-1"]));
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Stepping { step: 1, .. }));
+    night.outcome(&Outcome::StepDone { plan: plan.clone(), step: 1 });
+    night.outcome(&settled(&plan, 1, &["frontend-2"], &[]));
+    assert!(
+        night.events.iter().any(|event| matches!(event, Event::TriageStarted { run: 2, by: None })),
+        "frontend-1 kept it"
+    );
+}
