@@ -22,7 +22,7 @@ fn documents(path: &str) -> Vec<Value> {
 }
 
 fn manifests() -> Vec<Value> {
-    let all = ["deploy/manifests/mtls-medic.yaml", "deploy/manifests/restart-pod.yaml"].map(documents);
+    let all = ["deploy/manifests/mtls-medic.yaml", "deploy/manifests/all-fixes.yaml"].map(documents);
     all.concat().into_iter().filter(|one| !one.is_null()).collect()
 }
 
@@ -40,8 +40,8 @@ type Granted = (String, &'static str, String, String, String, String);
 fn granted() -> Vec<Granted> {
     let mut all = Vec::new();
     for role in of_kind("ClusterRole").into_iter().chain(of_kind("Role")) {
-        let place = if role["kind"] == "Role" { "spire" } else { "watched" };
-        assert!(place == "watched" || role["metadata"]["namespace"] == "spire-system", "{role}");
+        let place = if role["kind"] == "Role" { "spire" } else { "everywhere" };
+        assert!(place == "everywhere" || role["metadata"]["namespace"] == "spire-system", "{role}");
         let duty = role["metadata"]["name"].as_str().unwrap().trim_start_matches("mtls-medic-").to_owned();
         for rule in role["rules"].as_array().unwrap() {
             let names = Some(strings(&rule["resourceNames"])).filter(|names| !names.is_empty());
@@ -62,7 +62,7 @@ fn pairs(left: &[String], right: &[String]) -> Vec<(String, String)> {
 #[test]
 fn the_roles_grant_what_the_bot_asks_all_of_it_and_nothing_else() {
     let needed = RIGHTS.iter().map(|right| {
-        let place = if right.place == Place::Spire { "spire" } else { "watched" };
+        let place = if right.place == Place::Spire { "spire" } else { "everywhere" };
         let owned = |text: &str| text.to_owned();
         let name = right.name.unwrap_or_default();
         (owned(right.duty.name()), place, owned(right.group), owned(right.resource), owned(name), owned(right.verb))

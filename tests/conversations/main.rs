@@ -60,15 +60,33 @@ async fn an_expired_certificate_is_found_fixed_by_two_people_and_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_agent_frozen_the_restart_is_refused_with_the_reason_and_the_next_level_is_called() {
+async fn with_the_agent_frozen_it_is_restarted_first_and_then_the_pods_that_kept_their_old_svid() {
     let night = Night::of(Scenario::ExpiredCertificateAgentFrozen).await;
     night.alertmanager_fires().await;
     night.channel_shows("SPIRE agent issue").await;
     night.says("U0ONCALL", "fix restart-pod").await;
     night.is_told("U0ONCALL", "a restarted pod would get no SVID").await;
-    night.says("U0ONCALL", "escalate").await;
-    night.channel_shows("L2").await;
-    assert!(night.incident().await.past_fixes.is_empty());
+
+    night.says("U0ONCALL", "fix restart-spire-agent").await;
+    night.channel_shows("restart the SPIRE agent").await;
+    night.says("U0SEC", "approve").await;
+    night.channel_shows("and works.").await;
+    night.channel_shows("the diagnostics run again, and say what is left to do").await;
+    night.channel_shows("did not pick up its new SVID").await;
+
+    night.says("U0ONCALL", "fix restart-pod").await;
+    night.channel_shows("1. evict ").await;
+    night.says("U0SEC", "approve").await;
+    night.channel_shows("worked").await;
+    night.alertmanager_resolves().await;
+    night.channel_shows("Closed").await;
+
+    let incident = night.incident().await;
+    let proofs = incident.past_fixes.iter().map(|past| match &past.end {
+        FixEnd::Verified { verification } => verification.proof,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(proofs.collect::<Vec<_>>(), [Proof::Unproven, Proof::Worked]);
     night.ends().await;
 }
 

@@ -51,7 +51,7 @@ async fn every_manifest_is_taken_by_the_api_server_field_by_field() {
     for namespace in ["mtls-medic", "spire-system"] {
         made.push(bed.made(&["create", "namespace", namespace], &["delete", "namespace", namespace]).await);
     }
-    for manifest in ["mtls-medic", "restart-pod", "monitoring"] {
+    for manifest in ["mtls-medic", "restart-pod", "all-fixes", "monitoring"] {
         let file = of_project(&format!("deploy/manifests/{manifest}.yaml"));
         let rehearse = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", &file];
         let said = bed.administrator("kubectl", &rehearse).await;
@@ -92,7 +92,7 @@ fn deeds(rule: &ResourceRule) -> Vec<Deed> {
 }
 
 fn of_the_table(in_spires_namespace: bool) -> BTreeSet<Deed> {
-    let rights = RIGHTS.iter().filter(|right| right.place == Place::Watched || in_spires_namespace);
+    let rights = RIGHTS.iter().filter(|right| right.place != Place::Spire || in_spires_namespace);
     let deed = |right: &mtls_medic::cluster::rights::Right| {
         (right.group.into(), right.resource.into(), right.name.unwrap_or_default().into(), right.verb.into())
     };
@@ -172,6 +172,17 @@ async fn pods_of_nobody(bed: &Bed, namespace: &str) -> (Made, [(String, String);
     (made, [found("owned").await, found("bare").await])
 }
 
+/// A pod of SPIRE's server and one of its agents: path and UID.
+async fn of_spire(bed: &Bed) -> [(String, String); 2] {
+    let pods: Api<Pod> = Api::namespaced(bed.client().await, "spire");
+    let found = async |app: &str| {
+        let of = kube::api::ListParams::default().labels(&format!("app={app}"));
+        let metadata = pods.list(&of).await.unwrap().items.remove(0).metadata;
+        (format!("/api/v1/namespaces/spire/pods/{}", metadata.name.unwrap()), metadata.uid.unwrap())
+    };
+    [found("spire-server").await, found("spire-agent").await]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_else() {
     let bed = Bed::to_share().await;
@@ -196,7 +207,8 @@ async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_e
     let svid = "/run/spire/svid/svid.crt";
     let (get, in_it) = (|path: String| ("GET", path, Value::Null), format!("/api/v1/namespaces/{watched}"));
     let at_once = json!({"gracePeriodSeconds": 0, "preconditions": {"uid": uid}});
-    let of_spire = "/api/v1/namespaces/spire/pods/spire-server-0";
+    let of_platform = "/api/v1/namespaces/kube-system/pods/any";
+    let [(server, server_uid), (agent, agent_uid)] = of_spire(&bed).await;
     let annotated = json!({"metadata": {"annotations": {"some": "thing"}}});
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "any"}});
     let (no_role, own_commands) = (Some("cannot"), Some("only its own commands"));
@@ -205,7 +217,9 @@ async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_e
         ("evict a bare pod", eviction(&bare, by_uid(&bare_uid)), Some("no pod without a controller")),
         ("evict whatever has the name", eviction(&owned, json!({})), Some("by its UID")),
         ("evict without its time to end", eviction(&owned, at_once), Some("the time that it asks for")),
-        ("evict SPIRE", eviction(of_spire, by_uid("1")), Some("nothing in namespaces of the platform")),
+        ("evict the platform", eviction(of_platform, by_uid("1")), Some("nothing in namespaces of the platform")),
+        ("evict SPIRE's server", eviction(&server, by_uid(&server_uid)), Some("nothing of SPIRE but the agents")),
+        ("evict a SPIRE agent", eviction(&agent, by_uid(&agent_uid)), None),
         ("read a certificate", get(exec(&owned, "", &["cat", svid, svid])), None),
         ("ask Envoy", get(exec(&owned, "", &["pilot-agent", "request", "GET", "stats"])), None),
         ("forward a port", get(format!("{owned}/portforward?ports=15000")), None),

@@ -24,6 +24,9 @@ pub struct Installed {
     folder: tempfile::TempDir,
 }
 
+/// Everything that the chart can give.
+const RIGHTS: &str = "rights.exec=true,rights.mountedBundles=true,rights.restartPod=true,rights.restartSpireAgent=true";
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Installed {
@@ -31,7 +34,7 @@ impl Installed {
     pub async fn with_all_rights(bed: &Bed) -> Self {
         let name = format!("medic-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart");
-        let (rights, mesh) = ("rights.exec=true,rights.mountedBundles=true,rights.restartPod=true", Shop::mesh());
+        let (rights, mesh) = (RIGHTS, Shop::mesh());
         let mesh = format!("config.mesh={mesh}");
         let install = ["install", &name, chart, "--namespace", &name, "--create-namespace", "--set", rights];
         let arguments = [&install[..], &["--set-json", &mesh]].concat();

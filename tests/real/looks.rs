@@ -65,7 +65,7 @@ impl Look {
     pub fn signs(&self) -> BTreeMap<TlsReason, u64> {
         let mut signs = BTreeMap::new();
         for log in self.evidence.pods.iter().filter_map(|pod| pod.proxy_log.value()) {
-            for sign in count_signs(log.lines.iter().map(|line| line.as_str())) {
+            for sign in count_signs(log.lines.iter().map(mtls_medic::triage::Redacted::as_str)) {
                 *signs.entry(sign.reason).or_default() += sign.count;
             }
         }

@@ -63,7 +63,7 @@ async fn a_workload_that_keeps_its_old_svid_is_found_restarted_by_two_people_and
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_the_agents_hanging_the_restart_is_refused_with_that_reason_and_the_incident_escalates() {
+async fn with_the_agents_hanging_they_are_restarted_first_and_then_the_pods_that_kept_the_old_svid() {
     let bed = Bed::to_break().await;
     let shop = Shop::opens(&bed, SVID_SECONDS).await;
     let installed = Installed::with_all_rights(&bed).await;
@@ -78,8 +78,18 @@ async fn with_the_agents_hanging_the_restart_is_refused_with_that_reason_and_the
     outside.card_says(&incident, "Diagnosis: SPIRE agent").await;
     outside.says("U0ONCALL", &format!("fix {incident} restart-pod")).await;
     outside.slack.tells("U0ONCALL", "a restarted pod would get no SVID").await;
-    outside.says("U0ONCALL", &format!("escalate {incident}")).await;
-    outside.channel_shows("L2 Platform Security* is mentioned").await;
-    assert_eq!(shop.lives("orders").await, old, "nothing was restarted");
+    outside.says("U0ONCALL", &format!("fix {incident} restart-spire-agent")).await;
+    outside.channel_shows("restart the SPIRE agent").await;
+    outside.says("U0SEC", &format!("approve {incident}")).await;
+    outside.channel_shows("and works.").await;
+    assert_eq!(shop.lives("orders").await, old, "only agents were restarted");
+
+    // Its proxies read files and do not see that the new agents overwrote them.
+    outside.card_says(&incident, "Diagnosis: expired certificate").await;
+    outside.says("U0ONCALL", &format!("fix {incident} restart-pod")).await;
+    outside.channel_shows("evict ").await;
+    outside.says("U0SEC", &format!("approve {incident}")).await;
+    shop.replaced("orders", &old).await;
+    outside.card_says(&incident, "🟢").await;
     assert!(bot.asked_to_stop().await.success());
 }

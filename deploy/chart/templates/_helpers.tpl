@@ -30,17 +30,23 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 {{- end }}
 
-{{/* The duties of files/rights.yaml that are granted, and the diagnostics that are not, as lists of names. */}}
+{{/* The duties of files/rights.yaml as lists of names: what the diagnostics look at, what fixes do, and which of the first are
+left out. */}}
 {{- define "mtls-medic.duties" -}}
-{{- $on := list -}}
+{{- $looks := list -}}
+{{- $fixes := list -}}
 {{- $off := list -}}
 {{- range $value, $duties := dict
       "targets" (list "targets") "spire" (list "spire") "logs" (list "logs") "portForward" (list "port-forward")
-      "exec" (list "exec") "bundles" (list "bundles") "mountedBundles" (list "mounted-bundles")
-      "restartPod" (list "plan-restart-pod" "restart-pod") -}}
-{{- if index $.Values.rights $value }}{{ $on = concat $on $duties }}{{ else if ne $value "restartPod" }}{{ $off = concat $off $duties }}{{ end -}}
+      "exec" (list "exec") "bundles" (list "bundles") "mountedBundles" (list "mounted-bundles") -}}
+{{- if index $.Values.rights $value }}{{ $looks = concat $looks $duties }}{{ else }}{{ $off = concat $off $duties }}{{ end -}}
 {{- end -}}
-{{ dict "on" (sortAlpha $on) "off" (sortAlpha $off) | toYaml }}
+{{- range $value, $duties := dict
+      "restartPod" (list "plan-restart-pod" "restart-pod")
+      "restartSpireAgent" (list "plan-restart-spire-agent" "restart-spire-agent") -}}
+{{- if index $.Values.rights $value }}{{ $fixes = concat $fixes $duties }}{{ end -}}
+{{- end -}}
+{{ dict "looks" (sortAlpha $looks) "fixes" (sortAlpha $fixes) "off" (sortAlpha $off) | toYaml }}
 {{- end }}
 
 {{/* The whole configuration file: what was given, and what the chart knows better. */}}

@@ -44,6 +44,7 @@ subjects:
 {{- $spire := include "mtls-medic.spire" $root -}}
 {{- $_ := set $places $spire (concat (get $places $spire | default list) . | uniq) -}}
 {{- end -}}
+{{- with $rights.cluster -}}{{- $_ := set $places "" (concat (get $places "" | default list) . | uniq) -}}{{- end -}}
 {{- $duty := .duty -}}
 {{- range $namespace, $rules := $places -}}
 {{- include "mtls-medic.role" (dict "root" $root "duty" $duty "namespace" $namespace "rules" $rules) }}
