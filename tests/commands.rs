@@ -146,13 +146,14 @@ async fn a_reader_that_has_seen_enough_changes_no_exit_code() {
 }
 
 #[test]
-fn a_played_night_ends_where_nothing_is_broken_and_where_the_next_level_is_called_beside_the_last() {
+fn a_played_night_ends_well_where_nothing_is_broken_and_where_the_right_level_is_called_about_the_cause() {
     let play = |scenario| run(&["demo", "--auto", "--speed", "300", "--scenario", scenario]);
     let (code, text) = play("healthy");
     assert!(code == 0 && text.contains("nobody was called"), "{code} {text}");
     let (code, text) = play("clock-skew");
-    assert!(code == 1 && text.contains("the restart was refused, and the next level has it"), "{code} {text}");
-    assert_eq!(text.matches("/mtls escalate").count(), 1, "{text}");
+    assert!(code == 0 && text.contains("the cause was named (clock-skew)"), "{code} {text}");
+    assert!(text.contains("has no fix for it, and L3 is called"), "{text}");
+    assert_eq!(text.matches("/mtls escalate").count(), 0, "the verdict has called L3 already: {text}");
 }
 
 #[test]

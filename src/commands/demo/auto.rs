@@ -214,3 +214,38 @@ fn closed(right: RightEnd, fixes: &[PastFix], found: Option<Scenario>, by_itself
     }
     Ending::Failed(format!("it closed, but diagnosed rightly: {rightly}, fix proved: {proved}, by itself: {by_itself}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{incident::Run, remediation::Verification, triage::FixName};
+
+    fn past(name: FixName, proof: Proof) -> PastFix {
+        PastFix {
+            number: 1,
+            name,
+            requester: None,
+            run: Run { steps_done: 1, ..Run::default() },
+            plan: None,
+            results: Vec::new(),
+            verifies: None,
+            end: FixEnd::Verified { verification: Verification { proof, reasons: Vec::new(), rate: None } },
+            at: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_night_ends_well_only_if_each_cause_was_named_and_mended_and_it_closed_by_itself() {
+        let right = RightEnd::Mended(&[Scenario::SpireAgent, Scenario::ExpiredCertificate]);
+        let (agent, pods) = (FixName::RestartSpireAgent, FixName::RestartPod);
+        let both = [past(agent, Proof::Unproven), past(pods, Proof::Worked)];
+        let well = |fixes: &[PastFix], found, by_itself| {
+            matches!(closed(right, fixes, Some(found), by_itself), Ending::Rightly(_))
+        };
+        assert!(well(&both, Scenario::ExpiredCertificate, true));
+        assert!(!well(&both, Scenario::ExpiredCertificate, false), "somebody closed it");
+        assert!(!well(&both, Scenario::SpireAgent, true), "the second cause was not named");
+        assert!(!well(&both[1..], Scenario::ExpiredCertificate, true), "the agent was left alone");
+        assert!(!well(&[past(agent, Proof::Worked), past(pods, Proof::Unproven)], Scenario::ExpiredCertificate, true));
+    }
+}
