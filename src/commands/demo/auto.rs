@@ -19,8 +19,7 @@ use crate::{
     engine::SubmitError,
     escalation::{LevelNumber, Rung},
     incident::{
-        Act, Asked, CloseReason, Destination, Face, FixEnd, FixPhase, Incident, IncidentId, Life, PastFix, Triage,
-        offer,
+        Act, CloseReason, Destination, Face, FixEnd, FixPhase, Incident, IncidentId, Life, PastFix, Triage, offer,
     },
     remediation::{PlanId, Proof},
     simulate::world::Scenario as Night,
@@ -123,7 +122,7 @@ impl Players<'_> {
             let by_itself = *reason == CloseReason::AlertsResolved;
             return Some(closed(self.right, &incident.past_fixes, found, by_itself));
         }
-        let called = highest_asked(incident).filter(|asked| self.stuck && asked.got_through())?.level;
+        let called = called_above_the_first(incident).filter(|_| self.stuck)?;
         Some(match self.right {
             RightEnd::Called(cause, level) if found == Some(cause) && called.0 >= level.0 => Ending::Rightly(format!(
                 "the cause was named ({cause}), the runbook has no fix for it, and {called} is called"
@@ -159,7 +158,7 @@ impl Players<'_> {
         }
         self.stuck = true;
         // The verdict may have called the right level by itself.
-        if highest_asked(incident).is_some() {
+        if called_above_the_first(incident).is_some() {
             return None;
         }
         on_call(Act::Escalate { from: None }, "/mtls escalate".to_owned())
@@ -192,9 +191,10 @@ fn worked(past: &PastFix) -> bool {
     matches!(&past.end, FixEnd::Verified { verification } if verification.proof == Proof::Worked)
 }
 
-/// The highest level above the first that is called.
-fn highest_asked(incident: &Incident) -> Option<&Asked> {
-    incident.calls.asked.iter().filter(|asked| asked.level > LevelNumber::FIRST).max_by_key(|asked| asked.level)
+/// The highest level above the first that was called: because of what was found, or because somebody asked for it.
+fn called_above_the_first(incident: &Incident) -> Option<LevelNumber> {
+    let reached = incident.calls.asked.iter().filter(|asked| asked.got_through()).map(|asked| asked.level);
+    reached.chain(incident.calls.by_evidence).filter(|level| *level > LevelNumber::FIRST).max()
 }
 
 /// How an incident that has closed ended.
