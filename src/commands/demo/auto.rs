@@ -19,7 +19,8 @@ use crate::{
     engine::SubmitError,
     escalation::{LevelNumber, Rung},
     incident::{
-        Act, CloseReason, Destination, Face, FixEnd, FixPhase, Incident, IncidentId, Life, PastFix, Triage, offer,
+        Act, Asked, CloseReason, Destination, Face, FixEnd, FixPhase, Incident, IncidentId, Life, PastFix, Triage,
+        offer,
     },
     remediation::{PlanId, Proof},
     simulate::world::Scenario as Night,
@@ -146,6 +147,10 @@ impl Players<'_> {
         }
         let on_call = |act, typed: String| Some((Persona::OnCall, act, typed));
         if !self.stuck && !matches!(incident.ladder.rung(), Some(Rung::Acknowledged { .. })) {
+            // Nobody answers before everybody who is called has heard it.
+            if !incident.calls.asked.iter().all(Asked::got_through) {
+                return None;
+            }
             return on_call(Act::Acknowledge, "/mtls ack".to_owned());
         }
         let mended = incident.past_fixes.last().is_some_and(worked);
@@ -191,10 +196,10 @@ fn worked(past: &PastFix) -> bool {
     matches!(&past.end, FixEnd::Verified { verification } if verification.proof == Proof::Worked)
 }
 
-/// The highest level above the first that was called: because of what was found, or because somebody asked for it.
+/// The highest level above the first that was called and reached.
 fn called_above_the_first(incident: &Incident) -> Option<LevelNumber> {
-    let reached = incident.calls.asked.iter().filter(|asked| asked.got_through()).map(|asked| asked.level);
-    reached.chain(incident.calls.by_evidence).filter(|level| *level > LevelNumber::FIRST).max()
+    let reached = incident.calls.first.iter().map(|first| first.level);
+    reached.filter(|level| *level > LevelNumber::FIRST).max()
 }
 
 /// How an incident that has closed ended.
