@@ -151,7 +151,7 @@ fn a_played_night_ends_well_where_nothing_is_broken_and_where_the_right_level_is
     let (code, text) = play("healthy");
     assert!(code == 0 && text.contains("nobody was called"), "{code} {text}");
     let (code, text) = play("clock-skew");
-    assert!(code == 0 && text.contains("the cause was named (clock-skew)"), "{code} {text}");
+    assert!(code == 0 && text.contains("the cause was named (clock skew)"), "{code} {text}");
     assert!(text.contains("has no fix for it, and L3 is called"), "{text}");
     assert_eq!(text.matches("/mtls escalate").count(), 0, "the verdict has called L3 already: {text}");
 }
