@@ -9,7 +9,7 @@ use crate::{
     clock::{Clock, VirtualClock},
     cluster::{Reach, Settings, connect_to, execute::Stepped, fix::Settled, gather},
     incident::{Fix, FixPhase},
-    remediation::{AgentRestart, Operation, Plan, StepResult},
+    remediation::{AgentRestart, Operation, Plan, StepNumber, StepResult},
     simulate::{Simulation, store::Kind, world::Scenario},
     triage::{FixName, Verdict, diagnose},
 };
@@ -61,7 +61,7 @@ impl Frozen {
         let phase = FixPhase::Settling {
             plan: plan.id(),
             by: Vec::new(),
-            step: 0,
+            step: StepNumber(0),
             until: self.clock.now() + SignedDuration::from_mins(5),
         };
         let fix = fix_of(target("svc/frontend"), &restart.agent.pod, &restart.agent.uid);

@@ -223,11 +223,15 @@ fn closed(right: RightEnd, fixes: &[PastFix], found: Option<Scenario>, by_itself
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{incident::Run, remediation::Verification, triage::FixName};
+    use crate::{
+        incident::{FixNumber, Run},
+        remediation::Verification,
+        triage::FixName,
+    };
 
     fn past(name: FixName, proof: Proof) -> PastFix {
         PastFix {
-            number: 1,
+            number: FixNumber(1),
             name,
             requester: None,
             run: Run { steps_done: 1, ..Run::default() },

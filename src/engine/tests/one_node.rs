@@ -4,10 +4,10 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::{
-    incident::{Fix, FixPhase, Outcome, Run},
+    incident::{Fix, FixNumber, FixPhase, Outcome, Run},
     mesh::{PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
-    remediation::{AgentRestart, Operation, Plan, PlanContent, PodInstance, StepResult},
+    remediation::{AgentRestart, Operation, Plan, PlanContent, PodInstance, StepNumber, StepResult},
     triage::FixName,
 };
 
@@ -77,9 +77,9 @@ fn about_to_restart(number: u32) -> (Fix, NewEffect) {
     });
     let id = plan.id();
     let by = vec![person("U0SEC")];
-    let phase = FixPhase::Stepping { plan: id.clone(), by, step: 0, since: Timestamp::UNIX_EPOCH };
+    let phase = FixPhase::Stepping { plan: id.clone(), by, step: StepNumber(0), since: Timestamp::UNIX_EPOCH };
     let fix = Fix {
-        number: 1,
+        number: FixNumber(1),
         name: FixName::RestartSpireAgent,
         requester: person("U0ONCALL"),
         plan: Some(plan),
@@ -91,7 +91,7 @@ fn about_to_restart(number: u32) -> (Fix, NewEffect) {
         before: Vec::new(),
         start: Vec::new(),
     };
-    let work = Work::RunStep { fix: 1, plan: id, step: 0 };
+    let work = Work::RunStep { fix: FixNumber(1), plan: id, step: StepNumber(0) };
     (fix, NewEffect { key: format!("step-{number}"), slot: None, due: Timestamp::UNIX_EPOCH, work })
 }
 

@@ -2,9 +2,11 @@
 
 use super::rehearsal::{Night, pod, target, verdict};
 use crate::{
-    incident::{Act, Event, FixEnd, FixPhase, Outcome, Round, Triage, offer},
+    incident::{Act, Event, FixEnd, FixNumber, FixPhase, Outcome, Round, RunNumber, Triage, offer},
     mesh::PodUid,
-    remediation::{AgentRestart, Operation, Plan, PlanContent, PlanId, PodInstance, Proof, StepResult, WaitingPod},
+    remediation::{
+        AgentRestart, Operation, Plan, PlanContent, PlanId, PodInstance, Proof, StepNumber, StepResult, WaitingPod,
+    },
     triage::{FixName, Scenario},
 };
 
@@ -28,7 +30,7 @@ fn settled(plan: &PlanId, step: u32, renewed: &[&str], stale: &[&str]) -> Outcom
     let pods = |names: &[&str]| names.iter().map(|name| pod(name)).collect();
     Outcome::StepSettled {
         plan: plan.clone(),
-        step,
+        step: StepNumber(step),
         result: StepResult::AgentRestarted {
             node: "node-2".parse().unwrap(),
             old: pod("spire-agent-node-2"),
@@ -44,7 +46,7 @@ fn settled(plan: &PlanId, step: u32, renewed: &[&str], stale: &[&str]) -> Outcom
 fn restarted(operations: Vec<Operation>) -> (Night, PlanId) {
     let mut night = Night::with_an_alert();
     let found = verdict(Scenario::SpireAgent, vec![FixName::RestartSpireAgent], night.now);
-    night.outcome(&Outcome::TriageFinished { run: 1, verdict: Box::new(found), evidence: None });
+    night.outcome(&Outcome::TriageFinished { run: RunNumber(1), verdict: Box::new(found), evidence: None });
     night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartSpireAgent }).unwrap();
     let plan = Plan::new(PlanContent {
         fix: FixName::RestartSpireAgent,
@@ -57,10 +59,15 @@ fn restarted(operations: Vec<Operation>) -> (Night, PlanId) {
         pods_before: Vec::new(),
     });
     let id = plan.id();
-    night.outcome(&Outcome::PlanDrawn { fix: 1, plan: Box::new(plan) });
+    night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: Box::new(plan) });
     night.says("U0SECURITY", Act::Approve { plan: Some(id.clone()) }).unwrap();
-    night.outcome(&Outcome::Sampled { fix: 1, round: Round::Before, samples: Vec::new(), unreadable: Vec::new() });
-    night.outcome(&Outcome::StepDone { plan: id.clone(), step: 0 });
+    night.outcome(&Outcome::Sampled {
+        fix: FixNumber(1),
+        round: Round::Before,
+        samples: Vec::new(),
+        unreadable: Vec::new(),
+    });
+    night.outcome(&Outcome::StepDone { plan: id.clone(), step: StepNumber(0) });
     (night, id)
 }
 
@@ -79,23 +86,23 @@ fn where_somebody_kept_the_old_svid_the_fix_proves_nothing_and_the_diagnostics_s
     let FixEnd::Verified { verification } = &incident.past_fixes[0].end else { panic!("{:?}", incident.past_fixes) };
     assert_eq!(verification.proof, Proof::Unproven);
     insta::assert_snapshot!(verification.reasons.join("\n"), @"a new SVID can be had now, and web/frontend-2 did not pick it up");
-    assert!(matches!(incident.triage, Triage::Running { run: 2, .. }));
+    assert!(matches!(incident.triage, Triage::Running { run: RunNumber(2), .. }));
 
     let now_fits = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);
-    night.outcome(&Outcome::TriageFinished { run: 2, verdict: Box::new(now_fits), evidence: None });
+    night.outcome(&Outcome::TriageFinished { run: RunNumber(2), verdict: Box::new(now_fits), evidence: None });
     assert_eq!(offer(night.incident(), FixName::RestartPod), Ok(()));
 }
 
 #[test]
 fn the_agent_of_the_next_node_is_restarted_only_once_the_one_before_works() {
     let (mut night, plan) = restarted(vec![restart("node-2", &["frontend-1"]), restart("node-3", &["frontend-2"])]);
-    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Settling { step: 0, .. }));
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Settling { step: StepNumber(0), .. }));
     night.outcome(&settled(&plan, 0, &[], &["frontend-1"]));
-    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Stepping { step: 1, .. }));
-    night.outcome(&Outcome::StepDone { plan: plan.clone(), step: 1 });
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Stepping { step: StepNumber(1), .. }));
+    night.outcome(&Outcome::StepDone { plan: plan.clone(), step: StepNumber(1) });
     night.outcome(&settled(&plan, 1, &["frontend-2"], &[]));
     assert!(
-        night.events.iter().any(|event| matches!(event, Event::TriageStarted { run: 2, by: None })),
+        night.events.iter().any(|event| matches!(event, Event::TriageStarted { run: RunNumber(2), by: None })),
         "frontend-1 kept it"
     );
 }
