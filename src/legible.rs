@@ -20,6 +20,11 @@ pub fn short_line(text: &str, most: usize) -> String {
     short
 }
 
+/// A moment for people and for programs of others: RFC 3339 to whole seconds, as `2026-03-01T03:00:00Z`.
+pub fn moment(at: jiff::Timestamp) -> String {
+    format!("{at:.0}")
+}
+
 /// Several lines: their ends and tabs stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     shown(text, |letter| matches!(letter, '\n' | '\t'))

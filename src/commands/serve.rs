@@ -216,7 +216,8 @@ async fn incidents(State((inbox, authentication)): State<(Inbox, Authentication)
                         Life::Clearing { .. } => "clearing",
                         Life::Closed { .. } => "closed",
                     };
-                    json!({"id": incident.id.to_string(), "state": state, "key": incident.key, "opened_at": incident.opened_at,
+                    json!({"id": incident.id.to_string(), "state": state, "key": incident.key,
+                        "opened_at": crate::legible::moment(incident.opened_at),
                         "target": incident.target.as_ref().map(ToString::to_string),
                         "verdict": incident.verdict.as_ref().map(|verdict| verdict.scenario)})
                 })

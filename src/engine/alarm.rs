@@ -6,6 +6,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::{
+    alarm_pages::{self, AlarmPage},
     dispatch::HARD_LIMIT,
     perform::{PerformError, Task},
     progress::Progress,
@@ -37,6 +38,10 @@ pub(super) struct Alarm {
     calls: Option<Vec<Call>>,
     /// Pages that still have to be ended.
     ends: Vec<Attempt>,
+    /// Pages that an earlier process sent about this and did not end.
+    left: Vec<AlarmPage>,
+    /// Whether pages are kept beside the journal.
+    is_kept: bool,
 }
 
 /// A call of one level by one way. Its key stays while the journal fails, so that a repeat rings no second page.
@@ -58,18 +63,40 @@ struct Attempt {
 }
 
 impl Alarm {
+    /// An alarm that ends the pages of an earlier process as well, once the journal works.
+    pub(super) async fn after_start(shared: &Shared) -> Self {
+        let left = alarm_pages::kept(&shared.journal).await;
+        Self { is_kept: !left.is_empty(), left, ..Self::default() }
+    }
+
     /// The journal worked at one more look. Once it is over, the pages about it are ended.
     pub(super) async fn works(&mut self, shared: &Shared) {
         self.failed = 0;
         self.good = self.good.saturating_add(1);
-        if self.good >= GOOD_LOOKS
-            && let Some(calls) = self.calls.take()
-        {
-            tracing::info!("the journal can be written again");
-            self.ends.extend(calls.into_iter().filter_map(Call::end));
+        if self.good >= GOOD_LOOKS {
+            self.is_over(shared);
         }
         let still = join_all(mem::take(&mut self.ends).into_iter().map(|end| ended(end, shared))).await;
         self.ends = still.into_iter().flatten().collect();
+        if self.is_kept && self.calls.is_none() && self.left.is_empty() && self.ends.is_empty() {
+            alarm_pages::forget(shared).await;
+            self.is_kept = false;
+        }
+    }
+
+    /// Every page about it is to be ended: those of this process that may ring, and those of an earlier one.
+    fn is_over(&mut self, shared: &Shared) {
+        let (calls, left) = (self.calls.take(), mem::take(&mut self.left));
+        if calls.is_none() && left.is_empty() {
+            return;
+        }
+        tracing::info!("the journal can be written again");
+        let ring = calls.into_iter().flatten().filter(|call| call.rings).filter_map(|call| call.page());
+        let mut pages: Vec<AlarmPage> = ring.collect();
+        pages.extend(left);
+        pages.sort_by(|one, other| (&one.pager, &one.key).cmp(&(&other.pager, &other.key)));
+        pages.dedup_by(|one, other| (&one.pager, &one.key) == (&other.pager, &other.key));
+        self.ends.extend(pages.into_iter().filter_map(|page| end_of(page, shared)));
     }
 
     /// The journal failed at one more look. The first level is called once by each way that there is, by pager and in the
@@ -80,7 +107,16 @@ impl Alarm {
         if self.calls.is_none() && self.failed < FAILED_LOOKS {
             return;
         }
-        let calls = self.calls.get_or_insert_with(|| begun(shared, &error.to_string()));
+        if self.calls.is_none() {
+            let calls = begun(shared, &error.to_string());
+            let pages: Vec<_> = self.left.iter().cloned().chain(calls.iter().filter_map(Call::page)).collect();
+            if !pages.is_empty() {
+                alarm_pages::keep(shared, &pages).await;
+                self.is_kept = true;
+            }
+            self.calls = Some(calls);
+        }
+        let calls = self.calls.get_or_insert_default();
         join_all(calls.iter_mut().map(|call| call.make(shared))).await;
     }
 }
@@ -100,14 +136,19 @@ impl Call {
         }
     }
 
-    /// The end of the page, where it was one that may ring.
-    fn end(self) -> Option<Attempt> {
+    /// The page that it sends, where it is a pager's.
+    fn page(&self) -> Option<AlarmPage> {
         let Task { work: Work::CallPager { pager, level, .. }, .. } = &self.attempt.task else { return None };
         let key = page_key(&self.attempt.task.incident, &self.attempt.task.key);
-        let work = Work::EndPage { pager: pager.clone(), level: *level, key, how: PageEnd::Resolve };
-        let task = Task { work, attempt: 1, ..self.attempt.task };
-        self.rings.then_some(Attempt { task, again: None })
+        Some(AlarmPage { pager: pager.clone(), level: *level, key })
     }
+}
+
+/// The end of a page.
+fn end_of(AlarmPage { pager, level, key }: AlarmPage, shared: &Shared) -> Option<Attempt> {
+    let incident = Arc::new(begin(&opened(shared), shared.clock.now())?);
+    let work = Work::EndPage { pager, level, key, how: PageEnd::Resolve };
+    Some(Attempt { task: task(&incident, work, "end".to_owned()), again: None })
 }
 
 impl Attempt {
@@ -170,10 +211,10 @@ fn begun(shared: &Shared, why: &str) -> Vec<Call> {
     tasks.into_iter().map(call).collect()
 }
 
-/// The calls of the first level about an incident that is stored nowhere.
-fn calls(shared: &Shared, why: &str) -> Vec<Task> {
-    let (policy, now) = (shared.rules.policy(), shared.clock.now());
-    let opened = Event::Opened {
+/// How an incident begins that is stored nowhere.
+fn opened(shared: &Shared) -> Event {
+    let policy = shared.rules.policy();
+    Event::Opened {
         id: IncidentId::UNNUMBERED,
         key: IncidentKey(format!("{}/mtls-medic/journal", shared.settings.cluster)),
         alert: "MtlsMedicJournalFails".to_owned(),
@@ -182,8 +223,13 @@ fn calls(shared: &Shared, why: &str) -> Vec<Task> {
         policy: Box::new(policy.escalation.clone()),
         channels: policy.channels.clone(),
         quiet: false,
-    };
-    let (Some(mut incident), Some(climb)) = (begin(&opened, now), policy.escalation.open(now)) else {
+    }
+}
+
+/// The calls of the first level about it.
+fn calls(shared: &Shared, why: &str) -> Vec<Task> {
+    let (policy, now) = (shared.rules.policy(), shared.clock.now());
+    let (Some(mut incident), Some(climb)) = (begin(&opened(shared), now), policy.escalation.open(now)) else {
         return Vec::new();
     };
     let what = "the bot cannot store anything: look at its log, and call by hand until it can".to_owned();
@@ -202,13 +248,23 @@ fn calls(shared: &Shared, why: &str) -> Vec<Task> {
         });
         by_pager.into_iter().chain(by_mention.collect::<Vec<_>>())
     });
-    works.enumerate().map(|(way, work)| task(&incident, work, now.as_second(), way)).collect()
+    let keyed = |(way, work): (usize, Work)| {
+        let room = work.room().name();
+        let key = match &work {
+            // One name for all times in which it fails: who comes after a restart ends the page, and a pager takes the next
+            // one for a new one once this has ended.
+            Work::CallPager { .. } => format!("journal-fails-{room}-{way}"),
+            // A post is looked for before it is repeated: one of another time is not this one.
+            _ => format!("journal-fails-{}-{room}-{way}", now.as_second()),
+        };
+        task(&incident, work, key)
+    };
+    works.enumerate().map(keyed).collect()
 }
 
-fn task(incident: &Arc<Incident>, work: Work, second: i64, way: usize) -> Task {
+fn task(incident: &Arc<Incident>, work: Work, key: String) -> Task {
     Task {
-        // When it fails another time, that is another page.
-        key: format!("journal-fails-{second}-{}-{way}", work.room().name()),
+        key,
         work,
         incident: incident.clone(),
         attempt: 1,

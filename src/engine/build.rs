@@ -12,7 +12,7 @@ use super::{
     dispatch,
     health::{self, Health},
     inbox::Inbox,
-    on_start,
+    missing, on_start,
     perform::Perform,
     pulse::Lifeless,
     shared::{DispatchState, Intake, Rules, Settings, Shared, Told},
@@ -95,6 +95,7 @@ impl EngineBuilder {
         for at in shared.journal.openings(minute_ago).await?.0 {
             shared.intake.brake.opened(at);
         }
+        missing::tell(&shared).await;
         Ok(Engine {
             shared,
             stop: CancellationToken::new(),

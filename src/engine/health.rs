@@ -57,7 +57,7 @@ async fn read(shared: &Shared) -> Result<Health, JournalError> {
 
 pub(super) async fn watch(shared: Arc<Shared>) {
     let mut late = OverdueWatch::default();
-    let mut alarm = Alarm::default();
+    let mut alarm = Alarm::after_start(&shared).await;
     let mut kept_at = None;
     loop {
         let looked_at = tokio::time::Instant::now();

@@ -6,6 +6,7 @@
 
 mod accepted;
 mod alarm;
+mod alarm_pages;
 mod answers;
 mod backoff;
 mod build;
@@ -24,6 +25,7 @@ mod health;
 mod inbox;
 mod joined;
 mod limits;
+mod missing;
 mod on_start;
 mod overdue;
 mod perform;

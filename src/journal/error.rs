@@ -1,18 +1,47 @@
 //! What can go wrong with the journal, and what to do about it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::migrate::MigrateError;
 
 /// The journal could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file could not be opened.
-    #[error("the journal {path} could not be opened: check that the folder exists and may be written")]
+    #[error("the journal {path} could not be opened: check that the folder exists and may be written ({why})")]
     Open {
         /// Which file.
         path: PathBuf,
-        /// Why.
-        #[source]
-        source: sqlx::Error,
+        /// What the system or SQLite said.
+        why: String,
+    },
+    /// What is in the file, or in its WAL, is no journal any more.
+    #[error(
+        "the journal {path} is damaged ({why}): something else wrote into it, or into its -wal. Take {path} away, with its \
+         -wal and -shm, and put a copy of it in its place; without a copy the bot begins anew, and forgets who was called, \
+         and that fixes were switched off"
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite said.
+        why: String,
+    },
+    /// What was stored last may be in the WAL of another name of it.
+    #[error(
+        "the journal {journal} has several names (hard links), and a bot that was killed had it open as {last}: what that bot \
+         stored last is in {last}-wal. Start it with journal: {last} once and stop it in order, or take the names away that \
+         are not used; a copy is made with cp while no bot runs, and never with ln",
+        journal = journal.display(), last = last.display()
+    )]
+    OtherName {
+        /// The name by which it was to be opened.
+        journal: PathBuf,
+        /// The name by which it was opened last.
+        last: PathBuf,
     },
     /// Another process has it.
     #[error("the journal {0} is in use by another mtls-medic: stop that one first")]
@@ -58,10 +87,10 @@ pub enum JournalError {
     Newer,
     /// The schema could not be brought up to date.
     #[error("the schema of the journal could not be brought up to date")]
-    Migrate(#[source] Box<sqlx::migrate::MigrateError>),
+    Migrate(#[source] Box<MigrateError>),
     /// A statement failed.
-    #[error("the journal could not be read or written")]
-    Sql(#[from] sqlx::Error),
+    #[error("the journal could not be read or written ({0})")]
+    Sql(String),
     /// Nothing can be written at present.
     #[error("the journal cannot be written ({0}): nothing is taken in, and nobody is called, until it can be again")]
     NotWritten(String),
@@ -93,6 +122,48 @@ pub enum JournalError {
         /// The newest that is known.
         known: i64,
     },
+}
+
+/// SQLite's results for a file that is no database, or no whole one (SQLITE_CORRUPT, SQLITE_NOTADB).
+const DAMAGED: [u32; 2] = [11, 26];
+
+impl JournalError {
+    /// What opening a journal came to.
+    pub(super) fn opening(path: &Path, source: &sqlx::Error) -> Self {
+        let (path, why) = (path.to_owned(), said(source));
+        if is_damage(source) { Self::Damaged { path, why } } else { Self::Open { path, why } }
+    }
+
+    /// What bringing its schema up to date came to.
+    pub(super) fn migrating(path: &Path, source: MigrateError) -> Self {
+        match source {
+            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => Self::Newer,
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) if is_damage(&source) => {
+                Self::opening(path, &source)
+            }
+            other => Self::Migrate(Box::new(other)),
+        }
+    }
+}
+
+impl From<sqlx::Error> for JournalError {
+    fn from(source: sqlx::Error) -> Self {
+        Self::Sql(said(&source))
+    }
+}
+
+/// What SQLite said, once: its error and the one behind that are the same words.
+fn said(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Io(source) => source.to_string(),
+        other => other.as_database_error().map_or_else(|| other.to_string(), |said| said.message().to_owned()),
+    }
+}
+
+fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|said| said.code()?.parse::<u32>().ok());
+    // The lowest byte is the kind; what stands above it is a detail.
+    code.is_some_and(|code| DAMAGED.contains(&(code & 0xff)))
 }
 
 /// Something could not be appended.

@@ -7,11 +7,19 @@ use std::{
     sync::Arc,
 };
 
-use super::lock::{Inode, beside};
+use super::{
+    lock::{Inode, beside},
+    reached::{Count, Reached},
+    wal::Wal,
+};
 
 /// The files as they were when the journal was opened. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Files(Arc<[(PathBuf, Inode)]>);
+pub(super) struct Files {
+    paths: Arc<[(PathBuf, Inode)]>,
+    wal: Wal,
+    pub(super) reached: Reached,
+}
 
 /// A file of the journal is no longer the one that the bot writes.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +30,12 @@ pub(super) enum FileLost {
     /// Another file has its name.
     #[error("{0} was replaced by another file while the bot had it open")]
     Replaced(PathBuf),
+    /// It is shorter than what was written into it.
+    #[error("{0} was cut by another program while the bot had it open: {LOST_WITH_WAL}")]
+    Cut(PathBuf),
+    /// It begins otherwise than what was written into it.
+    #[error("{0} was overwritten by another program while the bot had it open: {LOST_WITH_WAL}")]
+    Overwritten(PathBuf),
     /// It cannot be looked at.
     #[error("{path} can no longer be looked at ({source})")]
     Unseen {
@@ -32,22 +46,46 @@ pub(super) enum FileLost {
     },
 }
 
+/// What is to be done when the WAL is no longer what it was.
+const LOST_WITH_WAL: &str = "what was stored last is gone. Call by hand until the bot was stopped and started again: it then \
+                             goes on with what is left, and tells people what is missing";
+
+impl FileLost {
+    /// Whether what the journal holds can still be read through the connection that has it open.
+    pub(super) fn is_whole(&self) -> bool {
+        !matches!(self, Self::Cut(_) | Self::Overwritten(_))
+    }
+}
+
 impl Files {
     /// Learns which files are open: the journal by the name that it was configured with, and SQLite's own beside the file
     /// that this name leads to. Nobody else is in them yet.
-    pub(super) fn opened(configured: &Path, real: &Path) -> io::Result<Self> {
+    pub(super) fn opened(configured: &Path, real: &Path, reached: Reached) -> io::Result<Self> {
         let paths = [configured.to_owned(), beside(real, "-wal"), beside(real, "-shm")];
         let learned = paths.into_iter().map(|path| fs::metadata(&path).map(|metadata| (path, Inode::of(&metadata))));
-        Ok(Self(learned.collect::<io::Result<Vec<_>>>()?.into()))
+        let paths = learned.collect::<io::Result<Vec<_>>>()?.into();
+        Ok(Self { paths, wal: Wal::opened(real)?, reached })
     }
 
-    /// Whether they are all still there.
+    /// Whether they are all still there, and the WAL is what was written into it.
     pub(super) async fn look(&self) -> Result<(), FileLost> {
-        let files = self.0.clone();
-        let looked = tokio::task::spawn_blocking(move || files.iter().try_for_each(|(path, inode)| same(path, *inode)));
+        self.look_and_mark(None).await
+    }
+
+    /// The same; then marks what was committed.
+    pub(super) async fn look_and_mark(&self, committed: Option<Count>) -> Result<(), FileLost> {
+        let files = self.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            files.paths.iter().try_for_each(|(path, inode)| same(path, *inode))?;
+            files.wal.look()?;
+            if let Some(count) = committed {
+                files.reached.mark(count);
+            }
+            Ok(())
+        });
         // It is not cancelled and does not panic; without an answer nothing is known, and nothing is answered as stored.
         looked.await.unwrap_or_else(|error| {
-            let path = self.0.first().map(|(path, _)| path.clone()).unwrap_or_default();
+            let path = self.paths.first().map(|(path, _)| path.clone()).unwrap_or_default();
             Err(FileLost::Unseen { path, source: io::Error::other(error) })
         })
     }

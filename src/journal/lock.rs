@@ -88,7 +88,7 @@ impl Lock {
         if fs::metadata(path).is_ok_and(|metadata| held.contains_key(&Inode::of(&metadata))) {
             return Err(JournalError::InUse(path.to_owned()));
         }
-        let failed = |source| JournalError::Open { path: path.to_owned(), source: sqlx::Error::Io(source) };
+        let failed = |source| JournalError::opening(path, &sqlx::Error::Io(source));
         let (journal, was_readable) = open(path).map_err(failed)?;
         lock(&journal, path, path)?;
         let beside = lock_beside(path)?;

@@ -4,6 +4,7 @@
 //! webhooks does not cost one fsync each and one conflict never fails its neighbours. Reads have connections of their
 //! own and see committed data only.
 
+mod alarm_mark;
 mod append;
 mod chain;
 mod changes;
@@ -15,15 +16,18 @@ mod files;
 mod lanes;
 mod lock;
 mod open;
+mod other_name;
 mod overdue;
 mod probe;
 mod queries;
+mod reached;
 mod read;
 mod rescue;
 mod rows;
 mod slots;
 mod switch;
 mod upkeep;
+mod wal;
 mod writer;
 mod writer_state;
 
@@ -36,6 +40,7 @@ pub use error::{AppendError, JournalError};
 pub use open::Journal;
 pub use overdue::Overdue;
 pub use probe::{Probed, probe};
+pub use reached::Missing;
 pub use read::{Named, StoredEvent, StoredIncident};
 pub use upkeep::FORGOTTEN_AT_ONCE;
 

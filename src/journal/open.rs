@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, SqlitePool,
-    migrate::{MigrateError, Migrator},
+    migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -13,6 +13,8 @@ use super::{
     files::Files,
     lanes::Lanes,
     lock::{Handle, Lock, beside},
+    other_name,
+    reached::{self, Missing, Reached},
     rescue, slots,
     writer::{self, Place},
     writer_state::WriterState,
@@ -38,6 +40,10 @@ pub struct Journal {
     pub(super) writer_state: WriterState,
     /// Whose incidents these are.
     pub(crate) keeper: Option<Keeper>,
+    /// The file itself, whatever links lead to it.
+    pub(super) real: Arc<Path>,
+    pub(super) reached: Reached,
+    missing: Option<Missing>,
     _handle: Arc<Handle>,
 }
 
@@ -46,11 +52,12 @@ impl Journal {
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
         refuse_rescued(path)?;
         let (lock, handle) = Lock::take(path).await?;
-        let failed = |source| JournalError::Open { path: path.to_owned(), source };
+        let failed = |source| JournalError::opening(path, &source);
         let unreadable = |source| failed(sqlx::Error::Io(source));
         // SQLite names its own files after this one, and they must be the same by whatever name the journal is reached.
         let real = path.canonicalize().map_err(unreadable)?;
         tell_of(path, &real, &lock);
+        other_name::refuse(&real, lock.names).await?;
         let options = SqliteConnectOptions::new()
             .filename(&real)
             .create_if_missing(true)
@@ -60,28 +67,40 @@ impl Journal {
             .pragma("wal_autocheckpoint", CHECKPOINT_AT_PAGES)
             .foreign_keys(true);
         let mut connection = options.connect().await.map_err(failed)?;
-        MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| match error {
-            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => JournalError::Newer,
-            other => JournalError::Migrate(Box::new(other)),
-        })?;
+        let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
+        migrated.map_err(|error| JournalError::migrating(path, error))?;
         // Nobody else is in the file (the lock says so): what is claimed was claimed by a process that is gone.
         sqlx::query("UPDATE effects SET state = 'due', claimed_until = NULL WHERE state = 'claimed'")
             .execute(&mut connection)
             .await?;
         slots::merge_all(&mut connection).await?;
         refuse_newer(&mut connection).await?;
+        other_name::keep(&mut connection, &real).await?;
+        let (reached, missing) = Reached::beside(&real, reached::counted(&mut connection).await?);
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.clone().read_only(true))
             .await
             .map_err(failed)?;
-        let files = Files::opened(path, &real).map_err(unreadable)?;
+        let files = Files::opened(path, &real, reached.clone()).map_err(unreadable)?;
         let writer_state = WriterState::new();
         // A connection that replaces one that failed must never make another journal.
         let options = options.create_if_missing(false);
-        let place = Place { options, path: real, files, readers: readers.clone(), _lock: lock };
+        let place = Place { options, path: real.clone(), files, readers: readers.clone(), _lock: lock };
         let writer = writer::start(connection, place, writer_state.clone());
-        Ok(Self { readers, writer, writer_state, keeper: None, _handle: handle })
+        Ok(Self { readers, writer, writer_state, keeper: None, real: real.into(), reached, missing, _handle: handle })
+    }
+
+    /// What was answered by an earlier process and was not there when the journal was opened.
+    pub fn missing(&self) -> Option<&Missing> {
+        self.missing.as_ref()
+    }
+
+    /// People have heard what is missing: it is missed no more at the next start.
+    pub async fn missing_is_told(&self) -> Result<(), JournalError> {
+        let mut reader = self.readers.acquire().await?;
+        self.reached.goes_on(reached::counted(&mut reader).await?);
+        Ok(())
     }
 
     /// The same journal, whose incidents are kept by that bot: read and new ones carry its name.
@@ -137,6 +156,6 @@ fn tell_of(path: &Path, real: &Path, lock: &Lock) {
     }
     if lock.names > 1 {
         let path = path.display();
-        tracing::warn!(%path, "the journal has another name (a hard link): open it by this one only, or what is not yet in the file itself is missed");
+        tracing::warn!(%path, "the journal has another name (a hard link): take the other one away. After a kill the journal opens only by the name that it had then");
     }
 }

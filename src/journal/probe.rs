@@ -11,7 +11,7 @@ use sqlx::{
 use super::{
     JournalError,
     lock::{Lock, beside, lock_beside},
-    open,
+    open, other_name,
 };
 use crate::private_file;
 
@@ -33,7 +33,7 @@ pub async fn probe(path: &Path) -> Result<Probed, JournalError> {
     if path.exists() {
         // Kept until every connection is closed.
         let lock = Lock::of_existing(path)?;
-        let found = known(path).await;
+        let found = looked_at(path, lock.0.names).await;
         drop(lock);
         let found = found?;
         commit_beside(path).await?;
@@ -45,10 +45,16 @@ pub async fn probe(path: &Path) -> Result<Probed, JournalError> {
     }
 }
 
+async fn looked_at(path: &Path, names: u64) -> Result<Probed, JournalError> {
+    let real = path.canonicalize().map_err(|source| JournalError::opening(path, &sqlx::Error::Io(source)))?;
+    other_name::refuse(&real, names).await?;
+    known(path).await
+}
+
 /// Reads an existing journal: its schema, and the newest of its records.
 async fn known(path: &Path) -> Result<Probed, JournalError> {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(false);
-    let failed = |source| JournalError::Open { path: path.to_owned(), source };
+    let failed = |source| JournalError::opening(path, &source);
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     let found = understood(&mut connection).await;
     connection.close().await?;
@@ -68,7 +74,7 @@ async fn understood(db: &mut SqliteConnection) -> Result<Probed, JournalError> {
 /// Commits to a scratch journal in the same folder, as durably as the real one, and takes it away again.
 async fn commit_beside(path: &Path) -> Result<(), JournalError> {
     let scratch = beside(path, ".doctor");
-    let failed = |source| JournalError::Open { path: path.to_owned(), source };
+    let failed = |source| JournalError::opening(path, &source);
     private_file::open(&scratch).map_err(|source| failed(sqlx::Error::Io(source)))?;
     let options = SqliteConnectOptions::new()
         .filename(&scratch)

@@ -16,6 +16,7 @@ use super::{
     files::{FileLost, Files},
     lanes::{self, Lane, Lanes, Waiting},
     lock::Lock,
+    reached,
     rescue::{self, Loss},
     upkeep,
     writer_state::{News, WriterState},
@@ -59,6 +60,11 @@ impl Job {
         }
     }
 
+    /// Whether somebody is answered that it is stored, so that it is missed where it is lost.
+    fn is_answered(&self) -> bool {
+        matches!(self, Self::Append(..) | Self::MoveClock(..))
+    }
+
     fn lane(&self) -> Lane {
         match self {
             Self::Append(..)
@@ -88,7 +94,7 @@ pub(super) fn start(connection: SqliteConnection, place: Place, state: WriterSta
 }
 
 async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waiting, state: WriterState) {
-    let (mut loss, mut last_error) = (Loss::default(), None);
+    let (mut loss, mut last_error, mut is_whole) = (Loss::default(), None, true);
     loop {
         let batch = waiting.next().await;
         if batch.is_empty() {
@@ -100,8 +106,12 @@ async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waitin
             if last_error.as_ref() != Some(error) {
                 tracing::error!(%error, "the journal could not be written");
             }
-            match place.files.look().await {
+            let looked = place.files.look().await;
+            is_whole = looked.as_ref().err().is_none_or(FileLost::is_whole);
+            match looked {
                 Ok(()) => connection = afresh(connection, &place.options).await,
+                // Nothing is read through a gap, and nothing is written over what may be left.
+                Err(file) if !file.is_whole() => {}
                 // Only this connection still has what was stored: it is kept.
                 Err(file) if loss.is_due(Instant::now()) => {
                     let is_saved = save(&mut connection, &place, &file).await;
@@ -111,13 +121,18 @@ async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waitin
             }
         } else {
             // The files are there, perhaps again: the next loss is another one.
-            loss = Loss::default();
+            (loss, is_whole) = (Loss::default(), true);
         }
         state.tell(&written);
         last_error = written.err();
     }
     // Every handle is gone: close in order, so that the WAL is folded into the file.
     place.readers.close().await;
+    if !is_whole {
+        // Closing would write what lies in the gap into the file. The system takes it back with the process.
+        std::mem::forget((connection, place.files));
+        return;
+    }
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "the journal did not close in order; nothing that was answered is lost");
     }
@@ -177,12 +192,24 @@ async fn write_batch(
     let mut transaction = match connection.begin_with("BEGIN IMMEDIATE").await {
         Ok(transaction) => transaction,
         Err(error) => {
-            let error = AppendError::NotStored(error.to_string());
+            // A gap in the WAL is read as a disk that fails.
+            let why = files.look().await.err().map_or_else(|| error.to_string(), |lost| lost.to_string());
+            let error = AppendError::NotStored(why);
             state.fails.store(true, Ordering::Relaxed);
             refuse(batch, &error);
             return Err(error);
         }
     };
+    // What is written behind a gap is lost with it.
+    if let Err(lost) = files.look().await {
+        let error = AppendError::NotStored(lost.to_string());
+        state.fails.store(true, Ordering::Relaxed);
+        // Nothing was written yet.
+        drop(transaction.rollback().await);
+        refuse(batch, &error);
+        return Err(error);
+    }
+    let is_answered = batch.iter().any(Job::is_answered);
     let begun = mark(&mut transaction, "SAVEPOINT batch").await;
     let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
     let mut news = News::none();
@@ -191,19 +218,26 @@ async fn write_batch(
         news.add(brought);
         replies.push(reply);
     }
+    let counted = if is_answered {
+        reached::count(&mut transaction, jiff::Timestamp::now()).await.map(Some).map_err(AppendError::from)
+    } else {
+        Ok(None)
+    };
     // Gone with the transaction, if SQLite ended that on the way: then what came before is not there.
-    let whole = match begun {
-        Ok(()) => mark(&mut transaction, "RELEASE batch").await,
+    let whole = match begun.and(counted) {
+        Ok(count) => mark(&mut transaction, "RELEASE batch").await.map(|()| count),
         Err(error) => Err(error),
     };
     let committed = match whole {
-        Ok(()) => transaction.commit().await.map_err(|error| AppendError::NotStored(error.to_string())),
+        Ok(count) => {
+            transaction.commit().await.map(|()| count).map_err(|error| AppendError::NotStored(error.to_string()))
+        }
         Err(error) => Err(error),
     };
     // What is in a file that nobody can find again is not stored.
     let committed = match committed {
-        Ok(()) => files.look().await.map_err(|lost| AppendError::NotStored(lost.to_string())),
-        failed => failed,
+        Ok(count) => files.look_and_mark(count).await.map_err(|lost| AppendError::NotStored(lost.to_string())),
+        Err(failed) => Err(failed),
     };
     // Whoever hears that it failed finds the bot not ready.
     state.fails.store(committed.is_err(), Ordering::Relaxed);

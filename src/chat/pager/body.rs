@@ -10,6 +10,7 @@ use crate::{
     },
     escalation::{LevelNumber, Rung},
     incident::{CallLinks, Cause, Face, Incident, PageEnd, WebAddress},
+    legible,
 };
 
 /// PagerDuty's limit of a summary, in characters (Events API v2).
@@ -213,8 +214,8 @@ pub fn generic(call: &Call<'_>) -> Value {
         "reason": call.reason(),
         "summary": call.summary(),
         "diagnosis": diagnosis(incident),
-        "opened_at": incident.opened_at.to_string(),
-        "answer_by": call.answer_by().map(|by| by.to_string()),
+        "opened_at": legible::moment(incident.opened_at),
+        "answer_by": call.answer_by().map(legible::moment),
         "what_to_do": call.what_to_do(),
         "next": call.next(),
         "card": links.card,

@@ -87,7 +87,7 @@ async fn when_the_journal_is_taken_away_people_are_called_past_it_once_and_the_b
     insta::assert_snapshot!(outside.was_asked(), @"");
     fails_at(3, &mut alarm, &engine).await;
     insta::assert_snapshot!(outside.was_asked(), @r"
-    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again
     L1 in C0
     ");
 }
@@ -100,10 +100,10 @@ async fn a_pager_that_fails_at_first_is_rung_by_one_page_beside_the_channel_and_
     *outside.pager_answers.lock().unwrap() = vec![fails(), fails()];
     fails_at(5, &mut alarm, &engine).await;
     insta::assert_snapshot!(outside.was_asked(), @r"
-    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
     L1 in C0
-    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
-    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again
     ");
     // A look that went well between others is not the end of it, and rings nobody again.
     alarm.works(&engine.inbox().0).await;
@@ -112,7 +112,7 @@ async fn a_pager_that_fails_at_first_is_rung_by_one_page_beside_the_channel_and_
     for _ in 0..6 {
         alarm.works(&engine.inbox().0).await;
     }
-    insta::assert_snapshot!(outside.was_asked(), @"Resolve at fall-back: mtls-medic/c/INC-0/journal-fails-0-pager-0");
+    insta::assert_snapshot!(outside.was_asked(), @"Resolve at fall-back: mtls-medic/c/INC-0/journal-fails-pager-0");
     fails_at(1, &mut alarm, &engine).await;
     insta::assert_snapshot!(outside.was_asked(), @"");
 }
@@ -132,8 +132,8 @@ async fn an_end_that_does_not_get_through_is_tried_again_and_what_the_pager_refu
         tokio::time::advance(std::time::Duration::from_secs(20)).await;
     }
     insta::assert_snapshot!(outside.was_asked(), @r"
-    Resolve at fall-back: mtls-medic/c/INC-0/journal-fails-0-pager-0 (failed)
-    Resolve at fall-back: mtls-medic/c/INC-0/journal-fails-0-pager-0
+    Resolve at fall-back: mtls-medic/c/INC-0/journal-fails-pager-0 (failed)
+    Resolve at fall-back: mtls-medic/c/INC-0/journal-fails-pager-0
     ");
 
     let refused = || PerformError::Waiting { reason: "it answered 401".to_owned(), after: None };
@@ -144,9 +144,42 @@ async fn an_end_that_does_not_get_through_is_tried_again_and_what_the_pager_refu
         alarm.works(&shared).await;
     }
     insta::assert_snapshot!(outside.was_asked(), @r"
-    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
     L1 in C0 (failed)
-    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-0-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again (failed)
     L1 in C0 (failed)
     ");
+}
+
+#[tokio::test]
+async fn a_page_of_a_bot_that_was_started_again_while_the_journal_failed_is_ended_by_the_next_one_and_an_ordinary_start_ends_none()
+ {
+    let outside = Arc::new(Outside::default());
+    let (engine, _, _folder) = bot(&outside).await;
+    let shared = engine.inbox().0;
+    fails_at(2, &mut Alarm::after_start(&shared).await, &engine).await;
+    outside.was_asked();
+
+    let mut next = Alarm::after_start(&shared).await;
+    for _ in 0..2 {
+        next.works(&shared).await;
+    }
+    insta::assert_snapshot!(outside.was_asked(), @"");
+    // It fails on: the same page is sent again, since the last bot may have died before it was through.
+    fails_at(2, &mut next, &engine).await;
+    insta::assert_snapshot!(outside.was_asked(), @r"
+    L1 by fall-back as mtls-medic/c/INC-0/journal-fails-pager-0 about MtlsMedicJournalFails: the bot itself is in trouble: the journal cannot be written (the disk is full): nothing is taken in, and nobody is called, until it can be again
+    L1 in C0
+    ");
+    let mut third = Alarm::after_start(&shared).await;
+    for _ in 0..4 {
+        third.works(&shared).await;
+    }
+    insta::assert_snapshot!(outside.was_asked(), @"Resolve at fall-back: mtls-medic/c/INC-0/journal-fails-pager-0");
+
+    let mut ordinary = Alarm::after_start(&shared).await;
+    for _ in 0..5 {
+        ordinary.works(&shared).await;
+    }
+    insta::assert_snapshot!(outside.was_asked(), @"");
 }

@@ -9,6 +9,7 @@ mod keeping;
 mod lessons;
 mod limits;
 mod load;
+mod missing;
 mod one_node;
 mod running;
 mod stopping;

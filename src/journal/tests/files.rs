@@ -11,7 +11,7 @@ use sqlx::ConnectOptions;
 use super::*;
 use crate::journal::lock::beside;
 
-fn is_in_use(opened: &Result<Journal, JournalError>) -> bool {
+fn is_in_use<T>(opened: &Result<T, JournalError>) -> bool {
     matches!(opened, Err(JournalError::InUse(_)))
 }
 
@@ -202,4 +202,151 @@ async fn a_journal_that_is_put_back_is_written_again() {
     fs::rename(beside(&path, ".old"), &path).unwrap();
     journal.append(one(change(2, "b"))).await.unwrap();
     assert!(!journal.fails());
+}
+
+/// What another program does to the WAL under the bot.
+const HARMS_TO_THE_WAL: [(&str, Harm); 4] = [
+    ("cut off", |wal| fs::File::options().write(true).open(wal).unwrap().set_len(0).unwrap()),
+    ("cut in half", |wal| {
+        let file = fs::File::options().write(true).open(wal).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    }),
+    ("overwritten with nothing", |wal| overwrite(wal, 0)),
+    ("overwritten with something", |wal| overwrite(wal, 0x5a)),
+];
+
+fn overwrite(file: &Path, with: u8) {
+    let length = usize::try_from(fs::metadata(file).unwrap().len()).unwrap();
+    let mut open = fs::File::options().write(true).open(file).unwrap();
+    std::io::Write::write_all(&mut open, &vec![with; length]).unwrap();
+}
+
+#[tokio::test]
+async fn a_wal_that_somebody_cuts_or_overwrites_is_noticed_before_anything_more_is_answered() {
+    for (harm, done) in HARMS_TO_THE_WAL {
+        let (folder, journal) = fresh().await;
+        let path = folder.path().join("j.sqlite");
+        for number in 1..=20 {
+            journal.append(one(change(number, &format!("k{number}")))).await.unwrap();
+        }
+        done(&beside(&path, "-wal"));
+        for number in 21..=23 {
+            let Err(AppendError::NotStored(why)) = journal.append(one(change(number, "after"))).await else {
+                panic!("{harm}: it was answered")
+            };
+            assert!(why.contains("-wal was cut by another") || why.contains("-wal was overwritten"), "{harm}: {why}");
+        }
+        assert!(journal.fails(), "{harm}: readiness says so");
+        assert!(saved_beside(&path).is_empty(), "{harm}: what is read through a gap is no copy");
+    }
+}
+
+#[tokio::test]
+async fn the_wal_is_whole_while_others_fold_it_into_the_journal_and_cut_it_as_sqlite_does() {
+    let (folder, journal) = fresh().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("j.sqlite"));
+    let mut replicator = options.connect().await.unwrap();
+    for number in 1..=30 {
+        journal.append(one(change(number, &format!("k{number}")))).await.unwrap();
+        let how =
+            ["PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA wal_checkpoint(RESTART)"];
+        sqlx::query(how[usize::try_from(number % 3).unwrap()]).execute(&mut replicator).await.unwrap();
+    }
+    assert!(!journal.fails());
+}
+
+/// The files of a bot as a kill leaves them, in another folder.
+fn killed(from: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for ending in ["", "-wal", ".reached"] {
+        fs::copy(beside(from, ending), folder.path().join(format!("j.sqlite{ending}"))).unwrap();
+    }
+    folder
+}
+
+#[tokio::test]
+async fn what_was_answered_and_is_gone_after_a_kill_is_missed_at_the_next_start_and_only_then() {
+    let (folder, journal) = fresh().await;
+    let path = folder.path().join("j.sqlite");
+    journal.append(one(change(1, "k1"))).await.unwrap();
+    let early = killed(&path);
+    for number in 2..=4 {
+        journal.append(one(change(number, &format!("k{number}")))).await.unwrap();
+    }
+    assert_eq!(mode(&beside(&path, ".reached")), 0o600);
+
+    let whole = reopened(killed(&path).path()).await;
+    assert_eq!(whole.missing(), None, "a kill alone loses nothing");
+
+    let cut = killed(&path);
+    fs::write(cut.path().join("j.sqlite-wal"), "").unwrap();
+    let journal = reopened(cut.path()).await;
+    let missing = *journal.missing().unwrap();
+    assert_eq!((missing.transactions, missing.since), (4, None));
+    // What is stored before people heard of it does not hide it.
+    journal.append(one(change(1, "new"))).await.unwrap();
+    drop(journal);
+    let journal = reopened(cut.path()).await;
+    assert_eq!(journal.missing().unwrap().transactions, 3);
+    journal.missing_is_told().await.unwrap();
+    drop(journal);
+    assert_eq!(reopened(cut.path()).await.missing(), None, "it is told once");
+
+    // An older copy in place of the journal, and none at all.
+    let replaced = killed(&path);
+    for ending in ["", "-wal"] {
+        fs::copy(early.path().join(format!("j.sqlite{ending}")), replaced.path().join(format!("j.sqlite{ending}")))
+            .unwrap();
+    }
+    assert_eq!(reopened(replaced.path()).await.missing().unwrap().transactions, 3);
+    let gone = killed(&path);
+    for ending in ["", "-wal"] {
+        fs::remove_file(gone.path().join(format!("j.sqlite{ending}"))).unwrap();
+    }
+    assert_eq!(reopened(gone.path()).await.missing().unwrap().transactions, 4);
+}
+
+#[tokio::test]
+async fn a_mark_that_is_taken_away_is_made_anew_and_one_that_nobody_understands_says_nothing() {
+    let (folder, journal) = fresh().await;
+    let mark = beside(&folder.path().join("j.sqlite"), ".reached");
+    journal.append(one(change(1, "k1"))).await.unwrap();
+    fs::remove_file(&mark).unwrap();
+    journal.append(one(change(2, "k2"))).await.unwrap();
+    assert!(fs::read_to_string(&mark).unwrap().starts_with("mtls-medic.reached/v1 2 "));
+    drop(journal);
+    fs::write(&mark, "what is this").unwrap();
+    assert_eq!(reopened(folder.path()).await.missing(), None);
+}
+
+#[tokio::test]
+async fn after_a_kill_a_journal_with_two_names_opens_only_by_the_one_whose_wal_holds_the_rest() {
+    let (folder, journal) = fresh().await;
+    let (path, other) = (folder.path().join("j.sqlite"), folder.path().join("other.sqlite"));
+    journal.append(one(change(1, "k1"))).await.unwrap();
+    drop(journal);
+    drop(reopened(folder.path()).await);
+    while is_in_use(&probe(&path).await) {
+        tokio::task::yield_now().await;
+    }
+    fs::hard_link(&path, &other).unwrap();
+    // A bot that was killed leaves it.
+    fs::write(beside(&path, "-wal"), "the rest").unwrap();
+    let refused = [Journal::open(&other).await.map(drop), probe(&other).await.map(drop)];
+    let said = refused.map(|refused| refused.unwrap_err().to_string());
+    assert_eq!(said[0], said[1], "doctor says the same");
+    let said = said[0].replace(&*folder.path().canonicalize().unwrap().to_string_lossy(), "FOLDER");
+    insta::assert_snapshot!(said, @"the journal FOLDER/other.sqlite has several names (hard links), and a bot that was killed had it open as FOLDER/j.sqlite: what that bot stored last is in FOLDER/j.sqlite-wal. Start it with journal: FOLDER/j.sqlite once and stop it in order, or take the names away that are not used; a copy is made with cp while no bot runs, and never with ln");
+    fs::remove_file(beside(&path, "-wal")).unwrap();
+    drop(Journal::open(&other).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_journal_that_something_wrote_into_is_said_to_be_damaged_once_and_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j.sqlite");
+    fs::write(&path, "x".repeat(8192)).unwrap();
+    let error = Journal::open(&path).await.map(drop).unwrap_err();
+    let said = format!("{:#}", anyhow::Error::from(error)).replace(&*path.to_string_lossy(), "JOURNAL");
+    insta::assert_snapshot!(said, @"the journal JOURNAL is damaged (file is not a database): something else wrote into it, or into its -wal. Take JOURNAL away, with its -wal and -shm, and put a copy of it in its place; without a copy the bot begins anew, and forgets who was called, and that fixes were switched off");
 }
