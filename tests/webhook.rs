@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body, http::Request};
 use mtls_medic::{
-    alertmanager::{Authentication, Credential, Intake, Mapping, router},
+    alertmanager::{Authentication, Credential},
     clock::SystemClock,
-    engine::{Engine, Inbox},
+    commands::bot::{Bot, Parts},
+    engine::Inbox,
     escalation,
     http::{Bodies, Metrics},
     incident::{IncidentId, Life, Policy},
@@ -18,20 +19,14 @@ use tower::ServiceExt;
 
 async fn bot() -> (Router, Inbox, Metrics, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
     let policy = Policy::usual(escalation::Policy::of(Vec::new()), Vec::new());
-    let engine = Engine::builder(journal, Arc::new(SystemClock), "c", policy).build().await.unwrap();
-    let metrics = Metrics::default();
     let credentials =
         vec![Credential::Bearer("right".into()), Credential::Basic { user: "am".into(), password: "pw".into() }];
-    let intake = Intake {
-        inbox: engine.inbox(),
-        mapping: Mapping::default(),
-        authentication: Authentication::Credentials(credentials),
-        metrics: metrics.clone(),
-        bodies: Bodies::default(),
-    };
-    (router(intake), engine.inbox(), metrics, folder)
+    let known = Authentication::Credentials(credentials);
+    let parts = Parts::new(folder.path().join("j.sqlite"), Arc::new(SystemClock), "c", policy, known);
+    let metrics = parts.metrics.clone();
+    let bot = Bot::build(parts).await.unwrap();
+    (bot.routes, bot.inbox, metrics, folder)
 }
 
 async fn answers(bot: &Router, authorization: &str, body: impl Into<Body>) -> u16 {

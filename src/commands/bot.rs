@@ -1,4 +1,4 @@
-//! The bot put together: what `serve` and `demo` have in common.
+//! The bot put together: what `serve`, `demo` and the tests of whole nights have in common.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{
     alertmanager::{self, Authentication, Intake, Mapping},
     clock::Clock,
     cluster::{ClusterAdapter, Reach},
-    engine::{Engine, Inbox, Perform},
+    engine::{Crasher, EVIDENCE_KEPT, Engine, Inbox, Perform},
     http::{Bodies, Metrics, Readiness, health_router},
     incident::{Policy, Room},
     journal::{Journal, JournalError},
@@ -19,47 +19,97 @@ use crate::{
 pub(super) const STOPS_WITHIN: Duration = Duration::from_secs(8);
 
 /// What a bot is made of.
-pub(super) struct Parts {
-    pub(super) journal: PathBuf,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) cluster: String,
+pub struct Parts {
+    /// The journal's file.
+    pub journal: PathBuf,
+    /// The clock that everything runs by.
+    pub clock: Arc<dyn Clock>,
+    /// The name of this cluster.
+    pub cluster: String,
     /// Whether a bot of another cluster uses the same Slack app.
-    pub(super) shared_app: bool,
-    pub(super) policy: Policy,
-    pub(super) reach: Reach,
-    pub(super) mapping: Mapping,
-    pub(super) authentication: Authentication,
-    pub(super) faces: Vec<(Room, Arc<dyn Perform>)>,
-    /// How long raw evidence is kept; `None` for the engine's own word.
-    pub(super) keep: Option<SignedDuration>,
+    pub shared_app: bool,
+    /// The rules.
+    pub policy: Policy,
+    /// Which alerts are ours.
+    pub mapping: Mapping,
+    /// Who may send alerts.
+    pub authentication: Authentication,
+    /// Who performs the work of each room.
+    pub performers: Vec<(Room, Arc<dyn Perform>)>,
+    /// How long raw evidence is kept.
+    pub evidence_kept: SignedDuration,
     /// Where everything is counted; the faces may count there as well.
-    pub(super) metrics: Metrics,
+    pub metrics: Metrics,
     /// The room for bodies, over all routes.
-    pub(super) bodies: Bodies,
+    pub bodies: Bodies,
+    /// Called at every crash point. For tests of kill -9.
+    pub crasher: Option<Crasher>,
+}
+
+impl Parts {
+    /// The parts of a bot that performs nothing yet, and takes the runbook's alerts from those who know a credential.
+    pub fn new(
+        journal: PathBuf,
+        clock: Arc<dyn Clock>,
+        cluster: &str,
+        policy: Policy,
+        authentication: Authentication,
+    ) -> Self {
+        Self {
+            journal,
+            clock,
+            cluster: cluster.to_owned(),
+            shared_app: false,
+            policy,
+            mapping: Mapping::default(),
+            authentication,
+            performers: Vec::new(),
+            evidence_kept: EVIDENCE_KEPT,
+            metrics: Metrics::default(),
+            bodies: Bodies::default(),
+            crasher: None,
+        }
+    }
+
+    /// With a cluster to look at and to change.
+    #[must_use]
+    pub fn in_reach(mut self, reach: Reach) -> Self {
+        let cluster = Arc::new(ClusterAdapter::new(reach, self.clock.clone()));
+        self.performers.extend([(Room::Cluster, cluster.clone() as Arc<dyn Perform>), (Room::Execute, cluster)]);
+        self
+    }
 }
 
 /// A running bot.
-pub(super) struct Bot {
-    pub(super) engine: Arc<Engine>,
-    pub(super) inbox: Inbox,
-    pub(super) routes: Router,
+pub struct Bot {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Where requests come in.
+    pub inbox: Inbox,
+    /// The webhook and what watchers ask; the caller's to serve.
+    pub routes: Router,
     pub(super) readiness: Readiness,
 }
 
 impl Bot {
-    /// Puts it together and starts it; the routes are the caller's to serve.
-    pub(super) async fn start(parts: Parts) -> Result<Self, JournalError> {
+    /// Puts it together and starts it.
+    pub async fn start(parts: Parts) -> Result<Self, JournalError> {
+        let bot = Self::build(parts).await?;
+        bot.engine.start();
+        Ok(bot)
+    }
+
+    /// Puts it together; it takes what comes and does nothing yet.
+    pub async fn build(parts: Parts) -> Result<Self, JournalError> {
         let journal = Journal::open(&parts.journal).await?;
-        let cluster = Arc::new(ClusterAdapter::new(parts.reach, parts.clock.clone()));
         let mut builder = Engine::builder(journal, parts.clock, &parts.cluster, parts.policy)
             .shared_app(parts.shared_app)
-            .performer(Room::Cluster, cluster.clone())
-            .performer(Room::Execute, cluster);
-        if let Some(keep) = parts.keep {
-            builder = builder.keep(keep);
+            .keep(parts.evidence_kept);
+        for (room, performer) in parts.performers {
+            builder = builder.performer(room, performer);
         }
-        for (room, face) in parts.faces {
-            builder = builder.performer(room, face);
+        if let Some(crasher) = parts.crasher {
+            builder = builder.crasher(crasher);
         }
         let engine = Arc::new(builder.build().await?);
         let (metrics, readiness) = (parts.metrics, Readiness::default());
@@ -71,7 +121,6 @@ impl Bot {
             bodies: parts.bodies,
         };
         let routes = alertmanager::router(intake).merge(health_router(engine.clone(), metrics, readiness.clone()));
-        engine.start();
         Ok(Self { inbox: engine.inbox(), engine, routes, readiness })
     }
 

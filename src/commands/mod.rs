@@ -7,14 +7,14 @@ use std::{
 
 use crate::legible;
 
-mod bot;
+pub mod bot;
 pub mod demo;
 pub mod diagnose;
 pub mod doctor;
 mod pagers;
 pub mod serve;
 pub mod simulate;
-mod slack;
+pub mod slack;
 pub mod triage;
 
 /// What a script sees when a command could not run at all: no verdict (0 healthy, 1 fault found, 2 inconclusive).

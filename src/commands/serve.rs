@@ -26,7 +26,7 @@ use crate::{
     clock::SteadyClock,
     cluster::{ClusterError, connect},
     config::{Config, ConfigError},
-    engine::{Inbox, Perform},
+    engine::{EVIDENCE_KEPT, Inbox},
     escalation::PagerName,
     http,
     incident::{Life, Room},
@@ -101,27 +101,23 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     }
     let kubernetes = &config.kubernetes;
     let reach = connect(kubernetes.kubeconfig.as_deref(), kubernetes.context.as_deref(), settled.settings).await?;
-    let mut faces: Vec<(Room, Arc<dyn Perform>)> = vec![(Room::Pager, Arc::new(pagers))];
-    faces.extend(slack.iter().map(SlackParts::face));
     if slack.is_none() {
         tracing::warn!("no chat is configured: incidents are kept and pagers called, and nothing is posted");
     }
     let bodies = http::Bodies::default();
-    let bot = Bot::start(Parts {
-        journal: config.journal.clone(),
-        clock: clock.clone(),
-        cluster: config.cluster.clone(),
+    let authentication = settled.authentication.clone();
+    let mut parts = Parts {
         shared_app: config.slack.as_ref().is_some_and(|slack| slack.shared_app),
-        policy: settled.policy,
-        reach,
         mapping: settled.mapping,
-        authentication: settled.authentication.clone(),
-        faces,
-        keep: settled.keep,
+        evidence_kept: settled.keep.unwrap_or(EVIDENCE_KEPT),
         metrics,
         bodies: bodies.clone(),
-    })
-    .await?;
+        ..Parts::new(config.journal.clone(), clock.clone(), &config.cluster, settled.policy, authentication)
+    }
+    .in_reach(reach);
+    parts.performers.push((Room::Pager, Arc::new(pagers)));
+    parts.performers.extend(slack.iter().map(SlackParts::face));
+    let bot = Bot::start(parts).await?;
     let stop = CancellationToken::new();
     let listing = listing(bot.inbox.clone(), settled.authentication);
     let mut routes = bot.routes.clone().merge(listing);

@@ -24,13 +24,15 @@ use crate::{
 };
 
 /// How requests come in.
-enum Way {
+pub enum Way {
+    /// Over a socket that this client opens with the app's token.
     Socket(Box<Client>),
+    /// Over HTTP, signed with this.
     Http(SecretString),
 }
 
 /// The workspace, ready to be connected.
-pub(super) struct SlackParts {
+pub struct SlackParts {
     client: Client,
     directory: Arc<Directory>,
     look: Look,
@@ -86,19 +88,23 @@ impl SlackParts {
             groups,
             hooks: SLACK_HOOKS.to_owned(),
         };
-        let directory = Arc::new(Directory::new(client.clone(), slack.team.clone(), roster, clock));
-        let look = Look { links };
-        Ok(Some(Self { client, directory, look, home, way }))
+        Ok(Some(Self::new(client, home, roster, Look { links }, way, clock)))
+    }
+
+    /// Of a workspace that is known already.
+    pub fn new(client: Client, home: Home, roster: Roster, look: Look, way: Way, clock: Arc<dyn Clock>) -> Self {
+        let directory = Arc::new(Directory::new(client.clone(), home.team.clone(), roster, clock));
+        Self { client, directory, look, home, way }
     }
 
     /// What posts go out through.
-    pub(super) fn face(&self) -> (Room, Arc<dyn Perform>) {
+    pub fn face(&self) -> (Room, Arc<dyn Perform>) {
         let out = SlackOut::new(self.client.clone(), self.directory.clone(), self.look.clone());
         (Room::Chat(Face::Slack), Arc::new(out))
     }
 
     /// What requests come in by: routes in HTTP mode, a socket in Socket Mode.
-    pub(super) fn listen(
+    pub fn listen(
         self,
         inbox: Inbox,
         clock: Arc<dyn Clock>,

@@ -58,4 +58,4 @@ pub use time::ClockJumps;
 pub use crate::incident::{Delivery, MessageRef};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,15 +19,16 @@ use hyper::{Request, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
-    alertmanager::{Authentication, Credential, Intake, Mapping, router},
+    alertmanager::{Authentication, Credential},
     chat::slack::{Client, Directory, Look, Roster, SlackOut},
     clock::SystemClock,
+
     cluster::{Settings, connect_to, gather},
+    commands::bot::{Bot, Parts},
     engine::{Done, Engine, Perform, PerformError, Task},
     escalation,
-    http::{Bodies, Metrics, serve},
+    http::serve,
     incident::{Destination, Face, Outcome, Policy, Room, Work},
-    journal::Journal,
     mesh::{Namespace, TargetRef},
     simulate::{Simulation, api::Fault, world::Scenario},
     triage::certificate::{Svid, verify_path},
@@ -84,27 +85,18 @@ async fn bot(
     room: Room,
     face: Arc<dyn Perform>,
     to: &str,
-) -> (Engine, std::net::SocketAddr, CancellationToken, tempfile::TempDir) {
+) -> (Arc<Engine>, std::net::SocketAddr, CancellationToken, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-    let engine = Engine::builder(journal, Arc::new(SystemClock), "bench", policy(storm, room, to))
-        .performer(room, face)
-        .build()
-        .await
-        .unwrap();
-    engine.start();
-    let intake = Intake {
-        inbox: engine.inbox(),
-        mapping: Mapping::default(),
-        authentication: Authentication::Credentials(vec![Credential::Bearer("t".into())]),
-        metrics: Metrics::default(),
-        bodies: Bodies::default(),
-    };
+    let known = Authentication::Credentials(vec![Credential::Bearer("t".into())]);
+    let (journal, clock) = (folder.path().join("j.sqlite"), Arc::new(SystemClock));
+    let mut parts = Parts::new(journal, clock, "bench", policy(storm, room, to), known);
+    parts.performers.push((room, face));
+    let bot = Bot::start(parts).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    tokio::spawn(serve(listener, router(intake), stop.clone()));
-    (engine, address, stop, folder)
+    tokio::spawn(serve(listener, bot.routes, stop.clone()));
+    (bot.engine, address, stop, folder)
 }
 
 /// Sends `count` bodies over one connection; the services go round from `first`.

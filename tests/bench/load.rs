@@ -15,13 +15,13 @@ use hyper::{Request, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
-    alertmanager::{Authentication, Credential, Intake, Mapping, router},
+    alertmanager::{Authentication, Credential},
     clock::SystemClock,
+    commands::bot::{Bot, Parts},
     engine::{Done, Engine, Inbox, Perform, PerformError, Task},
     escalation::{self, LevelNumber, PagerName},
-    http::{Metrics, serve},
+    http::serve,
     incident::{Act, CallReason, Command, Destination, Face, IncidentId, Lacks, Outcome, Policy, Room, Work},
-    journal::Journal,
     people::{Actor, PersonId, Platform, Role},
 };
 use tokio::{
@@ -56,12 +56,12 @@ const WAITED_MOST: Duration = Duration::from_mins(1);
 pub(crate) async fn run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("j.sqlite");
-    let before = Bot::start(&path, 100_000).await;
+    let before = LoadedBot::start(&path, 100_000).await;
     before.single(0, WORKED_ON).await;
     before.pages.until(WORKED_ON).await;
     before.stop().await;
 
-    let bot = Bot::start(&path, 10).await;
+    let bot = LoadedBot::start(&path, 10).await;
     let opening = bot.meanwhile(async {
         bot.single(WORKED_ON, 2_600).await;
         bot.large(3_000, 2).await;
@@ -95,7 +95,7 @@ pub(crate) async fn run() {
 
 async fn behind_flapping_alerts(pause: Duration) -> f64 {
     let folder = tempfile::tempdir().unwrap();
-    let bot = Bot::start(&folder.path().join("j.sqlite"), 10).await;
+    let bot = LoadedBot::start(&folder.path().join("j.sqlite"), 10).await;
     let waits = bot.flapping(pause).await;
     bot.stop().await;
     p99(waits)
@@ -215,8 +215,8 @@ fn flap(round: usize) -> Bytes {
     Bytes::from(format!(r#"{{"version":"4","status":"{status}","groupKey":"flap","alerts":[{alerts}]}}"#))
 }
 
-struct Bot {
-    engine: Engine,
+struct LoadedBot {
+    engine: Arc<Engine>,
     inbox: Inbox,
     pages: Arc<Pages>,
     address: SocketAddr,
@@ -224,35 +224,27 @@ struct Bot {
     worked_on: Mutex<u32>,
 }
 
-impl Bot {
+impl LoadedBot {
     async fn start(path: &Path, storm: u32) -> Self {
-        let journal = loop {
-            match Journal::open(path).await {
-                Ok(journal) => break journal,
+        let pages = Arc::new(Pages::default());
+        let bot = loop {
+            let known = Authentication::Credentials(vec![Credential::Bearer("t".into())]);
+            let mut parts = Parts::new(path.to_owned(), Arc::new(SystemClock), "bench", policy(storm), known);
+            for room in [Room::Chat(Face::Page), Room::Pager, Room::Cluster] {
+                parts.performers.push((room, pages.clone()));
+            }
+            match Bot::start(parts).await {
+                Ok(bot) => break bot,
                 // The writer of the bot before ends in its own time.
                 Err(mtls_medic::journal::JournalError::InUse(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
                 Err(other) => panic!("{other}"),
             }
         };
-        let pages = Arc::new(Pages::default());
-        let mut builder = Engine::builder(journal, Arc::new(SystemClock), "bench", policy(storm));
-        for room in [Room::Chat(Face::Page), Room::Pager, Room::Cluster] {
-            builder = builder.performer(room, pages.clone());
-        }
-        let engine = builder.build().await.unwrap();
-        engine.start();
-        let intake = Intake {
-            inbox: engine.inbox(),
-            mapping: Mapping::default(),
-            authentication: Authentication::Credentials(vec![Credential::Bearer("t".into())]),
-            metrics: Metrics::default(),
-            bodies: mtls_medic::http::Bodies::default(),
-        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, router(intake), stop.clone()));
-        Self { inbox: engine.inbox(), engine, pages, address, stop, worked_on: Mutex::new(0) }
+        tokio::spawn(serve(listener, bot.routes, stop.clone()));
+        Self { inbox: bot.inbox, engine: bot.engine, pages, address, stop, worked_on: Mutex::new(0) }
     }
 
     async fn stop(self) {

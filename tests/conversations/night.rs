@@ -2,27 +2,31 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, body::Body, http::Request};
 use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
-    alertmanager::{Mapping, Webhook},
+    alertmanager::Authentication,
     approval::Rule,
     chat::{
         Whose,
-        slack::{Client, Desk, Directory, Home, Look, Roster, SlackOut, router},
+        slack::{Client, Home, Look, Roster},
     },
     clock::{Clock, SpedClock, VirtualClock},
-    cluster::{ClusterAdapter, Settings, connect_to},
+    cluster::{Settings, connect_to},
+    commands::{
+        bot::{Bot, Parts},
+        slack::{SlackParts, Way},
+    },
     engine::{Engine, Inbox},
     escalation::{self},
     http::Bodies,
-    incident::{Destination, Event, Face, Incident, OwnCluster, Policy, Room},
-    journal::Journal,
+    incident::{Destination, Event, Face, Incident, OwnCluster, Policy},
     people::Mention,
     simulate::{Simulation, world::Scenario},
 };
 
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use crate::fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, Message, SIGNING_SECRET, Signer, TEAM};
 
@@ -32,7 +36,7 @@ const RATE: f64 = 60.0;
 pub struct Night {
     pub slack: FakeSlack,
     clock: Arc<dyn Clock>,
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     pub inbox: Inbox,
     bot: Router,
     pub simulation: Simulation,
@@ -97,8 +101,13 @@ impl Night {
             })
             .collect();
         let body = json!({ "version": "4", "groupKey": "g", "status": "firing", "alerts": alerts }).to_string();
-        let (delivery, _) = Mapping::default().delivery(&Webhook::parse(body.as_bytes()).unwrap());
-        self.inbox.deliver(&delivery).await.unwrap();
+        self.webhook_comes(body.into()).await;
+    }
+
+    async fn webhook_comes(&self, body: Vec<u8>) {
+        let request = Request::post("/webhooks/alertmanager").body(Body::from(body)).unwrap();
+        let response = self.bot.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
     }
 
     /// A night whose questions expire after two minutes.
@@ -116,45 +125,35 @@ impl Night {
         let slack = FakeSlack::open().await;
         let simulation = Simulation::start(clock.clone(), scenario, "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
-        let cluster = Arc::new(ClusterAdapter::new(reach, clock.clone()));
         let client = Client::new(&slack.api(), &BOT_TOKEN.to_owned().into()).unwrap();
         let user = |id: &str| Mention::User(id.to_owned());
         let roster = Roster {
             commanders: vec![user("U0ONCALL"), user("U0SEC"), user("U0OTHER")],
             approvers: vec![user("U0SEC")],
         };
-        let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
-        let look = Look { links: Vec::new() };
-        let face = Arc::new(SlackOut::new(client.clone(), directory.clone(), look));
-        let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(&folder.path().join("journal.sqlite")).await.unwrap();
-        let engine = Engine::builder(journal, clock.clone(), "prod-eu-1", policy)
-            .performer(Room::Cluster, cluster.clone())
-            .performer(Room::Execute, cluster)
-            .performer(Room::Chat(Face::Slack), face)
-            .build()
-            .await
-            .unwrap();
-        engine.start();
-        let inbox = engine.inbox();
         let home = Home {
             team: TEAM.to_owned(),
             enterprise: None,
             channels: [CHANNEL.to_owned()].into(),
-            whose: Whose::of(&inbox),
+            whose: Whose::default(),
             groups: Vec::new(),
             hooks: slack.hooks(),
         };
-        let desk = Desk::new(Arc::new(inbox.clone()), client, directory, home, clock.clone());
-        let bot = router(desk, SIGNING_SECRET.to_owned().into(), clock.clone(), Bodies::default());
-        Self { slack, clock, engine, inbox, bot, simulation, _folder: folder }
+        let signed = Way::Http(SIGNING_SECRET.to_owned().into());
+        let workspace = SlackParts::new(client, home, roster, Look::default(), signed, clock.clone());
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.sqlite");
+        let open = Authentication::AtTheProxy;
+        let mut parts = Parts::new(journal, clock.clone(), "prod-eu-1", policy, open).in_reach(reach);
+        parts.performers.push(workspace.face());
+        let Bot { engine, inbox, routes, .. } = Bot::start(parts).await.unwrap();
+        let (slack_routes, _, _) = workspace.listen(inbox.clone(), clock.clone(), Bodies::default());
+        Self { slack, clock, engine, inbox, bot: routes.merge(slack_routes), simulation, _folder: folder }
     }
 
     async fn delivers(&self, file: &str) {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/alertmanager").join(file);
-        let webhook = Webhook::parse(&std::fs::read(path).unwrap()).unwrap();
-        let (delivery, _) = Mapping::default().delivery(&webhook);
-        self.inbox.deliver(&delivery).await.unwrap();
+        self.webhook_comes(std::fs::read(path).unwrap()).await;
     }
 
     pub async fn alertmanager_fires(&self) {

@@ -16,6 +16,7 @@ use std::{
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
+    alertmanager::Authentication,
     approval::Rule,
     chat::{
         Outgoing, connector,
@@ -23,7 +24,8 @@ use mtls_medic::{
         slack::{Client, Directory, Look, Roster, SlackOut},
     },
     clock::{Clock, SpedClock},
-    engine::{CrashPoint, Engine},
+    commands::bot::{Bot, Parts},
+    engine::{CrashPoint, Crasher, Engine},
     escalation::{self, Level, LevelNumber, PagerName},
     incident::{
         Act, AlertDelivery, AlertSighting, AlertStatus, Command, DIAGNOSIS_WAIT, Destination, Face, Fingerprint,
@@ -140,8 +142,7 @@ impl Case {
         Arc::new(SpedClock::new(self.began + passed * RATE, f64::from(RATE)))
     }
 
-    async fn engine(&self, clock: Arc<SpedClock>) -> Engine {
-        let journal = Journal::open(&self.folder.join("journal.sqlite")).await.unwrap();
+    async fn bot(&self, clock: Arc<SpedClock>) -> Bot {
         let client = Client::new(&self.slack, &BOT_TOKEN.to_owned().into()).unwrap();
         let roster = Roster { commanders: Vec::new(), approvers: vec![Mention::User("U0SEC".to_owned())] };
         let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
@@ -150,22 +151,29 @@ impl Case {
         let by_name = BTreeMap::from([(PagerName("on-call".to_owned()), pager)]);
         let pagers = Arc::new(Pagers::new(Outgoing::new(connector().unwrap()), by_name));
         let cluster = Arc::new(Cluster::of(&self.folder, clock.clone()).with_triages_that_hang(self.diagnosis_hangs));
-        let mut builder = Engine::builder(journal, clock, "prod", policy())
-            .performer(Room::Cluster, cluster.clone())
-            .performer(Room::Execute, cluster)
-            .performer(Room::Chat(Face::Slack), slack)
-            .performer(Room::Pager, pagers);
-        if let Some((_, point)) = POINTS.into_iter().find(|(name, _)| *name == self.point) {
-            let of = self.kind.clone();
-            builder = builder.crasher(Arc::new(move |at, work| {
-                if at == point && work.name() == of {
-                    let me = std::process::id().to_string();
-                    drop(Process::new("kill").args(["-9", &me]).status());
-                    std::process::abort();
-                }
-            }));
-        }
-        builder.build().await.unwrap()
+        let (journal, open) = (self.folder.join("journal.sqlite"), Authentication::AtTheProxy);
+        let mut parts = Parts::new(journal, clock, "prod", policy(), open);
+        parts.performers = vec![
+            (Room::Cluster, cluster.clone()),
+            (Room::Execute, cluster),
+            (Room::Chat(Face::Slack), slack),
+            (Room::Pager, pagers),
+        ];
+        parts.crasher = self.crasher();
+        Bot::start(parts).await.unwrap()
+    }
+
+    /// What kills this process at its point.
+    fn crasher(&self) -> Option<Crasher> {
+        let (_, point) = POINTS.into_iter().find(|(name, _)| *name == self.point)?;
+        let of = self.kind.clone();
+        Some(Arc::new(move |at, work| {
+            if at == point && work.name() == of {
+                let me = std::process::id().to_string();
+                drop(Process::new("kill").args(["-9", &me]).status());
+                std::process::abort();
+            }
+        }))
     }
 }
 
@@ -185,9 +193,7 @@ async fn all_is_said(engine: &Engine, clock: &SpedClock) {
 /// does after a failed delivery.
 async fn night(case: &Case) {
     let clock = case.clock();
-    let engine = case.engine(clock.clone()).await;
-    engine.start();
-    let inbox = engine.inbox();
+    let Bot { engine, inbox, .. } = case.bot(clock.clone()).await;
     let mut changes = inbox.changes();
     inbox.deliver(&alert()).await.unwrap();
     loop {
@@ -207,9 +213,7 @@ async fn night(case: &Case) {
 /// much later, whoever died meanwhile.
 async fn paged_without_a_diagnosis(case: &Case) {
     let clock = case.clock();
-    let engine = case.engine(clock.clone()).await;
-    engine.start();
-    let inbox = engine.inbox();
+    let Bot { engine, inbox, .. } = case.bot(clock.clone()).await;
     let mut changes = inbox.changes();
     inbox.deliver(&alert()).await.unwrap();
     let incident = loop {
@@ -251,7 +255,7 @@ async fn runs(case: &Case) -> std::process::ExitStatus {
 }
 
 /// What a night came to.
-struct Night {
+struct KilledNight {
     label: String,
     calls: Vec<String>,
     slack: FakeSlack,
@@ -259,7 +263,7 @@ struct Night {
     _folder: tempfile::TempDir,
 }
 
-impl Night {
+impl KilledNight {
     /// A night whose first process dies at `point` of a `kind` of work and whose second plays it to its end; with the
     /// point `none`, one that nobody kills.
     async fn killed_at(point: &str, kind: &str) -> Self {
@@ -341,11 +345,11 @@ async fn a_kill_at_every_point_loses_no_incident_page_or_post_and_repeats_no_fix
     if std::env::var(CHILD).is_ok() {
         return;
     }
-    let quiet = tokio::spawn(Night::killed_at("none", "none"));
+    let quiet = tokio::spawn(KilledNight::killed_at("none", "none"));
     // A night mostly waits, so many at once.
     let cases = POINTS.iter().flat_map(|(name, _)| kinds().map(move |of| (*name, of)));
     let nights: Vec<_> = futures::stream::iter(cases)
-        .map(|(name, of)| tokio::spawn(Night::killed_at(name, of)))
+        .map(|(name, of)| tokio::spawn(KilledNight::killed_at(name, of)))
         .buffer_unordered(14)
         .map(Result::unwrap)
         .collect()

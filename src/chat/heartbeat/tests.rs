@@ -6,17 +6,9 @@ use std::sync::{
 };
 
 use axum::{Router, extract::State, http::StatusCode, routing::post};
-use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use crate::{
-    approval::Rule,
-    chat::connector,
-    clock::VirtualClock,
-    escalation,
-    incident::{OwnCluster, Policy},
-    journal::Journal,
-};
+use crate::{chat::connector, engine::tests::TestBot};
 
 #[derive(Default)]
 struct Watcher {
@@ -29,40 +21,18 @@ async fn hear(State(watcher): State<Arc<Watcher>>) -> StatusCode {
     if *watcher.refuses.lock().unwrap() { StatusCode::NOT_FOUND } else { StatusCode::OK }
 }
 
-fn policy() -> Policy {
-    Policy {
-        cluster: OwnCluster::any(),
-        escalation: escalation::Policy {
-            levels: Vec::new(),
-            repeat_every: SignedDuration::from_hours(1),
-            reminder_percent: 33,
-            fallback_pager: None,
-        },
-        approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
-        channels: Vec::new(),
-        hold: SignedDuration::from_mins(5),
-        flap: SignedDuration::from_mins(30),
-        stale_after: SignedDuration::from_hours(8),
-        storm_per_minute: 10,
-        verification_window: SignedDuration::from_mins(2),
-        settled_within: SignedDuration::from_mins(5),
-        writes_enabled: false,
-    }
-}
-
-struct Night {
-    _folder: tempfile::TempDir,
+/// A bot that is watched.
+struct Watched {
+    _bot: TestBot,
     engine: Engine,
     heart: Heartbeat,
     watcher: Arc<Watcher>,
     metrics: Metrics,
 }
 
-async fn night() -> Night {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    let engine = Engine::builder(journal, clock, "c", policy()).build().await.unwrap();
+async fn night() -> Watched {
+    let bot = TestBot::new();
+    let engine = bot.built().await;
     let watcher = Arc::new(Watcher::default());
     let router = Router::new().route("/s3cret", post(hear)).with_state(watcher.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -71,7 +41,7 @@ async fn night() -> Night {
     let metrics = Metrics::default();
     let http = Outgoing::new(connector().unwrap());
     let heart = Heartbeat::new(http, url.into(), Duration::from_mins(1), metrics.clone()).unwrap();
-    Night { _folder: folder, engine, heart, watcher, metrics }
+    Watched { _bot: bot, engine, heart, watcher, metrics }
 }
 
 #[tokio::test]

@@ -66,21 +66,11 @@ impl Stage {
         let token = token()?;
         let folder = Folder::make(&token)?;
         let room = Room::Chat(channel.face);
-        let bot = Bot::start(Parts {
-            journal: folder.0.join("journal.sqlite"),
-            clock: clock.clone(),
-            cluster: "demo".to_owned(),
-            shared_app: false,
-            policy: people::policy(channel),
-            reach: connect_to(&simulation.url(), Settings::default())?,
-            mapping: Mapping::default(),
-            authentication: authentication(&token),
-            faces: vec![(room, face)],
-            keep: None,
-            metrics: http::Metrics::default(),
-            bodies: http::Bodies::default(),
-        })
-        .await?;
+        let (journal, policy) = (folder.0.join("journal.sqlite"), people::policy(channel));
+        let reach = connect_to(&simulation.url(), Settings::default())?;
+        let mut parts = Parts::new(journal, clock.clone(), "demo", policy, authentication(&token)).in_reach(reach);
+        parts.performers.push((room, face));
+        let bot = Bot::start(parts).await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let listener =
             TcpListener::bind(loopback).await.map_err(DemoError::machine("opening a port for the webhook"))?;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::{
     clock::VirtualClock,
-    engine::{Engine, Inbox},
+    engine::{Inbox, tests::TestBot},
     escalation::{self, Ladder},
     incident::{
         AlertDelivery, AlertSighting, AlertStatus, Event, Fingerprint, IncidentKey, Policy, RunNumber, TakeAll, Triage,
@@ -22,12 +22,8 @@ fn policy() -> Policy {
     Policy::usual(escalation::Policy::of(Vec::new()), Vec::new())
 }
 
-async fn bot() -> (Engine, Arc<VirtualClock>, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(three_in_the_morning()));
-    let engine = Engine::builder(journal, clock.clone(), "prod", policy()).build().await.unwrap();
-    (engine, clock, folder)
+fn bot() -> TestBot {
+    TestBot::new().at(three_in_the_morning()).in_cluster("prod").ruled_by(policy())
 }
 
 fn alert(service: usize, pod: usize) -> AlertSighting {
@@ -57,7 +53,8 @@ async fn quiet_and_loud(inbox: &Inbox) -> (usize, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_services_that_fail_in_one_instant_page_ten_times_and_not_64_times() {
-    let (engine, _, _folder) = bot().await;
+    let bot = bot();
+    let engine = bot.built().await;
     let bodies = (0..64).map(|service| {
         let inbox = engine.inbox();
         tokio::spawn(async move { inbox.deliver(&body([alert(service, 0)])).await })
@@ -70,7 +67,8 @@ async fn sixty_four_services_that_fail_in_one_instant_page_ten_times_and_not_64_
 
 #[tokio::test]
 async fn a_body_of_160_alerts_of_one_service_is_one_incident_and_of_160_services_ten_and_a_storm() {
-    let (engine, _, _folder) = bot().await;
+    let bot = bot();
+    let engine = bot.built().await;
     let accepted = engine.inbox().deliver(&body((0..160).map(|pod| alert(0, pod)))).await.unwrap();
     assert_eq!(accepted.opened.len(), 1);
     assert_eq!(engine.inbox().live(10).await.unwrap()[0].incident.alerts.len(), 160);
@@ -80,7 +78,8 @@ async fn a_body_of_160_alerts_of_one_service_is_one_incident_and_of_160_services
 
 #[tokio::test]
 async fn when_the_storm_is_over_what_still_fires_leaves_it_at_the_pace_of_the_brake_and_the_storm_ends() {
-    let (engine, clock, _folder) = bot().await;
+    let bot = bot();
+    let (engine, clock) = (bot.built().await, &bot.clock);
     let inbox = engine.inbox();
     inbox.deliver(&body((0..18).map(|service| alert(service, 0)))).await.unwrap();
     assert!(step(&inbox.0).await.unwrap());
@@ -100,7 +99,8 @@ async fn when_the_storm_is_over_what_still_fires_leaves_it_at_the_pace_of_the_br
 
 #[tokio::test]
 async fn a_body_that_comes_whole_again_takes_back_that_targets_are_missing() {
-    let (engine, _, _folder) = bot().await;
+    let bot = bot();
+    let engine = bot.built().await;
     let cut = AlertDelivery { truncated: 7, ..body([alert(0, 0)]) };
     engine.inbox().deliver(&cut).await.unwrap();
     assert_eq!(engine.inbox().live(1).await.unwrap()[0].incident.cut_off, 7);
@@ -116,7 +116,8 @@ fn who(user: &str, at: jiff::Timestamp) -> crate::people::Actor {
 
 #[tokio::test]
 async fn one_command_takes_all_160_of_a_storm_each_as_its_own_event_and_the_answer_counts() {
-    let (engine, clock, _folder) = bot().await;
+    let bot = bot();
+    let (engine, clock) = (bot.built().await, &bot.clock);
     let inbox = engine.inbox();
     inbox.deliver(&body((0..160).map(|service| alert(service, 0)))).await.unwrap();
     step(&inbox.0).await.unwrap();
@@ -151,7 +152,8 @@ async fn one_command_takes_all_160_of_a_storm_each_as_its_own_event_and_the_answ
 
 #[tokio::test]
 async fn the_button_of_the_storms_card_takes_all_as_the_command_does() {
-    let (engine, _, _folder) = bot().await;
+    let bot = bot();
+    let engine = bot.built().await;
     let inbox = engine.inbox();
     inbox.deliver(&body((0..12).map(|service| alert(service, 0)))).await.unwrap();
     step(&inbox.0).await.unwrap();
@@ -169,7 +171,8 @@ async fn the_button_of_the_storms_card_takes_all_as_the_command_does() {
 
 #[tokio::test]
 async fn a_storm_knows_the_services_of_what_it_holds_back_and_asks_for_their_diagnostics() {
-    let (engine, _, _folder) = bot().await;
+    let bot = bot();
+    let engine = bot.built().await;
     let inbox = engine.inbox();
     let aimed = |service: usize| AlertSighting {
         target: Some(TargetRef::parse("web".parse().unwrap(), &format!("svc-{service:02}")).unwrap()),

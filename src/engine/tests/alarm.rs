@@ -54,16 +54,10 @@ impl Outside {
 }
 
 /// A bot whose first level has nobody but the fall-back pager and the channel.
-async fn bot(outside: &Arc<Outside>) -> (Engine, std::path::PathBuf, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("j.sqlite");
-    let journal = Journal::open(&path).await.unwrap();
+fn bot(outside: &Arc<Outside>) -> TestBot {
     let mut policy = with_two_levels();
     policy.escalation.fallback_pager = Some(PagerName("fall-back".to_owned()));
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    let builder = Engine::builder(journal, clock, "c", policy);
-    let builder = builder.performer(CHAT, outside.clone()).performer(Room::Pager, outside.clone());
-    (builder.build().await.unwrap(), path, folder)
+    TestBot::new().ruled_by(policy).with([CHAT, Room::Pager], outside)
 }
 
 /// So many looks at a journal that fails.
@@ -76,8 +70,9 @@ async fn fails_at(looks: usize, alarm: &mut Alarm, engine: &Engine) {
 #[tokio::test]
 async fn when_the_journal_is_taken_away_people_are_called_past_it_once_and_the_bot_is_not_ready() {
     let outside = Arc::new(Outside::default());
-    let (engine, path, _folder) = bot(&outside).await;
-    std::fs::remove_file(&path).unwrap();
+    let bot = bot(&outside);
+    let engine = bot.built().await;
+    std::fs::remove_file(bot.journal_file()).unwrap();
     assert!(engine.inbox().0.journal.keep_mark(String::new()).await.is_err());
     let error = engine.health().await.unwrap_err();
     assert!(matches!(&error, JournalError::NotWritten(why) if why.contains("was deleted or moved away")), "{error}");
@@ -95,7 +90,8 @@ async fn when_the_journal_is_taken_away_people_are_called_past_it_once_and_the_b
 #[tokio::test]
 async fn a_pager_that_fails_at_first_is_rung_by_one_page_beside_the_channel_and_the_page_ends_with_the_trouble() {
     let outside = Arc::new(Outside::default());
-    let (engine, _, _folder) = bot(&outside).await;
+    let bot = bot(&outside);
+    let engine = bot.built().await;
     let mut alarm = Alarm::default();
     *outside.pager_answers.lock().unwrap() = vec![fails(), fails()];
     fails_at(5, &mut alarm, &engine).await;
@@ -120,7 +116,8 @@ async fn a_pager_that_fails_at_first_is_rung_by_one_page_beside_the_channel_and_
 #[tokio::test]
 async fn an_end_that_does_not_get_through_is_tried_again_and_what_the_pager_refused_is_not_ended() {
     let outside = Arc::new(Outside::default());
-    let (engine, _, _folder) = bot(&outside).await;
+    let bot = bot(&outside);
+    let engine = bot.built().await;
     let shared = engine.inbox().0;
     tokio::time::pause();
     let mut alarm = Alarm::default();

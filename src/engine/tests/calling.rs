@@ -98,37 +98,16 @@ fn one_level_with_a_pager() -> Policy {
 
 /// What outlives an engine of a night.
 struct Stage {
-    folder: tempfile::TempDir,
+    bot: TestBot,
     clock: Arc<VirtualClock>,
     hands: Arc<Hands>,
 }
 
 impl Stage {
     fn set() -> Self {
-        let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-        Self { folder: tempfile::tempdir().unwrap(), clock, hands: Arc::default() }
-    }
-
-    async fn bot(&self) -> Engine {
-        let engine = self.bot_that_does_nothing_yet().await;
-        engine.start();
-        engine
-    }
-
-    async fn bot_that_does_nothing_yet(&self) -> Engine {
-        let journal = loop {
-            match Journal::open(&self.folder.path().join("j.sqlite")).await {
-                Ok(journal) => break journal,
-                // The engine before lets go of it when its tasks have ended.
-                Err(crate::journal::JournalError::InUse(_)) => tokio::task::yield_now().await,
-                Err(other) => panic!("{other}"),
-            }
-        };
-        let mut builder = Engine::builder(journal, self.clock.clone(), "c", one_level_with_a_pager());
-        for room in [Room::Cluster, Room::Pager] {
-            builder = builder.performer(room, self.hands.clone());
-        }
-        builder.build().await.unwrap()
+        let hands = Arc::default();
+        let bot = TestBot::new().ruled_by(one_level_with_a_pager()).with([Room::Cluster, Room::Pager], &hands);
+        Self { clock: bot.clock.clone(), bot, hands }
     }
 }
 
@@ -181,7 +160,7 @@ fn in_seconds(seconds: i64) -> Timestamp {
 async fn ten_diagnoses_that_hang_delay_no_page_past_twenty_seconds_and_what_they_say_is_added() {
     let stage = Stage::set();
     let Stage { clock, hands, .. } = &stage;
-    let engine = stage.bot().await;
+    let engine = stage.bot.started().await;
     for service in 0..10 {
         fires(&engine, service).await;
     }
@@ -200,7 +179,7 @@ async fn ten_diagnoses_that_hang_delay_no_page_past_twenty_seconds_and_what_they
 async fn the_end_of_the_diagnosis_releases_the_page_at_once_and_it_is_sent_once() {
     let stage = Stage::set();
     let Stage { clock, hands, .. } = &stage;
-    let engine = stage.bot().await;
+    let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.let_go.notify_one();
     hands.until("the page", |hands| !hands.told().is_empty()).await;
@@ -215,14 +194,14 @@ async fn the_end_of_the_diagnosis_releases_the_page_at_once_and_it_is_sent_once(
 async fn a_page_that_waits_over_a_restart_goes_out_when_its_twenty_seconds_are_over() {
     let stage = Stage::set();
     let Stage { clock, hands, .. } = &stage;
-    let engine = stage.bot().await;
+    let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.until("the diagnosis runs", |hands| *hands.triages.lock().unwrap() == 1).await;
     clock.set(in_seconds(12));
     engine.stop(Duration::ZERO).await;
     drop(engine);
 
-    let engine = stage.bot().await;
+    let engine = stage.bot.started().await;
     hands.until("it is diagnosed again", |hands| *hands.triages.lock().unwrap() == 2).await;
     nothing_is_called(&engine, hands).await;
     clock.set(in_seconds(20));
@@ -235,7 +214,7 @@ async fn a_page_whose_answer_is_lost_is_ended_as_soon_as_somebody_has_the_incide
     let stage = Stage::set();
     let Stage { clock, hands, .. } = &stage;
     *hands.loses_answers.lock().unwrap() = true;
-    let engine = stage.bot().await;
+    let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.let_go.notify_one();
     hands.until("the page", |hands| !hands.told().is_empty()).await;
@@ -252,7 +231,7 @@ async fn a_page_that_a_process_sent_and_did_not_remember_is_ended_when_somebody_
  {
     let stage = Stage::set();
     let Stage { clock, hands, .. } = &stage;
-    let engine = stage.bot().await;
+    let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.until("the diagnosis runs", |hands| *hands.triages.lock().unwrap() == 1).await;
     engine.stop(Duration::ZERO).await;
@@ -263,7 +242,7 @@ async fn a_page_that_a_process_sent_and_did_not_remember_is_ended_when_somebody_
     assert_eq!(claims.len(), 1);
     drop(engine);
 
-    let engine = stage.bot_that_does_nothing_yet().await;
+    let engine = stage.bot.built().await;
     somebody_takes(&engine, 1, clock.now()).await;
     engine.start();
     clock.set(in_seconds(61));
@@ -276,7 +255,7 @@ async fn a_page_that_a_process_sent_and_did_not_remember_is_ended_when_somebody_
 async fn a_body_in_which_one_alert_ends_and_another_begins_leaves_the_page_ringing() {
     let stage = Stage::set();
     let Stage { hands, .. } = &stage;
-    let engine = stage.bot().await;
+    let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.let_go.notify_one();
     hands.until("the page", |hands| !hands.told().is_empty()).await;
@@ -294,7 +273,7 @@ async fn a_body_in_which_one_alert_ends_and_another_begins_leaves_the_page_ringi
 async fn a_page_that_ended_and_fires_again_in_one_moment_is_made_anew() {
     let stage = Stage::set();
     let Stage { hands, .. } = &stage;
-    let engine = stage.bot().await;
+    let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.let_go.notify_one();
     hands.until("the page", |hands| !hands.told().is_empty()).await;
@@ -315,7 +294,7 @@ async fn a_page_that_ended_and_fires_again_in_one_moment_is_made_anew() {
 async fn a_page_that_was_never_tried_is_not_ended() {
     let stage = Stage::set();
     let Stage { clock, hands, .. } = &stage;
-    let engine = stage.bot().await;
+    let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     somebody_takes(&engine, 1, clock.now()).await;
     clock.set(in_seconds(30));

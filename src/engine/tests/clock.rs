@@ -22,10 +22,9 @@ fn start() -> Timestamp {
 #[tokio::test]
 async fn a_clock_that_is_set_by_an_hour_while_a_window_runs_calls_nobody_late_or_early() {
     for by in [-HOUR, HOUR] {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(VirtualClock::starting_at(start()));
         let workspace = Arc::new(Workspace::default());
-        let engine = bot(folder.path(), &clock, &workspace).await;
+        let bot = bot(&workspace).at(start());
+        let (engine, clock) = (bot.started().await, &bot.clock);
         alert(&engine.inbox(), "frontend", AlertStatus::Firing, start()).await;
         engine.settled().await.unwrap();
         clock.advance(MINUTE * 5);
@@ -51,19 +50,18 @@ async fn a_clock_that_is_set_by_an_hour_while_a_window_runs_calls_nobody_late_or
 
 #[tokio::test]
 async fn a_clock_that_was_set_back_while_the_bot_was_away_delays_no_call() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(start()));
     let workspace = Arc::new(Workspace::default());
-    let engine = bot(folder.path(), &clock, &workspace).await;
+    let bot = bot(&workspace).at(start());
+    let (engine, clock) = (bot.started().await, &bot.clock);
     alert(&engine.inbox(), "frontend", AlertStatus::Firing, start()).await;
     engine.settled().await.unwrap();
     clock.advance(MINUTE * 5);
     engine.stop(Duration::from_secs(5)).await;
     drop(engine);
 
-    let clock = Arc::new(VirtualClock::starting_at(start() + MINUTE * 5 - HOUR));
-    let engine = bot(folder.path(), &clock, &workspace).await;
-    clock.advance(MINUTE * 10);
+    let later = bot.clone().at(start() + MINUTE * 5 - HOUR);
+    let engine = later.started().await;
+    later.clock.advance(MINUTE * 10);
     engine.settled().await.unwrap();
     assert_eq!(workspace.called(), [LevelNumber(1), LevelNumber(2)]);
     assert_eq!(engine.clock_jumps().back, 1);
@@ -78,11 +76,10 @@ fn until_it_is_killed(night: impl Future<Output = ()>) {
 
 #[test]
 fn a_clock_that_is_set_back_right_before_the_bot_is_killed_delays_no_call() {
-    let folder = tempfile::tempdir().unwrap();
     let workspace = Arc::new(Workspace::default());
+    let bot = bot(&workspace).at(start());
     until_it_is_killed(async {
-        let clock = Arc::new(VirtualClock::starting_at(start()));
-        let engine = bot(folder.path(), &clock, &workspace).await;
+        let (engine, clock) = (bot.started().await, &bot.clock);
         alert(&engine.inbox(), "frontend", AlertStatus::Firing, start()).await;
         engine.settled().await.unwrap();
         let journal = engine.inbox().0.journal.clone();
@@ -95,9 +92,9 @@ fn a_clock_that_is_set_back_right_before_the_bot_is_killed_delays_no_call() {
         clock.was_set(-HOUR).await;
     });
     until_it_is_killed(async {
-        let clock = Arc::new(VirtualClock::starting_at(start() + MINUTE * 5 - HOUR));
-        let engine = bot(folder.path(), &clock, &workspace).await;
-        clock.advance(MINUTE * 10);
+        let later = bot.clone().at(start() + MINUTE * 5 - HOUR);
+        let engine = later.started().await;
+        later.clock.advance(MINUTE * 10);
         engine.settled().await.unwrap();
         assert_eq!(workspace.called(), [LevelNumber(1), LevelNumber(2)]);
         assert_eq!(engine.clock_jumps().back, 0, "it was set once, and is moved by once");
@@ -106,26 +103,22 @@ fn a_clock_that_is_set_back_right_before_the_bot_is_killed_delays_no_call() {
 
 #[test]
 fn a_bot_that_starts_again_and_again_after_the_clock_was_set_back_moves_its_windows_once() {
-    let folder = tempfile::tempdir().unwrap();
     let workspace = Arc::new(Workspace::default());
+    let bot = bot(&workspace).at(start());
     until_it_is_killed(async {
-        let clock = Arc::new(VirtualClock::starting_at(start()));
-        let engine = bot(folder.path(), &clock, &workspace).await;
+        let (engine, clock) = (bot.started().await, &bot.clock);
         alert(&engine.inbox(), "frontend", AlertStatus::Firing, start()).await;
         engine.settled().await.unwrap();
         clock.advance(MINUTE * 5);
         engine.stop(Duration::from_secs(5)).await;
     });
-    let clock = Arc::new(VirtualClock::starting_at(start() + MINUTE * 5 - HOUR));
+    let later = bot.clone().at(start() + MINUTE * 5 - HOUR);
     for _ in 0..2 {
         // Its port is taken, so it ends before it has begun.
-        until_it_is_killed(async {
-            let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-            drop(Engine::builder(journal, clock.clone(), "c", with_two_levels()).build().await.unwrap());
-        });
+        until_it_is_killed(async { drop(later.built().await) });
     }
     until_it_is_killed(async {
-        let engine = bot(folder.path(), &clock, &workspace).await;
+        let (engine, clock) = (later.started().await, &later.clock);
         clock.advance(MINUTE * 9);
         engine.settled().await.unwrap();
         assert_eq!(workspace.called(), [LevelNumber(1)], "a minute of the window is left");
@@ -137,9 +130,8 @@ fn a_bot_that_starts_again_and_again_after_the_clock_was_set_back_moves_its_wind
 
 #[tokio::test]
 async fn an_incident_that_is_over_is_told_of_no_clock_that_is_set_night_after_night() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(start()));
-    let engine = bot(folder.path(), &clock, &Arc::default()).await;
+    let bot = bot(&Arc::default()).at(start());
+    let (engine, clock) = (bot.started().await, &bot.clock);
     for status in [AlertStatus::Firing, AlertStatus::Resolved] {
         alert(&engine.inbox(), "frontend", status, start()).await;
     }
@@ -185,14 +177,10 @@ impl Perform for Slow {
 
 #[tokio::test]
 async fn a_call_that_is_under_way_when_the_clock_is_set_is_made_once_and_counts() {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(start()));
     let slow = Arc::new(Slow::default());
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-    let builder = Engine::builder(journal.clone(), clock.clone(), "c", with_two_levels());
-    let builder = builder.performer(CHAT, slow.clone()).performer(Room::Cluster, slow.clone());
-    let engine = builder.build().await.unwrap();
-    engine.start();
+    let bot = TestBot::new().at(start()).ruled_by(with_two_levels()).with([CHAT, Room::Cluster], &slow);
+    let (engine, clock) = (bot.started().await, &bot.clock);
+    let journal = &engine.shared.journal;
     alert(&engine.inbox(), "frontend", AlertStatus::Firing, start()).await;
     slow.asked.notified().await;
     clock.wall_jumps(-HOUR);

@@ -1,24 +1,23 @@
 //! Alerts of clusters that are not ours, over restarts and changes of the configuration.
 
-use super::{policy, slack};
+use super::{TestBot, policy, slack};
 use crate::{
-    clock::VirtualClock,
-    engine::{Engine, Inbox},
+    engine::Inbox,
     incident::{
         AlertDelivery, AlertSighting, AlertStatus, Event, Fingerprint, IncidentKey, OwnCluster, Policy, RunNumber,
     },
-    journal::Journal,
     mesh::TargetRef,
 };
 use jiff::Timestamp;
 use std::{path::Path, sync::Arc};
 
-async fn bot_of_blue(folder: &Path, also: &[&str]) -> Engine {
-    let journal = Journal::open(&folder.join("j.sqlite")).await.unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+fn blue(also: &[&str]) -> Policy {
     let cluster = OwnCluster::new("blue", also.iter().map(|name| (*name).to_owned()));
-    let policy = Policy { cluster, channels: vec![slack()], ..policy() };
-    Engine::builder(journal, clock, "blue", policy).build().await.unwrap()
+    Policy { cluster, channels: vec![slack()], ..policy() }
+}
+
+fn bot_of_blue() -> TestBot {
+    TestBot::new().in_cluster("blue").ruled_by(blue(&[]))
 }
 
 async fn fires(inbox: &Inbox, cluster: &str, service: &str) {
@@ -51,16 +50,16 @@ async fn told(inbox: &Inbox) -> Vec<String> {
 
 #[tokio::test]
 async fn the_first_alert_of_each_other_cluster_is_said_aloud_once_also_over_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
+    let bot = bot_of_blue();
     {
-        let engine = bot_of_blue(folder.path(), &[]).await;
+        let engine = bot.built().await;
         for service in ["frontend", "backend", "cart"] {
             fires(&engine.inbox(), "red", service).await;
             fires(&engine.inbox(), "blue", service).await;
         }
         assert_eq!(told(&engine.inbox()).await, ["red"]);
     }
-    let engine = bot_of_blue(folder.path(), &[]).await;
+    let engine = bot.built().await;
     fires(&engine.inbox(), "red", "search").await;
     fires(&engine.inbox(), "green", "search").await;
     assert_eq!(told(&engine.inbox()).await, ["green", "red"]);
@@ -68,8 +67,8 @@ async fn the_first_alert_of_each_other_cluster_is_said_aloud_once_also_over_a_re
 
 #[tokio::test]
 async fn a_label_that_is_another_each_time_is_not_said_aloud_for_ever() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = bot_of_blue(folder.path(), &[]).await;
+    let bot = bot_of_blue();
+    let engine = bot.built().await;
     // As many a minute as are shown one by one.
     for number in 0..40 {
         fires(&engine.inbox(), &format!("made-up-{number}"), "frontend").await;
@@ -80,13 +79,13 @@ async fn a_label_that_is_another_each_time_is_not_said_aloud_for_ever() {
 
 #[tokio::test]
 async fn after_the_configuration_has_learnt_the_name_a_restart_diagnoses_what_is_open() {
-    let folder = tempfile::tempdir().unwrap();
+    let bot = bot_of_blue();
     {
-        let engine = bot_of_blue(folder.path(), &[]).await;
+        let engine = bot.built().await;
         fires(&engine.inbox(), "blue.example.org", "frontend").await;
         assert!(engine.inbox().live(1).await.unwrap()[0].incident.is_foreign());
     }
-    let engine = bot_of_blue(folder.path(), &["blue.example.org"]).await;
+    let engine = bot.ruled_by(blue(&["blue.example.org"])).built().await;
     super::super::on_start::look_through(engine.inbox().0.clone()).await;
     let incident = engine.inbox().live(1).await.unwrap()[0].incident.clone();
     assert!(!incident.is_foreign());

@@ -13,7 +13,7 @@ use crate::{
 
 /// A night with an incident of frontend (INC-1) and one of a group without a target (INC-2).
 struct Two {
-    _folder: tempfile::TempDir,
+    _bot: TestBot,
     clock: Arc<VirtualClock>,
     inbox: Inbox,
 }
@@ -41,11 +41,8 @@ fn person(user: &str) -> PersonId {
 
 impl Two {
     async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-        let clock = Arc::new(VirtualClock::starting_at(three()));
-        let engine = Engine::builder(journal, clock.clone(), "c", lessons::with_two_levels()).build().await.unwrap();
-        let two = Self { _folder: folder, clock, inbox: engine.inbox() };
+        let bot = TestBot::new().at(three()).ruled_by(lessons::with_two_levels());
+        let two = Self { clock: bot.clock.clone(), inbox: bot.built().await.inbox(), _bot: bot };
         two.fires(Some(frontend()), &["f1"]).await;
         two.fires(None, &["g1", "g2"]).await;
         two

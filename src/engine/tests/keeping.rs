@@ -16,8 +16,8 @@ async fn triaged(journal: &Journal, incident: u32, text: &str, at: Timestamp) ->
 
 #[tokio::test]
 async fn raw_evidence_of_a_night_long_closed_is_forgotten_and_its_events_stay() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let bot = TestBot::new();
+    let journal = bot.journal().await;
     let day = |day: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day);
     let closed =
         |at: Timestamp| move |one: &mut Incident| one.life = Life::Closed { at, reason: CloseReason::AlertsResolved };
@@ -32,8 +32,7 @@ async fn raw_evidence_of_a_night_long_closed_is_forgotten_and_its_events_stay() 
     let shared = triaged(&journal, 1, "the same", day(0)).await;
     triaged(&journal, 2, "the same", day(300)).await;
     let open = triaged(&journal, 3, "still open", day(0)).await;
-    let clock = Arc::new(VirtualClock::starting_at(day(0)));
-    let engine = Engine::builder(journal.clone(), clock, "c", policy()).build().await.unwrap();
+    let engine = bot.built_on(journal.clone()).await;
 
     forget_evidence(&engine.shared, day(399)).await;
     assert!(journal.evidence(&old[0]).await.unwrap().is_some(), "not yet 400 days");
@@ -48,8 +47,8 @@ async fn raw_evidence_of_a_night_long_closed_is_forgotten_and_its_events_stay() 
 
 #[tokio::test]
 async fn in_which_groups_an_incident_was_is_forgotten_a_quarter_after_it_closed_and_never_while_it_is_open() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+    let bot = TestBot::new();
+    let journal = bot.journal().await;
     let day = |day: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day);
     let closed = |one: &mut Incident| one.life = Life::Closed { at: day(0), reason: CloseReason::AlertsResolved };
     let in_groups = |number: u32, groups: u32| Append {

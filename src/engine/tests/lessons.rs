@@ -69,13 +69,8 @@ pub(super) fn with_two_levels() -> Policy {
     Policy { escalation, channels: vec![to], ..policy() }
 }
 
-pub(super) async fn bot(folder: &std::path::Path, clock: &Arc<VirtualClock>, workspace: &Arc<Workspace>) -> Engine {
-    let journal = Journal::open(&folder.join("j.sqlite")).await.unwrap();
-    let builder = Engine::builder(journal, clock.clone(), "c", with_two_levels());
-    let builder = builder.performer(CHAT, workspace.clone()).performer(Room::Cluster, workspace.clone());
-    let engine = builder.build().await.unwrap();
-    engine.start();
-    engine
+pub(super) fn bot(workspace: &Arc<Workspace>) -> TestBot {
+    TestBot::new().ruled_by(with_two_levels()).with([CHAT, Room::Cluster], workspace)
 }
 
 pub(super) async fn alert(inbox: &Inbox, service: &str, status: AlertStatus, starts_at: Timestamp) {
@@ -98,11 +93,10 @@ pub(super) async fn alert(inbox: &Inbox, service: &str, status: AlertStatus, sta
 /// oncall 1206: a paused escalation never went on after a restart.
 #[tokio::test]
 async fn an_escalation_that_stood_still_while_the_alert_was_away_goes_on_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
     let start = Timestamp::UNIX_EPOCH;
-    let clock = Arc::new(VirtualClock::starting_at(start));
     let workspace = Arc::new(Workspace::default());
-    let engine = bot(folder.path(), &clock, &workspace).await;
+    let bot = bot(&workspace);
+    let (engine, clock) = (bot.started().await, &bot.clock);
     alert(&engine.inbox(), "frontend", AlertStatus::Firing, start).await;
     engine.settled().await.unwrap();
     clock.set(start + SignedDuration::from_mins(5));
@@ -111,7 +105,7 @@ async fn an_escalation_that_stood_still_while_the_alert_was_away_goes_on_after_a
     engine.stop(Duration::from_secs(5)).await;
     drop(engine);
 
-    let engine = bot(folder.path(), &clock, &workspace).await;
+    let engine = bot.started().await;
     clock.set(start + SignedDuration::from_mins(8));
     alert(&engine.inbox(), "frontend", AlertStatus::Firing, start + SignedDuration::from_mins(8)).await;
     engine.settled().await.unwrap();
@@ -130,11 +124,10 @@ async fn an_escalation_that_stood_still_while_the_alert_was_away_goes_on_after_a
 /// oncall 4087: what a platform is slow to take delays everybody.
 #[tokio::test]
 async fn cards_that_hang_hold_up_no_call_of_a_person() {
-    let folder = tempfile::tempdir().unwrap();
     let start = Timestamp::UNIX_EPOCH;
-    let clock = Arc::new(VirtualClock::starting_at(start));
     let workspace = Arc::new(Workspace { cards_hang: true, ..Workspace::default() });
-    let engine = bot(folder.path(), &clock, &workspace).await;
+    let bot = bot(&workspace);
+    let engine = bot.started().await;
     for service in ["a", "b", "d", "e", "f"] {
         alert(&engine.inbox(), service, AlertStatus::Firing, start).await;
     }

@@ -66,21 +66,15 @@ fn fix(phase: FixPhase) -> Fix {
 
 #[tokio::test]
 async fn ten_triages_that_hang_hold_up_neither_a_page_nor_an_eviction_nor_what_follows_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-    let now = Timestamp::UNIX_EPOCH;
-    let clock = Arc::new(VirtualClock::starting_at(now));
     let hands = Arc::new(Hands::default());
+    let bot = TestBot::new().with([Room::Cluster, Room::Execute, CHAT], &hands);
+    let (journal, now) = (bot.journal().await, Timestamp::UNIX_EPOCH);
     for number in 1..=10 {
         let triage = vec![owed("triage-1", Work::Triage { run: RunNumber(1) })];
         opens(&journal, number, now, triage, |one| one.triage = Triage::Running { run: RunNumber(1), since: now })
             .await;
     }
-    let mut builder = Engine::builder(journal.clone(), clock, "c", policy());
-    for room in [Room::Cluster, Room::Execute, CHAT] {
-        builder = builder.performer(room, hands.clone());
-    }
-    let engine = builder.build().await.unwrap();
+    let engine = bot.built_on(journal.clone()).await;
     engine.start();
     while *hands.triages.lock().unwrap() < TRIAGES_MOST {
         hands.more.notified().await;

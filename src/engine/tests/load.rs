@@ -35,16 +35,10 @@ async fn note(inbox: &Inbox, incident: IncidentId, key: &str) {
     inbox.submit(&Command { incident, actor: engineer(), key: key.to_owned(), act }).await.unwrap();
 }
 
-async fn engine() -> (tempfile::TempDir, Engine) {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    (folder, Engine::builder(journal, clock, "c", policy()).build().await.unwrap())
-}
-
 #[tokio::test]
 async fn three_hundred_groups_of_one_incident_at_once_are_stored_together_and_none_is_sent_away() {
-    let (_folder, engine) = engine().await;
+    let bot = TestBot::new();
+    let engine = bot.built().await;
     let inbox = engine.inbox();
     let before = engine.transactions();
     let bodies: Vec<_> = (0..300).map(|pod| body(&format!("g{pod}"), vec![alert("web", pod, "firing", 0)])).collect();
@@ -60,7 +54,8 @@ async fn three_hundred_groups_of_one_incident_at_once_are_stored_together_and_no
 
 #[tokio::test]
 async fn what_each_of_the_bodies_stored_together_came_to_is_said_to_its_own_sender() {
-    let (_folder, engine) = engine().await;
+    let bot = TestBot::new();
+    let engine = bot.built().await;
     let inbox = engine.inbox();
     let opens = body("g1", vec![alert("web", 1, "firing", 0), alert("db", 1, "firing", 0)]);
     let repeats = body("g1", vec![alert("web", 1, "firing", 0)]);
@@ -73,7 +68,8 @@ async fn what_each_of_the_bodies_stored_together_came_to_is_said_to_its_own_send
 
 #[tokio::test]
 async fn a_group_that_was_cut_ends_also_what_a_body_that_came_with_it_opened() {
-    let (_folder, engine) = engine().await;
+    let bot = TestBot::new();
+    let engine = bot.built().await;
     let inbox = engine.inbox();
     let opens = body("g1", vec![alert("web", 1, "firing", 0), alert("web", 2, "firing", 0)]);
     let mut ends = body("g1", vec![alert("web", 1, "resolved", 0)]);
@@ -86,7 +82,8 @@ async fn a_group_that_was_cut_ends_also_what_a_body_that_came_with_it_opened() {
 
 #[tokio::test]
 async fn a_note_and_the_kill_switch_do_not_wait_behind_nine_hundred_alerts_that_flap() {
-    let (_folder, engine) = engine().await;
+    let bot = TestBot::new();
+    let engine = bot.built().await;
     let inbox = engine.inbox();
     let flap = |round: i64| {
         let status = if round % 2 == 0 { "firing" } else { "resolved" };
@@ -124,7 +121,8 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 
 #[tokio::test]
 async fn an_incident_that_somebody_decides_on_holds_up_its_own_alerts_in_their_order_and_no_others() {
-    let (_folder, engine) = engine().await;
+    let bot = TestBot::new();
+    let engine = bot.built().await;
     let inbox = engine.inbox();
     inbox.deliver(&body("g", vec![alert("web", 0, "firing", 0)])).await.unwrap();
     let busy = inbox.0.turns.of([IncidentId::new(1)]).await;
@@ -159,7 +157,8 @@ async fn an_incident_that_somebody_decides_on_holds_up_its_own_alerts_in_their_o
 
 #[tokio::test]
 async fn bodies_that_were_held_up_together_are_stored_together() {
-    let (_folder, engine) = engine().await;
+    let bot = TestBot::new();
+    let engine = bot.built().await;
     let inbox = engine.inbox();
     inbox.deliver(&body("g", vec![alert("web", 0, "firing", 0)])).await.unwrap();
     let busy = inbox.0.turns.of([IncidentId::new(1)]).await;
@@ -178,10 +177,11 @@ async fn bodies_that_were_held_up_together_are_stored_together() {
 
 #[tokio::test]
 async fn a_body_whose_incident_cannot_be_read_fails_alone() {
-    let (folder, engine) = engine().await;
+    let bot = TestBot::new();
+    let engine = bot.built().await;
     let inbox = engine.inbox();
     inbox.deliver(&body("g", vec![alert("web", 0, "firing", 0)])).await.unwrap();
-    crate::journal::damage(&folder.path().join("j.sqlite"), IncidentId::new(1)).await;
+    crate::journal::damage(&bot.journal_file(), IncidentId::new(1)).await;
     let bodies: Vec<_> = ["a", "web", "b", "d"]
         .map(|service| body(&format!("g-{service}"), vec![alert(service, 1, "firing", 0)]))
         .into_iter()

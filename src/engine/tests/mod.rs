@@ -13,12 +13,15 @@ mod missing;
 mod one_node;
 mod running;
 mod stopping;
+mod test_bot;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
+
+pub(crate) use test_bot::TestBot;
 
 use super::{Done, Engine, Perform, PerformError, Task, overdue::OverdueWatch};
 use crate::{
@@ -47,12 +50,13 @@ impl Perform for Chat {
     }
 }
 
-struct Night {
-    _folder: tempfile::TempDir,
+/// A bot that owes the card of one incident to a chat in trouble.
+struct OwedCard {
     journal: Journal,
     clock: Arc<VirtualClock>,
     chat: Arc<Chat>,
     engine: Engine,
+    _bot: TestBot,
 }
 
 fn policy() -> Policy {
@@ -93,16 +97,13 @@ fn card(due: Timestamp) -> NewEffect {
 }
 
 /// A night in which the card of one incident is owed.
-async fn night(hangs: bool) -> Night {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-    let at = Timestamp::UNIX_EPOCH;
-    let clock = Arc::new(VirtualClock::starting_at(at));
+async fn night(hangs: bool) -> OwedCard {
     let chat = Arc::new(Chat { hangs, asked: Notify::new() });
+    let bot = TestBot::new().with([CHAT], &chat);
+    let (journal, at) = (bot.journal().await, Timestamp::UNIX_EPOCH);
     opens(&journal, 1, at, vec![card(at)], |_| {}).await;
-    let builder = Engine::builder(journal.clone(), clock.clone(), "c", policy());
-    let engine = builder.performer(CHAT, chat.clone()).build().await.unwrap();
-    Night { _folder: folder, journal, clock, chat, engine }
+    let engine = bot.built_on(journal.clone()).await;
+    OwedCard { journal, clock: bot.clock.clone(), chat, engine, _bot: bot }
 }
 
 #[tokio::test]

@@ -27,13 +27,12 @@ impl Perform for SlowChat {
 /// ended while the call was under way, and it was made twice.
 #[tokio::test]
 async fn a_slow_call_on_a_fast_clock_is_made_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
     let clock = Arc::new(SpedClock::new(Timestamp::UNIX_EPOCH, 600.0));
     let chat = Arc::new(SlowChat { clock: clock.clone(), asked: AtomicU32::new(0) });
+    let bot = TestBot::new().on(clock).with([CHAT], &chat);
+    let journal = bot.journal().await;
     opens(&journal, 1, Timestamp::UNIX_EPOCH, vec![card(Timestamp::UNIX_EPOCH)], |_| {}).await;
-    let builder = Engine::builder(journal, clock, "c", policy());
-    let engine = builder.performer(CHAT, chat.clone()).build().await.unwrap();
+    let engine = bot.built_on(journal).await;
     engine.start();
     let settled = tokio::time::timeout(Duration::from_secs(10), engine.settled()).await;
     settled.expect("it is made again and again").unwrap();
@@ -54,12 +53,11 @@ impl Perform for ComeAtOnce {
 
 #[tokio::test]
 async fn who_is_in_trouble_and_asks_to_come_again_at_once_is_asked_with_pauses_all_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
     let chat = Arc::new(ComeAtOnce(AtomicU32::new(0)));
+    let bot = TestBot::new().with([CHAT], &chat);
+    let journal = bot.journal().await;
     opens(&journal, 1, Timestamp::UNIX_EPOCH, vec![card(Timestamp::UNIX_EPOCH)], |_| {}).await;
-    let engine = Engine::builder(journal, clock, "c", policy()).performer(CHAT, chat.clone()).build().await.unwrap();
+    let engine = bot.built_on(journal).await;
     engine.start();
     let settled = tokio::time::timeout(Duration::from_secs(10), engine.settled()).await;
     settled.expect("it is asked again and again").unwrap();

@@ -29,16 +29,14 @@ impl Perform for Silent {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_performer_that_never_answers_does_not_hold_up_the_stop_and_is_handed_back() {
     for holds_a_thread in [false, true] {
-        let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
         let now = Timestamp::UNIX_EPOCH;
-        let clock = Arc::new(VirtualClock::starting_at(now));
         let (over, until_over) = mpsc::channel();
         let holds_its_thread = holds_a_thread.then(|| Mutex::new(until_over));
         let chat = Arc::new(Silent { holds_its_thread, asked: Notify::new() });
+        let bot = TestBot::new().with([CHAT], &chat);
+        let journal = bot.journal().await;
         opens(&journal, 1, now, vec![card(now)], |_| {}).await;
-        let builder = Engine::builder(journal.clone(), clock, "c", policy());
-        let engine = builder.performer(CHAT, chat.clone()).build().await.unwrap();
+        let engine = bot.built_on(journal.clone()).await;
         engine.start();
         chat.asked.notified().await;
         let (began, within) = (Instant::now(), Duration::from_millis(100));
