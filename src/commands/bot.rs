@@ -75,7 +75,8 @@ impl Parts {
     #[must_use]
     pub fn in_reach(mut self, reach: Reach) -> Self {
         let cluster = Arc::new(ClusterAdapter::new(reach, self.clock.clone()));
-        self.performers.extend([(Room::Cluster, cluster.clone() as Arc<dyn Perform>), (Room::Execute, cluster)]);
+        self.performers.push((Room::Cluster, cluster.clone()));
+        self.performers.push((Room::Execute, cluster));
         self
     }
 }

@@ -22,7 +22,6 @@ use mtls_medic::{
     alertmanager::{Authentication, Credential},
     chat::slack::{Client, Directory, Look, Roster, SlackOut},
     clock::SystemClock,
-
     cluster::{Settings, connect_to, gather},
     commands::bot::{Bot, Parts},
     engine::{Done, Engine, Perform, PerformError, Task},

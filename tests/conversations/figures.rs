@@ -1,7 +1,5 @@
 //! What whoever watches the bot reads of the night in its figures.
 
-use std::sync::Arc;
-
 use axum::body::{Body, to_bytes};
 use mtls_medic::{
     http::{Metrics, Readiness, health_router},
@@ -19,7 +17,6 @@ async fn a_window_that_was_answered_in_time_is_a_figure_of_its_level() {
     night.presses("U0ONCALL", "Acknowledge").await;
     night.is_told("U0ONCALL", "Nobody else is called").await;
     let Night { engine, simulation, .. } = night;
-    let engine = Arc::new(engine);
     let routes = health_router(engine.clone(), Metrics::default(), Readiness::default());
     let asked = axum::http::Request::get("/metrics").body(Body::empty()).unwrap();
     let answer = routes.oneshot(asked).await.unwrap();

@@ -8,7 +8,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{DemoError, authentication, people, prometheus::Prometheus, token};
 use crate::{
-    alertmanager::Mapping,
     clock::SpedClock,
     cluster::{Settings, connect_to},
     commands::bot::{Bot, Parts},

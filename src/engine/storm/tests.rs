@@ -4,13 +4,11 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    clock::VirtualClock,
     engine::{Inbox, tests::TestBot},
     escalation::{self, Ladder},
     incident::{
         AlertDelivery, AlertSighting, AlertStatus, Event, Fingerprint, IncidentKey, Policy, RunNumber, TakeAll, Triage,
     },
-    journal::Journal,
     mesh::TargetRef,
 };
 

@@ -9,7 +9,6 @@ use crate::{
     mesh::TargetRef,
 };
 use jiff::Timestamp;
-use std::{path::Path, sync::Arc};
 
 fn blue(also: &[&str]) -> Policy {
     let cluster = OwnCluster::new("blue", also.iter().map(|name| (*name).to_owned()));

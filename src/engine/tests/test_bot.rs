@@ -59,7 +59,9 @@ impl TestBot {
 
     /// What these rooms do is done by one.
     pub(crate) fn with<P: Perform>(mut self, rooms: impl IntoIterator<Item = Room>, performer: &Arc<P>) -> Self {
-        self.rooms.extend(rooms.into_iter().map(|room| (room, performer.clone() as Arc<dyn Perform>)));
+        for room in rooms {
+            self.rooms.push((room, performer.clone()));
+        }
         self
     }
 

@@ -1,11 +1,11 @@
 use jiff::SignedDuration;
 
-use super::rehearsal::{MINUTE, Night};
+use super::rehearsal::{MINUTE, Rehearsal};
 use crate::incident::{Act, AlertStatus, CloseReason, Event, Life, Outcome, Seen, Sighted, Timer, Work, end_cut_off};
 
 #[test]
 fn a_group_that_is_sent_again_by_a_second_alertmanager_changes_nothing() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     let version = night.incident().version;
     for _ in 0..200 {
         assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing);
@@ -15,21 +15,21 @@ fn a_group_that_is_sent_again_by_a_second_alertmanager_changes_nothing() {
 
 #[test]
 fn a_resolved_alert_that_nobody_saw_firing_opens_nothing() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), Seen::Nothing);
     assert!(night.incident.is_none());
 }
 
 #[test]
 fn a_new_pod_joins_the_incident_that_is_open() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     assert!(matches!(night.alert("frontend-2", AlertStatus::Firing), Seen::Change(_)));
     assert_eq!(night.incident().alerts.len(), 2);
 }
 
 #[test]
 fn a_mixed_group_clears_only_when_its_last_alert_has_ended() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.alert("frontend-2", AlertStatus::Firing);
     night.alert("frontend-1", AlertStatus::Resolved);
     assert_eq!(night.incident().life, Life::Open);
@@ -39,7 +39,7 @@ fn a_mixed_group_clears_only_when_its_last_alert_has_ended() {
 
 #[test]
 fn it_closes_by_itself_after_the_hold_time_and_calls_nobody_meanwhile() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.takes_calls();
     night.passes(14 * MINUTE);
     night.alert("frontend-1", AlertStatus::Resolved);
@@ -51,7 +51,7 @@ fn it_closes_by_itself_after_the_hold_time_and_calls_nobody_meanwhile() {
 
 #[test]
 fn firing_again_while_clearing_restores_what_was_left_of_the_window() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.passes(10 * MINUTE);
     night.alert("frontend-1", AlertStatus::Resolved);
     night.passes(4 * MINUTE);
@@ -66,7 +66,7 @@ fn firing_again_while_clearing_restores_what_was_left_of_the_window() {
 #[test]
 fn firing_within_the_flap_window_reopens_the_same_incident_and_later_opens_a_new_one() {
     let closed = || {
-        let mut night = Night::with_an_alert();
+        let mut night = Rehearsal::with_an_alert();
         night.alert("frontend-1", AlertStatus::Resolved);
         night.passes(5 * MINUTE);
         night
@@ -84,26 +84,26 @@ fn firing_within_the_flap_window_reopens_the_same_incident_and_later_opens_a_new
 
 #[test]
 fn what_a_person_closed_stays_closed_for_the_same_firing_and_opens_for_a_new_one() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing, "the same firing, repeated");
-    let mut again = Night::sighting("frontend-1", AlertStatus::Firing);
+    let mut again = Rehearsal::sighting("frontend-1", AlertStatus::Firing);
     again.starts_at = night.now + SignedDuration::from_secs(30);
     night.now += MINUTE;
     assert!(matches!(night.sees(&again), Seen::Change(_)));
     assert!(night.incident().is_live());
 }
 
-fn begun(night: &Night, seconds: i64, status: AlertStatus) -> crate::incident::AlertSighting {
-    let mut sighting = Night::sighting("frontend-1", status);
+fn begun(night: &Rehearsal, seconds: i64, status: AlertStatus) -> crate::incident::AlertSighting {
+    let mut sighting = Rehearsal::sighting("frontend-1", status);
     sighting.starts_at = night.now + SignedDuration::from_secs(seconds);
     sighting
 }
 
 #[test]
 fn a_late_resolved_notice_of_an_older_firing_ends_nothing() {
-    let mut night = Night::with_an_alert();
-    let (mut first, opened) = (Night::sighting("frontend-1", AlertStatus::Resolved), night.now);
+    let mut night = Rehearsal::with_an_alert();
+    let (mut first, opened) = (Rehearsal::sighting("frontend-1", AlertStatus::Resolved), night.now);
     night.now += 10 * MINUTE;
     night.sees(&begun(&night, -60, AlertStatus::Firing));
     assert_eq!(night.sees(&first), Seen::Nothing, "it does not say when it ended, and its firing was seen before");
@@ -118,7 +118,7 @@ fn a_late_resolved_notice_of_an_older_firing_ends_nothing() {
 #[test]
 fn a_resolved_notice_with_an_earlier_start_ends_the_alert() {
     for (ends_after, told) in [(None, "without its end"), (Some(9 * MINUTE), "with its end")] {
-        let mut night = Night::quiet();
+        let mut night = Rehearsal::quiet();
         night.now += 10 * MINUTE;
         night.sees(&begun(&night, -30, AlertStatus::Firing));
         let mut resolved = begun(&night, -33, AlertStatus::Resolved);
@@ -131,7 +131,7 @@ fn a_resolved_notice_with_an_earlier_start_ends_the_alert() {
 
 #[test]
 fn the_other_replicas_start_of_one_firing_reopens_nothing_that_a_person_closed() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.passes(10 * MINUTE);
     night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     night.now += MINUTE;
@@ -146,11 +146,11 @@ fn the_other_replicas_start_of_one_firing_reopens_nothing_that_a_person_closed()
 fn a_start_in_the_future_is_seen_now_and_hides_no_later_firing() {
     let far = "9999-01-01T00:00:00Z".parse().unwrap();
     let notice = |status| {
-        let mut sighting = Night::sighting("frontend-1", status);
+        let mut sighting = Rehearsal::sighting("frontend-1", status);
         sighting.starts_at = far;
         sighting
     };
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     let opened = night.now;
     night.sees(&notice(AlertStatus::Firing));
     assert_eq!(night.incident().alerts.values().next().unwrap().sighting.starts_at, opened);
@@ -171,7 +171,7 @@ fn a_start_in_the_future_is_seen_now_and_hides_no_later_firing() {
 /// A clock that is ahead by an hour: the end of the firing is heard, and so is the next one.
 #[test]
 fn an_alert_of_a_sender_whose_clock_is_ahead_ends_and_fires_again_as_any_other() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.sees(&begun(&night, 3_600, AlertStatus::Firing));
     night.now += 5 * MINUTE;
     night.sees(&begun(&night, 3_300, AlertStatus::Resolved));
@@ -186,10 +186,10 @@ fn an_alert_of_a_sender_whose_clock_is_ahead_ends_and_fires_again_as_any_other()
 
 #[test]
 fn a_start_in_the_future_that_an_earlier_version_stored_hides_no_later_firing() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     let far = "9999-01-01T00:00:00Z".parse().unwrap();
     night.incident.as_mut().unwrap().alerts.values_mut().for_each(|alert| alert.sighting.starts_at = far);
-    let mut resolved = Night::sighting("frontend-1", AlertStatus::Resolved);
+    let mut resolved = Rehearsal::sighting("frontend-1", AlertStatus::Resolved);
     resolved.starts_at = far;
     night.sees(&resolved);
     night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
@@ -199,7 +199,7 @@ fn a_start_in_the_future_that_an_earlier_version_stored_hides_no_later_firing() 
 
 #[test]
 fn a_resolved_group_ends_also_the_alerts_that_were_cut_off_its_body() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.alert("frontend-2", AlertStatus::Firing);
     let policy = night.policy.clone();
     let context = Sighted {
@@ -217,7 +217,7 @@ fn a_resolved_group_ends_also_the_alerts_that_were_cut_off_its_body() {
 
 #[test]
 fn an_alert_that_is_no_longer_repeated_is_shown_as_stale_and_never_closes_by_itself() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.passes(9 * 60 * MINUTE);
     assert!(night.incident().stale_since.is_some());
     assert!(night.incident().is_live());
@@ -227,7 +227,7 @@ fn an_alert_that_is_no_longer_repeated_is_shown_as_stale_and_never_closes_by_its
 
 #[test]
 fn a_repeat_after_it_went_stale_has_its_staleness_watched_again() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.passes(9 * 60 * MINUTE);
     night.alert("frontend-1", AlertStatus::Firing);
     let watched = night.waiting.iter().any(|effect| matches!(&effect.work, Work::Timer { timer: Timer::StaleCheck }));
@@ -238,7 +238,7 @@ fn a_repeat_after_it_went_stale_has_its_staleness_watched_again() {
 
 #[test]
 fn a_look_that_falls_into_the_clearing_is_taken_again() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.passes(8 * 60 * MINUTE - MINUTE);
     night.alert("frontend-1", AlertStatus::Resolved);
     night.passes(2 * MINUTE);
@@ -249,7 +249,7 @@ fn a_look_that_falls_into_the_clearing_is_taken_again() {
 
 #[test]
 fn a_group_that_was_cut_ends_no_alert_of_another_group_of_the_same_incident() {
-    let night = Night::with_an_alert();
+    let night = Rehearsal::with_an_alert();
     let policy = night.policy.clone();
     let fresh = crate::incident::IncidentId::new(9);
     let of = |group| Sighted { now: night.now, policy: &policy, fresh, quiet: false, group: Some(group) };
@@ -260,7 +260,7 @@ fn a_group_that_was_cut_ends_no_alert_of_another_group_of_the_same_incident() {
 /// Complaint: alertmanager 891, alerts that were inhibited arrive as resolved.
 #[test]
 fn an_inhibited_alert_that_arrives_as_resolved_opens_nothing_and_ends_only_itself() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), Seen::Nothing);
     night.alert("frontend-1", AlertStatus::Firing);
     assert_eq!(night.alert("frontend-2", AlertStatus::Resolved), Seen::Nothing);
@@ -269,7 +269,7 @@ fn an_inhibited_alert_that_arrives_as_resolved_opens_nothing_and_ends_only_itsel
 
 #[test]
 fn an_incident_keeps_a_bounded_number_of_alerts_and_those_that_ended_make_room() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     for number in 0..crate::incident::ALERTS_MOST + 5 {
         night.alert(&format!("pod-{number}"), AlertStatus::Firing);
     }
@@ -284,9 +284,9 @@ fn an_incident_keeps_a_bounded_number_of_alerts_and_those_that_ended_make_room()
 
 #[test]
 fn in_a_storm_an_incident_is_kept_but_neither_posted_nor_called_about() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     let policy = night.policy.clone();
-    let sighting = Night::sighting("frontend-1", AlertStatus::Firing);
+    let sighting = Rehearsal::sighting("frontend-1", AlertStatus::Firing);
     let context = Sighted {
         now: night.now,
         policy: &policy,

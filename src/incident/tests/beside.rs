@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::rehearsal::{MINUTE, Night, person, verdict};
+use super::rehearsal::{MINUTE, Rehearsal, person, verdict};
 use crate::{
     escalation::{Ladder, LevelNumber, PagerName, Rung},
     incident::{Act, AlertStatus, CallReason, Event, HandOffTo, Outcome, PageState, Work},
@@ -18,25 +18,25 @@ const L2: LevelNumber = LevelNumber(2);
 const L3: LevelNumber = LevelNumber(3);
 
 /// A triage ends with a verdict that calls this level, or none.
-fn found(night: &mut Night, call: Option<CallAtOnce>) {
+fn found(night: &mut Rehearsal, call: Option<CallAtOnce>) {
     night.says("U0ONCALL", Act::Triage).ok();
     diagnosed(night, call);
 }
 
-fn diagnosed(night: &mut Night, call: Option<CallAtOnce>) {
+fn diagnosed(night: &mut Rehearsal, call: Option<CallAtOnce>) {
     let run = night.incident().last_run().unwrap();
     let mut found = verdict(Scenario::Network, Vec::new(), night.now);
     found.call_at_once = call;
     night.outcome(&Outcome::TriageFinished { run, verdict: Box::new(found), evidence: None });
 }
 
-fn reached(night: &mut Night, level: LevelNumber) {
+fn reached(night: &mut Rehearsal, level: LevelNumber) {
     let to = night.policy.channels[0].clone();
     night.outcome(&Outcome::Mentioned { level, to, unexplained: None });
 }
 
 /// The calls that are made by now; each gets through.
-fn takes_calls(night: &mut Night) -> Vec<LevelNumber> {
+fn takes_calls(night: &mut Rehearsal) -> Vec<LevelNumber> {
     let calls = night.takes_calls();
     for level in &calls {
         reached(night, *level);
@@ -46,7 +46,7 @@ fn takes_calls(night: &mut Night) -> Vec<LevelNumber> {
 
 #[test]
 fn a_network_verdict_calls_l3_and_leaves_l1_and_l2_their_windows() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     assert_eq!(takes_calls(&mut night), [L1]);
     let window = night.rung();
     night.passes(MINUTE);
@@ -64,7 +64,7 @@ fn a_network_verdict_calls_l3_and_leaves_l1_and_l2_their_windows() {
 
 #[test]
 fn a_level_that_was_reached_a_moment_ago_is_not_called_twice_when_the_ladder_comes_to_it() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     takes_calls(&mut night);
     night.passes(14 * MINUTE);
     diagnosed(&mut night, Some(CallAtOnce::L2));
@@ -75,7 +75,7 @@ fn a_level_that_was_reached_a_moment_ago_is_not_called_twice_when_the_ladder_com
     night.passes(30 * MINUTE);
     assert_eq!(takes_calls(&mut night), [L3]);
 
-    let mut unreached = Night::with_an_alert();
+    let mut unreached = Rehearsal::with_an_alert();
     takes_calls(&mut unreached);
     unreached.passes(14 * MINUTE);
     diagnosed(&mut unreached, Some(CallAtOnce::L2));
@@ -85,7 +85,7 @@ fn a_level_that_was_reached_a_moment_ago_is_not_called_twice_when_the_ladder_com
 
 #[test]
 fn an_acknowledgement_stops_the_call_beside_the_window_as_well() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     takes_calls(&mut night);
     diagnosed(&mut night, Some(CallAtOnce::L3));
     night.says("U0SECURITY", Act::Acknowledge).unwrap();
@@ -95,7 +95,7 @@ fn an_acknowledgement_stops_the_call_beside_the_window_as_well() {
 
 #[test]
 fn a_call_for_help_that_an_acknowledgement_dropped_is_made_when_the_same_is_found_again() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     takes_calls(&mut night);
     diagnosed(&mut night, Some(CallAtOnce::L3));
     night.says("U0SECURITY", Act::Acknowledge).unwrap();
@@ -109,7 +109,7 @@ fn a_call_for_help_that_an_acknowledgement_dropped_is_made_when_the_same_is_foun
 
 #[test]
 fn a_level_to_which_the_ladder_has_come_is_no_longer_said_to_be_called_as_well() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     takes_calls(&mut night);
     night.passes(14 * MINUTE);
     diagnosed(&mut night, Some(CallAtOnce::L2));
@@ -123,7 +123,7 @@ fn a_level_to_which_the_ladder_has_come_is_no_longer_said_to_be_called_as_well()
 /// What was found after somebody took it: they keep it, their idle clock goes on, and they get help.
 #[test]
 fn what_is_found_later_calls_for_help_and_takes_the_incident_from_nobody() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.policy.escalation.levels[1].pager = Some(PagerName("security".to_owned()));
     night.alert("frontend-1", AlertStatus::Firing);
     takes_calls(&mut night);
@@ -143,7 +143,7 @@ fn what_is_found_later_calls_for_help_and_takes_the_incident_from_nobody() {
 
 #[test]
 fn a_level_beside_the_window_that_nobody_can_be_reached_at_is_said_and_the_one_above_is_called_beside_it() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.policy.escalation.levels[1].mentions.clear();
     night.alert("frontend-1", AlertStatus::Firing);
     takes_calls(&mut night);
@@ -152,7 +152,7 @@ fn a_level_beside_the_window_that_nobody_can_be_reached_at_is_said_and_the_one_a
     assert_eq!(takes_calls(&mut night), [L3], "L2 has neither mention nor pager");
     assert_eq!(night.rung(), window);
 
-    let mut empty = Night::with_an_alert();
+    let mut empty = Rehearsal::with_an_alert();
     takes_calls(&mut empty);
     diagnosed(&mut empty, Some(CallAtOnce::L2));
     empty.takes_calls();
@@ -165,7 +165,7 @@ fn a_level_beside_the_window_that_nobody_can_be_reached_at_is_said_and_the_one_a
 
 #[test]
 fn a_call_beside_the_window_that_fell_into_a_pause_is_made_when_it_fires_again() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     takes_calls(&mut night);
     diagnosed(&mut night, Some(CallAtOnce::L3));
     night.alert("frontend-1", AlertStatus::Resolved);
@@ -178,7 +178,7 @@ fn a_call_beside_the_window_that_fell_into_a_pause_is_made_when_it_fires_again()
 /// As a journal of the version before has it: the window itself was L3's.
 #[test]
 fn a_night_in_which_an_older_version_put_l1_aside_goes_on() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     let rung = Rung::Waiting { level: L3, until: night.now + 60 * MINUTE };
     let reason = CallReason::Evidence { because: "the verdict is \"network issue\"".to_owned() };
     let old = Event::RungBegan { rung, call: vec![L3], reason };
@@ -218,14 +218,14 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 
 /// A night, and when each level was called in it.
 struct Watched {
-    night: Night,
+    night: Rehearsal,
     evidence: bool,
     calls: BTreeMap<LevelNumber, Vec<Timestamp>>,
 }
 
 impl Watched {
     fn of(evidence: bool) -> Self {
-        Self { night: Night::with_an_alert(), evidence, calls: BTreeMap::new() }
+        Self { night: Rehearsal::with_an_alert(), evidence, calls: BTreeMap::new() }
     }
 
     fn notes_calls(&mut self) {

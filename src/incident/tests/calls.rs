@@ -1,6 +1,6 @@
 //! No page is lost and none is made for nothing: what a call meets between being asked for and being made.
 
-use super::rehearsal::{MINUTE, Night, verdict};
+use super::rehearsal::{MINUTE, Rehearsal, verdict};
 use crate::{
     escalation::{LevelNumber, PagerName, Rung},
     incident::{
@@ -18,24 +18,24 @@ fn duty() -> PagerName {
 }
 
 /// L1 has a pager beside its mention.
-fn with_a_pager() -> Night {
-    let mut night = Night::quiet();
+fn with_a_pager() -> Rehearsal {
+    let mut night = Rehearsal::quiet();
     night.policy.escalation.levels[0].pager = Some(duty());
     night.alert("frontend-1", AlertStatus::Firing);
     night
 }
 
-fn mention_of(night: &Night, level: LevelNumber) -> Work {
+fn mention_of(night: &Rehearsal, level: LevelNumber) -> Work {
     let of_level = |work: &&Work| matches!(work, Work::Mention { level: called, .. } if *called == level);
     night.waiting.iter().map(|effect| &effect.work).find(of_level).unwrap().clone()
 }
 
-fn mentioned(night: &mut Night, level: LevelNumber) {
+fn mentioned(night: &mut Rehearsal, level: LevelNumber) {
     let to = night.policy.channels[0].clone();
     night.outcome(&Outcome::Mentioned { level, to, unexplained: None });
 }
 
-fn found(night: &mut Night, call: CallAtOnce) {
+fn found(night: &mut Rehearsal, call: CallAtOnce) {
     let run = night.incident().last_run().unwrap();
     let mut found = verdict(Scenario::SpireServer, Vec::new(), night.now);
     found.call_at_once = Some(call);
@@ -44,11 +44,11 @@ fn found(night: &mut Night, call: CallAtOnce) {
 
 #[test]
 fn a_page_that_could_not_be_sent_within_its_window_is_sent_late() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.passes(15 * MINUTE);
     assert_eq!(night.takes_calls(), [L1, L2], "Slack was down for L1's whole window");
 
-    let mut answered = Night::with_an_alert();
+    let mut answered = Rehearsal::with_an_alert();
     answered.passes(15 * MINUTE);
     answered.says("U0ONCALL", Act::Acknowledge).unwrap();
     assert!(answered.takes_calls().is_empty(), "somebody has it");
@@ -58,14 +58,14 @@ fn a_page_that_could_not_be_sent_within_its_window_is_sent_late() {
 
 #[test]
 fn a_late_page_is_superseded_when_its_level_is_called_again() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.passes(105 * MINUTE);
     assert_eq!(night.takes_calls(), [L1, L2, L3], "once each, although six calls were asked for");
 }
 
 #[test]
 fn an_alert_that_flaps_loses_no_page() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.alert("frontend-1", AlertStatus::Resolved);
     assert!(night.takes_calls().is_empty(), "nobody is called while it clears");
     night.passes(MINUTE);
@@ -80,7 +80,7 @@ fn an_alert_that_flaps_loses_no_page() {
 
 #[test]
 fn an_alert_that_flaps_within_one_body_calls_once() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.alert("frontend-1", AlertStatus::Resolved);
     night.alert("frontend-2", AlertStatus::Firing);
     assert_eq!(night.takes_calls(), [L1]);
@@ -88,7 +88,7 @@ fn an_alert_that_flaps_within_one_body_calls_once() {
 
 #[test]
 fn a_mention_that_is_refused_for_good_is_said_and_the_next_level_is_called() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     let work = Box::new(mention_of(&night, L1));
     night.takes_calls();
     night.outcome(&Outcome::Died { work, reason: "the bot is not in the channel".to_owned(), untouched: false });
@@ -112,7 +112,7 @@ fn while_its_pager_rings_a_level_whose_mention_fails_is_not_passed_over() {
 
 #[test]
 fn with_a_pager_and_nobody_to_mention_the_channel_is_not_told_that_nobody_can_be_called() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.policy.escalation.levels[0].pager = Some(duty());
     night.policy.escalation.levels[0].mentions.clear();
     night.alert("frontend-1", AlertStatus::Firing);
@@ -122,7 +122,7 @@ fn with_a_pager_and_nobody_to_mention_the_channel_is_not_told_that_nobody_can_be
 
 #[test]
 fn when_the_last_level_has_nobody_all_levels_are_called() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(L3) }).unwrap();
     night.takes_calls();
     night.outcome(&Outcome::NobodyBehind { level: L3, why: "the user group is empty".to_owned() });
@@ -133,7 +133,7 @@ fn when_the_last_level_has_nobody_all_levels_are_called() {
 
 #[test]
 fn a_spire_server_verdict_calls_l2_in_each_opening_and_once() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.takes_calls();
     found(&mut night, CallAtOnce::L2);
     assert_eq!(night.takes_calls(), [L2]);
@@ -152,7 +152,7 @@ fn a_spire_server_verdict_calls_l2_in_each_opening_and_once() {
 
 #[test]
 fn a_verdict_that_comes_while_it_clears_calls_when_it_fires_again() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     mentioned(&mut night, L1);
     night.takes_calls();
     night.alert("frontend-1", AlertStatus::Resolved);
@@ -165,7 +165,7 @@ fn a_verdict_that_comes_while_it_clears_calls_when_it_fires_again() {
 
 #[test]
 fn with_two_levels_a_network_verdict_calls_the_higher_one() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.policy.escalation.levels.truncate(2);
     night.alert("frontend-1", AlertStatus::Firing);
     night.takes_calls();
@@ -173,7 +173,7 @@ fn with_two_levels_a_network_verdict_calls_the_higher_one() {
     assert_eq!(night.takes_calls(), [L2]);
 }
 
-fn paged(night: &mut Night, key: &str) {
+fn paged(night: &mut Rehearsal, key: &str) {
     let page = Some((duty(), key.to_owned()));
     night.outcome(&Outcome::PagerCalled { level: L1, page, lacks: Lacks::default() });
 }
@@ -305,7 +305,7 @@ fn a_weekend_of_pages_leaves_none_ringing_that_is_forgotten() {
     for number in 0..103 {
         paged(&mut night, &format!("page-{number}"));
     }
-    let ended = |night: &mut Night| -> Vec<String> {
+    let ended = |night: &mut Rehearsal| -> Vec<String> {
         let keys = night.takes_pager_work().into_iter().filter_map(|work| match work {
             Work::EndPage { key, how: PageEnd::Resolve, .. } => Some(key),
             _ => None,
@@ -319,7 +319,7 @@ fn a_weekend_of_pages_leaves_none_ringing_that_is_forgotten() {
 
 #[test]
 fn while_slack_is_down_the_fall_back_pager_rings_once_a_call() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.policy.escalation.fallback_pager = Some(duty());
     night.alert("frontend-1", AlertStatus::Firing);
     let delayed = Outcome::Delayed { work: Box::new(mention_of(&night, L1)) };
@@ -346,7 +346,7 @@ fn while_slack_is_down_the_fall_back_pager_rings_once_a_call() {
 
 #[test]
 fn a_hand_off_to_a_person_is_a_page_that_is_never_given_up_while_they_hold_it() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     let to = super::rehearsal::person("U0SECURITY");
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Person(to) }).unwrap();
     assert!(night.events.iter().any(|event| matches!(event, Event::WindowMet { rung: Rung::Waiting { .. } })));
@@ -361,8 +361,8 @@ fn a_hand_off_to_a_person_is_a_page_that_is_never_given_up_while_they_hold_it() 
 
 #[test]
 fn two_prometheus_servers_that_date_one_firing_differently_are_one_firing() {
-    let mut night = Night::with_an_alert();
-    let mut later = Night::sighting("frontend-1", AlertStatus::Firing);
+    let mut night = Rehearsal::with_an_alert();
+    let mut later = Rehearsal::sighting("frontend-1", AlertStatus::Firing);
     later.starts_at = night.now + MINUTE;
     night.sees(&later);
     for _ in 0..10 {

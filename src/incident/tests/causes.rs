@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::rehearsal::{MINUTE, Night, three_in_the_morning, verdict};
+use super::rehearsal::{MINUTE, Rehearsal, three_in_the_morning, verdict};
 use crate::{
     escalation::{LevelNumber, PagerName},
     incident::{
@@ -20,32 +20,32 @@ fn duty() -> PagerName {
 }
 
 /// L1 has a pager beside its mention; its alert is not here yet.
-fn quiet() -> Night {
-    let mut night = Night::quiet();
+fn quiet() -> Rehearsal {
+    let mut night = Rehearsal::quiet();
     night.policy.escalation.levels[0].pager = Some(duty());
     night
 }
 
-fn with_a_pager() -> Night {
+fn with_a_pager() -> Rehearsal {
     let mut night = quiet();
     night.alert("frontend-1", AlertStatus::Firing);
     night
 }
 
 /// When each call of a level that still waits is due: its pager's first.
-fn calls_due(night: &Night) -> Vec<Timestamp> {
+fn calls_due(night: &Rehearsal) -> Vec<Timestamp> {
     let is_call = |work: &Work| matches!(work, Work::CallPager { .. } | Work::Mention { .. });
     let wanted = night.waiting.iter().filter(|effect| is_call(&effect.work));
     wanted.filter(|effect| still_wanted(night.incident(), &effect.work, night.now)).map(|effect| effect.due).collect()
 }
 
-fn is_found(night: &mut Night) {
+fn is_found(night: &mut Rehearsal) {
     let run = night.incident().last_run().unwrap();
     let found = Box::new(verdict(Scenario::ExpiredCertificate, Vec::new(), night.now));
     night.outcome(&Outcome::TriageFinished { run, verdict: found, evidence: None });
 }
 
-fn could_not_be_looked_for(night: &mut Night) {
+fn could_not_be_looked_for(night: &mut Rehearsal) {
     let run = night.incident().last_run().unwrap();
     night.outcome(&Outcome::TriageFailed { run, reason: "the API server did not answer".to_owned() });
 }
@@ -65,7 +65,7 @@ fn the_first_call_waits_for_the_diagnosis_and_is_made_when_that_ends_well_or_bad
 #[test]
 fn with_no_target_nothing_is_waited_for() {
     let mut night = quiet();
-    let mut sighting = Night::sighting("frontend-1", AlertStatus::Firing);
+    let mut sighting = Rehearsal::sighting("frontend-1", AlertStatus::Firing);
     sighting.target = None;
     night.sees(&sighting);
     assert_eq!(calls_due(&night), [night.now, night.now]);
@@ -129,7 +129,7 @@ fn whatever_comes_when_no_first_call_is_due_later_than_twenty_seconds_after_its_
     }
 }
 
-fn called(night: &mut Night, key: &str, lacks: Lacks) {
+fn called(night: &mut Rehearsal, key: &str, lacks: Lacks) {
     night.outcome(&Outcome::PagerCalled { level: L1, page: Some((duty(), key.to_owned())), lacks });
 }
 
@@ -208,7 +208,7 @@ fn a_mention_that_said_that_the_diagnosis_runs_says_the_cause_later() {
     assert!(!again, "once");
 }
 
-fn unanswered(night: &mut Night) -> String {
+fn unanswered(night: &mut Rehearsal) -> String {
     let call = "pager:4:L1";
     night.outcome(&Outcome::PageUnanswered { level: L1, pager: duty(), call: call.to_owned() });
     page_key(night.incident(), call)
@@ -223,7 +223,7 @@ fn a_page_whose_answer_was_lost_is_still_sent_and_is_ended_when_somebody_has_the
     let told = night.events.iter().filter(|event| matches!(event, Event::PageUncertain { .. })).count();
     assert_eq!(told, 1, "an attempt that fails like the one before is nothing new");
     night.says("U0ONCALL", Act::Acknowledge).unwrap();
-    let ends = |night: &mut Night, how| match night.takes_pager_work().as_slice() {
+    let ends = |night: &mut Rehearsal, how| match night.takes_pager_work().as_slice() {
         [Work::EndPage { key: ended, how: as_that, .. }] => assert_eq!((ended, *as_that), (&key, how)),
         other => panic!("{other:?}"),
     };

@@ -1,6 +1,6 @@
 //! Closing by a person, and what an incident that opens again forgets.
 
-use super::rehearsal::{MINUTE, Night, person, verdict};
+use super::rehearsal::{MINUTE, Rehearsal, person, verdict};
 use crate::{
     incident::{
         Act, AlertStatus, CloseReason, ClosedBy, Event, FixNumber, Life, Notice, Outcome, REASON_MOST, Refusal,
@@ -13,7 +13,7 @@ fn resolve(reason: Option<&str>, anyway: bool) -> Act {
     Act::Resolve { reason: reason.map(str::to_owned), anyway }
 }
 
-fn closed_by(night: &Night) -> ClosedBy {
+fn closed_by(night: &Rehearsal) -> ClosedBy {
     match &night.incident().life {
         Life::Closed { reason: CloseReason::Person(by), .. } => by.clone(),
         other => panic!("{other:?}"),
@@ -22,7 +22,7 @@ fn closed_by(night: &Night) -> ClosedBy {
 
 #[test]
 fn closing_while_the_alert_fires_is_asked_back_and_then_done_with_its_reason() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     insta::assert_snapshot!(night.says("U0ONCALL", resolve(None, false)).unwrap_err().to_string(), @"Its alert still fires. Closing it stops the calls, and only a new firing opens it again. If you mean that: `/mtls resolve INC-1 anyway REASON`");
     insta::assert_snapshot!(night.says("U0ONCALL", resolve(Some("lamp test"), false)).unwrap_err().to_string(), @"Its alert still fires. Closing it stops the calls, and only a new firing opens it again. If you mean that: `/mtls resolve INC-1 anyway lamp test`");
     assert!(night.incident().is_live());
@@ -33,7 +33,7 @@ fn closing_while_the_alert_fires_is_asked_back_and_then_done_with_its_reason() {
 
 #[test]
 fn nothing_is_asked_back_when_nothing_fires() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.alert("frontend-1", AlertStatus::Resolved);
     night.says("U0ONCALL", resolve(None, false)).unwrap();
     assert_eq!(closed_by(&night).why, None);
@@ -41,7 +41,7 @@ fn nothing_is_asked_back_when_nothing_fires() {
 
 #[test]
 fn a_long_reason_is_kept_as_far_as_one_line_goes_with_a_mark_where_it_was_cut() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.says("U0ONCALL", resolve(Some(&"ä".repeat(REASON_MOST + 1)), true)).unwrap();
     let why = closed_by(&night).why.unwrap();
     assert_eq!(why.chars().count(), REASON_MOST);
@@ -59,8 +59,8 @@ fn what_an_older_version_wrote_is_still_read() {
     assert_eq!(serde_json::to_string(&reason).unwrap(), stored);
 }
 
-fn reopened() -> Night {
-    let mut night = Night::with_a_verdict();
+fn reopened() -> Rehearsal {
+    let mut night = Rehearsal::with_a_verdict();
     night.alert("frontend-1", AlertStatus::Resolved);
     night.passes(6 * MINUTE);
     night.alert("frontend-1", AlertStatus::Firing);
@@ -94,7 +94,7 @@ fn a_post_of_the_old_verdict_that_was_not_sent_yet_is_not_sent_any_more() {
 
 #[test]
 fn a_fix_that_just_worked_is_not_asked_for_again_before_somebody_has_looked() {
-    let mut night = Night::with_a_verdict();
+    let mut night = Rehearsal::with_a_verdict();
     let worked =
         crate::remediation::Verification { proof: crate::remediation::Proof::Worked, reasons: Vec::new(), rate: None };
     night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();

@@ -1,6 +1,6 @@
 //! Alerts of other clusters: people are called about them as about any other, and nothing is looked at or changed.
 
-use super::rehearsal::{MINUTE, Night, target};
+use super::rehearsal::{MINUTE, Rehearsal, target};
 use crate::{
     escalation::LevelNumber,
     incident::{
@@ -12,17 +12,17 @@ use crate::{
 
 const L1: LevelNumber = LevelNumber(1);
 
-fn of_blue(also: &[&str]) -> Night {
-    let mut night = Night::quiet();
+fn of_blue(also: &[&str]) -> Rehearsal {
+    let mut night = Rehearsal::quiet();
     night.policy.cluster = OwnCluster::new("blue", also.iter().map(|name| (*name).to_owned()));
     night
 }
 
 fn alert_of(cluster: &str) -> AlertSighting {
-    AlertSighting { cluster: cluster.to_owned(), ..Night::sighting("frontend-1", AlertStatus::Firing) }
+    AlertSighting { cluster: cluster.to_owned(), ..Rehearsal::sighting("frontend-1", AlertStatus::Firing) }
 }
 
-fn asks_for(night: &Night, wanted: impl Fn(&Work) -> bool) -> bool {
+fn asks_for(night: &Rehearsal, wanted: impl Fn(&Work) -> bool) -> bool {
     night.waiting.iter().any(|effect| wanted(&effect.work))
 }
 

@@ -1,6 +1,6 @@
 use jiff::SignedDuration;
 
-use super::rehearsal::{MINUTE, Night, three_in_the_morning};
+use super::rehearsal::{MINUTE, Rehearsal, three_in_the_morning};
 use crate::{
     escalation::{LevelNumber, Rung},
     incident::{Act, AlertStatus, CallReason, Event, HandOffTo, Outcome, Refusal, RunNumber, Timer},
@@ -14,7 +14,7 @@ const L3: LevelNumber = LevelNumber(3);
 
 #[test]
 fn unanswered_the_ladder_climbs_at_15_45_and_105_minutes_and_then_every_hour() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     assert_eq!(night.takes_calls(), [L1]);
     night.passes(15 * MINUTE);
     assert_eq!(night.takes_calls(), [L2]);
@@ -32,7 +32,7 @@ fn unanswered_the_ladder_climbs_at_15_45_and_105_minutes_and_then_every_hour() {
 
 #[test]
 fn a_reminder_comes_when_a_third_of_the_window_is_left() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.passes(10 * MINUTE);
     assert!(!night.events.iter().any(|event| matches!(event, Event::Reminded { .. })));
     night.passes(MINUTE);
@@ -41,7 +41,7 @@ fn a_reminder_comes_when_a_third_of_the_window_is_left() {
 
 #[test]
 fn acknowledging_stops_the_calls_and_keeps_the_window_as_met() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.takes_calls();
     night.passes(14 * MINUTE);
     night.says("U0ONCALL", Act::Acknowledge).unwrap();
@@ -52,7 +52,7 @@ fn acknowledging_stops_the_calls_and_keeps_the_window_as_met() {
 
 #[test]
 fn acknowledged_and_forgotten_calls_the_level_again() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.takes_calls();
     night.says("U0ONCALL", Act::Acknowledge).unwrap();
     night.passes(14 * MINUTE);
@@ -66,7 +66,7 @@ fn acknowledged_and_forgotten_calls_the_level_again() {
 
 #[test]
 fn after_an_outage_the_levels_are_not_called_in_one_second() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.takes_calls();
     // The bot was down for three hours: its timer is handled now.
     let ended = night.rung();
@@ -78,7 +78,7 @@ fn after_an_outage_the_levels_are_not_called_in_one_second() {
 
 #[test]
 fn a_window_that_is_noticed_a_little_late_causes_no_drift() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     let ended = night.rung();
     night.now = ended.until() + SignedDuration::from_secs(59);
     night.outcome(&Outcome::Elapsed { timer: Timer::RungEnds { rung: ended }, last_seen: night.now });
@@ -87,7 +87,7 @@ fn a_window_that_is_noticed_a_little_late_causes_no_drift() {
 
 #[test]
 fn a_doubled_or_old_notice_of_a_window_changes_nothing() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     let ended = night.rung();
     night.passes(15 * MINUTE);
     let again = Outcome::Elapsed { timer: Timer::RungEnds { rung: ended }, last_seen: night.now };
@@ -96,7 +96,7 @@ fn a_doubled_or_old_notice_of_a_window_changes_nothing() {
 
 #[test]
 fn a_level_that_nobody_can_be_reached_at_is_said_aloud_and_the_next_is_called_at_once() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.policy.escalation.levels[0].mentions.clear();
     night.alert("frontend-1", AlertStatus::Firing);
     assert_eq!(night.takes_calls(), [L2]);
@@ -105,13 +105,13 @@ fn a_level_that_nobody_can_be_reached_at_is_said_aloud_and_the_next_is_called_at
 
 #[test]
 fn an_empty_user_group_is_passed_over_unless_its_level_has_a_pager() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.takes_calls();
     let empty = Outcome::NobodyBehind { level: L1, why: "the user group is empty".to_owned() };
     night.outcome(&empty);
     assert_eq!(night.takes_calls(), [L2]);
 
-    let mut paged = Night::quiet();
+    let mut paged = Rehearsal::quiet();
     paged.policy.escalation.levels[0].pager = Some(crate::escalation::PagerName("primary".to_owned()));
     paged.alert("frontend-1", AlertStatus::Firing);
     paged.takes_calls();
@@ -121,7 +121,7 @@ fn an_empty_user_group_is_passed_over_unless_its_level_has_a_pager() {
 
 #[test]
 fn nobody_reachable_anywhere_is_said_and_tried_again_every_hour() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     for level in &mut night.policy.escalation.levels {
         level.mentions.clear();
     }
@@ -134,7 +134,7 @@ fn nobody_reachable_anywhere_is_said_and_tried_again_every_hour() {
 
 #[test]
 fn an_edited_policy_never_changes_a_night_that_is_under_way() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.policy.escalation.levels[1].window = SignedDuration::from_hours(9);
     night.policy.escalation.levels[1].mentions = vec![Mention::Group("S9".to_owned())];
     night.passes(15 * MINUTE);
@@ -143,7 +143,7 @@ fn an_edited_policy_never_changes_a_night_that_is_under_way() {
 
 #[test]
 fn a_manual_escalation_calls_the_next_level_now_and_an_old_press_is_recognised() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.takes_calls();
     night.says("U0ONCALL", Act::Escalate { from: Some(L1) }).unwrap();
     assert_eq!(night.takes_calls(), [L2]);
@@ -157,9 +157,9 @@ fn a_manual_escalation_calls_the_next_level_now_and_an_old_press_is_recognised()
 
 #[test]
 fn who_asks_for_a_level_above_the_last_is_told_what_is_true_then() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(L3) }).unwrap();
-    let refused = |night: &mut Night| night.says("U0ONCALL", Act::Escalate { from: None }).unwrap_err().to_string();
+    let refused = |night: &mut Rehearsal| night.says("U0ONCALL", Act::Escalate { from: None }).unwrap_err().to_string();
     insta::assert_snapshot!(refused(&mut night), @"there is no level above L3: `/mtls handoff INC-1 L3` calls that one once more");
     night.passes(61 * MINUTE);
     insta::assert_snapshot!(refused(&mut night), @"every level of INC-1 was called, and all are called again at 2026-11-24T05:00:00Z unless somebody acknowledges");
@@ -167,7 +167,7 @@ fn who_asks_for_a_level_above_the_last_is_told_what_is_true_then() {
 
 #[test]
 fn a_hand_off_to_a_level_calls_it_and_to_a_person_gives_them_the_idle_clock() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.takes_calls();
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(L3) }).unwrap();
     assert_eq!(night.takes_calls(), [L3]);
@@ -183,7 +183,7 @@ fn a_hand_off_to_a_level_calls_it_and_to_a_person_gives_them_the_idle_clock() {
 
 #[test]
 fn evidence_calls_the_level_that_can_help_without_waiting_and_only_once() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     night.takes_calls();
     let mut found = super::rehearsal::verdict(Scenario::Network, Vec::new(), night.now);
     found.call_at_once = Some(CallAtOnce::L3);
@@ -200,7 +200,7 @@ fn evidence_calls_the_level_that_can_help_without_waiting_and_only_once() {
 
 #[test]
 fn people_without_the_role_or_with_stale_rights_command_nothing() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     assert!(matches!(night.says("U0NOBODY", Act::Acknowledge), Err(Refusal::NotAllowed(_))));
     let mut actor = crate::people::Actor {
         id: super::rehearsal::person("U0ONCALL"),

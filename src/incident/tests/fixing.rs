@@ -1,6 +1,7 @@
 use jiff::SignedDuration;
 
-use super::rehearsal::{MINUTE, Night, plan, pod, replacement, verdict};
+use super::proving::proved;
+use super::rehearsal::{MINUTE, Rehearsal, plan, pod, replacement, verdict};
 use crate::{
     approval::VoteRefusal,
     incident::{
@@ -12,7 +13,7 @@ use crate::{
     triage::{FixName, Never, Scenario},
 };
 
-fn sample(night: &Night, name: &str, answered: u64, failed: u64) -> Sample {
+pub(super) fn sample(night: &Rehearsal, name: &str, answered: u64, failed: u64) -> Sample {
     Sample {
         pod: pod(name),
         uid: PodUid::parse(&format!("uid-{name}")).unwrap(),
@@ -30,44 +31,28 @@ fn sample(night: &Night, name: &str, answered: u64, failed: u64) -> Sample {
     }
 }
 
-fn plan_id(night: &Night) -> PlanId {
+pub(super) fn plan_id(night: &Rehearsal) -> PlanId {
     night.incident().fix.as_ref().unwrap().plan_id().unwrap()
 }
 
-fn sampled(night: &mut Night, round: Round, samples: Vec<Sample>) {
+pub(super) fn sampled(night: &mut Rehearsal, round: Round, samples: Vec<Sample>) {
     let fix = night.incident().fix.as_ref().unwrap().number;
     night.outcome(&Outcome::Sampled { fix, round, samples, unreadable: Vec::new() });
 }
 
-fn approved(pods: &[&str]) -> Night {
-    let mut night = Night::with_a_question(pods);
+pub(super) fn approved(pods: &[&str]) -> Rehearsal {
+    let mut night = Rehearsal::with_a_question(pods);
     night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
     sampled(&mut night, Round::Before, Vec::new());
     night
 }
 
-fn replaced(night: &mut Night, step: StepNumber, new: &str) {
+pub(super) fn replaced(night: &mut Rehearsal, step: StepNumber, new: &str) {
     let plan = plan_id(night);
     night.outcome(&Outcome::StepDone { plan: plan.clone(), step });
     let not_after = night.now + 60 * MINUTE;
     let uid = PodUid::parse(&format!("uid-{new}")).unwrap();
     night.outcome(&replacement(plan, step, (pod(new), uid), not_after));
-}
-
-/// The end of a fix whose counters grew by these figures within the window.
-fn proved(answered: u64, failed: u64) -> (Night, Proof) {
-    let mut night = approved(&["frontend-1"]);
-    replaced(&mut night, StepNumber::FIRST, "frontend-9");
-    let first = sample(&night, "frontend-9", 5, 0);
-    sampled(&mut night, Round::Start, vec![first]);
-    night.passes(2 * MINUTE);
-    let last = sample(&night, "frontend-9", 5 + answered, failed);
-    sampled(&mut night, Round::End, vec![last]);
-    let proof = match &night.incident().past_fixes.last().unwrap().end {
-        FixEnd::Verified { verification } => verification.proof,
-        other => panic!("{other:?}"),
-    };
-    (night, proof)
 }
 
 #[test]
@@ -79,25 +64,8 @@ fn a_fix_goes_from_question_to_proof() {
 }
 
 #[test]
-fn success_is_never_declared_without_data() {
-    assert_eq!(proved(0, 0).1, Proof::Unproven);
-    let mut night = approved(&["frontend-1"]);
-    replaced(&mut night, StepNumber::FIRST, "frontend-9");
-    sampled(&mut night, Round::Start, Vec::new());
-    night.passes(2 * MINUTE);
-    sampled(&mut night, Round::End, Vec::new());
-    let end = &night.incident().past_fixes[0].end;
-    assert!(matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::Unproven));
-}
-
-#[test]
-fn one_failure_within_the_window_is_no_success() {
-    assert_eq!(proved(240, 1).1, Proof::NoEffect);
-}
-
-#[test]
 fn nobody_approves_their_own_request_by_any_role() {
-    let mut night = Night::with_a_verdict();
+    let mut night = Rehearsal::with_a_verdict();
     night.says("U0SECURITY", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
     let drawn = Box::new(plan(&["frontend-1"], night.now));
     night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: drawn });
@@ -108,14 +76,14 @@ fn nobody_approves_their_own_request_by_any_role() {
 
 #[test]
 fn the_requester_without_the_role_is_told_the_reason_that_matters() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     let own = night.says("U0ONCALL", Act::Approve { plan: None });
     assert_eq!(own, Err(Refusal::Vote(VoteRefusal::OwnRequest)));
 }
 
 #[test]
 fn two_approvals_mean_two_people() {
-    let mut night = Night::with_a_verdict();
+    let mut night = Rehearsal::with_a_verdict();
     night.policy.approval.needed = 2;
     night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
     let drawn = Box::new(plan(&["frontend-1"], night.now));
@@ -129,7 +97,7 @@ fn two_approvals_mean_two_people() {
 
 #[test]
 fn the_question_expires_and_a_late_approval_does_nothing() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     night.passes(10 * MINUTE);
     assert_eq!(night.incident().past_fixes[0].end, FixEnd::Expired);
     assert!(matches!(night.says("U0SECURITY", Act::Approve { plan: None }), Err(Refusal::NotWaiting(_))));
@@ -137,7 +105,7 @@ fn the_question_expires_and_a_late_approval_does_nothing() {
 
 #[test]
 fn an_approval_of_another_plan_than_the_one_that_waits_is_refused() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     let old = Some(PlanId("0123456789".to_owned()));
     assert_eq!(night.says("U0SECURITY", Act::Approve { plan: old }), Err(Refusal::OtherPlan));
 }
@@ -182,7 +150,7 @@ fn when_the_alerts_resolve_meanwhile_the_started_step_finishes_and_the_rest_is_n
 
 #[test]
 fn nothing_new_is_asked_for_or_approved_once_the_alerts_are_resolved() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     night.alert("frontend-1", AlertStatus::Resolved);
     assert!(matches!(night.says("U0SECURITY", Act::Approve { plan: None }), Err(Refusal::Clearing(..))));
     night.passes(5 * MINUTE);
@@ -203,7 +171,7 @@ fn after_a_plan_that_moved_only_what_was_done_is_told_and_the_new_plan_is_not_ta
     };
     let settled = Outcome::StepSettled { plan: plan_of_both.clone(), step: StepNumber(0), result: result.clone() };
     night.outcome(&settled);
-    let told = |night: &Night| {
+    let told = |night: &Rehearsal| {
         let posts = night.waiting.iter().filter_map(|effect| match &effect.work {
             Work::Post { notice: notice @ Notice::StepSettled { .. }, .. } => Some(notice.clone()),
             _ => None,
@@ -227,7 +195,7 @@ fn after_a_plan_that_moved_only_what_was_done_is_told_and_the_new_plan_is_not_ta
 
 #[test]
 fn a_question_of_an_older_bot_that_lived_through_a_clearing_is_asked_again_by_its_approval() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     let fix = night.incident.as_mut().unwrap().fix.as_mut().unwrap();
     let mut stored = serde_json::to_value(fix.plan.as_ref().unwrap()).unwrap();
     stored["hashed"] = 1.into();
@@ -266,31 +234,8 @@ fn a_step_whose_outcome_is_not_known_asks_a_person_and_is_not_repeated() {
 }
 
 #[test]
-fn after_two_runs_without_effect_only_people_go_on() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
-    for round in 0..2 {
-        if round > 0 {
-            night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
-            let fix = night.incident().fix.as_ref().unwrap().number;
-            let drawn = Box::new(plan(&["frontend-1"], night.now));
-            night.outcome(&Outcome::PlanDrawn { fix, plan: drawn });
-        }
-        night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
-        sampled(&mut night, Round::Before, Vec::new());
-        replaced(&mut night, StepNumber::FIRST, "frontend-9");
-        let first = sample(&night, "frontend-9", 0, 0);
-        sampled(&mut night, Round::Start, vec![first]);
-        night.now += 2 * MINUTE;
-        let last = sample(&night, "frontend-9", 0, 50);
-        sampled(&mut night, Round::End, vec![last]);
-    }
-    let third = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod });
-    assert_eq!(third, Err(Refusal::TriedTwice(FixName::RestartPod)));
-}
-
-#[test]
 fn a_fix_that_the_verdict_speaks_against_is_refused_with_its_reason() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     let mut found = verdict(Scenario::SpireAgent, vec![FixName::SyncTrustBundle], night.now);
     let reason = "the agent of node-1 is frozen: a new pod would get no SVID".to_owned();
     found.never.push(Never { fix: FixName::RestartPod, reason: reason.clone() });
@@ -303,33 +248,19 @@ fn a_fix_that_the_verdict_speaks_against_is_refused_with_its_reason() {
 
 #[test]
 fn with_writes_switched_off_nothing_is_asked_for_or_approved() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     night.policy.writes_enabled = false;
     assert_eq!(night.says("U0SECURITY", Act::Approve { plan: None }), Err(Refusal::WritesOff));
 }
 
 #[test]
 fn only_the_requester_withdraws_and_only_before_it_runs() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     assert_eq!(night.says("U0SECURITY", Act::Withdraw), Err(Refusal::NotYours));
     night.says("U0ONCALL", Act::Withdraw).unwrap();
     assert_eq!(night.incident().past_fixes[0].end, FixEnd::Withdrawn);
     let mut running = approved(&["frontend-1"]);
     assert_eq!(running.says("U0ONCALL", Act::Withdraw), Err(Refusal::AlreadyRunning));
-}
-
-#[test]
-fn an_unproven_fix_can_be_watched_again() {
-    let (mut night, proof) = proved(0, 0);
-    assert_eq!(proof, Proof::Unproven);
-    night.says("U0ONCALL", Act::Verify).unwrap();
-    let first = sample(&night, "frontend-9", 5, 0);
-    sampled(&mut night, Round::Start, vec![first]);
-    night.now += 2 * MINUTE;
-    let last = sample(&night, "frontend-9", 50, 0);
-    sampled(&mut night, Round::End, vec![last]);
-    let end = &night.incident().past_fixes.last().unwrap().end;
-    assert!(matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::Worked));
 }
 
 #[test]
@@ -346,19 +277,6 @@ fn after_a_redraw_the_approval_has_to_name_the_plan_that_was_read() {
 }
 
 #[test]
-fn looking_again_at_a_fix_without_effect_is_no_second_run_of_it() {
-    let (mut night, proof) = proved(240, 9);
-    assert_eq!(proof, Proof::NoEffect);
-    night.says("U0ONCALL", Act::Verify).unwrap();
-    let first = sample(&night, "frontend-9", 5, 0);
-    sampled(&mut night, Round::Start, vec![first]);
-    night.now += 2 * MINUTE;
-    let last = sample(&night, "frontend-9", 50, 7);
-    sampled(&mut night, Round::End, vec![last]);
-    night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
-}
-
-#[test]
 fn a_step_that_only_waited_ends_as_not_done() {
     let mut night = approved(&["frontend-1"]);
     let work = Box::new(Work::RunStep { fix: FixNumber(1), plan: plan_id(&night), step: StepNumber(0) });
@@ -366,66 +284,4 @@ fn a_step_that_only_waited_ends_as_not_done() {
     night.outcome(&Outcome::Died { work, reason, untouched: true });
     let FixEnd::Failed { reason, .. } = &night.incident().past_fixes[0].end else { panic!("it is known") };
     assert!(reason.contains("not done, because the disruption budget"), "{reason}");
-}
-
-/// Whoever let the fix run has the incident and keeps it: the next level is called to help.
-#[test]
-fn a_fix_that_made_it_worse_calls_l2_at_once_beside_whoever_has_it() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
-    night.takes_calls();
-    night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
-    let calm = sample(&night, "frontend-2", 100, 0);
-    sampled(&mut night, Round::Before, vec![calm]);
-    replaced(&mut night, StepNumber::FIRST, "frontend-9");
-    night.now += MINUTE;
-    let first = vec![sample(&night, "frontend-9", 5, 0), sample(&night, "frontend-2", 100, 0)];
-    sampled(&mut night, Round::Start, first);
-    let ladder = night.incident().ladder.clone();
-    night.now += 2 * MINUTE;
-    let last = vec![sample(&night, "frontend-9", 5, 0), sample(&night, "frontend-2", 100, 90)];
-    sampled(&mut night, Round::End, last);
-    let end = &night.incident().past_fixes[0].end;
-    let FixEnd::Verified { verification } = end else { panic!("{end:?}") };
-    assert_eq!(verification.proof, Proof::Worse);
-    assert_eq!(night.takes_calls(), [crate::escalation::LevelNumber(2)]);
-    assert_eq!(night.incident().ladder, ladder);
-}
-
-#[test]
-fn a_fix_that_just_worked_is_not_offered_again_because_the_clock_was_set() {
-    for hours in [-1, 1] {
-        let (mut night, proof) = proved(240, 0);
-        assert_eq!(proof, Proof::Worked);
-        night.clock_is_set(SignedDuration::from_hours(hours));
-        let again = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod });
-        assert!(matches!(again, Err(Refusal::JustWorked { .. })), "{hours} h: {again:?}");
-        let gone = night.incident().gone_pods();
-        assert_eq!(gone, [(&pod("frontend-1"), Some(&pod("frontend-9")))], "{hours} h: it is affected no more");
-    }
-}
-
-#[test]
-fn a_fix_that_a_newer_verdict_asks_for_is_not_refused_because_the_clock_was_set() {
-    for hours in [-1, 1] {
-        let (mut night, proof) = proved(240, 0);
-        assert_eq!(proof, Proof::Worked);
-        night.now += MINUTE;
-        night.says("U0ONCALL", Act::Triage).unwrap();
-        let run = night.incident().last_run().unwrap();
-        let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);
-        night.outcome(&Outcome::TriageFinished { run, verdict: Box::new(found), evidence: None });
-        night.clock_is_set(SignedDuration::from_hours(hours));
-        night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
-        assert_eq!(night.incident().gone_pods(), [], "{hours} h: the verdict speaks of what is there now");
-    }
-}
-
-#[test]
-fn a_verdict_that_is_on_its_way_when_the_clock_is_set_is_as_old_as_it_was() {
-    let (at, by) = (Night::quiet().now, -60 * MINUTE);
-    let found = Box::new(verdict(Scenario::ExpiredCertificate, Vec::new(), at));
-    let outcome = Outcome::TriageFinished { run: RunNumber(1), verdict: found.clone(), evidence: None };
-    let there = Box::new(crate::triage::Verdict { at: at + by, ..*found });
-    let arrived = Outcome::TriageFinished { run: RunNumber(1), verdict: there, evidence: None };
-    assert_eq!(crate::incident::moved(&outcome, by).unwrap(), arrived);
 }

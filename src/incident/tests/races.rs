@@ -3,16 +3,15 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::rehearsal::{MINUTE, Night, plan, pod, replacement, target, verdict};
+use super::random_nights::{moves, play, verified};
+use super::rehearsal::{MINUTE, Rehearsal, target};
 use crate::incident::{
-    Act, AlertStatus, Event, FixEnd, FixPhase, HandOffTo, Incident, Life, Outcome, Refusal, Round, Share, Timer, Work,
-    apply, begin, leave_storm, may_take_all, moved, share,
+    Act, Event, FixEnd, FixPhase, HandOffTo, Incident, Life, Outcome, Refusal, Round, Timer, Work, apply, begin, moved,
 };
-use crate::triage::{FixName, Scenario};
+use crate::triage::FixName;
 use crate::{
-    escalation::{LevelNumber, PagerName, Rung},
-    incident::{FixNumber, RunNumber},
-    remediation::StepNumber,
+    escalation::{LevelNumber, Rung},
+    incident::FixNumber,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,7 +24,7 @@ enum Meets {
 
 const ALL: [Meets; 4] = [Meets::Acknowledge, Meets::Resolve, Meets::Approve, Meets::Expire];
 
-fn happens(night: &mut Night, what: Meets) -> Result<(), Refusal> {
+fn happens(night: &mut Rehearsal, what: Meets) -> Result<(), Refusal> {
     match what {
         Meets::Acknowledge => night.says("U0ONCALL", Act::Acknowledge).map(drop),
         Meets::Resolve => night.says("U0OTHER", Act::Resolve { reason: None, anyway: true }).map(drop),
@@ -42,14 +41,14 @@ fn happens(night: &mut Night, what: Meets) -> Result<(), Refusal> {
 }
 
 /// A plan waits for approval, and nobody has the incident: whoever asked has given it back to the first level.
-fn unheld_with_a_question() -> Night {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+fn unheld_with_a_question() -> Rehearsal {
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(LevelNumber(1)) }).unwrap();
     night
 }
 
 /// The invariants of the end of every pair, whatever the order was.
-fn check(night: &Night, first: Meets, second: Meets) {
+fn check(night: &Rehearsal, first: Meets, second: Meets) {
     let incident = night.incident();
     let label = format!("{first:?} then {second:?}");
     let resolved = [first, second].contains(&Meets::Resolve);
@@ -119,169 +118,15 @@ fn every_ordered_pair_a_microsecond_before_the_question_expires_and_then_the_exp
 
 #[test]
 fn an_instant_before_it_expires_an_approval_counts_and_the_expiry_then_finds_nothing() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     night.passes(9 * MINUTE);
     happens(&mut night, Meets::Approve).unwrap();
     night.passes(5 * MINUTE);
     assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Approved { .. }));
 }
 
-#[derive(Debug, Clone)]
-enum Move {
-    Says(u8, u8),
-    Alert(u8, bool),
-    Passes(u16),
-    Happens(u8),
-    /// More incidents open than people can carry, or no longer.
-    Storms(bool),
-    /// The storm is over, so what fires stands on its own.
-    LeavesTheStorm,
-    TakesAll(u8),
-}
-
-fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let one = prop_oneof![
-        2 => (0_u8..4, 0_u8..13).prop_map(|(who, what)| Move::Says(who, what)),
-        1 => (0_u8..2, any::<bool>()).prop_map(|(which, firing)| Move::Alert(which, firing)),
-        1 => (0_u16..120).prop_map(Move::Passes),
-        4 => (0_u8..18).prop_map(Move::Happens),
-        1 => prop_oneof![
-            any::<bool>().prop_map(Move::Storms),
-            Just(Move::LeavesTheStorm),
-            (0_u8..4).prop_map(Move::TakesAll),
-        ],
-    ];
-    proptest::collection::vec(one, 1..80)
-}
-
-fn said(night: &Night, what: u8) -> Act {
-    let plan = night.incident().fix.as_ref().and_then(crate::incident::Fix::plan_id);
-    match what {
-        0 => Act::Acknowledge,
-        1 => Act::Resolve { reason: None, anyway: true },
-        2 => Act::Approve { plan: None },
-        3 => Act::Reject { plan: None },
-        4 => Act::ProposeFix { fix: FixName::RestartPod },
-        5 => Act::Withdraw,
-        6 => Act::Escalate { from: None },
-        7 => Act::Note { text: "x".to_owned() },
-        8 => Act::Verify,
-        9 => Act::HandOff { to: HandOffTo::Level(LevelNumber(3)) },
-        10 => Act::HandOff { to: HandOffTo::Person(super::rehearsal::person("U0OTHER")) },
-        11 => Act::SetTarget { target: super::rehearsal::target() },
-        12 => Act::Approve { plan },
-        _ => Act::Triage,
-    }
-}
-
-/// An outcome that could come now: of the step, the plan and the fix that are under way.
-fn happened(night: &Night, what: u8) -> Outcome {
-    let incident = night.incident();
-    let fix = FixNumber(incident.next_fix().0 - 1);
-    let plan_id = incident.fix.as_ref().and_then(crate::incident::Fix::plan_id);
-    let step = match incident.fix.as_ref().map(|fix| &fix.phase) {
-        Some(FixPhase::Stepping { step, .. } | FixPhase::Settling { step, .. }) => *step,
-        _ => StepNumber::FIRST,
-    };
-    let (at, run) = (night.now, incident.last_run().unwrap_or(RunNumber(0)));
-    let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], at);
-    let sampled = |round| Outcome::Sampled { fix, round, samples: Vec::new(), unreadable: Vec::new() };
-    let to = night.policy.channels[0].clone();
-    let new = format!("frontend-{}", 7 + step.0);
-    let uid = crate::mesh::PodUid::parse(&format!("uid-{new}")).unwrap();
-    match (what, plan_id) {
-        (0, _) => Outcome::TriageFinished { run, verdict: Box::new(found), evidence: None },
-        (1, _) => Outcome::TriageFailed { run, reason: "x".to_owned() },
-        (2, _) => Outcome::PlanDrawn { fix, plan: Box::new(plan(&["frontend-1", "frontend-2"], at)) },
-        (3, _) => Outcome::PlanRefused { fix, reasons: vec!["x".to_owned()] },
-        (4 | 17, Some(plan)) => Outcome::StepDone { plan, step },
-        (5, Some(plan)) => Outcome::StepFailed { plan, step, reason: "x".to_owned() },
-        (6, Some(plan)) => Outcome::PlanMoved { plan, step, what: "x".to_owned() },
-        (7, Some(plan)) => Outcome::StepAwaited { plan, step, why: "x".to_owned() },
-        (8 | 16, Some(plan)) => replacement(plan, step, (pod(&new), uid), at + 60 * MINUTE),
-        (9, Some(plan)) => {
-            let work = Box::new(Work::RunStep { fix, plan, step });
-            Outcome::Died { work, reason: "x".to_owned(), untouched: step == StepNumber::FIRST }
-        }
-        (10, _) => Outcome::NobodyBehind { level: LevelNumber(1), why: "x".to_owned() },
-        (11, _) => Outcome::Mentioned { level: LevelNumber(1), to, unexplained: None },
-        (12, _) => Outcome::PagerCalled {
-            level: LevelNumber(2),
-            page: Some((PagerName("p".to_owned()), "k".to_owned())),
-            lacks: crate::incident::Lacks::default(),
-        },
-        (13, _) => sampled(Round::Start),
-        (14, _) => sampled(Round::End),
-        (_, _) => sampled(Round::Before),
-    }
-}
-
-fn play(night: &mut Night, one: &Move) {
-    match one {
-        Move::Says(who, what) => {
-            let who = SPEAKERS[usize::from(*who)];
-            let act = said(night, *what);
-            let closed = !night.incident().is_live();
-            let done = night.says(who, act);
-            assert!(!closed || done.is_err(), "what is closed takes no command, an acknowledgement least of all");
-        }
-        Move::Alert(which, firing) => {
-            let status = if *firing { AlertStatus::Firing } else { AlertStatus::Resolved };
-            night.alert(["frontend-1", "frontend-2"][usize::from(*which)], status);
-        }
-        Move::Passes(minutes) => night.passes(i32::from(*minutes) * MINUTE),
-        Move::Happens(what) => {
-            let outcome = happened(night, *what);
-            night.outcome(&outcome);
-        }
-        Move::Storms(storms) => night.storms = *storms,
-        Move::LeavesTheStorm => {
-            let incident = night.incident();
-            if incident.life == Life::Open && incident.is_firing() {
-                let events = leave_storm(incident, night.now);
-                night.record(&events);
-            }
-        }
-        Move::TakesAll(who) => {
-            let actor = night.actor(SPEAKERS[usize::from(*who)]);
-            if may_take_all(&actor, night.now).is_ok()
-                && let Share::Taken(events) = share(night.incident(), &actor, night.now, &night.policy)
-            {
-                night.record(&events);
-            }
-        }
-    }
-}
-
-/// Where a random night stands, and who may speak in it.
-#[derive(Debug)]
-pub(crate) struct Standing {
-    pub(crate) incident: Incident,
-    pub(crate) now: Timestamp,
-    pub(crate) policy: crate::incident::Policy,
-    pub(crate) people: Vec<crate::people::Actor>,
-}
-
-pub(crate) fn random_nights() -> impl Strategy<Value = Standing> {
-    // Most of what can be offered lies behind a diagnosis, a question, or a fix that was watched to its end.
-    (0..3, moves()).prop_map(|(begins, moves)| {
-        let mut night = match begins {
-            0 => Night::with_a_verdict(),
-            1 => Night::with_a_question(&["frontend-1"]),
-            _ => verified(),
-        };
-        for one in &moves {
-            play(&mut night, one);
-        }
-        let people = SPEAKERS.map(|user| night.actor(user)).into();
-        Standing { incident: night.incident().clone(), now: night.now, policy: night.policy.clone(), people }
-    })
-}
-
-const SPEAKERS: [&str; 4] = ["U0ONCALL", "U0SECURITY", "U0OTHER", "U0NOBODY"];
-
 /// What must hold after every move.
-fn holds(night: &Night) {
+fn holds(night: &Rehearsal) {
     let incident = night.incident();
     if !incident.is_live() {
         assert!(incident.ladder.rung().is_none());
@@ -324,7 +169,7 @@ fn holds(night: &Night) {
 }
 
 /// Nothing takes a call off the list in these nights, so each must still be there, unless its slot says otherwise.
-fn every_call_is_due_or_superseded(night: &Night, place: usize, rung: &Rung, call: &[LevelNumber]) {
+fn every_call_is_due_or_superseded(night: &Rehearsal, place: usize, rung: &Rung, call: &[LevelNumber]) {
     for level in call {
         let planned = night
             .waiting
@@ -334,7 +179,7 @@ fn every_call_is_due_or_superseded(night: &Night, place: usize, rung: &Rung, cal
     }
 }
 
-fn replayed(night: &Night) -> Option<Incident> {
+fn replayed(night: &Rehearsal) -> Option<Incident> {
     let mut incident: Option<Incident> = None;
     for (event, at) in night.events.iter().zip(&night.times) {
         match (incident.as_mut(), event) {
@@ -343,19 +188,6 @@ fn replayed(night: &Night) -> Option<Incident> {
         }
     }
     incident
-}
-
-/// A night whose fix was watched to its end, by moves of the random nights.
-fn verified() -> Night {
-    let mut night = Night::with_an_alert();
-    let moves = [(0, 0, true), (0, 4, false), (0, 2, true), (1, 2, false), (0, 15, true), (0, 4, true), (0, 8, true)];
-    for (who, what, happens) in moves {
-        play(&mut night, &if happens { Move::Happens(what) } else { Move::Says(who, what) });
-    }
-    for what in [4, 8, 13, 14] {
-        play(&mut night, &Move::Happens(what));
-    }
-    night
 }
 
 /// The way that the random nights must be able to find.
@@ -369,7 +201,7 @@ fn the_moves_of_the_random_nights_lead_to_a_verification() {
 proptest! {
     #[test]
     fn whatever_the_order_of_requests_and_outcomes_the_invariants_hold(moves in moves()) {
-        let mut night = Night::with_an_alert();
+        let mut night = Rehearsal::with_an_alert();
         for one in &moves {
             play(&mut night, one);
             holds(&night);
@@ -384,7 +216,7 @@ proptest! {
         set_before in 0_usize..80,
         minutes in prop_oneof![-90_i64..=-1, 1_i64..=90],
     ) {
-        let (mut left_alone, mut set) = (Night::with_an_alert(), Night::with_an_alert());
+        let (mut left_alone, mut set) = (Rehearsal::with_an_alert(), Rehearsal::with_an_alert());
         let by = SignedDuration::from_mins(minutes);
         let mut is_set = false;
         for (place, one) in moves.iter().enumerate() {
@@ -402,7 +234,7 @@ proptest! {
 }
 
 /// What happened and when, by a clock that was never set; without what other clocks said.
-fn story(night: &Night, set: SignedDuration) -> Vec<(Timestamp, serde_json::Value)> {
+fn story(night: &Rehearsal, set: SignedDuration) -> Vec<(Timestamp, serde_json::Value)> {
     // Another incident may have opened since.
     let begins_before = night.events.iter().any(|event| matches!(event, Event::ClockSet { .. }));
     let mut by = if begins_before { SignedDuration::ZERO } else { set };
@@ -426,9 +258,9 @@ fn story(night: &Night, set: SignedDuration) -> Vec<(Timestamp, serde_json::Valu
 
 #[test]
 fn an_incident_whose_fix_runs_joins_no_other_and_a_plan_that_waits_is_dropped() {
-    let mut other = Night::with_an_alert().incident().clone();
+    let mut other = Rehearsal::with_an_alert().incident().clone();
     other.id = crate::incident::IncidentId::new(2);
-    let join = |night: &Night| {
+    let join = |night: &Rehearsal| {
         let command = crate::incident::Command {
             incident: night.incident().id,
             actor: night.actor("U0ONCALL"),
@@ -437,7 +269,7 @@ fn an_incident_whose_fix_runs_joins_no_other_and_a_plan_that_waits_is_dropped() 
         };
         crate::incident::join(night.incident(), &other, &command, night.now, &night.policy)
     };
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     let joining = join(&night).unwrap();
     assert!(joining.joins.iter().any(|event| matches!(event, Event::FixEnded { end: FixEnd::Cancelled, .. })));
     night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();

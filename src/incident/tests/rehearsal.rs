@@ -103,7 +103,7 @@ pub(super) fn replacement(
 }
 
 /// One incident under rehearsal.
-pub(super) struct Night {
+pub(super) struct Rehearsal {
     pub(super) now: Timestamp,
     pub(super) policy: Policy,
     pub(super) incident: Option<Incident>,
@@ -118,7 +118,7 @@ pub(super) struct Night {
     keys: BTreeSet<String>,
 }
 
-impl Night {
+impl Rehearsal {
     pub(super) fn quiet() -> Self {
         Self {
             now: three_in_the_morning(),

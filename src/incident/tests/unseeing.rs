@@ -1,6 +1,6 @@
 //! An alert that says that a rule sees nothing: it is told once, to the channel, and nobody is woken for it.
 
-use super::rehearsal::{MINUTE, Night, person, target};
+use super::rehearsal::{MINUTE, Rehearsal, person, target};
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
     incident::{
@@ -14,11 +14,11 @@ fn no_data(status: AlertStatus) -> AlertSighting {
         key: IncidentKey::of_rule("prod", "MTLSHandshakeFailureRateHigh"),
         target: None,
         unseeing: Some(Unseeing::NoData),
-        ..Night::sighting("no-data", status)
+        ..Rehearsal::sighting("no-data", status)
     }
 }
 
-fn notices(night: &Night) -> Vec<&Notice> {
+fn notices(night: &Rehearsal) -> Vec<&Notice> {
     let posts = night.waiting.iter().filter_map(|effect| match &effect.work {
         Work::Post { notice, .. } => Some(notice),
         _ => None,
@@ -28,7 +28,7 @@ fn notices(night: &Night) -> Vec<&Notice> {
 
 #[test]
 fn that_a_rule_has_no_data_is_told_once_an_episode_and_calls_nobody() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     assert!(matches!(night.sees(&no_data(AlertStatus::Firing)), Seen::Open(_)));
     for _ in 0..10 {
         assert_eq!(night.sees(&no_data(AlertStatus::Firing)), Seen::Nothing);
@@ -50,7 +50,7 @@ fn that_a_rule_has_no_data_is_told_once_an_episode_and_calls_nobody() {
 
 #[test]
 fn only_notes_and_an_end_are_taken_for_an_incident_that_only_tells() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.sees(&no_data(AlertStatus::Firing));
     let id = night.incident().id;
     for act in [Act::Acknowledge, Act::Escalate { from: None }, Act::Triage] {
@@ -66,7 +66,7 @@ fn only_notes_and_an_end_are_taken_for_an_incident_that_only_tells() {
 
 #[test]
 fn whoever_takes_all_takes_nothing_that_only_tells_so_nobody_is_called_for_it_later() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.sees(&no_data(AlertStatus::Firing));
     let taken = share(night.incident(), &night.actor("U0ONCALL"), night.now, &night.policy);
     assert_eq!(taken, Share::OnlyTells);
@@ -78,7 +78,7 @@ fn whoever_takes_all_takes_nothing_that_only_tells_so_nobody_is_called_for_it_la
 /// As a journal of the version before has it, in which `ack all` took it.
 #[test]
 fn one_that_an_older_version_let_somebody_take_calls_nobody() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.sees(&no_data(AlertStatus::Firing));
     let rung = Rung::Acknowledged { level: LevelNumber(1), until: night.now + 15 * MINUTE };
     night.record(&[Event::Acknowledged { by: person("U0ONCALL"), rung }]);
@@ -88,9 +88,9 @@ fn one_that_an_older_version_let_somebody_take_calls_nobody() {
 
 #[test]
 fn one_that_only_tells_joins_no_other_incident_and_takes_none_in() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.sees(&no_data(AlertStatus::Firing));
-    let mut other = Night::with_an_alert().incident().clone();
+    let mut other = Rehearsal::with_an_alert().incident().clone();
     other.id = IncidentId::new(2);
     let (actor, act) = (night.actor("U0ONCALL"), Act::SetTarget { target: target() });
     let command = Command { incident: night.incident().id, actor, key: "k".to_owned(), act };
@@ -104,7 +104,7 @@ fn one_that_only_tells_joins_no_other_incident_and_takes_none_in() {
 /// As a journal of an early version may have it.
 #[test]
 fn one_that_only_tells_and_was_held_back_in_a_storm_calls_nobody_when_it_leaves_it() {
-    let mut night = Night::quiet();
+    let mut night = Rehearsal::quiet();
     night.storms = true;
     night.sees(&no_data(AlertStatus::Firing));
     night.says("U0ONCALL", Act::Note { text: "the data source moved".to_owned() }).unwrap();

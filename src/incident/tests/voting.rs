@@ -1,18 +1,18 @@
 //! The second press of Approve, and its siblings: whoever votes on a plan that does not wait hears what became of it.
 
-use super::rehearsal::{MINUTE, Night, plan, replacement};
+use super::rehearsal::{MINUTE, Rehearsal, plan, replacement};
 use crate::{
     incident::{Act, FixNumber, FixPhase, Outcome, Refusal, Round},
     remediation::{PlanId, StepNumber},
     triage::FixName,
 };
 
-fn plan_id(night: &Night) -> PlanId {
+fn plan_id(night: &Rehearsal) -> PlanId {
     night.incident().fix.as_ref().unwrap().plan_id().unwrap()
 }
 
 /// What U0OTHER, who may approve, hears.
-fn hears(night: &mut Night, act: Act) -> String {
+fn hears(night: &mut Rehearsal, act: Act) -> String {
     night.says("U0OTHER", act).unwrap_err().to_string()
 }
 
@@ -24,8 +24,8 @@ fn reject() -> Act {
     Act::Reject { plan: None }
 }
 
-fn approved() -> Night {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+fn approved() -> Rehearsal {
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     night.says("U0SECURITY", approve()).unwrap();
     night
 }
@@ -62,16 +62,16 @@ fn the_second_press_of_approve_hears_who_approved_it_and_that_it_is_running() {
 
 #[test]
 fn whoever_votes_when_it_is_over_hears_how_it_ended() {
-    let mut rejected = Night::with_a_question(&["frontend-1"]);
+    let mut rejected = Rehearsal::with_a_question(&["frontend-1"]);
     rejected.says("U0SECURITY", reject()).unwrap();
     insta::assert_snapshot!(hears(&mut rejected, reject()), @"restart-pod was rejected by U0SECURITY at 2026-11-24T03:00:00Z: it does not run");
     insta::assert_snapshot!(hears(&mut rejected, approve()), @"restart-pod was rejected by U0SECURITY at 2026-11-24T03:00:00Z: it does not run");
 
-    let mut expired = Night::with_a_question(&["frontend-1"]);
+    let mut expired = Rehearsal::with_a_question(&["frontend-1"]);
     expired.passes(10 * MINUTE);
     insta::assert_snapshot!(hears(&mut expired, approve()), @"nobody approved restart-pod in time, and the question ended at 2026-11-24T03:10:00Z: ask for it again");
 
-    let mut withdrawn = Night::with_a_question(&["frontend-1"]);
+    let mut withdrawn = Rehearsal::with_a_question(&["frontend-1"]);
     withdrawn.says("U0ONCALL", Act::Withdraw).unwrap();
     insta::assert_snapshot!(hears(&mut withdrawn, approve()), @"restart-pod was withdrawn by its requester at 2026-11-24T03:00:00Z: it does not run");
     insta::assert_snapshot!(hears(&mut withdrawn, Act::Withdraw), @"restart-pod was withdrawn by its requester at 2026-11-24T03:00:00Z: it does not run");
@@ -87,19 +87,19 @@ fn whoever_votes_when_it_is_over_hears_how_it_ended() {
     failed.outcome(&Outcome::StepFailed { plan, step: StepNumber(0), reason: "the API server refused it".to_owned() });
     insta::assert_snapshot!(hears(&mut failed, approve()), @"restart-pod was approved by U0SECURITY and failed at step 1 at 2026-11-24T03:00:00Z");
 
-    let mut refused = Night::with_a_verdict();
+    let mut refused = Rehearsal::with_a_verdict();
     refused.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
     insta::assert_snapshot!(hears(&mut refused, approve()), @"the plan of restart-pod is still being drawn: it comes to the thread and can be decided on then");
     refused.outcome(&Outcome::PlanRefused { fix: FixNumber(1), reasons: vec!["the pod is bare".to_owned()] });
     insta::assert_snapshot!(hears(&mut refused, approve()), @"restart-pod was refused when its plan was drawn: the thread says why");
 
-    assert!(matches!(Night::with_a_verdict().says("U0OTHER", approve()), Err(Refusal::NothingToApprove(_))));
+    assert!(matches!(Rehearsal::with_a_verdict().says("U0OTHER", approve()), Err(Refusal::NothingToApprove(_))));
 }
 
 /// On every face: whatever the way in, the plan that was typed arrives here.
 #[test]
 fn the_first_eight_characters_of_a_plan_name_it_and_fewer_do_not() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     let whole = plan_id(&night);
     let first = |characters: usize| Some(PlanId(whole.0[..characters].to_owned()));
     assert_eq!(night.says("U0SECURITY", Act::Approve { plan: first(7) }), Err(Refusal::OtherPlan));
@@ -107,7 +107,7 @@ fn the_first_eight_characters_of_a_plan_name_it_and_fewer_do_not() {
     night.says("U0SECURITY", Act::Approve { plan: first(8) }).unwrap();
     assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Approved { .. }));
 
-    let mut longer = Night::with_a_question(&["frontend-1"]);
+    let mut longer = Rehearsal::with_a_question(&["frontend-1"]);
     longer.says("U0SECURITY", Act::Reject { plan: first(20) }).unwrap();
 }
 

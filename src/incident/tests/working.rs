@@ -1,6 +1,6 @@
 //! Working is acknowledging: whoever works on an incident that nobody has, has it.
 
-use super::rehearsal::{MINUTE, Night, person, plan, target};
+use super::rehearsal::{MINUTE, Rehearsal, person, plan, target};
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
     incident::{Act, AlertStatus, Command, Event, FixNumber, HandOffTo, IncidentId, Outcome, Refusal, decide},
@@ -11,7 +11,7 @@ use crate::{
 const L1: LevelNumber = LevelNumber(1);
 const L2: LevelNumber = LevelNumber(2);
 
-fn holder(night: &Night) -> Option<PersonId> {
+fn holder(night: &Rehearsal) -> Option<PersonId> {
     match &night.incident().ladder {
         Ladder::Running { holder, .. } | Ladder::Paused { holder, .. } => holder.clone(),
         Ladder::Still => None,
@@ -27,7 +27,7 @@ fn note() -> Act {
 }
 
 /// Somebody who may approve fixes and may not command the bot.
-fn says_as_approver_only(night: &mut Night, act: Act) -> Result<Vec<Event>, Refusal> {
+fn says_as_approver_only(night: &mut Rehearsal, act: Act) -> Result<Vec<Event>, Refusal> {
     let actor = Actor { id: person("U0APPROVER"), roles: [Role::Approver].into(), as_of: night.now };
     let command = Command { incident: IncidentId::new(1), actor, key: "a".to_owned(), act };
     let (events, _) = decide(night.incident(), &command, night.now, &night.policy)?;
@@ -40,7 +40,7 @@ fn says_as_approver_only(night: &mut Night, act: Act) -> Result<Vec<Event>, Refu
 /// From the long trial: an engineer of L1 asked for a fix and wrote a note; L1 was reminded and L2 called.
 #[test]
 fn whoever_asks_for_a_fix_has_it_and_l2_is_not_called_while_they_wait_for_an_approver() {
-    let mut night = Night::with_a_verdict();
+    let mut night = Rehearsal::with_a_verdict();
     night.policy.approval.expires_after = 40 * MINUTE;
     assert_eq!(night.takes_calls(), [L1]);
     let told = night.says("U0ONCALL", restart()).unwrap().text;
@@ -57,9 +57,9 @@ fn whoever_asks_for_a_fix_has_it_and_l2_is_not_called_while_they_wait_for_an_app
 
 #[test]
 fn a_note_and_a_triage_say_that_it_is_theirs_now() {
-    let mut noted = Night::with_a_verdict();
+    let mut noted = Rehearsal::with_a_verdict();
     insta::assert_snapshot!(noted.says("U0ONCALL", note()).unwrap().text, @"Noted in INC-1. You have it now. Nobody else is called; without a sign of work (a command, a fix, a note) by 2026-11-24T03:15:00Z, your level is called again.");
-    let mut again = Night::with_a_verdict();
+    let mut again = Rehearsal::with_a_verdict();
     insta::assert_snapshot!(again.says("U0ONCALL", Act::Triage).unwrap().text, @"The diagnostics are running; the verdict comes to the thread. You have it now. Nobody else is called; without a sign of work (a command, a fix, a note) by 2026-11-24T03:15:00Z, your level is called again.");
 }
 
@@ -67,16 +67,16 @@ fn a_note_and_a_triage_say_that_it_is_theirs_now() {
 #[test]
 fn what_counts_as_working_is_decided_for_every_act() {
     let unheld = || {
-        let mut night = Night::with_a_question(&["frontend-1"]);
+        let mut night = Rehearsal::with_a_question(&["frontend-1"]);
         night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(L1) }).unwrap();
         night
     };
-    let after = |mut night: Night, who: &str, act: Act| {
+    let after = |mut night: Rehearsal, who: &str, act: Act| {
         night.says(who, act).unwrap();
         holder(&night).map(|holder| holder.user)
     };
     let takes = |who: &str| Some(who.to_owned());
-    assert_eq!(after(Night::with_a_verdict(), "U0ONCALL", restart()), takes("U0ONCALL"));
+    assert_eq!(after(Rehearsal::with_a_verdict(), "U0ONCALL", restart()), takes("U0ONCALL"));
     assert_eq!(after(unheld(), "U0SECURITY", Act::Approve { plan: None }), takes("U0SECURITY"));
     assert_eq!(after(unheld(), "U0ONCALL", note()), takes("U0ONCALL"));
     assert_eq!(after(unheld(), "U0ONCALL", Act::Triage), takes("U0ONCALL"));
@@ -92,7 +92,7 @@ fn what_counts_as_working_is_decided_for_every_act() {
 
 #[test]
 fn on_an_incident_that_somebody_has_work_of_others_starts_the_idle_clock_and_takes_nothing() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     night.passes(5 * MINUTE);
     let told = night.says("U0SECURITY", Act::Approve { plan: None }).unwrap().text;
     assert!(!told.contains("You have it"), "{told}");
@@ -102,14 +102,14 @@ fn on_an_incident_that_somebody_has_work_of_others_starts_the_idle_clock_and_tak
 
 #[test]
 fn somebody_who_may_not_acknowledge_changes_nothing_about_who_has_it() {
-    let mut night = Night::with_a_question(&["frontend-1"]);
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(L1) }).unwrap();
     let before = night.incident().ladder.clone();
     let events = says_as_approver_only(&mut night, Act::Approve { plan: None }).unwrap();
     assert!(matches!(events.as_slice(), [Event::FixApproved { .. }]), "{events:?}");
     assert_eq!(night.incident().ladder, before);
 
-    let mut held = Night::with_a_question(&["frontend-1"]);
+    let mut held = Rehearsal::with_a_question(&["frontend-1"]);
     says_as_approver_only(&mut held, Act::Approve { plan: None }).unwrap();
     assert_eq!(holder(&held), Some(person("U0ONCALL")));
     assert!(matches!(held.says("U0NOBODY", note()), Err(Refusal::NotAllowed(_))));
@@ -117,7 +117,7 @@ fn somebody_who_may_not_acknowledge_changes_nothing_about_who_has_it() {
 
 #[test]
 fn what_is_refused_takes_nothing() {
-    let mut night = Night::with_an_alert();
+    let mut night = Rehearsal::with_an_alert();
     assert!(matches!(night.says("U0ONCALL", restart()), Err(Refusal::TriageRunning)));
     assert_eq!(holder(&night), None);
     night.passes(15 * MINUTE);
@@ -126,7 +126,7 @@ fn what_is_refused_takes_nothing() {
 
 #[test]
 fn a_note_while_it_clears_is_a_note() {
-    let mut night = Night::with_a_verdict();
+    let mut night = Rehearsal::with_a_verdict();
     night.alert("frontend-1", AlertStatus::Resolved);
     let told = night.says("U0ONCALL", note()).unwrap().text;
     assert_eq!(told, "Noted in INC-1.");

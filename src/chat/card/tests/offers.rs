@@ -6,7 +6,7 @@ use crate::{
     chat::card::Card,
     incident::{
         Act, Command, asking, decide,
-        tests::races::{Standing, random_nights},
+        tests::random_nights::{Standing, random_nights},
     },
     triage::FixName,
 };

@@ -1,7 +1,7 @@
 //! Whoever is mentioned finds the card, and the cause as soon as it is known.
 
 use super::{
-    Night, channel,
+    SlackStory, channel,
     fake_slack::{CHANNEL, Trouble},
     night,
     outbound::{call, draw, id},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The address under which Slack shows a message.
-pub(super) fn link_of(night: &Night, done: &Done) -> Option<WebAddress> {
+pub(super) fn link_of(night: &SlackStory, done: &Done) -> Option<WebAddress> {
     let id = id(done);
     assert!(night.slack.messages().iter().any(|message| message.ts == id));
     WebAddress::parse(&format!("https://fake.slack.com/archives/{CHANNEL}/p{}", id.replace('.', "")))
@@ -22,7 +22,7 @@ pub(super) fn link_of(night: &Night, done: &Done) -> Option<WebAddress> {
 
 #[tokio::test]
 async fn a_card_whose_link_slack_does_not_give_is_posted_all_the_same() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     night.slack.trouble("chat.getPermalink", Trouble::Down);
     let first = night.performs(night.task("card", draw())).await;
     assert_eq!(first.outcome, Outcome::CardPosted { to: channel(), link: None });
@@ -34,7 +34,7 @@ async fn a_mention_that_could_not_wait_is_written_anew_with_the_cause_and_mentio
     for alert in incident.alerts.values_mut() {
         alert.sighting.generator_url = WebAddress::parse("http://prometheus.example/graph?g0.expr=up");
     }
-    let night = Night::of(incident).await;
+    let night = SlackStory::of(incident).await;
     let card = night.performs(night.task("card", draw())).await;
     let sent = night.performs(Task { root: root(&id(&card)), ..night.task("call-1", call()) }).await;
     let Outcome::Mentioned { unexplained: Some(post), .. } = sent.outcome.clone() else { panic!("{:?}", sent.outcome) };

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
-    APP_TOKEN, BOT_TOKEN, CHANNEL, Night,
+    APP_TOKEN, BOT_TOKEN, CHANNEL, SlackStory,
     fake_slack::{SIGNING_SECRET, Signer},
     night,
 };
@@ -124,7 +124,7 @@ async fn greeted() -> tokio_tungstenite::WebSocketStream<tokio::net::TcpStream> 
     let open = async move || Json(json!({ "ok": true, "url": url }));
     let base = at(Router::new().route("/apps.connections.open", post(open))).await;
     let client = Client::new(&base, &APP_TOKEN.to_owned().into()).unwrap();
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let patience = Patience { silence: FOR_EVER, waits: vec![FOR_EVER], farewell: FOR_EVER };
     let socket = Socket::new(client, night.desk.clone(), patience);
     tokio::spawn(socket.run(CancellationToken::new()));
@@ -169,7 +169,7 @@ async fn a_message_of_countless_parts_is_left_alone() {
     assert_eq!(heard.into_text().unwrap(), r#"{"envelope_id":"next"}"#, "the first is not acknowledged");
 }
 
-fn routes(night: &Night, bodies: Bodies) -> Router {
+fn routes(night: &SlackStory, bodies: Bodies) -> Router {
     router(night.desk.clone(), SIGNING_SECRET.to_owned().into(), night.clock.clone(), bodies)
 }
 
@@ -186,7 +186,7 @@ fn watched(length: usize) -> (Body, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn of_what_is_surely_not_slacks_no_byte_is_read() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let now = crate::clock::Clock::now(&*night.clock).as_second();
     let long_ago = now - 3600;
     let signature = format!("v0={}", "0".repeat(64));
@@ -238,7 +238,7 @@ impl Drop for KeptOfOne {
 
 #[tokio::test(start_paused = true)]
 async fn a_crowd_that_signs_wrongly_is_held_to_its_room_and_who_signs_rightly_is_heard_meanwhile() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let signed_at = crate::clock::Clock::now(&*night.clock).as_second();
     let (bodies, kept) = (Bodies::default(), Arc::new(Kept::default()));
     // A part of each body, and then nothing.
@@ -280,7 +280,7 @@ async fn a_crowd_that_signs_wrongly_is_held_to_its_room_and_who_signs_rightly_is
 
 #[tokio::test]
 async fn a_command_is_no_longer_than_slack_lets_anybody_type() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let signer = Signer::at(crate::clock::Clock::now(&*night.clock).as_second());
     for (characters, status) in [(4_000, StatusCode::OK), (6_000, StatusCode::PAYLOAD_TOO_LARGE)] {
         let asked = night.slack.typed("U0ONCALL", &format!("note {}", "\u{1f512}".repeat(characters)));

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{
-    Night, channel, directory,
+    SlackStory, channel, directory,
     fake_slack::{BOT_TOKEN, SIGNING_SECRET, Signer, Trouble},
     home, night,
     outbound::call,
@@ -24,7 +24,7 @@ use crate::{
     triage::FixName,
 };
 
-impl Night {
+impl SlackStory {
     fn routes(&self) -> Router {
         router(self.desk.clone(), SIGNING_SECRET.to_owned().into(), self.clock.clone(), Bodies::default())
     }
@@ -78,7 +78,7 @@ impl Night {
 
 #[tokio::test]
 async fn the_requester_cannot_approve_and_somebody_of_the_approvers_group_can_by_button_and_command_alike() {
-    let night = Night::of(night::asking()).await;
+    let night = SlackStory::of(night::asking()).await;
     night.asks_for_approval().await;
     night.presses("U0ONCALL", "Approve").await;
     assert_eq!(night.last_told("U0ONCALL"), "You asked for this fix, so somebody else has to approve it");
@@ -100,7 +100,7 @@ async fn the_requester_cannot_approve_and_somebody_of_the_approvers_group_can_by
 
 #[tokio::test]
 async fn the_first_characters_of_a_plan_are_enough_to_approve_it() {
-    let night = Night::of(night::asking()).await;
+    let night = SlackStory::of(night::asking()).await;
     night.says("U0SEC", &format!("approve {}", night::plan().id().short())).await;
     let typed = PlanId::typed(night::plan().id().short());
     assert_eq!(
@@ -114,7 +114,7 @@ async fn the_first_characters_of_a_plan_are_enough_to_approve_it() {
 
 #[tokio::test]
 async fn commands_reach_the_engine_with_who_asked_and_slacks_own_key() {
-    let night = Night::of(night::diagnosed()).await;
+    let night = SlackStory::of(night::diagnosed()).await;
     let fields = night.slack.typed("U0ONCALL", "fix restart-pod");
     night.sends(&fields).await;
     let command = night.inbox.commands.lock().unwrap()[0].clone();
@@ -127,7 +127,7 @@ async fn commands_reach_the_engine_with_who_asked_and_slacks_own_key() {
 
 #[tokio::test]
 async fn help_incidents_and_status_are_told_to_one_person_only() {
-    let night = Night::of(night::diagnosed()).await;
+    let night = SlackStory::of(night::diagnosed()).await;
     night.says("U0STRANGER", "help").await;
     let help = night.last_told("U0STRANGER");
     assert!(help.contains("`/mtls status [INC]`") && !help.contains("/mtls approve"), "{help}");
@@ -146,7 +146,7 @@ async fn help_incidents_and_status_are_told_to_one_person_only() {
 
 #[tokio::test]
 async fn what_is_not_signed_by_slack_just_now_is_refused() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let fields = night.slack.typed("U0ONCALL", "ack");
     let forged = Signer { secret: "guess".to_owned(), ..night.signer() };
     let old = Signer { timestamp: night.signer().timestamp - 301, ..night.signer() };
@@ -160,7 +160,7 @@ async fn what_is_not_signed_by_slack_just_now_is_refused() {
 
 #[tokio::test]
 async fn other_workspaces_and_other_channels_are_not_heard() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     for (field, value, told) in
         [("team_id", "T0OTHER", "its own workspace only"), ("channel_id", "C0OTHER", "its incident channel only")]
     {
@@ -182,7 +182,7 @@ async fn other_workspaces_and_other_channels_are_not_heard() {
 
 #[tokio::test]
 async fn an_answer_goes_to_slack_and_nowhere_else_whatever_address_a_payload_names() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let other = super::FakeSlack::open().await;
     let mut fields = night.slack.typed("U0ONCALL", "help");
     fields["response_url"] = json!(format!("{}/hooks/H1", other.hooks()));
@@ -193,7 +193,7 @@ async fn an_answer_goes_to_slack_and_nowhere_else_whatever_address_a_payload_nam
 
 #[tokio::test]
 async fn rights_that_cannot_be_looked_up_are_not_given_and_last_five_minutes_at_most() {
-    let night = Night::of(night::asking()).await;
+    let night = SlackStory::of(night::asking()).await;
     night.slack.trouble("usergroups.users.list", Trouble::Down);
     night.says("U0SEC", "approve").await;
     assert!(night.commands().is_empty());
@@ -214,7 +214,7 @@ async fn rights_that_cannot_be_looked_up_are_not_given_and_last_five_minutes_at_
 
 #[tokio::test]
 async fn an_old_escalate_button_says_which_level_it_was_drawn_for() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     night.out.perform(night.task("card", Work::DrawCard { to: channel() })).await.unwrap();
     night.presses("U0ONCALL", "Escalate").await;
     assert_eq!(night.commands(), [Act::Escalate { from: Some(LevelNumber(1)) }]);
@@ -224,7 +224,7 @@ async fn an_old_escalate_button_says_which_level_it_was_drawn_for() {
 async fn a_press_for_the_bot_of_another_cluster_is_answered_with_whose_it_is_and_decides_nothing() {
     let of = |cluster| Some(Keeper::new(cluster, false));
     let red = Incident { id: IncidentId::new(7).kept_by(of("red")), ..night::opened() };
-    let mut night = Night::of(red).await;
+    let mut night = SlackStory::of(red).await;
     night.out.perform(night.task("call", call())).await.unwrap();
     let before = night.slack.messages().last().unwrap().seen();
     // Slack hands it to the bot of blue, which has an INC-7 of its own.
@@ -246,7 +246,7 @@ async fn a_press_for_the_bot_of_another_cluster_is_answered_with_whose_it_is_and
 
 #[tokio::test]
 async fn a_button_of_before_buttons_carried_the_cluster_still_works() {
-    let mut night = Night::of(night::opened()).await;
+    let mut night = SlackStory::of(night::opened()).await;
     night.out.perform(night.task("call", call())).await.unwrap();
     let drawn: String =
         night.slack.pressed("U0ONCALL", "Acknowledge")["actions"][0]["value"].as_str().unwrap().to_owned();
@@ -260,7 +260,7 @@ async fn a_button_of_before_buttons_carried_the_cluster_still_works() {
 
 #[tokio::test]
 async fn a_command_about_one_of_several_incidents_has_to_name_it() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let other = Incident { id: IncidentId::new(8), ..night::opened() };
     night.inbox.incidents.lock().unwrap().push(other.into());
     night.says("U0ONCALL", "ack").await;
@@ -271,7 +271,7 @@ async fn a_command_about_one_of_several_incidents_has_to_name_it() {
 
 #[tokio::test]
 async fn a_bot_that_is_busy_says_so_instead_of_letting_requests_pile_up() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let mut told = Vec::new();
     // Nothing runs between these, so that none of them is done before the last one comes.
     let asked = Asked::command(&night.slack.typed("U0ONCALL", "help")).unwrap();
@@ -286,7 +286,7 @@ async fn a_bot_that_is_busy_says_so_instead_of_letting_requests_pile_up() {
 
 #[tokio::test]
 async fn a_press_that_finds_the_bot_busy_is_not_silent() {
-    let night = Night::of(night::asking()).await;
+    let night = SlackStory::of(night::asking()).await;
     night.asks_for_approval().await;
     let payload = night.slack.pressed("U0SEC", "Approve");
     let asked = Asked::command(&night.slack.typed("U0ONCALL", "help")).unwrap();
@@ -302,7 +302,7 @@ async fn a_press_that_finds_the_bot_busy_is_not_silent() {
 
 #[tokio::test]
 async fn buttons_do_not_stay_clickable_while_a_press_is_being_decided() {
-    let night = Night::of(night::asking()).await;
+    let night = SlackStory::of(night::asking()).await;
     night.asks_for_approval().await;
     night.presses("U0SEC", "Approve").await;
     let post = night.slack.messages()[1].clone();
@@ -312,7 +312,7 @@ async fn buttons_do_not_stay_clickable_while_a_press_is_being_decided() {
 
 #[tokio::test]
 async fn somebody_who_may_press_nothing_does_not_take_the_buttons_from_the_others() {
-    let night = Night::of(night::asking()).await;
+    let night = SlackStory::of(night::asking()).await;
     night.asks_for_approval().await;
     night.presses("U0STRANGER", "Approve").await;
     assert_eq!(night.slack.messages()[1].edits, 0);
@@ -321,7 +321,7 @@ async fn somebody_who_may_press_nothing_does_not_take_the_buttons_from_the_other
 
 #[tokio::test]
 async fn an_old_or_replayed_approve_press_is_harmless_and_takes_its_buttons_away() {
-    let night = Night::of(night::asking()).await;
+    let night = SlackStory::of(night::asking()).await;
     night.asks_for_approval().await;
     let old = night.slack.pressed("U0SEC", "Approve");
     // Meanwhile the cluster moved: another plan waits for approval.
@@ -342,7 +342,7 @@ async fn an_old_or_replayed_approve_press_is_harmless_and_takes_its_buttons_away
 
 #[tokio::test]
 async fn handing_to_a_name_is_refused_so_that_the_calls_do_not_stop_for_nobody() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     for wrong in ["@jane", "jane", "<@jane>", "<@C0NIGHT>"] {
         night.says("U0ONCALL", &format!("handoff INC-7 {wrong}")).await;
         let told = night.last_told("U0ONCALL");
@@ -355,7 +355,7 @@ async fn handing_to_a_name_is_refused_so_that_the_calls_do_not_stop_for_nobody()
 
 #[tokio::test]
 async fn a_request_that_slack_sends_twice_carries_the_same_key() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let fields = night.slack.typed("U0ONCALL", "note seen");
     night.sends(&fields).await;
     night.sends(&fields).await;
@@ -365,7 +365,7 @@ async fn a_request_that_slack_sends_twice_carries_the_same_key() {
 
 #[tokio::test]
 async fn a_body_of_nonsense_is_refused_and_one_of_another_kind_is_left_alone() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let (signer, routes) = (night.signer(), night.routes());
     assert_eq!(signer.command(&routes, &json!({ "text": "ack" })).await.status(), StatusCode::BAD_REQUEST);
     let view = json!({ "type": "view_submission" });

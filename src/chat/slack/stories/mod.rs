@@ -6,6 +6,7 @@ mod fake_slack;
 mod hostile;
 mod inbound;
 mod outbound;
+mod questions;
 mod socket;
 
 use std::sync::{Arc, Mutex};
@@ -83,7 +84,7 @@ impl Ask for Inbox {
 }
 
 /// A bot at home in a fake workspace. U0ONCALL commands by name; whoever is in S0APPROVERS approves.
-struct Night {
+struct SlackStory {
     slack: FakeSlack,
     clock: Arc<VirtualClock>,
     inbox: Arc<Inbox>,
@@ -92,7 +93,7 @@ struct Night {
     metrics: Metrics,
 }
 
-impl Night {
+impl SlackStory {
     async fn of(incident: Incident) -> Self {
         let slack = FakeSlack::open().await;
         slack.group("S0ONCALL", &["U0ONCALL"]);

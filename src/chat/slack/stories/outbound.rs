@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Night, calls::link_of, channel, fake_slack::Trouble, night, root};
+use super::{SlackStory, calls::link_of, channel, fake_slack::Trouble, night, root};
 use crate::{
     engine::{Done, Perform, PerformError, Task},
     escalation::{Ladder, LevelNumber, Rung},
@@ -28,19 +28,19 @@ pub(super) fn id(done: &Done) -> String {
     done.delivery.as_ref().unwrap().message.id.clone()
 }
 
-impl Night {
+impl SlackStory {
     pub(super) async fn performs(&self, task: Task) -> Done {
         self.out.perform(task).await.unwrap()
     }
 
-    async fn fails(&self, task: Task) -> PerformError {
+    pub(super) async fn fails(&self, task: Task) -> PerformError {
         self.out.perform(task).await.unwrap_err()
     }
 }
 
 #[tokio::test]
 async fn the_card_is_posted_once_and_turns_green_in_place() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let first = night.performs(night.task("card", draw())).await;
     assert_eq!(first.outcome, Outcome::CardPosted { to: channel(), link: link_of(&night, &first) });
     assert_eq!(first.delivery.as_ref().unwrap().message.version, 4);
@@ -54,7 +54,7 @@ async fn the_card_is_posted_once_and_turns_green_in_place() {
 
 #[tokio::test]
 async fn the_card_says_how_far_the_diagnostics_are_while_they_run() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let first = night.performs(night.task("card", draw())).await;
     assert!(!night.slack.messages()[0].seen().contains("so far"));
     let again = Task { root: root(&id(&first)), ..night.task("card", draw()) };
@@ -68,7 +68,7 @@ async fn the_card_says_how_far_the_diagnostics_are_while_they_run() {
 
 #[tokio::test]
 async fn a_card_that_somebody_deleted_is_posted_again() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let first = night.performs(night.task("card", draw())).await;
     night.slack.delete(&id(&first));
     let again = night.performs(Task { root: root(&id(&first)), ..night.task("card", draw()) }).await;
@@ -78,7 +78,7 @@ async fn a_card_that_somebody_deleted_is_posted_again() {
 
 #[tokio::test]
 async fn a_card_survives_a_crash_between_sending_and_remembering() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
     night.fails(night.task("card", draw())).await;
     let again = night.performs(Task { attempt: 2, ..night.task("card", draw()) }).await;
@@ -90,7 +90,7 @@ async fn a_card_survives_a_crash_between_sending_and_remembering() {
 #[tokio::test]
 async fn what_was_sent_before_the_clock_was_set_is_found_and_not_sent_twice() {
     for hours in [-1, 1] {
-        let night = Night::of(night::opened()).await;
+        let night = SlackStory::of(night::opened()).await;
         night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
         night.fails(night.task("card", draw())).await;
         night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
@@ -104,7 +104,7 @@ async fn what_was_sent_before_the_clock_was_set_is_found_and_not_sent_twice() {
 
 #[tokio::test]
 async fn a_post_that_waited_for_the_card_when_the_clock_was_set_is_counted_as_waiting_no_longer_once_it_is_there() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let note = Work::Post { to: channel(), notice: Notice::Note { by: night::who("U0ONCALL"), text: "x".to_owned() } };
     night.fails(night.task("note-1", note.clone())).await;
     night.clock_is_set(SignedDuration::from_hours(-1));
@@ -118,7 +118,7 @@ async fn a_card_of_this_process_is_not_looked_for_because_the_clock_was_set_forw
     for hours in [-1, 1] {
         let mut opened = night::opened();
         opened.opened_at = night::at(5);
-        let night = Night::of(opened).await;
+        let night = SlackStory::of(opened).await;
         night.clock_is_set(SignedDuration::from_hours(hours));
         night.performs(night.task("card", draw())).await;
         assert_eq!(night.slack.calls("conversations.history"), 0, "{hours} h");
@@ -127,7 +127,7 @@ async fn a_card_of_this_process_is_not_looked_for_because_the_clock_was_set_forw
 
 #[tokio::test]
 async fn a_page_survives_a_crash_between_sending_and_remembering_however_busy_the_channel_is() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let card = night.performs(night.task("card", draw())).await;
     night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
     night.fails(Task { root: root(&id(&card)), ..night.task("call-1", call()) }).await;
@@ -144,7 +144,7 @@ async fn a_page_survives_a_crash_between_sending_and_remembering_however_busy_th
 
 #[tokio::test]
 async fn a_page_does_not_wait_for_the_card_and_is_not_doubled_when_the_card_came_later() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
     night.fails(night.task("call-1", call())).await;
     let page = night.slack.messages()[0].clone();
@@ -156,7 +156,7 @@ async fn a_page_does_not_wait_for_the_card_and_is_not_doubled_when_the_card_came
 
 #[tokio::test]
 async fn a_page_in_a_thread_is_shown_in_the_channel_too() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let card = night.performs(night.task("card", draw())).await;
     night.performs(Task { root: root(&id(&card)), ..night.task("call-1", call()) }).await;
     let page = night.slack.messages()[1].clone();
@@ -167,7 +167,7 @@ async fn a_page_in_a_thread_is_shown_in_the_channel_too() {
 
 #[tokio::test]
 async fn an_empty_group_is_said_and_a_group_that_cannot_be_looked_up_is_mentioned_all_the_same() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     night.slack.group("S0ONCALL", &[]);
     let outcome = night.performs(night.task("call-1", call())).await.outcome;
     let why = "the user group S0ONCALL has no members, or is gone".to_owned();
@@ -183,7 +183,7 @@ async fn an_empty_group_is_said_and_a_group_that_cannot_be_looked_up_is_mentione
 #[tokio::test]
 async fn a_page_goes_out_although_it_cannot_be_looked_for_before_the_repeat() {
     for trouble in [Trouble::Down, Trouble::Refuses("missing_scope"), Trouble::RateLimited(30)] {
-        let night = Night::of(night::opened()).await;
+        let night = SlackStory::of(night::opened()).await;
         night.slack.trouble("chat.postMessage", Trouble::Down);
         night.fails(night.task("call-1", call())).await;
         night.slack.trouble("conversations.history", trouble);
@@ -194,7 +194,7 @@ async fn a_page_goes_out_although_it_cannot_be_looked_for_before_the_repeat() {
 
 #[tokio::test]
 async fn a_page_that_was_rate_limited_is_not_looked_for_since_nothing_was_posted() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     night.slack.trouble("chat.postMessage", Trouble::RateLimited(0));
     night.fails(night.task("call-1", call())).await;
     night.performs(Task { attempt: 2, ..night.task("call-1", call()) }).await;
@@ -204,7 +204,7 @@ async fn a_page_that_was_rate_limited_is_not_looked_for_since_nothing_was_posted
 
 #[tokio::test]
 async fn an_attempt_that_may_have_got_through_is_looked_for_also_after_a_429() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
     night.fails(night.task("call-1", call())).await;
     // The search fails, and so does the repeat: it is still open whether the first got through.
@@ -217,7 +217,7 @@ async fn an_attempt_that_may_have_got_through_is_looked_for_also_after_a_429() {
 
 #[tokio::test]
 async fn a_card_that_may_have_got_through_is_found_by_the_newer_drawing_that_took_its_place() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     night.slack.trouble("chat.postMessage", Trouble::AnswerLost);
     night.fails(night.task("card", draw())).await;
     night.performs(night.task("card", draw())).await;
@@ -226,7 +226,7 @@ async fn a_card_that_may_have_got_through_is_found_by_the_newer_drawing_that_too
 
 #[tokio::test]
 async fn a_429_stops_all_posts_to_the_channel_and_a_page_goes_first_when_it_is_over() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let card = night.performs(night.task("card", draw())).await;
     let note = |number: u32| {
         let notice = Notice::Note { by: night::who("U0ONCALL"), text: format!("note {number}") };
@@ -250,64 +250,9 @@ async fn a_429_stops_all_posts_to_the_channel_and_a_page_goes_first_when_it_is_o
     assert!(seen.contains("3 post(s) of the bot waited at"), "{seen}");
 }
 
-/// The question to the approvers, and a call, in the thread of a card.
-async fn with_questions(night: &Night) -> String {
-    let card = id(&night.performs(night.task("card", draw())).await);
-    let notice = Notice::ApprovalWanted { plan: night::plan().id() };
-    let ask = night.task("ask-1", Work::Post { to: channel(), notice });
-    night.performs(Task { root: root(&card), ..ask }).await;
-    let opened = Task { incident: night::opened().into(), ..night.task("call-1", call()) };
-    night.performs(Task { root: root(&card), ..opened }).await;
-    assert_eq!(night.slack.messages()[1].buttons().len(), 2);
-    card
-}
-
-fn approved() -> Incident {
-    let mut incident = night::asking();
-    let fix = incident.fix.as_mut().unwrap();
-    fix.phase = crate::incident::FixPhase::Approved { plan: night::plan().id(), by: vec![night::who("U0SEC")] };
-    incident
-}
-
-#[tokio::test]
-async fn a_question_that_was_decided_by_a_command_loses_its_buttons_and_says_how() {
-    let night = Night::of(night::asking()).await;
-    let card = with_questions(&night).await;
-    let draws =
-        |incident: Incident| Task { root: root(&card), incident: incident.into(), ..night.task("card", draw()) };
-    night.performs(draws(night::asking())).await;
-    assert_eq!(night.slack.messages()[1].buttons().len(), 2, "while it stands they stay");
-    let call = night.slack.messages()[2].clone();
-    assert!(call.buttons().is_empty() && call.seen().contains("~ <@U0ONCALL> has it."), "{}", call.seen());
-    night.performs(draws(approved())).await;
-    let ask = night.slack.messages()[1].clone();
-    assert!(
-        ask.buttons().is_empty() && ask.seen().contains("was approved by <@U0SEC> and is running"),
-        "{}",
-        ask.seen()
-    );
-}
-
-#[tokio::test]
-async fn buttons_of_before_a_restart_go_away_too_and_trouble_of_slack_is_tried_again() {
-    let before = Night::of(night::asking()).await;
-    let card = with_questions(&before).await;
-    // Another process with an empty memory, in the same workspace.
-    let night = before.restarted();
-    let draws = || Task { root: root(&card), incident: approved().into(), ..night.task("card", draw()) };
-    night.slack.trouble("conversations.replies", Trouble::Down);
-    night.performs(draws()).await;
-    assert_eq!(night.slack.messages()[1].buttons().len(), 2);
-    night.performs(draws()).await;
-    assert!(night.slack.messages()[1].buttons().is_empty() && night.slack.messages()[2].buttons().is_empty());
-    let reads = night.slack.calls("conversations.replies");
-    night.performs(draws()).await;
-    assert_eq!(night.slack.calls("conversations.replies"), reads, "the thread is read once");
-}
-
 #[tokio::test]
 async fn resolve_turns_the_first_message_green_in_place() {
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     let card = id(&night.performs(night.task("card", draw())).await);
     assert!(night.slack.messages()[0].seen().starts_with("🔴"));
     let closed = Incident {
@@ -331,7 +276,7 @@ async fn a_hundred_and_sixty_alerts_are_one_usable_message_with_a_count() {
         one.sighting.pod = Some(night::pod(&format!("frontend-{number}")));
         incident.alerts.insert(crate::incident::Fingerprint(format!("f{number}")), one);
     }
-    let night = Night::of(incident).await;
+    let night = SlackStory::of(incident).await;
     night.performs(night.task("card", draw())).await;
     let seen = night.slack.messages()[0].seen();
     assert!(seen.contains("161 of 161 alert(s) firing"), "{seen}");
@@ -341,7 +286,7 @@ async fn a_hundred_and_sixty_alerts_are_one_usable_message_with_a_count() {
 
 #[tokio::test]
 async fn while_fixes_are_off_a_verdict_names_no_button_that_is_not_there() {
-    let night = Night::of(night::diagnosed()).await;
+    let night = SlackStory::of(night::diagnosed()).await;
     let card = id(&night.performs(night.task("card", draw())).await);
     let work = Work::Post { to: channel(), notice: Notice::Verdict { run: RunNumber(1) } };
     let off = Task { root: root(&card), writes_enabled: false, ..night.task("verdict-1", work) };
@@ -371,31 +316,15 @@ async fn trouble_of_slack_is_told_from_trouble_of_the_message() {
             PerformError::Never { reason: "Slack refused chat.postMessage: invalid_blocks".to_owned() },
         ),
     ] {
-        let night = Night::of(night::opened()).await;
+        let night = SlackStory::of(night::opened()).await;
         night.slack.trouble("chat.postMessage", trouble);
         assert_eq!(night.fails(night.task("card", draw())).await, expected);
     }
 }
 
 #[tokio::test]
-async fn the_question_pings_those_who_may_approve_and_a_plan_that_moved_on_pings_nobody() {
-    let night = Night::of(night::asking()).await;
-    let card = night.performs(night.task("card", draw())).await;
-    let work = |plan| Work::Post { to: channel(), notice: Notice::ApprovalWanted { plan } };
-    let asked = Task { root: root(&id(&card)), ..night.task("ask-1", work(night::plan().id())) };
-    night.performs(asked).await;
-    let post = night.slack.messages()[1].clone();
-    assert!(post.text.starts_with("<!subteam^S0APPROVERS> Approval wanted"), "{}", post.text);
-    let other = crate::remediation::PlanId("0123456789".to_owned());
-    night.performs(Task { root: root(&id(&card)), ..night.task("ask-0", work(other)) }).await;
-    let post = night.slack.messages()[2].clone();
-    assert!(post.text.contains("no longer the one that waits") && !post.text.contains("S0APPROVERS"), "{}", post.text);
-    assert!(post.buttons().is_empty());
-}
-
-#[tokio::test]
 async fn a_post_waits_for_its_card_but_not_for_ever() {
-    let night = Night::of(night::diagnosed()).await;
+    let night = SlackStory::of(night::diagnosed()).await;
     let work = || Work::Post { to: channel(), notice: Notice::Verdict { run: RunNumber(1) } };
     assert!(matches!(night.fails(night.task("verdict-1", work())).await, PerformError::Again { after: None, .. }));
     night.performs(Task { attempt: 5, ..night.task("verdict-1", work()) }).await;
@@ -407,7 +336,7 @@ async fn raw_output_that_is_too_long_becomes_a_file_in_the_thread() {
     let mut incident = night::diagnosed();
     let verdict = incident.verdict.as_mut().unwrap();
     verdict.checks = (0..200).map(|_| verdict.checks[0].clone()).collect();
-    let night = Night::of(incident).await;
+    let night = SlackStory::of(incident).await;
     let card = night.performs(night.task("card", draw())).await;
     let work = || Work::Post { to: channel(), notice: Notice::Verdict { run: RunNumber(1) } };
     night.performs(Task { root: root(&id(&card)), ..night.task("verdict-1", work()) }).await;
@@ -430,7 +359,7 @@ async fn after_the_last_window_all_are_called_by_name_again() {
     let ladder = Ladder::Running { rung, holder: None };
     let first = vec![FirstCall { level: LevelNumber(3), version: 1 }];
     let calls = Calls { first, ..Calls::default() };
-    let night = Night::of(Incident { ladder, calls, ..night::diagnosed() }).await;
+    let night = SlackStory::of(Incident { ladder, calls, ..night::diagnosed() }).await;
     let work = Work::Mention {
         to: channel(),
         level: LevelNumber(3),

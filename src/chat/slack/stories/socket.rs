@@ -5,32 +5,32 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{APP_TOKEN, Night, fake_slack::Trouble, night};
+use super::{APP_TOKEN, SlackStory, fake_slack::Trouble, night};
 use crate::{
     chat::slack::{Client, Patience, Socket},
     incident::Act,
 };
 
 struct Line {
-    night: Night,
+    night: SlackStory,
     socket: Arc<Socket>,
     stop: CancellationToken,
 }
 
 impl Line {
     async fn open() -> Self {
-        let night = Night::of(night::opened()).await;
+        let night = SlackStory::of(night::opened()).await;
         Self::over(night).await
     }
 
-    async fn over(night: Night) -> Self {
+    async fn over(night: SlackStory) -> Self {
         let milliseconds = Duration::from_millis;
         let patience =
             Patience { silence: milliseconds(200), waits: vec![milliseconds(1)], farewell: Duration::from_mins(1) };
         Self::patient(night, patience).await
     }
 
-    async fn patient(night: Night, patience: Patience) -> Self {
+    async fn patient(night: SlackStory, patience: Patience) -> Self {
         let client = Client::new(&night.slack.api(), &APP_TOKEN.to_owned().into()).unwrap();
         let socket = Socket::new(client, night.desk.clone(), patience);
         let stop = CancellationToken::new();
@@ -71,7 +71,7 @@ async fn a_command_is_acknowledged_by_its_envelope_and_answered_privately() {
 #[tokio::test]
 async fn a_press_through_the_socket_is_decided_as_any_other() {
     use crate::{engine::Perform, incident::Work};
-    let night = Night::of(night::opened()).await;
+    let night = SlackStory::of(night::opened()).await;
     night.out.perform(night.task("card", Work::DrawCard { to: super::channel() })).await.unwrap();
     let line = Line::over(night).await;
     let payload = line.night.slack.pressed("U0STRANGER", "Acknowledge");
@@ -93,7 +93,7 @@ async fn a_refresh_opens_the_next_connection_before_the_old_one_closes() {
 async fn a_slack_that_greets_and_dismisses_is_not_called_in_a_loop() {
     let hour = Duration::from_hours(1);
     let patience = Patience { silence: hour, waits: vec![Duration::from_millis(1), hour], farewell: hour };
-    let line = Line::patient(Night::of(night::opened()).await, patience).await;
+    let line = Line::patient(SlackStory::of(night::opened()).await, patience).await;
     let dismissed = json!({ "type": "disconnect", "reason": "refresh_requested" });
     line.night.slack.through_socket(&dismissed);
     line.is_open(2).await;
@@ -112,7 +112,7 @@ async fn of_connections_that_slack_dismisses_and_does_not_close_two_are_held() {
         waits: vec![Duration::from_millis(1)],
         farewell: Duration::from_hours(1),
     };
-    let line = Line::patient(Night::of(night::opened()).await, patience).await;
+    let line = Line::patient(SlackStory::of(night::opened()).await, patience).await;
     let dismissed = json!({ "type": "disconnect", "reason": "refresh_requested" });
     line.night.slack.through_socket(&dismissed);
     line.is_open(2).await;
@@ -134,7 +134,7 @@ async fn a_connection_that_slack_dismisses_and_does_not_close_is_left_after_a_wh
         waits: vec![Duration::from_millis(1)],
         farewell: Duration::from_millis(50),
     };
-    let line = Line::patient(Night::of(night::opened()).await, patience).await;
+    let line = Line::patient(SlackStory::of(night::opened()).await, patience).await;
     line.night.slack.through_socket(&json!({ "type": "disconnect", "reason": "refresh_requested" }));
     line.opened(2).await;
     line.is_open(1).await;
