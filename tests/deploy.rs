@@ -7,7 +7,7 @@ use mtls_medic::{
     chat::slack::SCOPES,
     cluster::{
         Settings,
-        rights::{Place, RIGHTS},
+        rights::{RIGHTS, RightScope},
     },
     config::Config,
 };
@@ -62,7 +62,7 @@ fn pairs(left: &[String], right: &[String]) -> Vec<(String, String)> {
 #[test]
 fn the_roles_grant_what_the_bot_asks_all_of_it_and_nothing_else() {
     let needed = RIGHTS.iter().map(|right| {
-        let place = if right.place == Place::Spire { "spire" } else { "everywhere" };
+        let place = if right.place == RightScope::Spire { "spire" } else { "everywhere" };
         let owned = |text: &str| text.to_owned();
         let name = right.name.unwrap_or_default();
         (owned(right.duty.name()), place, owned(right.group), owned(right.resource), owned(name), owned(right.verb))

@@ -48,18 +48,18 @@ pub struct Intake {
 
 /// The route.
 pub fn router(intake: Intake) -> Router {
-    let desk = Desk { intake, places: Arc::new(Semaphore::new(STORING_MOST)) };
+    let desk = WebhookState { intake, places: Arc::new(Semaphore::new(STORING_MOST)) };
     Router::new().route("/webhooks/alertmanager", post(receive)).with_state(Arc::new(desk))
 }
 
 /// Where bodies are taken in.
-struct Desk {
+struct WebhookState {
     intake: Intake,
     /// One for each alert that is being stored.
     places: Arc<Semaphore>,
 }
 
-async fn receive(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+async fn receive(State(desk): State<Arc<WebhookState>>, request: Request) -> Response {
     let metrics = &desk.intake.metrics;
     let (status, text) = match desk.take(request).await {
         Ok(text) => (StatusCode::OK, text),
@@ -124,7 +124,7 @@ impl Refused {
     }
 }
 
-impl Desk {
+impl WebhookState {
     async fn take(&self, request: Request) -> Result<String, Refused> {
         let Intake { mapping, authentication, metrics, bodies, .. } = &self.intake;
         if !authentication.admits(request.headers()) {

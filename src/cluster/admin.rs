@@ -39,7 +39,7 @@ impl Admin<'_> {
             Ok(answer) if answer.is_success() => return Ok(answer.body),
             Ok(answer) => ClusterError::Failed { what, why: format!("it answered {}", answer.status).into() },
             // Another way to the same pod leads nowhere either.
-            Err(error @ (ClusterError::NotFound { .. } | ClusterError::NotKnown { .. })) => return Err(error),
+            Err(error @ (ClusterError::NotFound { .. } | ClusterError::Unauthenticated { .. })) => return Err(error),
             Err(error) => error,
         };
         match self.reach.exec(self.pod, Some(PROXY), &Tool::PilotAgent(path.to_owned())).await {

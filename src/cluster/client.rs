@@ -38,7 +38,7 @@ pub enum ClusterError {
     },
     /// The API server does not know who we are: the token or certificate is missing, wrong or over.
     #[error("{what}: the API server does not accept the bot's credentials: renew its token or kubeconfig")]
-    NotKnown {
+    Unauthenticated {
         /// What was tried.
         what: String,
     },
@@ -112,7 +112,7 @@ impl ClusterError {
             _ => None,
         };
         match code {
-            Some(401) => Self::NotKnown { what: what.to_owned() },
+            Some(401) => Self::Unauthenticated { what: what.to_owned() },
             Some(403) => Self::Forbidden { verb, resource, namespace: namespace.to_owned() },
             Some(404) => Self::NotFound { what: what.to_owned() },
             _ => Self::Failed { what: what.to_owned(), why: in_words(error) },

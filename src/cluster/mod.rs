@@ -30,4 +30,4 @@ pub use client::{ClusterError, Limits, Reach, Settings, connect, connect_to};
 pub use collect::{Progress, Surveyed, gather, gather_about, gather_several};
 pub use perform::ClusterAdapter;
 pub use resolve::{FoundPod, Resolved, resolve};
-pub use review::Wanted;
+pub use review::AccessQuestion;

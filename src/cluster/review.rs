@@ -11,7 +11,7 @@ use super::{ClusterError, Reach, rights::Right};
 
 /// A right in one namespace; none is all namespaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct AccessQuestion {
     /// Which right.
     pub right: &'static Right,
     /// Where.
@@ -20,7 +20,7 @@ pub struct Wanted {
 
 impl Reach {
     /// Asks for each: whether the bot has it, or why that is not known.
-    pub async fn may(&self, wanted: &[Wanted]) -> Vec<Result<bool, ClusterError>> {
+    pub async fn may(&self, wanted: &[AccessQuestion]) -> Vec<Result<bool, ClusterError>> {
         join_all(wanted.iter().map(|one| self.may_one(one))).await
     }
 
@@ -35,7 +35,7 @@ impl Reach {
         answer.status?.user_info?.username
     }
 
-    async fn may_one(&self, wanted: &Wanted) -> Result<bool, ClusterError> {
+    async fn may_one(&self, wanted: &AccessQuestion) -> Result<bool, ClusterError> {
         let Right { group, resource, name, verb, .. } = wanted.right;
         let (resource, subresource) = resource.split_once('/').map_or((*resource, None), |(of, part)| (of, Some(part)));
         let text = |text: &str| Some(text.to_owned());

@@ -72,7 +72,7 @@ impl Duty {
 
 /// Where a right is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum RightScope {
     /// In every namespace that the bot looks after.
     Watched,
     /// In SPIRE's namespace.
@@ -87,7 +87,7 @@ pub struct Right {
     /// What for.
     pub duty: Duty,
     /// Where.
-    pub place: Place,
+    pub place: RightScope,
     /// The API group; empty is the core group.
     pub group: &'static str,
     /// The resource, with its subresource, as `pods/exec`.
@@ -100,7 +100,7 @@ pub struct Right {
 
 const fn right(
     duty: Duty,
-    place: Place,
+    place: RightScope,
     group: &'static str,
     resource: &'static str,
     name: Option<&'static str>,
@@ -118,36 +118,36 @@ pub const RIGHTS: [Right; 30] = {
         RestartSpireAgent, Spire, Targets,
     };
     [
-        right(Targets, Place::Watched, "", "pods", None, "get"),
-        right(Targets, Place::Watched, "", "pods", None, "list"),
-        right(Targets, Place::Watched, "", "services", None, "get"),
-        right(Targets, Place::Watched, "apps", "deployments", None, "get"),
-        right(Targets, Place::Watched, "apps", "statefulsets", None, "get"),
-        right(Targets, Place::Watched, "apps", "daemonsets", None, "get"),
-        right(Targets, Place::Watched, "discovery.k8s.io", "endpointslices", None, "list"),
-        right(Spire, Place::Spire, "", "pods", None, "list"),
-        right(Spire, Place::Spire, "apps", "deployments", None, "list"),
-        right(Spire, Place::Spire, "apps", "statefulsets", None, "list"),
-        right(Spire, Place::Spire, "", "configmaps", Some("spire-bundle"), "get"),
-        right(Logs, Place::Watched, "", "pods/log", None, "get"),
-        right(Logs, Place::Spire, "", "pods/log", None, "get"),
-        right(Exec, Place::Watched, "", "pods/exec", None, "get"),
-        right(Exec, Place::Watched, "", "pods/exec", None, "create"),
-        right(Exec, Place::Spire, "", "pods/exec", None, "get"),
-        right(Exec, Place::Spire, "", "pods/exec", None, "create"),
-        right(PortForward, Place::Watched, "", "pods/portforward", None, "get"),
-        right(PortForward, Place::Watched, "", "pods/portforward", None, "create"),
-        right(PortForward, Place::Spire, "", "pods/portforward", None, "get"),
-        right(PortForward, Place::Spire, "", "pods/portforward", None, "create"),
-        right(Bundles, Place::Watched, "", "configmaps", Some("istio-ca-root-cert"), "get"),
-        right(MountedBundles, Place::Watched, "", "configmaps", None, "get"),
-        right(PlanRestartPod, Place::Watched, "apps", "replicasets", None, "get"),
-        right(PlanRestartPod, Place::Watched, "policy", "poddisruptionbudgets", None, "list"),
-        right(RestartPod, Place::Watched, "", "pods/eviction", None, "create"),
-        right(PlanRestartSpireAgent, Place::Cluster, "", "nodes", None, "get"),
-        right(PlanRestartSpireAgent, Place::Spire, "", "pods", None, "get"),
-        right(PlanRestartSpireAgent, Place::Spire, "policy", "poddisruptionbudgets", None, "list"),
-        right(RestartSpireAgent, Place::Spire, "", "pods/eviction", None, "create"),
+        right(Targets, RightScope::Watched, "", "pods", None, "get"),
+        right(Targets, RightScope::Watched, "", "pods", None, "list"),
+        right(Targets, RightScope::Watched, "", "services", None, "get"),
+        right(Targets, RightScope::Watched, "apps", "deployments", None, "get"),
+        right(Targets, RightScope::Watched, "apps", "statefulsets", None, "get"),
+        right(Targets, RightScope::Watched, "apps", "daemonsets", None, "get"),
+        right(Targets, RightScope::Watched, "discovery.k8s.io", "endpointslices", None, "list"),
+        right(Spire, RightScope::Spire, "", "pods", None, "list"),
+        right(Spire, RightScope::Spire, "apps", "deployments", None, "list"),
+        right(Spire, RightScope::Spire, "apps", "statefulsets", None, "list"),
+        right(Spire, RightScope::Spire, "", "configmaps", Some("spire-bundle"), "get"),
+        right(Logs, RightScope::Watched, "", "pods/log", None, "get"),
+        right(Logs, RightScope::Spire, "", "pods/log", None, "get"),
+        right(Exec, RightScope::Watched, "", "pods/exec", None, "get"),
+        right(Exec, RightScope::Watched, "", "pods/exec", None, "create"),
+        right(Exec, RightScope::Spire, "", "pods/exec", None, "get"),
+        right(Exec, RightScope::Spire, "", "pods/exec", None, "create"),
+        right(PortForward, RightScope::Watched, "", "pods/portforward", None, "get"),
+        right(PortForward, RightScope::Watched, "", "pods/portforward", None, "create"),
+        right(PortForward, RightScope::Spire, "", "pods/portforward", None, "get"),
+        right(PortForward, RightScope::Spire, "", "pods/portforward", None, "create"),
+        right(Bundles, RightScope::Watched, "", "configmaps", Some("istio-ca-root-cert"), "get"),
+        right(MountedBundles, RightScope::Watched, "", "configmaps", None, "get"),
+        right(PlanRestartPod, RightScope::Watched, "apps", "replicasets", None, "get"),
+        right(PlanRestartPod, RightScope::Watched, "policy", "poddisruptionbudgets", None, "list"),
+        right(RestartPod, RightScope::Watched, "", "pods/eviction", None, "create"),
+        right(PlanRestartSpireAgent, RightScope::Cluster, "", "nodes", None, "get"),
+        right(PlanRestartSpireAgent, RightScope::Spire, "", "pods", None, "get"),
+        right(PlanRestartSpireAgent, RightScope::Spire, "policy", "poddisruptionbudgets", None, "list"),
+        right(RestartSpireAgent, RightScope::Spire, "", "pods/eviction", None, "create"),
     ]
 };
 

@@ -7,7 +7,7 @@ mod ids;
 mod mesh;
 mod plain_secrets;
 mod secret;
-mod settle;
+mod validate;
 
 use std::{
     io::Read,
@@ -20,7 +20,7 @@ pub use file::{
 };
 pub use mesh::mesh_settings;
 pub use secret::{Address, Secret};
-pub use settle::Settled;
+pub use validate::Settled;
 
 /// The configuration could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ use super::{
     missing, on_start,
     perform::Perform,
     pulse::Lifeless,
-    shared::{DispatchState, Intake, Rules, Settings, Shared, Told},
+    shared::{DispatchState, EngineSettings, Incoming, Listeners, RulesInForce, Shared},
     storm,
     submit_error::SubmitError,
     time::{ClockJumps, Time},
@@ -78,13 +78,13 @@ impl EngineBuilder {
         let shared = Arc::new(Shared {
             journal: self.journal.kept_by(keeper),
             clock: self.clock,
-            settings: Settings { cluster: self.cluster, performers: self.performers, evidence_kept: self.keep },
-            rules: Rules::new(self.policy, switch.is_none_or(|switch| switch.on)),
+            settings: EngineSettings { cluster: self.cluster, performers: self.performers, evidence_kept: self.keep },
+            rules: RulesInForce::new(self.policy, switch.is_none_or(|switch| switch.on)),
             time: Time::default(),
             turns: Turns::default(),
-            intake: Intake::default(),
+            incoming: Incoming::default(),
             dispatch: DispatchState::default(),
-            told: Told::default(),
+            listeners: Listeners::default(),
             crasher: self.crasher,
         });
         clock_set::since_the_last_process(&shared).await.map_err(|error| match error {
@@ -93,7 +93,7 @@ impl EngineBuilder {
         })?;
         let minute_ago = shared.clock.now() - SignedDuration::from_mins(1);
         for at in shared.journal.openings(minute_ago).await?.0 {
-            shared.intake.brake.opened(at);
+            shared.incoming.brake.opened(at);
         }
         missing::tell(&shared).await;
         Ok(Engine {
@@ -136,7 +136,7 @@ impl Engine {
 
     /// Starts to dispatch effects.
     pub fn start(&self) {
-        for task in dispatch::Queue::each(&self.shared) {
+        for task in dispatch::RoomQueue::each(&self.shared) {
             self.tasks.spawn(task.run(self.stop.clone(), self.abandon.clone()));
         }
         for task in [Background::Storm, Background::Health, Background::OnStart, Background::Clock] {
@@ -196,7 +196,7 @@ impl Engine {
 
     /// The windows that were met and breached since the start of the process.
     pub fn windows(&self) -> Windows {
-        self.shared.told.windows.windows()
+        self.shared.listeners.windows.windows()
     }
 
     /// How many transactions the journal has written since it was opened.

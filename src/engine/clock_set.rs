@@ -50,7 +50,7 @@ async fn take_over(shared: &Arc<Shared>) -> Result<(), SubmitError> {
     let _alone = shared.time.alone().await;
     let Some(by) = shared.clock.jump() else { return Ok(()) };
     move_stored(shared, by, by).await?;
-    shared.intake.brake.clock_set(by);
+    shared.incoming.brake.clock_set(by);
     shared.time.add(by);
     shared.clock.set_by(by);
     Ok(())
@@ -88,7 +88,7 @@ async fn move_stored(shared: &Arc<Shared>, by: SignedDuration, ahead: SignedDura
         "the wall clock was set: every stored deadline is moved with it, so that windows end when they would have; look at the time synchronisation of this machine"
     );
     shared.time.count(by);
-    shared.told.announce(&moved);
+    shared.listeners.announce(&moved);
     Ok(())
 }
 

@@ -68,13 +68,13 @@ impl Shared {
             Err(AppendError::Conflict) => return Ok(None),
             Err(other) => return Err(other),
         };
-        self.told.windows.add(&news.windows);
+        self.listeners.windows.add(&news.windows);
         if let Some(crasher) = &self.crasher {
             for work in &news.works {
                 crasher(CrashPoint::Unclaimed, work);
             }
         }
-        self.told.announce(news.changed.iter().chain(&opened));
+        self.listeners.announce(news.changed.iter().chain(&opened));
         Ok(Some(opened))
     }
 }

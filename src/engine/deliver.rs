@@ -1,21 +1,21 @@
 //! Takes one webhook body to the bodies that wait. Who comes first stores for all of them.
 
 use super::{
-    accepted::Accepted, shared::Shared, store_bodies::Patience, submit_error::SubmitError, waiting_bodies::Told,
+    accepted::Accepted, shared::Shared, store_bodies::Patience, submit_error::SubmitError, waiting_bodies::SenderTold,
 };
 use crate::incident::AlertDelivery;
 
 /// Takes one webhook body: one transaction over its alerts, and over those of the bodies that came with it.
 pub(super) async fn deliver(shared: &Shared, delivery: &AlertDelivery) -> Result<Accepted, SubmitError> {
-    let deliveries = &shared.intake.bodies;
+    let deliveries = &shared.incoming.bodies;
     let mut told = deliveries.enter(delivery.clone())?;
     let mut queue = (&deliveries.fresh, Patience::LeavesWhatIsBusy);
     loop {
         let _turn = tokio::select! {
             biased;
             told = told.recv() => match told {
-                Some(Told::Answered(answer)) => return answer,
-                Some(Told::HeldUp) => {
+                Some(SenderTold::Answered(answer)) => return answer,
+                Some(SenderTold::HeldUp) => {
                     queue = (&deliveries.held_up, Patience::Waits);
                     continue;
                 }

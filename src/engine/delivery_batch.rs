@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     incident::{
-        AlertDelivery, AlertSighting, AlertStatus, Event, Fingerprint, Incident, IncidentId, IncidentKey, Policy, Seen,
-        Sighted, end_cut_off, ends_beside, say_aloud, sight,
+        AlertDelivery, AlertEffect, AlertSighting, AlertStatus, Event, Fingerprint, Incident, IncidentId, IncidentKey,
+        Policy, SightingContext, end_cut_off, ends_beside, say_aloud, sight,
     },
     journal::{Append, Change, JournalError, StoredIncident},
 };
@@ -104,7 +104,7 @@ impl<'a> DeliveryBatch<'a> {
             too_many: BTreeMap::new(),
             body: Body::default(),
             bodies: Vec::new(),
-            openings: shared.intake.brake.openings(now),
+            openings: shared.incoming.brake.openings(now),
             told: Vec::new(),
             asked: BTreeMap::new(),
         }
@@ -232,9 +232,9 @@ impl<'a> DeliveryBatch<'a> {
     }
 
     /// What is known besides an alert of this body.
-    fn sighted<'b>(&'b self, delivery: &'b AlertDelivery, quiet: bool) -> Sighted<'b> {
+    fn sighted<'b>(&'b self, delivery: &'b AlertDelivery, quiet: bool) -> SightingContext<'b> {
         let group = Some(delivery.group_key.as_str());
-        Sighted { now: self.now, policy: &self.policy, fresh: IncidentId::UNNUMBERED, quiet, group }
+        SightingContext { now: self.now, policy: &self.policy, fresh: IncidentId::UNNUMBERED, quiet, group }
     }
 
     async fn take_at(
@@ -256,17 +256,17 @@ impl<'a> DeliveryBatch<'a> {
     ) -> Option<usize> {
         let means = |batch: &Self, quiet| sight(batch.incident(place), sighting, &batch.sighted(delivery, quiet));
         match means(self, false) {
-            Seen::Nothing => self.repeated(sighting, place),
-            Seen::Change(events) if events.contains(&Event::Reopened) => {
+            AlertEffect::Nothing => self.repeated(sighting, place),
+            AlertEffect::Change(events) if events.contains(&Event::Reopened) => {
                 let quiet = self.is_too_much(sighting);
-                if let Seen::Change(events) = means(self, quiet) {
+                if let AlertEffect::Change(events) = means(self, quiet) {
                     self.add(place, events);
                 }
             }
-            Seen::Change(events) => self.add(place, events),
-            Seen::Open(_) => {
+            AlertEffect::Change(events) => self.add(place, events),
+            AlertEffect::Open(_) => {
                 let quiet = self.is_too_much(sighting);
-                if let Seen::Open(mut events) = means(self, quiet) {
+                if let AlertEffect::Open(mut events) = means(self, quiet) {
                     let may_tell = self.asked.get_mut(&sighting.cluster).filter(|may_tell| **may_tell);
                     if let Some(may_tell) = may_tell
                         && say_aloud(&mut events)

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     incident::{self, Face, Incident, MessageRef, Outcome, RunNumber, Work, page_key, still_wanted},
-    journal::{Claim, JournalError, StoredIncident, Wanted},
+    journal::{Claim, JournalError, RoomCapacity, StoredIncident},
 };
 
 /// No effect takes longer than this; long waits are short polls that schedule the next one.
@@ -33,13 +33,13 @@ const CLAIM_LASTS: SignedDuration = SignedDuration::from_secs(40);
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
 /// One room's queue.
-pub(super) struct Queue {
+pub(super) struct RoomQueue {
     shared: Arc<Shared>,
     room: incident::Room,
     limits: Limits,
 }
 
-impl Queue {
+impl RoomQueue {
     pub(super) fn each(shared: &Arc<Shared>) -> impl Iterator<Item = Self> {
         use incident::Room as Of;
         let faces = [Face::Slack, Face::Discord, Face::Page, Face::Terminal].map(Of::Chat);
@@ -104,7 +104,7 @@ impl Queue {
 
     async fn claim(&self, now: Timestamp, free: u32) -> Option<Vec<Claim>> {
         let Limits { kept, kept_for, .. } = self.limits;
-        let wanted = Wanted { most: free, kept, kept_for, running: self.shared.dispatch.running() };
+        let wanted = RoomCapacity { most: free, kept, kept_for, running: self.shared.dispatch.running() };
         match self.shared.journal.claim(self.room, now, now + CLAIM_LASTS, wanted).await {
             Ok(claims) => {
                 self.shared.dispatch.claiming.over();

@@ -95,7 +95,7 @@ impl Decision for EndEffect<'_> {
         let is_told = !append.changes.is_empty();
         let stored = shared.commit_outcome(append).await.map_err(NotFinished::NotStored)?;
         if stored.is_some() && !is_told {
-            shared.told.announce([&claim.incident]);
+            shared.listeners.announce([&claim.incident]);
         }
         Ok(stored)
     }

@@ -64,7 +64,7 @@ impl Inbox {
 
     /// The names of incidents as they change, for faces that show them live.
     pub fn changes(&self) -> tokio::sync::broadcast::Receiver<IncidentId> {
-        self.0.told.changes.subscribe()
+        self.0.listeners.changes.subscribe()
     }
 
     /// The bot that keeps the incidents, as their ids carry it.

@@ -24,10 +24,10 @@ pub struct Looked {
 
 /// The way by which a triage tells how far it is. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<Told>);
+pub struct Progress(Arc<ProgressState>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct ProgressState {
     looked: Mutex<Looked>,
     more: Notify,
 }
@@ -57,9 +57,9 @@ impl Progress {
 
 /// The triages that run now, at most one an incident.
 #[derive(Debug, Default)]
-pub(super) struct Running(Mutex<BTreeMap<IncidentId, Progress>>);
+pub(super) struct RunningTriages(Mutex<BTreeMap<IncidentId, Progress>>);
 
-impl Running {
+impl RunningTriages {
     /// A triage of this incident begins.
     pub(super) fn begin(&self, id: IncidentId) -> Progress {
         let progress = Progress::default();

@@ -12,8 +12,8 @@ use jiff::SignedDuration;
 use tokio::sync::broadcast;
 
 use super::{
-    counts::WindowCounts, crash::Crasher, perform::Perform, progress::Running, pulse::Pulse, storm_brake::StormBrake,
-    time::Time, trouble::Trouble, turns::Turns, waiting_bodies::WaitingBodies,
+    counts::WindowCounts, crash::Crasher, perform::Perform, progress::RunningTriages, pulse::Pulse,
+    storm_brake::StormBrake, time::Time, trouble::Trouble, turns::Turns, waiting_bodies::WaitingBodies,
 };
 use crate::{
     clock::Clock,
@@ -28,18 +28,18 @@ const CHANGES_KEPT: usize = 1024;
 pub(super) struct Shared {
     pub(super) journal: Journal,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) settings: Settings,
-    pub(super) rules: Rules,
+    pub(super) settings: EngineSettings,
+    pub(super) rules: RulesInForce,
     pub(super) time: Time,
     pub(super) turns: Turns,
-    pub(super) intake: Intake,
+    pub(super) incoming: Incoming,
     pub(super) dispatch: DispatchState,
-    pub(super) told: Told,
+    pub(super) listeners: Listeners,
     pub(super) crasher: Option<Crasher>,
 }
 
 /// What the engine was built with, for good.
-pub(super) struct Settings {
+pub(super) struct EngineSettings {
     /// The name of this cluster, for the incident of a storm.
     pub(super) cluster: String,
     pub(super) performers: BTreeMap<Room, Arc<dyn Perform>>,
@@ -49,7 +49,7 @@ pub(super) struct Settings {
 
 /// What comes in.
 #[derive(Default)]
-pub(super) struct Intake {
+pub(super) struct Incoming {
     pub(super) brake: StormBrake,
     pub(super) bodies: WaitingBodies,
 }
@@ -59,7 +59,7 @@ pub(super) struct Intake {
 pub(super) struct DispatchState {
     /// What keeps rooms from claiming what is due.
     pub(super) claiming: Trouble,
-    pub(super) triages: Running,
+    pub(super) triages: RunningTriages,
     pub(super) pulse: Pulse,
     /// What is being performed: row and attempt.
     held: Mutex<BTreeSet<(i64, u32)>>,
@@ -88,18 +88,18 @@ impl DispatchState {
 }
 
 /// What others are told of what was stored.
-pub(super) struct Told {
+pub(super) struct Listeners {
     pub(super) windows: WindowCounts,
     pub(super) changes: broadcast::Sender<IncidentId>,
 }
 
-impl Default for Told {
+impl Default for Listeners {
     fn default() -> Self {
         Self { windows: WindowCounts::default(), changes: broadcast::Sender::new(CHANGES_KEPT) }
     }
 }
 
-impl Told {
+impl Listeners {
     /// Tells the faces that show incidents live which of them have changed.
     pub(super) fn announce<'a>(&self, ids: impl IntoIterator<Item = &'a IncidentId>) {
         for id in ids {
@@ -110,13 +110,13 @@ impl Told {
 }
 
 /// The rules in force: those of the configuration, and the kill switch.
-pub(super) struct Rules {
+pub(super) struct RulesInForce {
     policy: Policy,
     /// Whether the kill switch of the journal lets fixes run.
     writes_on: AtomicBool,
 }
 
-impl Rules {
+impl RulesInForce {
     pub(super) fn new(policy: Policy, writes_on: bool) -> Self {
         Self { policy, writes_on: AtomicBool::new(writes_on) }
     }

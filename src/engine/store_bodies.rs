@@ -93,7 +93,7 @@ impl Shared {
         let BatchToStore { append, openings, sums } = batch.finish();
         let Some(opened) = self.commit_alerts(append).await? else { return Ok(None) };
         if openings.keep() {
-            self.intake.brake.notify();
+            self.incoming.brake.notify();
         }
         Ok(Some(sums.named(&opened)))
     }
@@ -102,10 +102,10 @@ impl Shared {
     fn hold_up_what_is_busy(&self, bodies: &mut Vec<Waiting>, names: Vec<BTreeSet<IncidentId>>) -> Turn<'_> {
         let mut turn = self.turns.none();
         for (waiting, names) in std::mem::take(bodies).into_iter().zip(names) {
-            if !self.intake.bodies.is_behind(&waiting.body) && turn.takes(names) {
+            if !self.incoming.bodies.is_behind(&waiting.body) && turn.takes(names) {
                 bodies.push(waiting);
             } else {
-                self.intake.bodies.hold_up(waiting);
+                self.incoming.bodies.hold_up(waiting);
             }
         }
         turn

@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{shared::Shared, submit_error::SubmitError};
 use crate::{
-    incident::{Incident, IncidentId, Life, QuietOnes, Seen, Sighted, held_back, leave_storm, storm, storm_key},
+    incident::{
+        AlertEffect, Incident, IncidentId, Life, QuietOnes, SightingContext, held_back, leave_storm, storm, storm_key,
+    },
     journal::{Append, Change, StoredIncident},
 };
 
@@ -39,7 +41,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             }
         };
         tokio::select! {
-            () = shared.intake.brake.notified() => tokio::time::sleep(GATHERED_FOR).await,
+            () = shared.incoming.brake.notified() => tokio::time::sleep(GATHERED_FOR).await,
             () = look_again => {}
         }
     }
@@ -59,13 +61,13 @@ async fn step(shared: &Shared) -> Result<bool, SubmitError> {
     let quiet = shared.journal.quiet(READ_MOST).await?;
     let newest = quiet.iter().map(|stored| begun(&stored.incident)).max();
     let policy = shared.rules.policy();
-    let context = Sighted { now, policy: &policy, fresh: IncidentId::UNNUMBERED, quiet: false, group: None };
+    let context = SightingContext { now, policy: &policy, fresh: IncidentId::UNNUMBERED, quiet: false, group: None };
     let held =
         held_back(quiet.iter().rev().map(|stored| &stored.incident).filter(|incident| incident.life == Life::Open));
     let quiet_ones = QuietOnes { count, newest };
     let change = match (storm(standing.as_ref(), &shared.settings.cluster, quiet_ones, &held, &context), standing) {
-        (Seen::Change(events), Some(incident)) => Some(shared.change(incident, events, now)),
-        (Seen::Open(events), _) => shared.opening(events, now),
+        (AlertEffect::Change(events), Some(incident)) => Some(shared.change(incident, events, now)),
+        (AlertEffect::Open(events), _) => shared.opening(events, now),
         _ => None,
     };
     if let Some(change) = change {
@@ -96,7 +98,7 @@ async fn leave(
         if incident.life != Life::Open || !incident.is_firing() {
             continue;
         }
-        let mut opening = shared.intake.brake.openings(now);
+        let mut opening = shared.incoming.brake.openings(now);
         if opening.add(pace) {
             return Ok(());
         }
@@ -112,7 +114,7 @@ async fn leave(
 async fn store(shared: &Shared, change: Change) -> Result<bool, SubmitError> {
     let stored = shared.commit(Append { changes: vec![change], ..Append::default() }).await?.is_some();
     if !stored {
-        shared.intake.brake.notify();
+        shared.incoming.brake.notify();
     }
     Ok(stored)
 }

@@ -68,7 +68,7 @@ impl Decision for MoveSwitch<'_> {
         let stored = shared.journal.write_switch().await?;
         shared.rules.put_switch(stored.is_none_or(|stored| stored.on));
         // A face that was faster has drawn them by the rules of before.
-        shared.told.announce(&ids);
+        shared.listeners.announce(&ids);
         Ok(Some(Ok(answer)))
     }
 }

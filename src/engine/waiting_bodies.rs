@@ -24,7 +24,7 @@ const BODIES_TOGETHER: usize = 256;
 pub(super) type Answered = Result<Accepted, SubmitError>;
 
 /// What the sender of a body is told.
-pub(super) enum Told {
+pub(super) enum SenderTold {
     /// It is held up: it is stored with others that are.
     HeldUp,
     Answered(Answered),
@@ -33,17 +33,17 @@ pub(super) enum Told {
 /// A body, and who waits for its answer.
 pub(super) struct Waiting {
     pub(super) body: AlertDelivery,
-    sender: mpsc::Sender<Told>,
+    sender: mpsc::Sender<SenderTold>,
     /// Kept as long as it is held up.
     _held_up: Option<HeldUp>,
 }
 
 impl Waiting {
     pub(super) fn answer(self, answer: Answered) {
-        self.tell(Told::Answered(answer));
+        self.tell(SenderTold::Answered(answer));
     }
 
-    fn tell(&self, told: Told) {
+    fn tell(&self, told: SenderTold) {
         // There is room for the two that it is ever told; a sender that has gone wants to know nothing.
         drop(self.sender.try_send(told));
     }
@@ -102,13 +102,13 @@ impl Drop for HeldUp {
 
 /// Bodies that are stored together, in the order in which they came.
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct BodyQueue {
     waiting: Mutex<VecDeque<Waiting>>,
     /// Held while some are stored. Who gets it stores for all who wait.
     pub(super) turn: tokio::sync::Mutex<()>,
 }
 
-impl Queue {
+impl BodyQueue {
     /// The bodies that are stored next.
     pub(super) fn next(&self) -> Vec<Waiting> {
         let mut waiting = lock(&self.waiting);
@@ -127,15 +127,15 @@ impl Queue {
 /// The bodies that wait.
 #[derive(Default)]
 pub(super) struct WaitingBodies {
-    pub(super) fresh: Queue,
+    pub(super) fresh: BodyQueue,
     /// Those that are held up.
-    pub(super) held_up: Queue,
+    pub(super) held_up: BodyQueue,
     held_up_about: HeldUpAbout,
 }
 
 impl WaitingBodies {
     /// A body waits from now on; what its sender is told.
-    pub(super) fn enter(&self, body: AlertDelivery) -> Result<mpsc::Receiver<Told>, SubmitError> {
+    pub(super) fn enter(&self, body: AlertDelivery) -> Result<mpsc::Receiver<SenderTold>, SubmitError> {
         let held_up = lock(&self.held_up.waiting).len();
         let mut waiting = lock(&self.fresh.waiting);
         if waiting.len().saturating_add(held_up) >= WAITING_MOST {
@@ -155,7 +155,7 @@ impl WaitingBodies {
     /// Leaves a body for later.
     pub(super) fn hold_up(&self, waiting: Waiting) {
         let held_up = HeldUp::new(about(&waiting.body), self.held_up_about.clone());
-        waiting.tell(Told::HeldUp);
+        waiting.tell(SenderTold::HeldUp);
         lock(&self.held_up.waiting).push_back(Waiting { _held_up: Some(held_up), ..waiting });
     }
 }

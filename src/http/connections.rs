@@ -33,7 +33,7 @@ struct Held {
 
 /// The place of one connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     all: Arc<Connections>,
     number: u64,
     /// Cancelled when it must make way.
@@ -44,7 +44,7 @@ pub(super) struct Place {
 
 impl Connections {
     /// A place for a connection of `peer`; `None` when the bot works for all that are there.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionSlot> {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = table.held.values().filter(|held| held.peer == peer).count();
         let is_greedy = of_peer >= CONNECTIONS_OF_ONE_MOST;
@@ -58,7 +58,7 @@ impl Connections {
         table.next = number.wrapping_add(1);
         let leave = CancellationToken::new();
         table.held.insert(number, Held { peer, is_for_probes, leave: leave.clone(), waiting: Some(Instant::now()) });
-        Some(Place { all: Arc::clone(self), number, leave, is_for_probes })
+        Some(ConnectionSlot { all: Arc::clone(self), number, leave, is_for_probes })
     }
 }
 
@@ -82,7 +82,7 @@ impl Table {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// The other side is waited for from now on.
     pub(super) fn waits(&self) {
         self.note(Some(Instant::now()));
@@ -101,7 +101,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.all.0.lock().unwrap_or_else(PoisonError::into_inner).held.remove(&self.number);
     }
@@ -132,7 +132,7 @@ mod tests {
         let all = Arc::new(Connections::default());
         let most = CONNECTIONS_MOST - CONNECTIONS_FOR_PROBES;
         let busy: Vec<_> = (0..most).map(|at| all.admit(peer(u8::try_from(at % 4).unwrap())).unwrap()).collect();
-        busy.iter().for_each(Place::works);
+        busy.iter().for_each(ConnectionSlot::works);
         let one = |_| {
             let place = all.admit(peer(9)).unwrap();
             place.works();
@@ -150,7 +150,7 @@ mod tests {
         let all = Arc::new(Connections::default());
         let most = CONNECTIONS_MOST - CONNECTIONS_FOR_PROBES;
         let busy: Vec<_> = (0..most).map(|at| all.admit(peer(u8::try_from(at % 4).unwrap())).unwrap()).collect();
-        busy.iter().for_each(Place::works);
+        busy.iter().for_each(ConnectionSlot::works);
         let strangers: Vec<_> = (0..100).map(|_| all.admit(peer(9)).unwrap()).collect();
         assert!(
             strangers.iter().all(|place| place.is_for_probes),

@@ -30,7 +30,7 @@ use tower::ServiceExt;
 
 use super::{
     AGAIN_AFTER,
-    connections::{Connections, Place},
+    connections::{ConnectionSlot, Connections},
     write_limit::WriteLimit,
 };
 use crate::bounds::{CONNECTION_BUFFER, CONNECTIONS_MOST};
@@ -78,7 +78,7 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToke
 }
 
 /// One connection, until it ends, has to make way, or the server stops.
-async fn one(stream: TcpStream, place: Arc<Place>, routes: Router, stop: CancellationToken) {
+async fn one(stream: TcpStream, place: Arc<ConnectionSlot>, routes: Router, stop: CancellationToken) {
     let leave = place.leave.clone();
     // HTTP/1 only: a builder that first finds out the version waits for the first bytes without any limit.
     let mut builder = Builder::new();
@@ -102,7 +102,11 @@ async fn one(stream: TcpStream, place: Arc<Place>, routes: Router, stop: Cancell
     }
 }
 
-async fn answer(request: Request<Incoming>, routes: Router, place: Arc<Place>) -> Result<Response, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    routes: Router,
+    place: Arc<ConnectionSlot>,
+) -> Result<Response, Infallible> {
     if place.is_for_probes && !PROBES.contains(&request.uri().path()) {
         let again = [(header::RETRY_AFTER, AGAIN_AFTER), (header::CONNECTION, "close")];
         return Ok((StatusCode::SERVICE_UNAVAILABLE, again, "too many connections: come again\n").into_response());
@@ -117,11 +121,11 @@ async fn answer(request: Request<Incoming>, routes: Router, place: Arc<Place>) -
 /// A body, of which the place knows whether it has come whole.
 struct Watched {
     body: Incoming,
-    place: Arc<Place>,
+    place: Arc<ConnectionSlot>,
 }
 
 impl Watched {
-    fn new(body: Incoming, place: Arc<Place>) -> Self {
+    fn new(body: Incoming, place: Arc<ConnectionSlot>) -> Self {
         if body.is_end_stream() {
             place.works();
         } else {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Asked, CallReason, Event, FirstCall, Incident, Lacks, Life, Page, PageState, Triage, UnexplainedMention,
+    Asked, CallReason, Event, FirstCall, Incident, Lacks, Life, PageState, PagerAlert, Triage, UnexplainedMention,
     calls::{Known, MENTIONS_MOST, PAGES_MOST, Ways},
 };
 use crate::escalation::{LevelNumber, PagerName, Rung};
@@ -114,7 +114,7 @@ fn keep_page(incident: &mut Incident, level: LevelNumber, pager: &PagerName, key
     let known = &mut incident.calls.pages;
     known.retain(|page| page.state != PageState::Resolved && page.key != *key);
     let (pager, key) = (pager.clone(), key.to_owned());
-    known.push(Page { pager, level, key, state, version, lacks, completed: None });
+    known.push(PagerAlert { pager, level, key, state, version, lacks, completed: None });
     // Forgotten, it would ring for ever: it is ended first.
     let surplus = known.len().saturating_sub(PAGES_MOST);
     for oldest in known.iter_mut().take(surplus) {

@@ -91,7 +91,7 @@ pub enum PageState {
 
 /// A page that a pager took, or may have taken: its answer was lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
+pub struct PagerAlert {
     /// Which pager.
     pub pager: PagerName,
     /// For which level.
@@ -130,7 +130,7 @@ pub struct Calls {
     /// The levels that were asked since somebody last had it.
     pub asked: Vec<Asked>,
     /// The pages that pagers took, or may have taken.
-    pub pages: Vec<Page>,
+    pub pages: Vec<PagerAlert>,
     /// The mentions that are completed when the cause is known.
     pub unexplained: Vec<UnexplainedMention>,
     /// A link to the card, where its platform has links.
@@ -148,7 +148,7 @@ impl Calls {
     }
 
     /// The page of that name.
-    pub fn page(&self, key: &str) -> Option<&Page> {
+    pub fn page(&self, key: &str) -> Option<&PagerAlert> {
         self.pages.iter().find(|page| page.key == key)
     }
 

@@ -5,12 +5,12 @@
 //! - `apply` changes the state; `effects` says what must now be done, and when.
 
 mod alert;
+mod alert_seen;
 mod apply;
 mod apply_calls;
 mod apply_fix;
 mod calls;
 mod cause;
-mod climb;
 mod clock_set;
 mod cut_off;
 mod decide;
@@ -18,6 +18,7 @@ mod delivery;
 mod effect;
 mod effects;
 mod episode;
+mod escalate;
 mod event;
 mod fate;
 mod fix;
@@ -35,16 +36,16 @@ mod reason;
 mod request;
 mod settle;
 mod settle_fix;
-mod sight;
 mod state;
+mod still_wanted;
 mod storm;
 mod switch;
-mod wanted;
 mod web_address;
 
 pub use alert::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, Unseeing};
+pub use alert_seen::{AlertEffect, SightingContext, end_cut_off, sight};
 pub use apply::{apply, begin};
-pub use calls::{Asked, Calls, DIAGNOSIS_WAIT, FirstCall, Page, PageState, UnexplainedMention, page_key};
+pub use calls::{Asked, Calls, DIAGNOSIS_WAIT, FirstCall, PageState, PagerAlert, UnexplainedMention, page_key};
 pub use cause::{CallLinks, Cause, Lacks, MentionPost};
 pub use clock_set::moved;
 pub use decide::{Joining, NOTE_MOST, Share, Taken, can_take_in, decide, join, may_take_all, share, wants_to_join};
@@ -67,11 +68,10 @@ pub use policy::Policy;
 pub use reason::{CloseReason, ClosedBy, Follows};
 pub use request::{Act, Answer, CLOSING_WHILE_IT_FIRES, Command, HandOffTo, Refusal, TakeAll};
 pub use settle::settle;
-pub use sight::{Seen, Sighted, end_cut_off, sight};
 pub use state::{ALERTS_MOST, Alert, EarlierVerdict, Incident, Life, Line, Triage};
+pub use still_wanted::still_wanted;
 pub use storm::{QuietOnes, StormLook, held_back, leave_storm, storm, storm_key};
 pub use switch::{REASON_MOST, SwitchRequest, WriteSwitch, answer_to_switch, decide_switch, switched};
-pub use wanted::still_wanted;
 pub use web_address::WebAddress;
 
 #[cfg(test)]

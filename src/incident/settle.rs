@@ -6,7 +6,7 @@ use super::{
     Asked, CallReason, Event, EvidenceDigest, Follows, Incident, Lacks, Life, Outcome, PageState, Policy, RunNumber,
     Timer, Triage, Work,
     calls::{Ways, call_wanted, page_key},
-    climb::{beside_events, climb_events, follows},
+    escalate::{beside_events, climb_events, follows},
     settle_fix,
     storm::stands_for_a_storm,
 };
@@ -17,7 +17,7 @@ use crate::{
 
 /// What a settlement looks at besides the outcome.
 #[derive(Clone, Copy)]
-pub(super) struct Facts<'a> {
+pub(super) struct SettleContext<'a> {
     pub(super) incident: &'a Incident,
     pub(super) now: Timestamp,
     pub(super) policy: &'a Policy,
@@ -25,7 +25,7 @@ pub(super) struct Facts<'a> {
 
 /// The events of an outcome.
 pub fn settle(incident: &Incident, outcome: &Outcome, now: Timestamp, policy: &Policy) -> Vec<Event> {
-    let facts = Facts { incident, now, policy };
+    let facts = SettleContext { incident, now, policy };
     match outcome {
         Outcome::TriageFinished { run, verdict, evidence } => {
             let finished = Event::TriageFinished { run: *run, verdict: verdict.clone(), evidence: evidence.clone() };
@@ -54,7 +54,7 @@ pub fn settle(incident: &Incident, outcome: &Outcome, now: Timestamp, policy: &P
     }
 }
 
-impl Facts<'_> {
+impl SettleContext<'_> {
     fn surveyed(&self, run: RunNumber, survey: &Survey, evidence: Option<&EvidenceDigest>) -> Vec<Event> {
         let current = matches!(&self.incident.triage, Triage::Running { run: running, .. } if *running == run);
         if !current {

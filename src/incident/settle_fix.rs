@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Event, Fix, FixEnd, FixNumber, FixPhase, Life, Outcome, Round, Work,
     offer::untouched,
-    settle::{Facts, POLL_EVERY},
+    settle::{POLL_EVERY, SettleContext},
 };
 use crate::{
     approval::Question,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The events of an outcome that belongs to a fix; none when that fix or plan is not the one under way.
-pub(super) fn settle_fix(facts: Facts<'_>, outcome: &Outcome) -> Vec<Event> {
+pub(super) fn settle_fix(facts: SettleContext<'_>, outcome: &Outcome) -> Vec<Event> {
     let Some(fix) = &facts.incident.fix else { return Vec::new() };
     let scene = FixFacts { facts, fix };
     match outcome {
@@ -38,7 +38,7 @@ pub(super) fn settle_fix(facts: Facts<'_>, outcome: &Outcome) -> Vec<Event> {
 }
 
 /// The question of a fix has expired.
-pub(super) fn question_expired(facts: Facts<'_>, number: FixNumber, plan: &PlanId) -> Vec<Event> {
+pub(super) fn question_expired(facts: SettleContext<'_>, number: FixNumber, plan: &PlanId) -> Vec<Event> {
     let Some(fix) = &facts.incident.fix else { return Vec::new() };
     let expired = match &fix.phase {
         FixPhase::Asking { question } => facts.now >= question.expires_at,
@@ -52,13 +52,13 @@ pub(super) fn question_expired(facts: Facts<'_>, number: FixNumber, plan: &PlanI
 }
 
 /// The end of a fix that has written nothing yet, when its incident closes.
-pub(super) fn cancelled_unless_started(facts: Facts<'_>) -> Option<Event> {
+pub(super) fn cancelled_unless_started(facts: SettleContext<'_>) -> Option<Event> {
     let fix = untouched(facts.incident)?;
     Some(Event::FixEnded { fix: fix.number, end: FixEnd::Cancelled })
 }
 
 /// An effect of a fix was tried as often as it may be.
-pub(super) fn died(facts: Facts<'_>, work: &Work, reason: &str, untouched: bool) -> Vec<Event> {
+pub(super) fn died(facts: SettleContext<'_>, work: &Work, reason: &str, untouched: bool) -> Vec<Event> {
     let Some(fix) = &facts.incident.fix else { return Vec::new() };
     let scene = FixFacts { facts, fix };
     match work {
@@ -84,7 +84,7 @@ pub(super) fn died(facts: Facts<'_>, work: &Work, reason: &str, untouched: bool)
 
 #[derive(Clone, Copy)]
 struct FixFacts<'a> {
-    facts: Facts<'a>,
+    facts: SettleContext<'a>,
     fix: &'a Fix,
 }
 

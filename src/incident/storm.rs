@@ -6,9 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Act, CallReason, CloseReason, Event, Incident, IncidentKey, Life, RunNumber, Seen, Sighted, Triage, apply,
-    climb::climb_events,
-    sight::{evidence_meanwhile, fires_again, first_call},
+    Act, AlertEffect, CallReason, CloseReason, Event, Incident, IncidentKey, Life, RunNumber, SightingContext, Triage,
+    alert_seen::{evidence_meanwhile, fires_again, first_call},
+    apply,
+    escalate::climb_events,
 };
 use crate::{escalation::Rung, mesh::TargetRef};
 
@@ -98,13 +99,13 @@ pub fn storm(
     cluster: &str,
     quiet: QuietOnes,
     held: &StormLook,
-    context: &Sighted<'_>,
-) -> Seen {
+    context: &SightingContext<'_>,
+) -> AlertEffect {
     match standing {
         Some(incident) if incident.is_live() => goes_on(incident, quiet.count, held, context),
-        _ if quiet.count == 0 => Seen::Nothing,
+        _ if quiet.count == 0 => AlertEffect::Nothing,
         Some(incident) => after_its_end(incident, cluster, quiet, held, context),
-        None => Seen::Open(opening(cluster, quiet.count, held, context)),
+        None => AlertEffect::Open(opening(cluster, quiet.count, held, context)),
     }
 }
 
@@ -131,7 +132,7 @@ fn is_looked_at_again(incident: &Incident, count: u32, held: &StormLook, now: Ti
     rested && grown && !held.services.is_empty()
 }
 
-fn goes_on(incident: &Incident, count: u32, held: &StormLook, context: &Sighted<'_>) -> Seen {
+fn goes_on(incident: &Incident, count: u32, held: &StormLook, context: &SightingContext<'_>) -> AlertEffect {
     let mut events = Vec::new();
     match incident.life {
         Life::Open if count == 0 => {
@@ -147,7 +148,7 @@ fn goes_on(incident: &Incident, count: u32, held: &StormLook, context: &Sighted<
         let looks = incident.storm_look.as_ref().map_or(0, |look| look.looks).saturating_add(1);
         events.extend(look(incident.next_run(), count, looks, held));
     }
-    if events.is_empty() { Seen::Nothing } else { Seen::Change(events) }
+    if events.is_empty() { AlertEffect::Nothing } else { AlertEffect::Change(events) }
 }
 
 fn after_its_end(
@@ -155,24 +156,24 @@ fn after_its_end(
     cluster: &str,
     quiet: QuietOnes,
     held: &StormLook,
-    context: &Sighted<'_>,
-) -> Seen {
-    let Life::Closed { at, reason } = &incident.life else { return Seen::Nothing };
+    context: &SightingContext<'_>,
+) -> AlertEffect {
+    let Life::Closed { at, reason } = &incident.life else { return AlertEffect::Nothing };
     // Whoever closed it knew of those that were there: only newer ones are another storm.
     if matches!(reason, CloseReason::Person(_)) && quiet.newest.is_none_or(|newest| newest <= *at) {
-        return Seen::Nothing;
+        return AlertEffect::Nothing;
     }
     if context.now.duration_since(*at) > context.policy.flap {
-        return Seen::Open(opening(cluster, quiet.count, held, context));
+        return AlertEffect::Open(opening(cluster, quiet.count, held, context));
     }
     let mut events = vec![Event::Reopened, Event::StormGrew { count: quiet.count }];
     events.extend(look(incident.next_run(), quiet.count, 1, held));
     let climb = incident.policy.open(context.now);
     events.extend(climb.map(|climb| climb_events(climb, &CallReason::Opened)).unwrap_or_default());
-    Seen::Change(events)
+    AlertEffect::Change(events)
 }
 
-fn opening(cluster: &str, count: u32, held: &StormLook, context: &Sighted<'_>) -> Vec<Event> {
+fn opening(cluster: &str, count: u32, held: &StormLook, context: &SightingContext<'_>) -> Vec<Event> {
     let opened = Event::Opened {
         id: context.fresh,
         key: storm_key(cluster),

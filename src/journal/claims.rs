@@ -35,12 +35,12 @@ pub(super) struct ClaimRequest {
     room: Room,
     now: Timestamp,
     until: Timestamp,
-    wanted: Wanted,
+    wanted: RoomCapacity,
 }
 
 /// How many effects a room can take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct RoomCapacity {
     /// At most so many.
     pub most: u32,
     /// So many of them are for effects of `kept_for` and what is more urgent only, so that nothing else ever holds one up.
@@ -51,7 +51,7 @@ pub struct Wanted {
     pub running: Vec<i64>,
 }
 
-impl From<u32> for Wanted {
+impl From<u32> for RoomCapacity {
     fn from(most: u32) -> Self {
         Self { most, kept: 0, kept_for: Priority::Page, running: Vec::new() }
     }
@@ -94,7 +94,7 @@ async fn claim_rows(
     db: &mut SqliteConnection,
     request: &ClaimRequest,
 ) -> Result<Vec<sqlx::sqlite::SqliteRow>, sqlx::Error> {
-    let Wanted { most, kept, kept_for, .. } = request.wanted;
+    let RoomCapacity { most, kept, kept_for, .. } = request.wanted;
     let mut ranks: Vec<i64> = sqlx::query_scalar(queries::DUE_RANKS)
         .bind(request.room.name())
         .bind(to_micros(request.now))
@@ -192,7 +192,7 @@ impl Journal {
         room: Room,
         now: Timestamp,
         until: Timestamp,
-        wanted: impl Into<Wanted>,
+        wanted: impl Into<RoomCapacity>,
     ) -> Result<Vec<Claim>, AppendError> {
         let (reply, answer) = oneshot::channel();
         let wanted = wanted.into();

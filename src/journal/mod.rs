@@ -33,7 +33,7 @@ mod writer_state;
 
 pub use append::{Append, Change, Finish, StoredAnswer};
 pub use chain::{Link, Verified, verify_chain};
-pub use claims::{Claim, Wanted};
+pub use claims::{Claim, RoomCapacity};
 pub use clock::ClockMove;
 pub use effects::Backlog;
 pub use error::{AppendError, JournalError};

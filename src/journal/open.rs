@@ -16,7 +16,7 @@ use super::{
     other_name,
     reached::{self, Missing, Reached},
     rescue, slots,
-    writer::{self, Place},
+    writer::{self, JournalHome},
     writer_state::WriterState,
 };
 use crate::{incident::Keeper, private_file};
@@ -86,7 +86,7 @@ impl Journal {
         let writer_state = WriterState::new();
         // A connection that replaces one that failed must never make another journal.
         let options = options.create_if_missing(false);
-        let place = Place { options, path: real.clone(), files, readers: readers.clone(), _lock: lock };
+        let place = JournalHome { options, path: real.clone(), files, readers: readers.clone(), _lock: lock };
         let writer = writer::start(connection, place, writer_state.clone());
         Ok(Self { readers, writer, writer_state, keeper: None, real: real.into(), reached, missing, _handle: handle })
     }

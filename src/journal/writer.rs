@@ -79,7 +79,7 @@ impl Job {
 }
 
 /// Where the journal lies, and what must live as long as a connection to it.
-pub(super) struct Place {
+pub(super) struct JournalHome {
     pub(super) options: SqliteConnectOptions,
     pub(super) path: PathBuf,
     pub(super) files: Files,
@@ -87,13 +87,13 @@ pub(super) struct Place {
     pub(super) _lock: Lock,
 }
 
-pub(super) fn start(connection: SqliteConnection, place: Place, state: WriterState) -> Lanes {
+pub(super) fn start(connection: SqliteConnection, place: JournalHome, state: WriterState) -> Lanes {
     let (lanes, waiting) = lanes::lanes();
     tokio::spawn(run(connection, place, waiting, state));
     lanes
 }
 
-async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waiting, state: WriterState) {
+async fn run(mut connection: SqliteConnection, place: JournalHome, mut waiting: Waiting, state: WriterState) {
     let (mut loss, mut last_error, mut is_whole) = (Loss::default(), None, true);
     loop {
         let batch = waiting.next().await;
@@ -139,7 +139,7 @@ async fn run(mut connection: SqliteConnection, place: Place, mut waiting: Waitin
 }
 
 /// Copies a journal whose files were taken away, and says what to do; whether there is a copy.
-async fn save(connection: &mut SqliteConnection, place: &Place, lost: &FileLost) -> bool {
+async fn save(connection: &mut SqliteConnection, place: &JournalHome, lost: &FileLost) -> bool {
     let journal = place.path.display();
     match rescue::copy(connection, &place.path, jiff::Timestamp::now()).await {
         Ok(copy) => {

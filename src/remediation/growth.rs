@@ -50,7 +50,7 @@ impl Growth {
 
 /// What one proxy did between two samples.
 #[derive(Debug, Clone)]
-pub(super) struct Seen<'a> {
+pub(super) struct ProxyDelta<'a> {
     /// The earlier sample.
     pub(super) start: &'a Sample,
     /// The later sample.
@@ -78,7 +78,7 @@ pub(super) fn is_same(one: &Sample, other: &Sample) -> bool {
     one.uid == other.uid && one.pod == other.pod
 }
 
-impl<'a> Seen<'a> {
+impl<'a> ProxyDelta<'a> {
     /// The growth from the sample of the same pod and life in `start`; `None` when there is none.
     pub(super) fn of(start: &'a [Sample], end: &'a Sample) -> Option<Self> {
         let first = start.iter().find(|first| is_same(first, end))?;

@@ -7,20 +7,20 @@
 
 use super::{
     FailureRate, Proof, Sample, Verification,
-    growth::{Seen, is_same},
+    growth::{ProxyDelta, is_same},
 };
 
 /// Judges a fix. `before` are samples from before the first write. A pod that is also in one of the later rounds lived
 /// through the fix: it shows whether things got worse, and proves nothing about the pods that were replaced. A pod that
 /// should have been read and could not be is passed as a sample without figures.
 pub fn verify(before: &[Sample], start: &[Sample], end: &[Sample]) -> Verification {
-    let seen: Vec<Seen<'_>> = end.iter().filter_map(|end| Seen::of(start, end)).collect();
+    let seen: Vec<ProxyDelta<'_>> = end.iter().filter_map(|end| ProxyDelta::of(start, end)).collect();
     let lived_through = |sample: &Sample| before.iter().any(|before| is_same(before, sample));
     // A fix that replaces no pod is proved by those that lived through it.
     let replaces = start.iter().chain(end).any(|sample| !lived_through(sample));
     let counts = |sample: &Sample| !(replaces && lived_through(sample));
-    let judged: Vec<&Seen<'_>> = seen.iter().filter(|seen| counts(seen.end)).collect();
-    let mut reasons: Vec<String> = seen.iter().map(Seen::sentence).collect();
+    let judged: Vec<&ProxyDelta<'_>> = seen.iter().filter(|seen| counts(seen.end)).collect();
+    let mut reasons: Vec<String> = seen.iter().map(ProxyDelta::sentence).collect();
     let rate = rate(&seen);
     let failed = seen.iter().any(|seen| seen.failures() > 0);
     // What was to be renewed is not: whatever the counters say, the fix has not done what it is for.
@@ -39,8 +39,8 @@ pub fn verify(before: &[Sample], start: &[Sample], end: &[Sample]) -> Verificati
 }
 
 /// How much failed within the window, by all proxies together.
-fn rate(seen: &[Seen<'_>]) -> Option<FailureRate> {
-    let counted: Vec<&Seen<'_>> = seen.iter().filter(|seen| seen.counted().is_some()).collect();
+fn rate(seen: &[ProxyDelta<'_>]) -> Option<FailureRate> {
+    let counted: Vec<&ProxyDelta<'_>> = seen.iter().filter(|seen| seen.counted().is_some()).collect();
     let figures = counted.iter().filter_map(|seen| seen.counted());
     let (failed, worked) = figures.fold((0_u64, 0_u64), |(failed, worked), (more_failed, more_worked)| {
         (failed.saturating_add(more_failed), worked.saturating_add(more_worked))
@@ -52,7 +52,12 @@ fn rate(seen: &[Seen<'_>]) -> Option<FailureRate> {
 }
 
 /// What stands between the samples and *worked*; empty when every pod that counts has proved itself.
-fn doubts(start: &[Sample], end: &[Sample], judged: &[&Seen<'_>], counts: impl Fn(&Sample) -> bool) -> Vec<String> {
+fn doubts(
+    start: &[Sample],
+    end: &[Sample],
+    judged: &[&ProxyDelta<'_>],
+    counts: impl Fn(&Sample) -> bool,
+) -> Vec<String> {
     let mut doubts: Vec<String> =
         judged.iter().filter_map(|seen| Some(format!("{}: {}", seen.end.pod, seen.doubt()?))).collect();
     let once = |these: &[Sample], others: &[Sample], when: &str| -> Vec<String> {
@@ -73,10 +78,10 @@ const WORSE_FACTOR: f64 = 2.0;
 const WORSE_LEAST: u64 = 5;
 
 /// Whether a proxy that lived through the fix sees failures come much faster than before it.
-fn is_worse(before: &[Sample], start: &[Sample], seen: &[Seen<'_>]) -> bool {
+fn is_worse(before: &[Sample], start: &[Sample], seen: &[ProxyDelta<'_>]) -> bool {
     seen.iter().filter(|seen| seen.failures() >= WORSE_LEAST).any(|later| {
         let first = start.iter().find(|first| is_same(first, later.end));
-        let earlier = first.and_then(|first| Seen::of(before, first));
+        let earlier = first.and_then(|first| ProxyDelta::of(before, first));
         earlier.is_some_and(|earlier| later.failures_per_second() > earlier.failures_per_second() * WORSE_FACTOR)
     })
 }

@@ -21,19 +21,19 @@ pub fn render(verdict: &Verdict, format: Format) -> String {
     match format {
         // A verdict holds only texts, numbers and times, so writing it as JSON cannot fail.
         Format::Json => serde_json::to_string_pretty(verdict).unwrap_or_default(),
-        Format::Text => Page { bold: "", bullet: "  ", harmless: plain }.write(verdict),
-        Format::Markdown => Page { bold: "**", bullet: "- ", harmless: escaped }.write(verdict),
+        Format::Text => Layout { bold: "", bullet: "  ", harmless: plain }.write(verdict),
+        Format::Markdown => Layout { bold: "**", bullet: "- ", harmless: escaped }.write(verdict),
     }
 }
 
 #[derive(Clone, Copy)]
-struct Page {
+struct Layout {
     bold: &'static str,
     bullet: &'static str,
     harmless: fn(&str) -> String,
 }
 
-impl Page {
+impl Layout {
     fn write(self, verdict: &Verdict) -> String {
         let mut out = String::new();
         let bold = self.bold;

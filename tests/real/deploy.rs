@@ -10,7 +10,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, api::PostParams};
 use mtls_medic::{
-    cluster::rights::{Place, RIGHTS},
+    cluster::rights::{RIGHTS, RightScope},
     triage::{CheckId, CheckResult},
 };
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ fn deeds(rule: &ResourceRule) -> Vec<Deed> {
 }
 
 fn of_the_table(in_spires_namespace: bool) -> BTreeSet<Deed> {
-    let rights = RIGHTS.iter().filter(|right| right.place != Place::Spire || in_spires_namespace);
+    let rights = RIGHTS.iter().filter(|right| right.place != RightScope::Spire || in_spires_namespace);
     let deed = |right: &mtls_medic::cluster::rights::Right| {
         (right.group.into(), right.resource.into(), right.name.unwrap_or_default().into(), right.verb.into())
     };

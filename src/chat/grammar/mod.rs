@@ -31,7 +31,7 @@ const INCIDENT_DIGITS_MOST: usize = 6;
 
 /// Where something was said, which decides what may be left out of it.
 #[derive(Debug, Clone)]
-pub struct Place<'a> {
+pub struct ParseContext<'a> {
     /// The platform, for the ids of people.
     pub platform: Platform,
     /// The workspace, for the ids of people.
@@ -69,7 +69,7 @@ pub enum Said {
 }
 
 /// Reads one command, without the leading `/mtls`.
-pub fn parse(text: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
+pub fn parse(text: &str, place: &ParseContext<'_>) -> Result<Said, Misunderstood> {
     if text.len() > COMMAND_MOST {
         return Err(Misunderstood::TooLong { most: COMMAND_MOST });
     }
@@ -95,7 +95,7 @@ fn first_word(text: &str) -> (&str, &str) {
 }
 
 /// A note is taken as it stands, so only a full `INC-42` at its start names the incident, never a bare number.
-fn note(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
+fn note(rest: &str, place: &ParseContext<'_>) -> Result<Said, Misunderstood> {
     let (word, after) = first_word(rest);
     let named = word.get(..4).filter(|start| start.eq_ignore_ascii_case("inc-")).and_then(|_| word.parse().ok());
     let (incident, text) = match named {
@@ -111,7 +111,7 @@ fn note(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
 
 /// `off`, `on`, and each with a cluster where other bots hear it too: `on/blue`. To stop is always safe, whichever bot it is;
 /// to let fixes run again is not.
-fn writes(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
+fn writes(rest: &str, place: &ParseContext<'_>) -> Result<Said, Misunderstood> {
     let (word, reason) = first_word(rest);
     let (word, cluster) = word.split_once('/').map_or((word, None), |(word, cluster)| (word, Some(cluster)));
     let on = match word.to_ascii_lowercase().as_str() {
@@ -134,7 +134,7 @@ fn says_all(rest: &str) -> bool {
 }
 
 /// All of this bot; where others hear it too, the cluster says of which.
-fn ack_all(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
+fn ack_all(rest: &str, place: &ParseContext<'_>) -> Result<Said, Misunderstood> {
     let cluster = rest.trim().split_once('/').map(|(_, cluster)| cluster);
     match (cluster, place.whose.to_be_named()) {
         (None, Some(cluster)) => {
@@ -147,7 +147,7 @@ fn ack_all(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
     }
 }
 
-fn with_words(verb: Verb, words: &[&str], place: &Place<'_>) -> Result<Said, Misunderstood> {
+fn with_words(verb: Verb, words: &[&str], place: &ParseContext<'_>) -> Result<Said, Misunderstood> {
     let named = words.split_first().and_then(|(first, rest)| Some((incident(first)?, rest)));
     let (incident, words) = if let Some((typed, rest)) = named {
         (ours(verb, &typed, place)?, rest)
@@ -188,7 +188,7 @@ fn incident(word: &str) -> Option<TypedId> {
 }
 
 /// The incident that was named, if it is this bot's. Where other bots hear it too, its cluster is named as well.
-fn ours(verb: Verb, typed: &TypedId, place: &Place<'_>) -> Result<IncidentId, Misunderstood> {
+fn ours(verb: Verb, typed: &TypedId, place: &ParseContext<'_>) -> Result<IncidentId, Misunderstood> {
     match (&typed.cluster, place.whose.to_be_named()) {
         (None, Some(cluster)) => {
             Err(Misunderstood::WhichBot { verb, cluster, example: place.whose.ours(typed.incident).to_string() })
@@ -206,7 +206,7 @@ fn incident_comes_first(verb: Verb, words: &[&str]) -> Option<Misunderstood> {
 }
 
 /// The incident that is meant when none is named.
-fn left_out(verb: Verb, place: &Place<'_>) -> Result<IncidentId, Misunderstood> {
+fn left_out(verb: Verb, place: &ParseContext<'_>) -> Result<IncidentId, Misunderstood> {
     if let Some(cluster) = place.whose.to_be_named() {
         let example = place.live.first().copied().unwrap_or(IncidentId::new(7));
         return Err(Misunderstood::WhichBot { verb, cluster, example: place.whose.ours(example).to_string() });
@@ -229,7 +229,7 @@ const ANYWAY: &str = "anyway";
 
 /// `[INC] [anyway] [REASON]`. The reason is taken as it stands, so a bare number at its start names the incident only
 /// where nothing but `anyway` follows: "5 pods were restarted" is a reason.
-fn resolve(rest: &str, place: &Place<'_>) -> Result<Said, Misunderstood> {
+fn resolve(rest: &str, place: &ParseContext<'_>) -> Result<Said, Misunderstood> {
     let (word, after) = first_word(rest);
     let is_full = |word: &str| word.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("inc-"));
     let alone = after.is_empty() || first_word(after).0.eq_ignore_ascii_case(ANYWAY);
@@ -256,7 +256,7 @@ fn target(namespace: &str, workload: &str) -> Result<TargetRef, Misunderstood> {
     TargetRef::parse(namespace, workload).map_err(|error| Misunderstood::Target(error.to_string()))
 }
 
-fn hand_off_to(word: &str, place: &Place<'_>) -> Result<HandOffTo, Misunderstood> {
+fn hand_off_to(word: &str, place: &ParseContext<'_>) -> Result<HandOffTo, Misunderstood> {
     let level = word.strip_prefix(['L', 'l']).and_then(|digits| digits.parse().ok()).map(LevelNumber);
     let group = slack::group(word)
         .and_then(|group| place.groups.iter().find(|(known, _)| known == group))

@@ -6,8 +6,8 @@ use crate::{
     incident::{Keeper, OwnCluster},
 };
 
-fn place<'a>(live: &'a [IncidentId], groups: &'a [(String, LevelNumber)]) -> Place<'a> {
-    Place { platform: Platform::Slack, workspace: "T0TEAM", thread: None, live, whose: Whose::default(), groups }
+fn place<'a>(live: &'a [IncidentId], groups: &'a [(String, LevelNumber)]) -> ParseContext<'a> {
+    ParseContext { platform: Platform::Slack, workspace: "T0TEAM", thread: None, live, whose: Whose::default(), groups }
 }
 
 fn said(text: &str) -> Result<Said, Misunderstood> {
@@ -46,7 +46,7 @@ fn the_incident_may_be_left_out_when_only_one_is_open_or_in_its_thread() {
     let two = [IncidentId::new(7), IncidentId::new(8)];
     let told = parse("ack", &place(&two, &[])).unwrap_err().to_string();
     assert_eq!(told, "2 incidents are open (INC-7, INC-8): name one, as in `/mtls ack INC-7`");
-    let thread = Place { thread: Some(IncidentId::new(8)), ..place(&two, &[]) };
+    let thread = ParseContext { thread: Some(IncidentId::new(8)), ..place(&two, &[]) };
     assert_eq!(parse("ack", &thread), Ok(Said::Act(IncidentId::new(8), Act::Acknowledge)));
     assert_eq!(parse("ack 9", &thread), Ok(Said::Act(IncidentId::new(9), Act::Acknowledge)));
     assert_eq!(parse("ack", &place(&[], &[])), Err(Misunderstood::NothingOpen));
@@ -66,7 +66,7 @@ fn of_blue(shared_app: bool) -> Whose {
 #[test]
 fn an_incident_of_another_bot_is_answered_with_whose_it_is() {
     let live = [IncidentId::new(7)];
-    let heard = |text: &str| parse(text, &Place { whose: of_blue(false), ..place(&live, &[]) });
+    let heard = |text: &str| parse(text, &ParseContext { whose: of_blue(false), ..place(&live, &[]) });
     assert_eq!(
         heard("ack INC-7/red").unwrap_err().to_string(),
         "that is INC-7 of red, and this is the bot of blue: ask again until the bot of red hears you, and give each bot a \
@@ -87,7 +87,7 @@ fn all_that_are_open_are_taken_with_one_command_however_many_there_are() {
         assert_eq!(parse("ack all", &place(live, &[])), Ok(Said::AckAll));
         assert_eq!(parse("ACK  All ", &place(live, &[])), Ok(Said::AckAll));
     }
-    let heard = |text: &str, shared| parse(text, &Place { whose: of_blue(shared), ..place(&several, &[]) });
+    let heard = |text: &str, shared| parse(text, &ParseContext { whose: of_blue(shared), ..place(&several, &[]) });
     assert_eq!(heard("ack all/blue", true), Ok(Said::AckAll));
     assert!(heard("ack all", true).unwrap_err().to_string().contains("as in `/mtls ack all/blue`"));
     assert!(heard("ack all/red", false).unwrap_err().to_string().contains("this is not the bot of red"));
@@ -96,7 +96,7 @@ fn all_that_are_open_are_taken_with_one_command_however_many_there_are() {
 
 #[test]
 fn the_kill_switch_stops_whichever_bot_hears_it_and_lets_only_the_one_that_was_named_run_again() {
-    let heard = |text: &str, shared| parse(text, &Place { whose: of_blue(shared), ..place(&[], &[]) });
+    let heard = |text: &str, shared| parse(text, &ParseContext { whose: of_blue(shared), ..place(&[], &[]) });
     let off = Said::Writes { on: false, reason: "it looks like an attack".to_owned() };
     for said in ["writes off it looks like an attack", "writes off/blue it looks like an attack"] {
         assert_eq!(heard(said, true), Ok(off.clone()), "{said}");
@@ -112,7 +112,7 @@ fn the_kill_switch_stops_whichever_bot_hears_it_and_lets_only_the_one_that_was_n
 #[test]
 fn where_bots_share_one_app_a_command_names_its_incident_with_the_cluster() {
     let live = [IncidentId::new(7).kept_by(Some(Keeper::new("blue", true)))];
-    let heard = |text: &str| parse(text, &Place { whose: of_blue(true), ..place(&live, &[]) });
+    let heard = |text: &str| parse(text, &ParseContext { whose: of_blue(true), ..place(&live, &[]) });
     for unclear in ["ack", "ack 7", "ack INC-7"] {
         assert_eq!(
             heard(unclear).unwrap_err().to_string(),

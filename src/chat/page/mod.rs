@@ -8,4 +8,4 @@ mod routes;
 mod thread;
 
 pub use routes::{Backstage, router};
-pub use thread::Page;
+pub use thread::DemoChannel;

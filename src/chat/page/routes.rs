@@ -19,13 +19,13 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Page, guard::own_page_only};
+use super::{DemoChannel, guard::own_page_only};
 use crate::{
     chat::Whose,
     chat::{
         Ask,
         card::{Card, Press},
-        grammar::{self, Place, Said},
+        grammar::{self, ParseContext, Said},
     },
     incident::{Act, Command, IncidentId, SwitchRequest, TakeAll},
     legible,
@@ -47,16 +47,16 @@ pub trait Backstage: Send + Sync + 'static {
     fn toggle(&self, fault: &str);
 }
 
-struct Desk {
-    page: Arc<Page>,
+struct RouteState {
+    page: Arc<DemoChannel>,
     ask: Arc<dyn Ask>,
     backstage: Arc<dyn Backstage>,
     presses: AtomicU64,
 }
 
 /// The page and what it asks.
-pub fn router(page: Arc<Page>, ask: Arc<dyn Ask>, backstage: Arc<dyn Backstage>) -> Router {
-    let desk = Arc::new(Desk { page, ask, backstage, presses: AtomicU64::new(0) });
+pub fn router(page: Arc<DemoChannel>, ask: Arc<dyn Ask>, backstage: Arc<dyn Backstage>) -> Router {
+    let desk = Arc::new(RouteState { page, ask, backstage, presses: AtomicU64::new(0) });
     Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/page.js", get(script))
@@ -74,7 +74,7 @@ async fn script() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("page.js"))
 }
 
-async fn state(State(desk): State<Arc<Desk>>) -> Json<Value> {
+async fn state(State(desk): State<Arc<RouteState>>) -> Json<Value> {
     Json(json!({"now": desk.page.now(), "world": desk.backstage.world(), "incidents": desk.page.shown()}))
 }
 
@@ -105,14 +105,14 @@ fn told(text: impl Into<String>) -> Response {
     Json(legible::document(json!({"told": text.into()}))).into_response()
 }
 
-async fn command(State(desk): State<Arc<Desk>>, Json(typed): Json<Typed>) -> Response {
+async fn command(State(desk): State<Arc<RouteState>>, Json(typed): Json<Typed>) -> Response {
     let Some(actor) = desk.backstage.person(&typed.person) else { return StatusCode::BAD_REQUEST.into_response() };
     let live = match desk.ask.live().await {
         Ok(live) => live,
         Err(error) => return told(error.to_string()),
     };
     let ids: Vec<IncidentId> = live.iter().map(|incident| incident.id).collect();
-    let place = Place {
+    let place = ParseContext {
         platform: Platform::Page,
         workspace: "demo",
         thread: None,
@@ -152,7 +152,7 @@ fn help(roles: &BTreeSet<Role>) -> String {
     grammar::help(roles).into_iter().map(|(usage, does)| format!("{usage}  {does}")).collect::<Vec<_>>().join("\n")
 }
 
-async fn press(State(desk): State<Arc<Desk>>, Json(pressed): Json<Pressed>) -> Response {
+async fn press(State(desk): State<Arc<RouteState>>, Json(pressed): Json<Pressed>) -> Response {
     let Some(actor) = desk.backstage.person(&pressed.person) else { return StatusCode::BAD_REQUEST.into_response() };
     let id = pressed.press.incident;
     let label: String = pressed.label.chars().take(80).collect();
@@ -160,7 +160,7 @@ async fn press(State(desk): State<Arc<Desk>>, Json(pressed): Json<Pressed>) -> R
     desk.submit(id, pressed.press.act, actor).await
 }
 
-async fn rate(State(desk): State<Arc<Desk>>, Json(new): Json<NewRate>) -> StatusCode {
+async fn rate(State(desk): State<Arc<RouteState>>, Json(new): Json<NewRate>) -> StatusCode {
     if new.rate.is_finite() {
         desk.backstage.set_rate(new.rate);
         return StatusCode::NO_CONTENT;
@@ -168,12 +168,12 @@ async fn rate(State(desk): State<Arc<Desk>>, Json(new): Json<NewRate>) -> Status
     StatusCode::BAD_REQUEST
 }
 
-async fn fault(State(desk): State<Arc<Desk>>, Json(toggled): Json<Toggled>) -> StatusCode {
+async fn fault(State(desk): State<Arc<RouteState>>, Json(toggled): Json<Toggled>) -> StatusCode {
     desk.backstage.toggle(&toggled.fault);
     StatusCode::NO_CONTENT
 }
 
-impl Desk {
+impl RouteState {
     fn fresh_key(&self) -> String {
         format!("page-{}", self.presses.fetch_add(1, Ordering::Relaxed))
     }

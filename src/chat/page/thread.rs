@@ -32,12 +32,12 @@ struct Thread {
 }
 
 /// The page as a face of the bot.
-pub struct Page {
+pub struct DemoChannel {
     clock: Arc<dyn Clock>,
     threads: Mutex<BTreeMap<IncidentId, Thread>>,
 }
 
-impl Page {
+impl DemoChannel {
     /// An empty page.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, threads: Mutex::default() }
@@ -162,7 +162,7 @@ fn shown(to: &Destination, slot: &str, task: &Task, outcome: Outcome) -> Done {
 }
 
 #[async_trait]
-impl Perform for Page {
+impl Perform for DemoChannel {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         Ok(match &task.work {
             Work::DrawCard { to } => {

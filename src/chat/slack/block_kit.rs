@@ -85,7 +85,7 @@ impl Message {
 
 /// The card of an incident. `key` marks the message as ours: it comes back with the blocks.
 pub fn card(card: &Card, key: &str) -> Message {
-    let mut page = Page::default();
+    let mut page = MessageBuilder::default();
     page.header(&format!("{} {}", card.state.sign(), card.title), key);
     let mut headline = vec![Span::Strong(upper(card.state)), Span::Text(" · ".to_owned())];
     headline.extend(card.headline.iter().cloned());
@@ -101,7 +101,7 @@ pub fn card(card: &Card, key: &str) -> Message {
 
 /// One post of the thread. Mentions stand first, so that they are seen in a notification.
 pub fn post(post: &Post, mentions: &[Mention], key: &str) -> Message {
-    let mut page = Page { key: Some(id(key)), ..Page::default() };
+    let mut page = MessageBuilder { key: Some(id(key)), ..MessageBuilder::default() };
     let mut lines = post.lines.clone();
     if let Some(first) = lines.first_mut() {
         let called = mentions.iter().flat_map(|whom| [Span::Mention(whom.clone()), Span::Text(" ".to_owned())]);
@@ -123,7 +123,7 @@ pub fn post(post: &Post, mentions: &[Mention], key: &str) -> Message {
 
 /// A short private answer.
 pub fn answer(lines: &[Line]) -> Message {
-    let mut page = Page::default();
+    let mut page = MessageBuilder::default();
     page.section(lines);
     let plain: Vec<String> = lines.iter().map(|line| crate::chat::card::plain(line)).collect();
     page.done(&plain.join("\n"))
@@ -164,7 +164,7 @@ pub fn id(key: &str) -> String {
 
 /// Blocks as they are put together.
 #[derive(Debug, Default)]
-struct Page {
+struct MessageBuilder {
     blocks: Vec<Value>,
     /// The block id that the next block gets.
     key: Option<String>,
@@ -174,7 +174,7 @@ struct Page {
     file: Option<Raw>,
 }
 
-impl Page {
+impl MessageBuilder {
     /// Puts a block down. Two places are kept free for the buttons and the context.
     fn push(&mut self, mut block: Value) -> bool {
         if self.blocks.len() >= BLOCKS_MOST {

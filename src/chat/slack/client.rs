@@ -15,7 +15,7 @@ use slack_morphism::{SlackApiToken, SlackApiTokenValue, SlackClient, errors::Sla
 use super::{
     block_kit::Message,
     error::{SlackError, translate},
-    gate::{Gates, Turn},
+    rate_limits::{RateLimits, Turn},
     transport::Transport,
 };
 use crate::chat::{
@@ -58,7 +58,7 @@ pub struct Client {
     /// For addresses that Slack hands out and that must not see the token.
     pub(super) outgoing: Outgoing,
     base: String,
-    gates: Gates,
+    gates: RateLimits,
     /// Where refusals, 429s and calls are counted.
     pub(super) metrics: Metrics,
 }
@@ -133,7 +133,7 @@ impl Client {
             token: SlackApiToken::new(SlackApiTokenValue(token.expose_secret().to_owned())),
             outgoing: Outgoing::new(connector),
             base: base.to_owned(),
-            gates: Gates::default(),
+            gates: RateLimits::default(),
             metrics: Metrics::default(),
         })
     }

@@ -7,10 +7,10 @@ use super::{
     block_kit::{self, Message},
     client::{Client, Whither},
     error::SlackError,
-    gate::Turn,
-    memory::Memory,
+    outlived_buttons::{PostWithButtons, Shelf, without_buttons},
     people::Directory,
-    standing::{Shelf, Standing, without_buttons},
+    post_attempts::PostAttempts,
+    rate_limits::Turn,
 };
 use crate::{
     chat::{
@@ -49,7 +49,7 @@ pub struct SlackOut {
     client: Client,
     directory: Arc<Directory>,
     look: Look,
-    memory: Memory,
+    memory: PostAttempts,
     shelf: Arc<Shelf>,
     /// Since when this process remembers, by the clock that nobody sets.
     since: Timestamp,
@@ -58,7 +58,7 @@ pub struct SlackOut {
 impl SlackOut {
     /// A face over one client.
     pub fn new(client: Client, directory: Arc<Directory>, look: Look) -> Self {
-        let (memory, shelf, since) = (Memory::default(), Arc::default(), directory.steady());
+        let (memory, shelf, since) = (PostAttempts::default(), Arc::default(), directory.steady());
         Self { client, directory, look, memory, shelf, since }
     }
 
@@ -143,7 +143,7 @@ impl SlackOut {
     /// this tried again with it.
     async fn clear_away(&self, incident: &Incident, to: &Destination, root: &str) -> Result<(), SlackError> {
         if !self.shelf.knows(incident.id) {
-            match self.client.thread(&to.channel, root, Standing::kept).await {
+            match self.client.thread(&to.channel, root, PostWithButtons::kept).await {
                 Ok(posts) => self.shelf.learn(incident.id, posts),
                 // The card is drawn all the same; the next drawing looks again, and so does whoever presses.
                 Err(error) => tracing::warn!(incident = %incident.id, %error, "old buttons could not be looked for"),
@@ -221,7 +221,7 @@ impl SlackOut {
             Err(error) => return Err(error.into()),
         }
         self.shelf.forget(task.incident.id, &sent.id);
-        if let Some(standing) = Standing::sent(&sent.id, &message) {
+        if let Some(standing) = PostWithButtons::sent(&sent.id, &message) {
             self.shelf.add(task.incident.id, standing);
         }
         Ok(done(Outcome::CallCompleted, to, &call.key, sent.id.clone(), task.incident.version))
@@ -284,7 +284,7 @@ impl SlackOut {
             }
             None => self.put(whither, &message, &key, clean).await?,
         };
-        if let Some(standing) = Standing::sent(&id, &message) {
+        if let Some(standing) = PostWithButtons::sent(&id, &message) {
             self.shelf.add(task.incident.id, standing);
         }
         // A post that was found may have lost its file to the same crash: two files are better than none.

@@ -10,14 +10,14 @@ use super::{
     asked::{Asked, Pressed, What},
     block_kit::{self, Message},
     client::Client,
+    outlived_buttons::{is_card, still_works, why_gone, without_buttons},
     people::Directory,
-    standing::{is_card, still_works, why_gone, without_buttons},
 };
 use crate::{
     chat::{
         Ask, OtherBot, Whose,
         card::{Card, Line, Press, person, text, with_times, words},
-        grammar::{self, Place, Said},
+        grammar::{self, ParseContext, Said},
     },
     clock::Clock,
     engine::SubmitError,
@@ -240,7 +240,7 @@ impl Desk {
             Err(error) => return answers::refusal(&error).into(),
         };
         let ids: Vec<IncidentId> = live.iter().map(|incident| incident.id).collect();
-        let place = Place {
+        let place = ParseContext {
             platform: Platform::Slack,
             workspace: &self.home.team,
             thread: None,

@@ -63,7 +63,7 @@ async fn agent_on(
         Ok(Some(found)) => Ok(Some(found)),
         Ok(None) if all => Ok(None),
         // Who may not list them all may not list those of a node either.
-        Err(error @ (ClusterError::Forbidden { .. } | ClusterError::NotKnown { .. })) => Err(error),
+        Err(error @ (ClusterError::Forbidden { .. } | ClusterError::Unauthenticated { .. })) => Err(error),
         // A mesh of more nodes than are listed, or an answer that was too long: this node is asked for alone.
         _ => {
             let settings = &gathering.reach.settings;

@@ -60,7 +60,7 @@ impl Refusal {
         let Status { code, message: said, .. } = *self.status;
         let what = what.to_owned();
         let error = match code {
-            401 => ClusterError::NotKnown { what },
+            401 => ClusterError::Unauthenticated { what },
             // Admission webhooks and policies refuse with 403 as well; no grant helps against them.
             403 if !said.contains("denied") => {
                 ClusterError::Forbidden { verb: "create", resource, namespace: namespace.to_owned() }

@@ -192,6 +192,6 @@ async fn a_token_that_has_ended_is_not_called_a_missing_right() {
     let mesh = Mesh::start().await;
     mesh.options.inject("get", "pods", Fault::status(401, "Unauthorized").times(1));
     let refused = mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap_err().error;
-    assert!(matches!(refused, ClusterError::NotKnown { .. }), "{refused}");
+    assert!(matches!(refused, ClusterError::Unauthenticated { .. }), "{refused}");
     assert!(refused.to_string().contains("renew"), "{refused}");
 }

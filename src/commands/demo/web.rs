@@ -13,7 +13,7 @@ use super::{
     stage::{self, Stage},
 };
 use crate::{
-    chat::page::{self, Backstage, Page},
+    chat::page::{self, Backstage, DemoChannel},
     clock::{Clock, SpedClock},
     http,
     incident::{Destination, Face},
@@ -83,7 +83,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, DemoError> {
     let address = listener.local_addr().map_err(DemoError::machine("opening the page's port"))?;
     let clock = stage::clock(args.speed.unwrap_or(STARTS_AT));
     let channel = Destination { face: Face::Page, channel: "incidents".to_owned() };
-    let face = Arc::new(Page::new(clock.clone()));
+    let face = Arc::new(DemoChannel::new(clock.clone()));
     let stage = Stage::set(clock.clone(), args.scenario, channel, face.clone()).await?;
     let props = Props { clock, world: stage.simulation.world.clone() };
     let routes = page::router(face, Arc::new(stage.bot.inbox.clone()), Arc::new(props));

@@ -5,7 +5,7 @@ use std::{
     fmt::Write,
 };
 
-use crate::cluster::{Wanted, rights::Right};
+use crate::cluster::{AccessQuestion, rights::Right};
 
 /// What kubernetes calls the account of a pod.
 const ACCOUNT: &str = "system:serviceaccount:";
@@ -23,7 +23,7 @@ pub(super) fn place(namespace: Option<&str>) -> String {
 }
 
 /// One role and its binding a namespace; `who` is the account that was asked as.
-pub(super) fn yaml(missing: &[Wanted], who: Option<&str>) -> String {
+pub(super) fn yaml(missing: &[AccessQuestion], who: Option<&str>) -> String {
     let mut places: BTreeMap<Option<&str>, Vec<&Right>> = BTreeMap::new();
     for one in missing {
         places.entry(one.namespace.as_deref()).or_default().push(one.right);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{finding::Finding, grant};
 use crate::{
     cluster::{
-        Wanted, connect,
-        rights::{Duty, Place, needed},
+        AccessQuestion, connect,
+        rights::{Duty, RightScope, needed},
     },
     config::Config,
 };
@@ -49,22 +49,22 @@ pub(super) async fn examine(config: &Config, settings: crate::cluster::Settings)
 }
 
 /// Every right that the configuration may need, in every place.
-fn wanted(config: &Config, spire: &str) -> Vec<Wanted> {
+fn wanted(config: &Config, spire: &str) -> Vec<AccessQuestion> {
     let named: Vec<Option<String>> = config.kubernetes.namespaces.iter().map(|one| Some(one.to_string())).collect();
     let watched = if named.is_empty() { vec![None] } else { named };
-    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut wanted: Vec<AccessQuestion> = Vec::new();
     for right in needed(config.writes, &config.kubernetes.without) {
         let namespaces = match right.place {
-            Place::Watched => watched.clone(),
-            Place::Spire => vec![Some(spire.to_owned())],
-            Place::Cluster => vec![None],
+            RightScope::Watched => watched.clone(),
+            RightScope::Spire => vec![Some(spire.to_owned())],
+            RightScope::Cluster => vec![None],
         };
-        wanted.extend(namespaces.into_iter().map(|namespace| Wanted { right, namespace }));
+        wanted.extend(namespaces.into_iter().map(|namespace| AccessQuestion { right, namespace }));
     }
     wanted
 }
 
-fn not_granted(one: &Wanted) -> Finding {
+fn not_granted(one: &AccessQuestion) -> Finding {
     let right = one.right;
     let name = right.name.map(|name| format!("/{name}")).unwrap_or_default();
     let said = format!(

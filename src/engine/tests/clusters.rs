@@ -71,7 +71,7 @@ async fn a_label_that_is_another_each_time_is_not_said_aloud_for_ever() {
     // As many a minute as are shown one by one.
     for number in 0..40 {
         fires(&engine.inbox(), &format!("made-up-{number}"), "frontend").await;
-        engine.inbox().0.intake.brake.forget();
+        engine.inbox().0.incoming.brake.forget();
     }
     assert_eq!(told(&engine.inbox()).await.len(), 20);
 }

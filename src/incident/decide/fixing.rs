@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Decided, Scene};
+use super::{Decided, DecisionContext};
 use crate::{
     approval::{Question, Vote, VoteRefusal},
     incident::{Event, Fix, FixEnd, Refusal, offer},
@@ -11,7 +11,7 @@ use crate::{
     triage::FixName,
 };
 
-impl Scene<'_> {
+impl DecisionContext<'_> {
     pub(super) fn propose(&self, fix: FixName) -> Decided {
         if !self.policy.writes_enabled {
             return Err(Refusal::WritesOff);

@@ -3,12 +3,12 @@
 
 use jiff::Timestamp;
 
-use super::{Scene, apply, may_be_given, role_for};
+use super::{DecisionContext, apply, may_be_given, role_for};
 use crate::{
     escalation::{Ladder, Rung},
     incident::{
-        Act, AlertStatus, Answer, CloseReason, Command, Event, Incident, Life, Policy, Refusal, sight::fires_again,
-        storm::leave_storm,
+        Act, AlertStatus, Answer, CloseReason, Command, Event, Incident, Life, Policy, Refusal,
+        alert_seen::fires_again, storm::leave_storm,
     },
     mesh::TargetRef,
 };
@@ -46,7 +46,7 @@ pub fn join(
     now: Timestamp,
     policy: &Policy,
 ) -> Result<Joining, Refusal> {
-    let scene = Scene { incident, actor: &command.actor, now, policy };
+    let scene = DecisionContext { incident, actor: &command.actor, now, policy };
     scene.require(role_for(&command.act))?;
     may_be_given(&command.act, incident)?;
     let cancelled = scene.cancelled_fix();
@@ -112,9 +112,9 @@ impl Draft {
     }
 
     /// Whether `holder` takes it by this: where people are called and nobody has come yet. Who has it already shows work.
-    fn acknowledged_by(&mut self, holder: &crate::people::PersonId, scene: Scene<'_>) -> bool {
+    fn acknowledged_by(&mut self, holder: &crate::people::PersonId, scene: DecisionContext<'_>) -> bool {
         let incident = self.incident.clone();
-        let here = Scene { incident: &incident, ..scene };
+        let here = DecisionContext { incident: &incident, ..scene };
         let waits = matches!(
             incident.ladder,
             Ladder::Running { rung: Rung::Waiting { .. } | Rung::AllPaged { .. }, holder: None }

@@ -29,7 +29,7 @@ pub(super) type Decided = Result<(Vec<Event>, String), Refusal>;
 
 /// What a decision looks at besides the command.
 #[derive(Clone, Copy)]
-pub(super) struct Scene<'a> {
+pub(super) struct DecisionContext<'a> {
     pub(super) incident: &'a Incident,
     pub(super) actor: &'a Actor,
     pub(super) now: Timestamp,
@@ -43,7 +43,7 @@ pub fn decide(
     now: Timestamp,
     policy: &Policy,
 ) -> Result<(Vec<Event>, Answer), Refusal> {
-    let scene = Scene { incident, actor: &command.actor, now, policy };
+    let scene = DecisionContext { incident, actor: &command.actor, now, policy };
     scene.require(role_for(&command.act))?;
     may_be_given(&command.act, incident)?;
     // Whoever commands a quiet incident means it to be looked after: it leaves the storm first.
@@ -52,7 +52,7 @@ pub fn decide(
     for event in &left {
         apply(&mut woken, event, now);
     }
-    let scene = Scene { incident: &woken, ..scene };
+    let scene = DecisionContext { incident: &woken, ..scene };
     let (decided, mut text) = scene.act(&command.act)?;
     let (taken, told) = scene.taken_by_working(&command.act).unzip();
     text.extend(told.iter().map(|told: &String| format!(" {told}")));
@@ -93,7 +93,7 @@ fn role_for(act: &Act) -> Role {
     }
 }
 
-impl Scene<'_> {
+impl DecisionContext<'_> {
     fn require(&self, role: Role) -> Result<(), Refusal> {
         if self.now.duration_since(self.actor.as_of) > RIGHTS_LAST {
             return Err(Refusal::RightsUnknown);

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Decided, Scene};
+use super::{Decided, DecisionContext};
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{Act, CallReason, Event, HandOffTo, Life, Refusal, climb::climb_events, offer::open},
+    incident::{Act, CallReason, Event, HandOffTo, Life, Refusal, escalate::climb_events, offer::open},
     people::{PersonId, Role},
 };
 
@@ -39,7 +39,7 @@ fn is_work(act: &Act) -> bool {
     }
 }
 
-impl Scene<'_> {
+impl DecisionContext<'_> {
     /// The idle clock of somebody who has it on behalf of `level`.
     pub(super) fn idle_rung(&self, level: LevelNumber) -> Rung {
         self.incident.policy.idle(level, self.now)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::{Scene, may_be_given};
+use super::{DecisionContext, may_be_given};
 use crate::{
     incident::{Act, Answer, Event, Incident, Policy, Refusal},
     people::{Actor, RIGHTS_LAST, Role},
@@ -36,7 +36,7 @@ pub fn may_take_all(actor: &Actor, now: Timestamp) -> Result<(), Refusal> {
 /// One incident's share of it. One that a storm holds back stays held back, so that no channel gets hundreds of cards: when
 /// it stands on its own later, the person has it.
 pub fn share(incident: &Incident, actor: &Actor, now: Timestamp, policy: &Policy) -> Share {
-    let scene = Scene { incident, actor, now, policy };
+    let scene = DecisionContext { incident, actor, now, policy };
     match may_be_given(&Act::AcknowledgeAll, incident).and_then(|()| scene.acknowledge()) {
         Ok((events, _)) => Share::Taken(events),
         Err(Refusal::AlreadyAcknowledged(holder)) if holder == actor.id => Share::Theirs,

@@ -1,14 +1,16 @@
 use jiff::SignedDuration;
 
 use super::rehearsal::{MINUTE, Rehearsal};
-use crate::incident::{Act, AlertStatus, CloseReason, Event, Life, Outcome, Seen, Sighted, Timer, Work, end_cut_off};
+use crate::incident::{
+    Act, AlertEffect, AlertStatus, CloseReason, Event, Life, Outcome, SightingContext, Timer, Work, end_cut_off,
+};
 
 #[test]
 fn a_group_that_is_sent_again_by_a_second_alertmanager_changes_nothing() {
     let mut night = Rehearsal::with_an_alert();
     let version = night.incident().version;
     for _ in 0..200 {
-        assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing);
+        assert_eq!(night.alert("frontend-1", AlertStatus::Firing), AlertEffect::Nothing);
     }
     assert_eq!(night.incident().version, version);
 }
@@ -16,14 +18,14 @@ fn a_group_that_is_sent_again_by_a_second_alertmanager_changes_nothing() {
 #[test]
 fn a_resolved_alert_that_nobody_saw_firing_opens_nothing() {
     let mut night = Rehearsal::quiet();
-    assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), Seen::Nothing);
+    assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), AlertEffect::Nothing);
     assert!(night.incident.is_none());
 }
 
 #[test]
 fn a_new_pod_joins_the_incident_that_is_open() {
     let mut night = Rehearsal::with_an_alert();
-    assert!(matches!(night.alert("frontend-2", AlertStatus::Firing), Seen::Change(_)));
+    assert!(matches!(night.alert("frontend-2", AlertStatus::Firing), AlertEffect::Change(_)));
     assert_eq!(night.incident().alerts.len(), 2);
 }
 
@@ -73,24 +75,24 @@ fn firing_within_the_flap_window_reopens_the_same_incident_and_later_opens_a_new
     };
     let mut soon = closed();
     soon.passes(29 * MINUTE);
-    assert!(matches!(soon.alert("frontend-1", AlertStatus::Firing), Seen::Change(_)));
+    assert!(matches!(soon.alert("frontend-1", AlertStatus::Firing), AlertEffect::Change(_)));
     assert!(soon.events.contains(&Event::Reopened));
     assert!(soon.incident().reopened_at.is_some());
 
     let mut late = closed();
     late.passes(31 * MINUTE);
-    assert!(matches!(late.alert("frontend-1", AlertStatus::Firing), Seen::Open(_)));
+    assert!(matches!(late.alert("frontend-1", AlertStatus::Firing), AlertEffect::Open(_)));
 }
 
 #[test]
 fn what_a_person_closed_stays_closed_for_the_same_firing_and_opens_for_a_new_one() {
     let mut night = Rehearsal::with_an_alert();
     night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
-    assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing, "the same firing, repeated");
+    assert_eq!(night.alert("frontend-1", AlertStatus::Firing), AlertEffect::Nothing, "the same firing, repeated");
     let mut again = Rehearsal::sighting("frontend-1", AlertStatus::Firing);
     again.starts_at = night.now + SignedDuration::from_secs(30);
     night.now += MINUTE;
-    assert!(matches!(night.sees(&again), Seen::Change(_)));
+    assert!(matches!(night.sees(&again), AlertEffect::Change(_)));
     assert!(night.incident().is_live());
 }
 
@@ -106,11 +108,15 @@ fn a_late_resolved_notice_of_an_older_firing_ends_nothing() {
     let (mut first, opened) = (Rehearsal::sighting("frontend-1", AlertStatus::Resolved), night.now);
     night.now += 10 * MINUTE;
     night.sees(&begun(&night, -60, AlertStatus::Firing));
-    assert_eq!(night.sees(&first), Seen::Nothing, "it does not say when it ended, and its firing was seen before");
+    assert_eq!(
+        night.sees(&first),
+        AlertEffect::Nothing,
+        "it does not say when it ended, and its firing was seen before"
+    );
     first.ends_at = Some(opened + 5 * MINUTE);
-    assert_eq!(night.sees(&first), Seen::Nothing, "it ended before the firing that is known began");
+    assert_eq!(night.sees(&first), AlertEffect::Nothing, "it ended before the firing that is known began");
     first.ends_at = Some(night.now);
-    assert!(matches!(night.sees(&first), Seen::Change(_)), "by its own word it ended after that");
+    assert!(matches!(night.sees(&first), AlertEffect::Change(_)), "by its own word it ended after that");
 }
 
 /// Two replicas of Prometheus behind one Alertmanager see the alert begin seconds apart: the notice of its firing has the
@@ -124,7 +130,7 @@ fn a_resolved_notice_with_an_earlier_start_ends_the_alert() {
         let mut resolved = begun(&night, -33, AlertStatus::Resolved);
         resolved.ends_at = ends_after.map(|after| night.now + after);
         night.now += 10 * MINUTE;
-        assert!(matches!(night.sees(&resolved), Seen::Change(_)), "{told}");
+        assert!(matches!(night.sees(&resolved), AlertEffect::Change(_)), "{told}");
         assert!(matches!(night.incident().life, Life::Clearing { .. }), "{told}");
     }
 }
@@ -135,10 +141,13 @@ fn the_other_replicas_start_of_one_firing_reopens_nothing_that_a_person_closed()
     night.passes(10 * MINUTE);
     night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     night.now += MINUTE;
-    assert_eq!(night.sees(&begun(&night, -11 * 60 + 3, AlertStatus::Firing)), Seen::Nothing);
+    assert_eq!(night.sees(&begun(&night, -11 * 60 + 3, AlertStatus::Firing)), AlertEffect::Nothing);
     night.sees(&begun(&night, -11 * 60, AlertStatus::Resolved));
     night.now += MINUTE;
-    assert!(matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), Seen::Change(_)), "it ended and fires anew");
+    assert!(
+        matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), AlertEffect::Change(_)),
+        "it ended and fires anew"
+    );
 }
 
 /// A clock that is ahead, or the year 9999 in every notice.
@@ -155,17 +164,23 @@ fn a_start_in_the_future_is_seen_now_and_hides_no_later_firing() {
     night.sees(&notice(AlertStatus::Firing));
     assert_eq!(night.incident().alerts.values().next().unwrap().sighting.starts_at, opened);
     night.now += MINUTE;
-    assert_eq!(night.sees(&notice(AlertStatus::Firing)), Seen::Nothing, "repeated, it is the same firing");
+    assert_eq!(night.sees(&notice(AlertStatus::Firing)), AlertEffect::Nothing, "repeated, it is the same firing");
     night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
-    assert_eq!(night.sees(&notice(AlertStatus::Firing)), Seen::Nothing, "and it does not reopen");
+    assert_eq!(night.sees(&notice(AlertStatus::Firing)), AlertEffect::Nothing, "and it does not reopen");
     night.now += MINUTE;
     night.sees(&notice(AlertStatus::Resolved));
     night.now += MINUTE;
-    assert!(matches!(night.sees(&notice(AlertStatus::Firing)), Seen::Change(_)), "it ended, so this is another firing");
+    assert!(
+        matches!(night.sees(&notice(AlertStatus::Firing)), AlertEffect::Change(_)),
+        "it ended, so this is another firing"
+    );
 
     night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     night.now += MINUTE;
-    assert!(matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), Seen::Change(_)), "the clock was set right");
+    assert!(
+        matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), AlertEffect::Change(_)),
+        "the clock was set right"
+    );
 }
 
 /// A clock that is ahead by an hour: the end of the firing is heard, and so is the next one.
@@ -194,7 +209,7 @@ fn a_start_in_the_future_that_an_earlier_version_stored_hides_no_later_firing() 
     night.sees(&resolved);
     night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
     night.now += MINUTE;
-    assert!(matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), Seen::Change(_)));
+    assert!(matches!(night.sees(&begun(&night, -1, AlertStatus::Firing)), AlertEffect::Change(_)));
 }
 
 #[test]
@@ -202,7 +217,7 @@ fn a_resolved_group_ends_also_the_alerts_that_were_cut_off_its_body() {
     let mut night = Rehearsal::with_an_alert();
     night.alert("frontend-2", AlertStatus::Firing);
     let policy = night.policy.clone();
-    let context = Sighted {
+    let context = SightingContext {
         now: night.now,
         policy: &policy,
         fresh: crate::incident::IncidentId::new(9),
@@ -252,7 +267,7 @@ fn a_group_that_was_cut_ends_no_alert_of_another_group_of_the_same_incident() {
     let night = Rehearsal::with_an_alert();
     let policy = night.policy.clone();
     let fresh = crate::incident::IncidentId::new(9);
-    let of = |group| Sighted { now: night.now, policy: &policy, fresh, quiet: false, group: Some(group) };
+    let of = |group| SightingContext { now: night.now, policy: &policy, fresh, quiet: false, group: Some(group) };
     assert!(end_cut_off(night.incident(), &[], &of("another")).is_empty());
     assert!(!end_cut_off(night.incident(), &[], &of("group")).is_empty());
 }
@@ -261,9 +276,9 @@ fn a_group_that_was_cut_ends_no_alert_of_another_group_of_the_same_incident() {
 #[test]
 fn an_inhibited_alert_that_arrives_as_resolved_opens_nothing_and_ends_only_itself() {
     let mut night = Rehearsal::quiet();
-    assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), Seen::Nothing);
+    assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), AlertEffect::Nothing);
     night.alert("frontend-1", AlertStatus::Firing);
-    assert_eq!(night.alert("frontend-2", AlertStatus::Resolved), Seen::Nothing);
+    assert_eq!(night.alert("frontend-2", AlertStatus::Resolved), AlertEffect::Nothing);
     assert_eq!(night.incident().life, Life::Open);
 }
 
@@ -275,10 +290,10 @@ fn an_incident_keeps_a_bounded_number_of_alerts_and_those_that_ended_make_room()
     }
     assert_eq!(night.incident().alerts.len(), crate::incident::ALERTS_MOST);
     let version = night.incident().version;
-    assert_eq!(night.alert("one-more", AlertStatus::Firing), Seen::Nothing);
+    assert_eq!(night.alert("one-more", AlertStatus::Firing), AlertEffect::Nothing);
     assert_eq!(night.incident().version, version);
     night.alert("pod-3", AlertStatus::Resolved);
-    assert!(matches!(night.alert("one-more", AlertStatus::Firing), Seen::Change(_)));
+    assert!(matches!(night.alert("one-more", AlertStatus::Firing), AlertEffect::Change(_)));
     assert_eq!(night.incident().alerts.len(), crate::incident::ALERTS_MOST);
 }
 
@@ -287,14 +302,14 @@ fn in_a_storm_an_incident_is_kept_but_neither_posted_nor_called_about() {
     let mut night = Rehearsal::quiet();
     let policy = night.policy.clone();
     let sighting = Rehearsal::sighting("frontend-1", AlertStatus::Firing);
-    let context = Sighted {
+    let context = SightingContext {
         now: night.now,
         policy: &policy,
         fresh: crate::incident::IncidentId::new(1),
         quiet: true,
         group: None,
     };
-    let Seen::Open(events) = crate::incident::sight(None, &sighting, &context) else { panic!("it opens") };
+    let AlertEffect::Open(events) = crate::incident::sight(None, &sighting, &context) else { panic!("it opens") };
     let mut incident = crate::incident::begin(&events[0], night.now).unwrap();
     for event in &events[1..] {
         crate::incident::apply(&mut incident, event, night.now);

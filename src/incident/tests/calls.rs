@@ -4,7 +4,7 @@ use super::rehearsal::{MINUTE, Rehearsal, verdict};
 use crate::{
     escalation::{LevelNumber, PagerName, Rung},
     incident::{
-        Act, AlertStatus, Event, Follows, HandOffTo, Lacks, Outcome, PageEnd, Priority, Seen, Work, still_wanted,
+        Act, AlertEffect, AlertStatus, Event, Follows, HandOffTo, Lacks, Outcome, PageEnd, Priority, Work, still_wanted,
     },
     triage::{CallAtOnce, Scenario},
 };
@@ -366,10 +366,10 @@ fn two_prometheus_servers_that_date_one_firing_differently_are_one_firing() {
     later.starts_at = night.now + MINUTE;
     night.sees(&later);
     for _ in 0..10 {
-        assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing);
-        assert_eq!(night.sees(&later), Seen::Nothing);
+        assert_eq!(night.alert("frontend-1", AlertStatus::Firing), AlertEffect::Nothing);
+        assert_eq!(night.sees(&later), AlertEffect::Nothing);
     }
     night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
-    assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing);
-    assert_eq!(night.sees(&later), Seen::Nothing);
+    assert_eq!(night.alert("frontend-1", AlertStatus::Firing), AlertEffect::Nothing);
+    assert_eq!(night.sees(&later), AlertEffect::Nothing);
 }

@@ -8,9 +8,9 @@ use crate::{
     approval::Rule,
     escalation::{self, LevelNumber, Rung},
     incident::{
-        Act, AlertSighting, AlertStatus, Answer, Command, Destination, Event, Face, Fingerprint, FixNumber, Incident,
-        IncidentId, IncidentKey, NewEffect, Outcome, Policy, Refusal, Room, RunNumber, Seen, Sighted, Timer, Work,
-        apply, begin, decide, effects, moved, settle, sight, still_wanted,
+        Act, AlertEffect, AlertSighting, AlertStatus, Answer, Command, Destination, Event, Face, Fingerprint,
+        FixNumber, Incident, IncidentId, IncidentKey, NewEffect, Outcome, Policy, Refusal, Room, RunNumber,
+        SightingContext, Timer, Work, apply, begin, decide, effects, moved, settle, sight, still_wanted,
     },
     mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{Actor, Mention, PersonId, Platform, Role},
@@ -175,14 +175,14 @@ impl Rehearsal {
         }
     }
 
-    pub(super) fn alert(&mut self, fingerprint: &str, status: AlertStatus) -> Seen {
+    pub(super) fn alert(&mut self, fingerprint: &str, status: AlertStatus) -> AlertEffect {
         let sighting = Self::sighting(fingerprint, status);
         self.sees(&sighting)
     }
 
-    pub(super) fn sees(&mut self, sighting: &AlertSighting) -> Seen {
+    pub(super) fn sees(&mut self, sighting: &AlertSighting) -> AlertEffect {
         let policy = self.policy.clone();
-        let context = Sighted {
+        let context = SightingContext {
             now: self.now,
             policy: &policy,
             fresh: IncidentId::new(1),
@@ -191,9 +191,9 @@ impl Rehearsal {
         };
         let seen = sight(self.incident.as_ref(), sighting, &context);
         match &seen {
-            Seen::Nothing => {}
-            Seen::Change(events) => self.record(events),
-            Seen::Open(events) => {
+            AlertEffect::Nothing => {}
+            AlertEffect::Change(events) => self.record(events),
+            AlertEffect::Open(events) => {
                 // Another incident: what the first one waited for is its own affair.
                 self.incident = None;
                 self.keys.clear();

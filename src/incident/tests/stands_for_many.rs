@@ -4,21 +4,21 @@ use super::rehearsal::{MINUTE, Rehearsal, target, three_in_the_morning, verdict}
 use crate::{
     escalation::LevelNumber,
     incident::{
-        Act, AlertSighting, AlertStatus, Cause, Command, Event, Incident, IncidentId, Life, Notice, Outcome, QuietOnes,
-        Refusal, RunNumber, Seen, Sighted, StormLook, Timer, Triage, Work, apply, begin, decide, held_back, settle,
-        still_wanted, storm,
+        Act, AlertEffect, AlertSighting, AlertStatus, Cause, Command, Event, Incident, IncidentId, Life, Notice,
+        Outcome, QuietOnes, Refusal, RunNumber, SightingContext, StormLook, Timer, Triage, Work, apply, begin, decide,
+        held_back, settle, still_wanted, storm,
     },
     mesh::TargetRef,
     triage::{CallAtOnce, FixName, Scenario, Survey, Verdict},
 };
 
-fn context(night: &Rehearsal) -> Sighted<'_> {
-    Sighted { now: night.now, policy: &night.policy, fresh: IncidentId::new(7), quiet: false, group: None }
+fn context(night: &Rehearsal) -> SightingContext<'_> {
+    SightingContext { now: night.now, policy: &night.policy, fresh: IncidentId::new(7), quiet: false, group: None }
 }
 
 fn standing(night: &Rehearsal, count: u32) -> Incident {
     let quiet = QuietOnes { count, newest: Some(night.now) };
-    let Seen::Open(events) = storm(None, "prod", quiet, &StormLook::default(), &context(night)) else {
+    let AlertEffect::Open(events) = storm(None, "prod", quiet, &StormLook::default(), &context(night)) else {
         panic!("a storm opens")
     };
     let mut incident = begin(&events[0], night.now).unwrap();
@@ -33,7 +33,8 @@ fn a_storm_ends_by_itself_when_no_quiet_incident_is_left_and_never_goes_stale() 
     let night = Rehearsal::quiet();
     let mut incident = standing(&night, 40);
     let none = QuietOnes { count: 0, newest: None };
-    let Seen::Change(events) = storm(Some(&incident), "prod", none, &StormLook::default(), &context(&night)) else {
+    let AlertEffect::Change(events) = storm(Some(&incident), "prod", none, &StormLook::default(), &context(&night))
+    else {
         panic!("it clears")
     };
     for event in &events {
@@ -43,7 +44,8 @@ fn a_storm_ends_by_itself_when_no_quiet_incident_is_left_and_never_goes_stale() 
     let hold = Outcome::Elapsed { timer: Timer::HoldEnds { until }, last_seen: night.now };
     assert!(settle(&incident, &hold, until, &night.policy).iter().any(|event| matches!(event, Event::Closed { .. })));
     let again = QuietOnes { count: 41, newest: Some(night.now) };
-    let Seen::Change(events) = storm(Some(&incident), "prod", again, &StormLook::default(), &context(&night)) else {
+    let AlertEffect::Change(events) = storm(Some(&incident), "prod", again, &StormLook::default(), &context(&night))
+    else {
         panic!("it goes on")
     };
     assert!(events.contains(&Event::ClearingEnded));
@@ -62,11 +64,14 @@ fn a_storm_that_a_person_closed_does_not_come_back_for_the_same_incidents() {
     let same = QuietOnes { count: 40, newest: Some(night.now - MINUTE) };
     assert_eq!(
         storm(Some(&incident), "prod", same, &StormLook::default(), &context(&night)),
-        Seen::Nothing,
+        AlertEffect::Nothing,
         "as after a restart"
     );
     let newer = QuietOnes { count: 41, newest: Some(night.now + MINUTE) };
-    assert!(matches!(storm(Some(&incident), "prod", newer, &StormLook::default(), &context(&night)), Seen::Change(_)));
+    assert!(matches!(
+        storm(Some(&incident), "prod", newer, &StormLook::default(), &context(&night)),
+        AlertEffect::Change(_)
+    ));
 }
 
 fn in_storm(number: u32, service: &str, namespace: &str) -> Incident {
@@ -98,7 +103,9 @@ fn a_storm_names_services_of_every_namespace_and_counts_what_it_does_not_name() 
 /// What a storm of `count` incidents comes to, given what is known of its services.
 fn grows(night: &Rehearsal, incident: &mut Incident, count: u32, held: &StormLook) -> Vec<Event> {
     let quiet = QuietOnes { count, newest: Some(night.now) };
-    let Seen::Change(events) = storm(Some(incident), "prod", quiet, held, &context(night)) else { return Vec::new() };
+    let AlertEffect::Change(events) = storm(Some(incident), "prod", quiet, held, &context(night)) else {
+        return Vec::new();
+    };
     for event in &events {
         apply(incident, event, night.now);
     }
@@ -114,7 +121,9 @@ fn a_storm_is_diagnosed_when_it_opens_and_again_when_it_has_grown_and_not_for_ev
     let mut night = Rehearsal::quiet();
     let held = held_back(&[in_storm(1, "cart", "shop")]);
     let quiet = QuietOnes { count: 12, newest: Some(night.now) };
-    let Seen::Open(events) = storm(None, "prod", quiet, &held, &context(&night)) else { panic!("a storm opens") };
+    let AlertEffect::Open(events) = storm(None, "prod", quiet, &held, &context(&night)) else {
+        panic!("a storm opens")
+    };
     assert!(begins_a_look(&events), "{events:?}");
     let mut incident = begin(&events[0], night.now).unwrap();
     for event in &events[1..] {

@@ -4,8 +4,8 @@ use super::rehearsal::{MINUTE, Rehearsal, target, verdict};
 use crate::{
     escalation::{Ladder, LevelNumber, PagerName, Rung},
     incident::{
-        Act, AlertSighting, AlertStatus, Command, Event, IncidentId, Lacks, Outcome, Refusal, RunNumber, Seen, Share,
-        Taken, Timer, Work, apply, join, leave_storm, may_take_all, share,
+        Act, AlertEffect, AlertSighting, AlertStatus, Command, Event, IncidentId, Lacks, Outcome, Refusal, RunNumber,
+        Share, Taken, Timer, Work, apply, join, leave_storm, may_take_all, share,
     },
     triage::{CallAtOnce, Scenario, Verdict},
 };
@@ -102,7 +102,7 @@ fn one_that_an_older_version_left_open_without_a_ladder_calls_when_its_alert_is_
     night.incident.as_mut().unwrap().ladder = Ladder::Still;
     night.alert("frontend-1", AlertStatus::Firing);
     assert_eq!(night.takes_calls(), [L1]);
-    assert_eq!(night.alert("frontend-1", AlertStatus::Firing), Seen::Nothing, "once");
+    assert_eq!(night.alert("frontend-1", AlertStatus::Firing), AlertEffect::Nothing, "once");
 }
 
 #[test]

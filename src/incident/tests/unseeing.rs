@@ -4,8 +4,8 @@ use super::rehearsal::{MINUTE, Rehearsal, person, target};
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
     incident::{
-        Act, AlertSighting, AlertStatus, Command, Event, IncidentId, IncidentKey, Life, Notice, Refusal, Seen, Share,
-        Taken, Triage, Unseeing, Work, can_take_in, join, share,
+        Act, AlertEffect, AlertSighting, AlertStatus, Command, Event, IncidentId, IncidentKey, Life, Notice, Refusal,
+        Share, Taken, Triage, Unseeing, Work, can_take_in, join, share,
     },
 };
 
@@ -29,9 +29,9 @@ fn notices(night: &Rehearsal) -> Vec<&Notice> {
 #[test]
 fn that_a_rule_has_no_data_is_told_once_an_episode_and_calls_nobody() {
     let mut night = Rehearsal::quiet();
-    assert!(matches!(night.sees(&no_data(AlertStatus::Firing)), Seen::Open(_)));
+    assert!(matches!(night.sees(&no_data(AlertStatus::Firing)), AlertEffect::Open(_)));
     for _ in 0..10 {
-        assert_eq!(night.sees(&no_data(AlertStatus::Firing)), Seen::Nothing);
+        assert_eq!(night.sees(&no_data(AlertStatus::Firing)), AlertEffect::Nothing);
     }
     assert_eq!(notices(&night), [&Notice::RuleUnseeing]);
     let incident = night.incident().clone();

@@ -26,7 +26,7 @@ async fn the_end_of_a_window_is_not_behind_ten_thousand_looks_for_stale_alerts()
     let now = Timestamp::from_second(10).unwrap();
     let claims = journal.claim(Room::Engine, now, now + SignedDuration::from_secs(40), 3).await.unwrap();
     assert_eq!(claims.iter().map(|claim| claim.key.as_str()).collect::<Vec<_>>(), ["window", "stale-0", "stale-1"]);
-    let kept = Wanted { most: 3, kept: 2, kept_for: Priority::Page, running: Vec::new() };
+    let kept = RoomCapacity { most: 3, kept: 2, kept_for: Priority::Page, running: Vec::new() };
     let claims = journal.claim(Room::Engine, now, now + SignedDuration::from_secs(40), kept).await.unwrap();
     assert_eq!(claims.len(), 1, "the other places are for those by whom somebody is called");
 }

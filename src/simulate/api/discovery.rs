@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::path::Target;
-use crate::simulate::store::{Facts, Kind, api_version};
+use crate::simulate::store::{Kind, KindDescription, api_version};
 
 /// The version reported: a current minor, since some kubectl packages pick a bundled kubectl by it.
 const MAJOR_MINOR: (&str, &str) = ("1", "36");
@@ -82,7 +82,7 @@ pub(super) fn resources(group: &str, version: &str) -> Option<Value> {
     })
 }
 
-fn resource(facts: &Facts) -> Value {
+fn resource(facts: &KindDescription) -> Value {
     let mut document = json!({
         "name": facts.plural, "singularName": facts.singular, "namespaced": facts.namespaced, "kind": facts.kind,
         "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
@@ -95,7 +95,7 @@ fn resource(facts: &Facts) -> Value {
     document
 }
 
-fn subresource(facts: &Facts, (part, body, verbs): &Part) -> Value {
+fn subresource(facts: &KindDescription, (part, body, verbs): &Part) -> Value {
     let mut document = json!({
         "name": format!("{}/{part}", facts.plural), "singularName": "", "namespaced": facts.namespaced, "kind": body,
         "verbs": verbs,

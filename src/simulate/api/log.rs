@@ -24,7 +24,7 @@ use crate::simulate::{Kubelet, LogLine, Unreachable, store::Store};
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// What of a log is wanted.
-struct Wanted {
+struct LogQuery {
     since: Option<Timestamp>,
     tail: Option<usize>,
     bytes: Option<usize>,
@@ -32,7 +32,7 @@ struct Wanted {
     previous: bool,
 }
 
-impl Wanted {
+impl LogQuery {
     fn of(query: &Query, now: Timestamp) -> Result<Self, Failure> {
         let size = |name: &str| {
             let number = query.number(name)?;
@@ -81,10 +81,10 @@ impl Wanted {
 /// The log as plain text; with `follow`, also what is written later.
 pub(super) fn log(api: &Api, target: &Target, query: &Query) -> Result<Response<Body>, Failure> {
     let container = choose(api, target, query)?;
-    let wanted = Wanted::of(query, api.store.now())?;
+    let wanted = LogQuery::of(query, api.store.now())?;
     let read = api.kubelet.logs(&container.pod, &container.name, wanted.previous);
     let all = read.map_err(|error| unreadable(&error, &container, wanted.previous))?;
-    let seen = Seen::of(&all);
+    let seen = LogPosition::of(&all);
     let mut text = wanted.render(&wanted.select(all)).into_bytes();
     text.truncate(wanted.bytes.unwrap_or(usize::MAX));
     let body = if query.flag("follow") && !wanted.previous {
@@ -127,12 +127,12 @@ fn unreadable(error: &Unreachable, container: &Container, previous: bool) -> Fai
 /// How far a log was read: the time of the last line, and how many lines of that time there were. Lines have no numbers,
 /// and old ones may be thrown away between two looks.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct LogPosition {
     last: Option<Timestamp>,
     lines: usize,
 }
 
-impl Seen {
+impl LogPosition {
     fn of(lines: &[LogLine]) -> Self {
         let last = lines.last().map(|line| line.at);
         Self { last, lines: lines.iter().rev().take_while(|line| Some(line.at) == last).count() }
@@ -159,8 +159,8 @@ struct Follower {
     shutdown: CancellationToken,
     left: Option<usize>,
     container: Container,
-    wanted: Wanted,
-    seen: Seen,
+    wanted: LogQuery,
+    seen: LogPosition,
 }
 
 impl Follower {
@@ -175,7 +175,7 @@ impl Follower {
                 return None;
             }
             let lines = self.kubelet.logs(&self.container.pod, &self.container.name, false).ok()?;
-            let seen = Seen::of(&lines);
+            let seen = LogPosition::of(&lines);
             let newer = std::mem::replace(&mut self.seen, seen).newer(lines);
             if !newer.is_empty() {
                 let mut text = self.wanted.render(&newer).into_bytes();

@@ -41,7 +41,7 @@ pub enum Kind {
 
 /// What discovery tells of a kind.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts {
+pub struct KindDescription {
     /// The `kind` of an object.
     pub kind: &'static str,
     /// The name in URLs.
@@ -87,7 +87,7 @@ impl Kind {
     ];
 
     /// What discovery tells of it.
-    pub fn facts(self) -> Facts {
+    pub fn facts(self) -> KindDescription {
         match self {
             Self::Pod => core("Pod", "pods", "pod", &["po"]),
             Self::Service => core("Service", "services", "service", &["svc"]),
@@ -149,8 +149,8 @@ const fn core(
     plural: &'static str,
     singular: &'static str,
     short_names: &'static [&'static str],
-) -> Facts {
-    Facts { kind, plural, singular, group: "", versions: V1, namespaced: true, short_names }
+) -> KindDescription {
+    KindDescription { kind, plural, singular, group: "", versions: V1, namespaced: true, short_names }
 }
 
 const fn cluster(
@@ -158,10 +158,10 @@ const fn cluster(
     plural: &'static str,
     singular: &'static str,
     short_names: &'static [&'static str],
-) -> Facts {
-    Facts { kind, plural, singular, group: "", versions: V1, namespaced: false, short_names }
+) -> KindDescription {
+    KindDescription { kind, plural, singular, group: "", versions: V1, namespaced: false, short_names }
 }
 
-const fn grouped(group: &'static str, versions: &'static [&'static str], names: Facts) -> Facts {
-    Facts { group, versions, ..names }
+const fn grouped(group: &'static str, versions: &'static [&'static str], names: KindDescription) -> KindDescription {
+    KindDescription { group, versions, ..names }
 }

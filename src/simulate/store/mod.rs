@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 
-pub use kind::{Facts, Kind, api_version};
+pub use kind::{Kind, KindDescription, api_version};
 pub use log::{CHANGES_KEPT, Change, TooOld};
 pub use meta::{field, rfc3339};
 

@@ -20,9 +20,9 @@ enum Tried {
 
 /// The posts that were tried and not yet seen in the channel, by key. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Memory(Arc<Mutex<BTreeMap<String, Tried>>>);
+pub(super) struct PostAttempts(Arc<Mutex<BTreeMap<String, Tried>>>);
 
-impl Memory {
+impl PostAttempts {
     fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Tried>)) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut kept);

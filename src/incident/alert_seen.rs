@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use super::{
     AlertSighting, AlertStatus, CallReason, CloseReason, Event, Incident, IncidentId, Life, Policy, RunNumber, Triage,
     apply,
-    climb::climb_events,
     episode::{as_seen, ends, is_later, went_on_at},
+    escalate::climb_events,
     settle::{evidence_call, survey_call},
     storm::owed,
 };
@@ -15,7 +15,7 @@ use crate::escalation::{Climb, Ladder};
 
 /// What is known besides the alert.
 #[derive(Debug, Clone, Copy)]
-pub struct Sighted<'a> {
+pub struct SightingContext<'a> {
     /// The time.
     pub now: Timestamp,
     /// The rules.
@@ -30,7 +30,7 @@ pub struct Sighted<'a> {
 
 /// What an alert means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum AlertEffect {
     /// Nothing new.
     Nothing,
     /// The newest incident of that key changes.
@@ -40,11 +40,11 @@ pub enum Seen {
 }
 
 /// What one alert means, given the newest incident of its key.
-pub fn sight(incident: Option<&Incident>, sighting: &AlertSighting, context: &Sighted<'_>) -> Seen {
+pub fn sight(incident: Option<&Incident>, sighting: &AlertSighting, context: &SightingContext<'_>) -> AlertEffect {
     let sighting = &as_seen(sighting, context.now);
     match (incident, sighting.status) {
-        (None, AlertStatus::Resolved) => Seen::Nothing,
-        (None, AlertStatus::Firing) => Seen::Open(opening(sighting, context)),
+        (None, AlertStatus::Resolved) => AlertEffect::Nothing,
+        (None, AlertStatus::Firing) => AlertEffect::Open(opening(sighting, context)),
         (Some(incident), AlertStatus::Resolved) => resolved(incident, sighting, context),
         (Some(incident), AlertStatus::Firing) => firing(incident, sighting, context),
     }
@@ -52,7 +52,7 @@ pub fn sight(incident: Option<&Incident>, sighting: &AlertSighting, context: &Si
 
 /// Ends the alerts of an incident that a resolved group no longer lists because its body was cut (`truncatedAlerts`).
 /// `listed` are the fingerprints that the body still has.
-pub fn end_cut_off(incident: &Incident, listed: &[&str], context: &Sighted<'_>) -> Vec<Event> {
+pub fn end_cut_off(incident: &Incident, listed: &[&str], context: &SightingContext<'_>) -> Vec<Event> {
     let ended: Vec<_> = incident
         .alerts
         .iter()
@@ -67,7 +67,7 @@ pub fn end_cut_off(incident: &Incident, listed: &[&str], context: &Sighted<'_>) 
     ended.into_iter().chain(begins_clearing.then(|| clearing(context))).collect()
 }
 
-fn opening(sighting: &AlertSighting, context: &Sighted<'_>) -> Vec<Event> {
+fn opening(sighting: &AlertSighting, context: &SightingContext<'_>) -> Vec<Event> {
     let mut events = vec![
         Event::Opened {
             id: context.fresh,
@@ -97,19 +97,19 @@ fn opening(sighting: &AlertSighting, context: &Sighted<'_>) -> Vec<Event> {
     events
 }
 
-pub(super) fn first_call(context: &Sighted<'_>) -> Vec<Event> {
+pub(super) fn first_call(context: &SightingContext<'_>) -> Vec<Event> {
     let climb: Option<Climb> = context.policy.escalation.open(context.now);
     climb.map(|climb| climb_events(climb, &CallReason::Opened)).unwrap_or_default()
 }
 
-fn fired_event(sighting: &AlertSighting, context: &Sighted<'_>) -> Event {
+fn fired_event(sighting: &AlertSighting, context: &SightingContext<'_>) -> Event {
     Event::AlertFired { sighting: Box::new(sighting.clone()), group: context.group.map(str::to_owned) }
 }
 
-fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) -> Seen {
+fn firing(incident: &Incident, sighting: &AlertSighting, context: &SightingContext<'_>) -> AlertEffect {
     if !incident.has_room_for(&sighting.fingerprint) && incident.is_live() {
         // Counted with those that were cut off; one by one they would be an event each time that they are repeated.
-        return Seen::Nothing;
+        return AlertEffect::Nothing;
     }
     let known = incident.alerts.get(&sighting.fingerprint);
     let new_episode = known.is_none_or(|alert| is_later(alert, sighting, context.now));
@@ -126,24 +126,24 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) 
             // An earlier version left some open without a ladder.
             let owed = if is_uncalled(incident) { owed(incident, context.now) } else { Vec::new() };
             let events: Vec<Event> = events.into_iter().chain(owed).collect();
-            if events.is_empty() { Seen::Nothing } else { Seen::Change(events) }
+            if events.is_empty() { AlertEffect::Nothing } else { AlertEffect::Change(events) }
         }
         Life::Clearing { .. } => {
             fired.extend(fires_again(incident, context.now));
-            Seen::Change(fired)
+            AlertEffect::Change(fired)
         }
         // Resolved by a person while the alert still fires: only a new episode counts.
         Life::Closed { reason: CloseReason::Person(_), at }
             if !new_episode || known.is_some_and(|alert| went_on_at(alert, sighting, *at)) =>
         {
-            Seen::Nothing
+            AlertEffect::Nothing
         }
         // Its alerts went on in another incident, which is gone by now.
-        Life::Closed { reason: CloseReason::Joined { .. }, .. } => Seen::Open(opening(sighting, context)),
+        Life::Closed { reason: CloseReason::Joined { .. }, .. } => AlertEffect::Open(opening(sighting, context)),
         Life::Closed { at, .. } if context.now.duration_since(*at) <= context.policy.flap => {
-            Seen::Change(reopening(incident, fired_event(sighting, context), context))
+            AlertEffect::Change(reopening(incident, fired_event(sighting, context), context))
         }
-        Life::Closed { .. } => Seen::Open(opening(sighting, context)),
+        Life::Closed { .. } => AlertEffect::Open(opening(sighting, context)),
     }
 }
 
@@ -173,7 +173,7 @@ pub(super) fn evidence_meanwhile(incident: &Incident, now: Timestamp) -> Vec<Eve
     }
 }
 
-fn reopening(incident: &Incident, fired: Event, context: &Sighted<'_>) -> Vec<Event> {
+fn reopening(incident: &Incident, fired: Event, context: &SightingContext<'_>) -> Vec<Event> {
     if context.quiet {
         let joined = (!incident.quiet).then_some(Event::JoinedStorm);
         return joined.into_iter().chain([Event::Reopened, fired]).collect();
@@ -191,10 +191,10 @@ fn reopening(incident: &Incident, fired: Event, context: &Sighted<'_>) -> Vec<Ev
     events
 }
 
-fn resolved(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>) -> Seen {
-    let Some(known) = incident.alerts.get(&sighting.fingerprint) else { return Seen::Nothing };
+fn resolved(incident: &Incident, sighting: &AlertSighting, context: &SightingContext<'_>) -> AlertEffect {
+    let Some(known) = incident.alerts.get(&sighting.fingerprint) else { return AlertEffect::Nothing };
     if known.status == AlertStatus::Resolved || !ends(known, sighting) {
-        return Seen::Nothing;
+        return AlertEffect::Nothing;
     }
     let ended = Event::AlertResolved { fingerprint: sighting.fingerprint.clone() };
     let others_fire = incident
@@ -202,11 +202,11 @@ fn resolved(incident: &Incident, sighting: &AlertSighting, context: &Sighted<'_>
         .iter()
         .any(|(fingerprint, alert)| *fingerprint != sighting.fingerprint && alert.status == AlertStatus::Firing);
     if others_fire || incident.life != Life::Open {
-        return Seen::Change(vec![ended]);
+        return AlertEffect::Change(vec![ended]);
     }
-    Seen::Change(vec![ended, clearing(context)])
+    AlertEffect::Change(vec![ended, clearing(context)])
 }
 
-fn clearing(context: &Sighted<'_>) -> Event {
+fn clearing(context: &SightingContext<'_>) -> Event {
     Event::ClearingBegan { until: context.now + context.policy.hold }
 }

@@ -22,7 +22,7 @@ const WHY_MOST: usize = 500;
 
 /// A post with buttons.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Standing {
+pub(super) struct PostWithButtons {
     /// Its id.
     pub(super) id: String,
     /// Its plain text.
@@ -31,7 +31,7 @@ pub(super) struct Standing {
     pub(super) blocks: Vec<Value>,
 }
 
-impl Standing {
+impl PostWithButtons {
     /// A message that was just sent, if it has buttons.
     pub(super) fn sent(id: &str, message: &Message) -> Option<Self> {
         let standing = Self { id: id.to_owned(), text: message.text.clone(), blocks: message.blocks.clone() };
@@ -111,7 +111,7 @@ fn how_decided(plan: &PlanId, incident: &Incident) -> Line {
 struct Known {
     /// Whether these are all of them; else its thread has to be read.
     all: bool,
-    posts: Vec<Standing>,
+    posts: Vec<PostWithButtons>,
 }
 
 /// Posts that still have buttons, by incident. A convenience of this process: what it does not know it reads from Slack.
@@ -134,7 +134,7 @@ impl Shelf {
     }
 
     /// Learns the posts of an incident; from then on it is known.
-    pub(super) fn learn(&self, incident: IncidentId, posts: impl IntoIterator<Item = Standing>) {
+    pub(super) fn learn(&self, incident: IncidentId, posts: impl IntoIterator<Item = PostWithButtons>) {
         for post in posts {
             self.add(incident, post);
         }
@@ -142,7 +142,7 @@ impl Shelf {
     }
 
     /// Adds a post.
-    pub(super) fn add(&self, incident: IncidentId, post: Standing) {
+    pub(super) fn add(&self, incident: IncidentId, post: PostWithButtons) {
         self.change(incident, |known| {
             known.posts.retain(|other| other.id != post.id);
             known.posts.push(post);
@@ -150,8 +150,8 @@ impl Shelf {
     }
 
     /// The posts whose buttons cannot work any more, with the reason.
-    pub(super) fn outlived(&self, incident: &Incident) -> Vec<(Standing, Line)> {
-        let outlived = |post: &Standing| post.outlived(incident).map(|why| (post.clone(), why));
+    pub(super) fn outlived(&self, incident: &Incident) -> Vec<(PostWithButtons, Line)> {
+        let outlived = |post: &PostWithButtons| post.outlived(incident).map(|why| (post.clone(), why));
         self.change(incident.id, |known| known.posts.iter().filter_map(outlived).collect())
     }
 

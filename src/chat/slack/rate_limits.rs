@@ -26,9 +26,9 @@ pub enum Turn {
 
 /// The doors of one workspace, by method and channel. Cheap to clone; all clones share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Gates(Arc<Mutex<BTreeMap<(&'static str, String), Instant>>>);
+pub(super) struct RateLimits(Arc<Mutex<BTreeMap<(&'static str, String), Instant>>>);
 
-impl Gates {
+impl RateLimits {
     /// Slack asked us to wait.
     pub(super) fn shut(&self, method: &'static str, channel: &str, until: Instant) {
         let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn after_a_429_all_wait_for_the_same_door_pages_go_first_and_other_channels_go_on() {
-        let (gates, now) = (Gates::default(), Instant::now());
+        let (gates, now) = (RateLimits::default(), Instant::now());
         let seconds = Duration::from_secs;
         gates.shut("chat.postMessage", "C1", now + seconds(30));
         let wait = |turn, at| gates.clone().wait("chat.postMessage", "C1", turn, now + seconds(at));
