@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How a pod stands to what was approved.
-enum PodInstance {
+enum StillThere {
     /// It is the approved one.
     Same,
     /// That life is over, and how that was seen.
@@ -39,9 +39,9 @@ impl Reach {
     pub(in crate::cluster) async fn evict(&self, planned: &PodInstance, attempt: u32) -> Result<Stepped, NotWritten> {
         let unseen = |error| NotWritten { error, untouched: attempt == 1, after: None };
         match self.life_of(planned).await.map_err(unseen)? {
-            PodInstance::Over(what) => return Ok(over(&what, attempt)),
-            PodInstance::Moved(what) => return Ok(Stepped::Moved(what)),
-            PodInstance::Same => {}
+            StillThere::Over(what) => return Ok(over(&what, attempt)),
+            StillThere::Moved(what) => return Ok(Stepped::Moved(what)),
+            StillThere::Same => {}
         }
         // The rehearsal finds a missing right or a spent budget without touching anything.
         for rehearsal in [true, false] {
@@ -54,7 +54,7 @@ impl Reach {
         Ok(Stepped::Done)
     }
 
-    async fn life_of(&self, planned: &PodInstance) -> Result<PodInstance, ClusterError> {
+    async fn life_of(&self, planned: &PodInstance) -> Result<StillThere, ClusterError> {
         let (namespace, name) = (planned.pod.namespace.as_str(), planned.pod.name.as_str());
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let what = format!("pod {}", planned.pod);
@@ -62,28 +62,28 @@ impl Reach {
             api.get_opt(name).await.map_err(|error| ClusterError::of(&error, "get", "pods", namespace, &what))
         };
         let Some(now) = self.bounded(&what, call).await?.as_ref().and_then(found) else {
-            return Ok(PodInstance::Over(format!("{} is gone", planned.pod)));
+            return Ok(StillThere::Over(format!("{} is gone", planned.pod)));
         };
         if now.uid != planned.uid {
-            return Ok(PodInstance::Over(format!("{} is another life of that name by now", planned.pod)));
+            return Ok(StillThere::Over(format!("{} is another life of that name by now", planned.pod)));
         }
         if now.going {
-            return Ok(PodInstance::Over(format!("{} is being ended", planned.pod)));
+            return Ok(StillThere::Over(format!("{} is being ended", planned.pod)));
         }
         let controller = now.controller.map(|(kind, name)| format!("{kind}/{name}")).unwrap_or_default();
         if controller == planned.controller {
-            return Ok(PodInstance::Same);
+            return Ok(StillThere::Same);
         }
-        Ok(PodInstance::Moved(format!("{} belongs to {controller} now, not to {}", planned.pod, planned.controller)))
+        Ok(StillThere::Moved(format!("{} belongs to {controller} now, not to {}", planned.pod, planned.controller)))
     }
 
     /// 404 and 409 are what a lost precondition looks like, and also a conflict that has nothing to do with it.
     async fn look_again(&self, planned: &PodInstance, why: String, attempt: u32) -> Result<Stepped, NotWritten> {
         let unseen = |error| NotWritten { error, untouched: attempt == 1, after: None };
         match self.life_of(planned).await.map_err(unseen)? {
-            PodInstance::Over(what) => Ok(over(&what, attempt)),
-            PodInstance::Moved(what) => Ok(Stepped::Moved(what)),
-            PodInstance::Same => {
+            StillThere::Over(what) => Ok(over(&what, attempt)),
+            StillThere::Moved(what) => Ok(Stepped::Moved(what)),
+            StillThere::Same => {
                 let what = format!("eviction of {}", planned.pod);
                 Err(NotWritten::untouched(ClusterError::Failed { what, why: why.into() }))
             }

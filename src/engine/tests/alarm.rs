@@ -152,7 +152,8 @@ async fn an_end_that_does_not_get_through_is_tried_again_and_what_the_pager_refu
 async fn a_page_of_a_bot_that_was_started_again_while_the_journal_failed_is_ended_by_the_next_one_and_an_ordinary_start_ends_none()
  {
     let outside = Arc::new(Outside::default());
-    let (engine, _, _folder) = bot(&outside).await;
+    let bot = bot(&outside);
+    let engine = bot.built().await;
     let shared = engine.inbox().0;
     fails_at(2, &mut Alarm::after_start(&shared).await, &engine).await;
     outside.was_asked();

@@ -1,6 +1,6 @@
 //! A fix after which some pods need another one.
 
-use super::rehearsal::{Night, pod, target, verdict};
+use super::rehearsal::{Rehearsal, pod, target, verdict};
 use crate::{
     incident::{Act, Event, FixEnd, FixNumber, FixPhase, Outcome, Round, RunNumber, Triage, offer},
     mesh::PodUid,
@@ -43,8 +43,8 @@ fn settled(plan: &PlanId, step: u32, renewed: &[&str], stale: &[&str]) -> Outcom
 }
 
 /// A night on which the first agent of an approved plan was restarted.
-fn restarted(operations: Vec<Operation>) -> (Night, PlanId) {
-    let mut night = Night::with_an_alert();
+fn restarted(operations: Vec<Operation>) -> (Rehearsal, PlanId) {
+    let mut night = Rehearsal::with_an_alert();
     let found = verdict(Scenario::SpireAgent, vec![FixName::RestartSpireAgent], night.now);
     night.outcome(&Outcome::TriageFinished { run: RunNumber(1), verdict: Box::new(found), evidence: None });
     night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartSpireAgent }).unwrap();
