@@ -87,10 +87,7 @@ impl EngineBuilder {
             listeners: Listeners::default(),
             crasher: self.crasher,
         });
-        clock_set::since_the_last_process(&shared).await.map_err(|error| match error {
-            SubmitError::NotStored(why) => JournalError::NotWritten(why),
-            other => JournalError::NotWritten(other.to_string()),
-        })?;
+        clock_set::since_the_last_process(&shared).await.map_err(SubmitError::of_the_journal)?;
         let minute_ago = shared.clock.now() - SignedDuration::from_mins(1);
         for at in shared.journal.openings(minute_ago).await?.0 {
             shared.incoming.brake.opened(at);

@@ -100,7 +100,7 @@ async fn commit_and_look(shared: &Shared) -> Result<Health, JournalError> {
     if !hangs {
         let kept = tokio::time::timeout(ANSWERS_WITHIN, clock_set::keep_mark(shared)).await;
         if let Ok(Err(error)) = kept {
-            return Err(JournalError::NotWritten(error.to_string()));
+            return Err(error.of_the_journal());
         }
     }
     look(shared).await

@@ -34,3 +34,13 @@ impl From<AppendError> for SubmitError {
         }
     }
 }
+
+impl SubmitError {
+    /// The same of the journal as a whole, with the reason said once.
+    pub(super) fn of_the_journal(self) -> JournalError {
+        match self {
+            Self::NotStored(why) => JournalError::NotWritten(why),
+            other => JournalError::NotWritten(other.to_string()),
+        }
+    }
+}

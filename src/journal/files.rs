@@ -30,12 +30,12 @@ pub(super) enum FileLost {
     /// Another file has its name.
     #[error("{0} was replaced by another file while the bot had it open")]
     Replaced(PathBuf),
-    /// It is shorter than what was written into it.
-    #[error("{0} was cut by another program while the bot had it open: {LOST_WITH_WAL}")]
-    Cut(PathBuf),
-    /// It begins otherwise than what was written into it.
-    #[error("{0} was overwritten by another program while the bot had it open: {LOST_WITH_WAL}")]
-    Overwritten(PathBuf),
+    /// It is shorter than what was written into it, or begins otherwise.
+    #[error(
+        "{0} was cut or overwritten by another program while the bot had it open: what was stored last is gone. Call by hand \
+         until the bot was stopped and started again: it then goes on with what is left, and tells people what is missing"
+    )]
+    Changed(PathBuf),
     /// It cannot be looked at.
     #[error("{path} can no longer be looked at ({source})")]
     Unseen {
@@ -46,14 +46,10 @@ pub(super) enum FileLost {
     },
 }
 
-/// What is to be done when the WAL is no longer what it was.
-const LOST_WITH_WAL: &str = "what was stored last is gone. Call by hand until the bot was stopped and started again: it then \
-                             goes on with what is left, and tells people what is missing";
-
 impl FileLost {
     /// Whether what the journal holds can still be read through the connection that has it open.
     pub(super) fn is_whole(&self) -> bool {
-        !matches!(self, Self::Cut(_) | Self::Overwritten(_))
+        !matches!(self, Self::Changed(_))
     }
 }
 

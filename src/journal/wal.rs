@@ -51,10 +51,12 @@ impl Wal {
         let unseen = |source| FileLost::Unseen { path: self.path.clone(), source };
         for _ in 0..READS_MOST {
             let Some(index) = self.index().map_err(unseen)? else { continue };
-            let Some(lost) = self.lost(&index).map_err(unseen)? else { return Ok(()) };
+            if self.holds(&index).map_err(unseen)? {
+                return Ok(());
+            }
             // Somebody who folds the WAL into the journal cuts it after the index says so.
             if self.index().map_err(unseen)?.as_ref() == Some(&index) {
-                return Err(lost);
+                return Err(FileLost::Changed(self.path.clone()));
             }
         }
         // It is being changed by SQLite at this moment; the next look tells.
@@ -69,17 +71,16 @@ impl Wal {
         Ok(if one == other { Index::of(one) } else { None })
     }
 
-    fn lost(&self, index: &Index) -> io::Result<Option<FileLost>> {
+    fn holds(&self, index: &Index) -> io::Result<bool> {
         if index.length == 0 {
-            return Ok(None);
+            return Ok(true);
         }
         if self.file.metadata()?.len() < index.length {
-            return Ok(Some(FileLost::Cut(self.path.clone())));
+            return Ok(false);
         }
         let mut header = [0; HEADER];
         self.file.read_exact_at(&mut header, 0)?;
-        let same = header.get(16..24) == Some(&index.salt[..]);
-        Ok(if same { None } else { Some(FileLost::Overwritten(self.path.clone())) })
+        Ok(header.get(16..24) == Some(&index.salt[..]))
     }
 }
 

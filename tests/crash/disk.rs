@@ -41,6 +41,39 @@ async fn serve_answers_nothing_as_stored_once_its_journal_is_deleted_and_calls_p
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_serve_answered_and_a_cut_wal_took_away_is_missed_after_a_kill_and_people_are_called_about_it() {
+    let (mesh, outside) = Mesh::and_outside().await;
+    let bot = outside.starts().await;
+    outside.alertmanager_sends("firing-one-service.json").await;
+    outside.channel_shows("<@U0LEVEL1>").await;
+    let wal = format!("{}-wal", outside.journal().display());
+    std::fs::File::options().write(true).open(&wal).unwrap().set_len(0).unwrap();
+    assert_eq!(outside.alertmanager_tries("resolved-one-service.json").await, Some(500));
+    let began = Instant::now();
+    while !outside.ready().await.1.contains("journal.sqlite-wal was cut or overwritten by another program") {
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", outside.ready().await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    bot.killed();
+
+    let bot = outside.starts().await;
+    outside.channel_shows("MtlsMedicJournalLostRecords").await;
+    let incidents = outside.incidents().await;
+    assert_eq!(incidents.len(), 1, "what was answered is gone: {incidents:?}");
+    assert!(
+        outside.log().contains("The bot's journal lost what was stored from the beginning to"),
+        "{}",
+        outside.log()
+    );
+    bot.killed();
+
+    let bot = outside.starts().await;
+    assert_eq!(outside.incidents().await.len(), 1, "it is told once");
+    bot.killed();
+    mesh.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_serve_finds_the_journal_in_use_behind_a_symbolic_link_and_without_the_lock_file() {
     let (mesh, outside) = Mesh::and_outside().await;
     let bot = outside.starts().await;
