@@ -165,3 +165,22 @@ fn every_secret_that_is_missing_is_named_at_once() {
         assert!(text.contains(&format!("{field}: the file")), "{field} in {text}");
     }
 }
+
+#[test]
+fn what_serve_would_warn_of_is_said_by_its_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.yaml");
+    let config = "listen: 127.0.0.1:0\njournal: /nowhere/j.sqlite\ncluster: c\nalertmanager: {authenticated_by_proxy: true}\n\
+                  people: {levels: [{team: A, window: 15m, mention: {users: [U0A]}}], commanders: {users: [U0A]}}\n";
+    std::fs::write(&file, config).unwrap();
+    let (code, text) = run(&["serve", "--check", "--config", file.to_str().unwrap()]);
+    assert_eq!(
+        (code, text.as_str()),
+        (
+            0,
+            "The configuration is right.\n\
+             But people.levels: L1 \"A\" is only mentioned, and without slack nobody is: give it a pager, or configure slack.\n\
+             But no chat is configured: incidents are kept and pagers called, and nothing is posted.\n"
+        )
+    );
+}

@@ -291,13 +291,18 @@ fn is_endless(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.len() > KUBECONFIG_MOST || file.file_type().is_char_device())
 }
 
+/// kube quotes the path of a kubeconfig twice, as `'"…"'`.
+fn quoted_once(error: &str) -> String {
+    error.replace("'\"", "\"").replace("\"'", "\"")
+}
+
 /// Connects with a kubeconfig (and a context), or, without one, from inside the cluster or with the user's own.
 pub async fn connect(
     kubeconfig: Option<&Path>,
     context: Option<&str>,
     settings: Settings,
 ) -> Result<Reach, ClusterError> {
-    let failed = |error: &dyn std::fmt::Display| ClusterError::Configuration(error.to_string().into());
+    let failed = |error: &dyn std::fmt::Display| ClusterError::Configuration(quoted_once(&error.to_string()).into());
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let config = match (kubeconfig, context) {
         (Some(path), _) => {
@@ -324,6 +329,12 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_kubeconfig_that_is_not_there_is_named_in_one_pair_of_quotes() {
+        let error = connect(Some(Path::new("/nowhere/kubeconfig")), None, Settings::default()).await.map(drop);
+        insta::assert_snapshot!(error.unwrap_err(), @r#"the Kubernetes configuration could not be read: failed to read kubeconfig from "/nowhere/kubeconfig": No such file or directory (os error 2)"#);
+    }
 
     #[test]
     fn a_page_that_a_proxy_answers_is_not_told_whole() {

@@ -92,18 +92,18 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     }
     let (settled, slack, pagers) = (settled?, slack?, pagers?.with_metrics(metrics.clone()));
     let heartbeat = settled.heartbeat.map(|(url, every)| heartbeat(url, every, &metrics)).transpose()?;
+    if args.check {
+        println!("{}", checked(&config));
+        return Ok(());
+    }
     for level in config.calls_nobody() {
         tracing::error!("{level}");
     }
-    if args.check {
-        println!("The configuration is right.");
-        return Ok(());
+    if let Some(said) = config.without_chat() {
+        tracing::warn!("{said}");
     }
     let kubernetes = &config.kubernetes;
     let reach = connect(kubernetes.kubeconfig.as_deref(), kubernetes.context.as_deref(), settled.settings).await?;
-    if slack.is_none() {
-        tracing::warn!("no chat is configured: incidents are kept and pagers called, and nothing is posted");
-    }
     let bodies = http::Bodies::default();
     let authentication = settled.authentication.clone();
     let mut parts = Parts {
@@ -163,6 +163,12 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     Ok(())
 }
 
+/// What `--check` says of a configuration with which the bot would start: also what it would then warn of.
+fn checked(config: &Config) -> String {
+    let warnings = config.calls_nobody().into_iter().chain(config.without_chat().map(str::to_owned));
+    warnings.fold("The configuration is right.".to_owned(), |said, warning| format!("{said}\nBut {warning}."))
+}
+
 fn problems_of(error: &ServeError) -> &[String] {
     if let ServeError::Config(ConfigError::Problems(problems)) = error { problems } else { &[] }
 }
@@ -182,8 +188,7 @@ fn pagers(config: &Config) -> Result<Pagers, ServeError> {
         }
     }
     if problems.is_empty() {
-        let runbook = config.slack.as_ref().and_then(|slack| slack.runbook.as_deref());
-        Ok(Pagers::new(Outgoing::new(connector()?), by_name).with_runbook(runbook))
+        Ok(Pagers::new(Outgoing::new(connector()?), by_name).with_runbook(config.runbook()))
     } else {
         Err(ConfigError::Problems(problems).into())
     }

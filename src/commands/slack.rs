@@ -78,8 +78,11 @@ impl SlackParts {
                 level.mention.groups.iter().cloned().map(move |group| (group, LevelNumber(number)))
             })
             .collect();
-        let links =
-            slack.runbook.iter().map(|url| Link { label: Link::RUNBOOK.to_owned(), url: url.clone() }).collect();
+        let links = config
+            .runbook()
+            .map(|url| Link { label: Link::RUNBOOK.to_owned(), url: url.to_owned() })
+            .into_iter()
+            .collect();
         let home = Home {
             team: slack.team.clone(),
             enterprise: slack.enterprise.clone(),

@@ -34,6 +34,8 @@ pub struct Config {
     pub triage: TriageLimits,
     /// The Slack workspace. Left out: nothing is posted anywhere, which `serve` says aloud.
     pub slack: Option<Slack>,
+    /// The runbook's address, for cards and pages. An alert's own `runbook_url` goes before it.
+    pub runbook: Option<String>,
     /// Levels and roles.
     pub people: People,
     /// Pagers by name.
@@ -211,7 +213,7 @@ pub struct Slack {
     /// a command names one. An app of its own for each bot is better: Slack spreads what people ask over all connections.
     #[serde(default)]
     pub shared_app: bool,
-    /// The runbook's address, shown on the card.
+    /// Where the runbook's address stood before it had a place of its own: read where [`Config::runbook`] is left out.
     pub runbook: Option<String>,
     /// Another address of Slack's API, for tests.
     pub api: Option<String>,

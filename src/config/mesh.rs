@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::{ConfigError, Mesh, TriageLimits, duration::Span, read, text_of};
+use super::{ConfigError, Mesh, TriageLimits, duration::Span, read, shape, text_of};
 use crate::{cluster::Settings, mesh::SpiffeId};
 
 /// The parts of the file that say where and how much to look; whatever else is in it is left alone.
@@ -20,7 +20,7 @@ struct Looking {
 /// Reads only `mesh` and `triage` of a file: of the bot's own configuration, or of one that has nothing else.
 pub fn mesh_settings(path: &Path) -> Result<Settings, ConfigError> {
     let text = text_of(path)?;
-    let looking: Looking = read(&text).map_err(|why| ConfigError::Shape { path: path.to_owned(), why })?;
+    let looking: Looking = read(&text).map_err(|problems| shape(path, problems))?;
     let mut problems = Vec::new();
     let settings = settings(&looking.mesh, &looking.triage, &mut problems);
     if problems.is_empty() { Ok(settings) } else { Err(ConfigError::Problems(problems)) }

@@ -5,6 +5,7 @@ mod duration;
 mod file;
 mod ids;
 mod mesh;
+mod mistakes;
 mod plain_secrets;
 mod secret;
 mod validate;
@@ -53,12 +54,12 @@ const FILE_MOST: usize = 1024 * 1024;
 impl Config {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(&text_of(path)?).map_err(|why| ConfigError::Shape { path: path.to_owned(), why })
+        read(&text_of(path)?).map_err(|problems| shape(path, problems))
     }
 
     /// Reads a text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        read(text)
+        read(text).map_err(|problems| problems.join("; "))
     }
 }
 
@@ -67,24 +68,30 @@ const NO_FIELDS: &str = "expected mapping start";
 
 /// Reads a text into a shape. What looks like a secret is refused wherever it stands; and an error names the line and the
 /// field, and shows no value: a secret that was written there by mistake must not end up in a log.
-fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Vec<String>> {
     if text.trim().is_empty() {
-        return Err("it is empty: see config/example.yaml".to_owned());
+        return Err(vec!["it is empty: see config/example.yaml".to_owned()]);
     }
     let mut problems = plain_secrets::problems(text);
-    let options = serde_saphyr::options! { with_snippet: false };
-    let read = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let why = plain_secrets::without_values(&error.to_string(), text);
+    let with_hint = |why: String| {
         let hint =
             "fields are wanted there (a secret is named, as {file: /path} or {env: NAME}, and never written here)";
         if why.contains(NO_FIELDS) { format!("{why}: {hint}") } else { why }
-    });
-    match read {
+    };
+    match mistakes::read(text) {
         Ok(read) if problems.is_empty() => Ok(read),
         other => {
-            problems.extend(other.err());
-            Err(problems.join("; "))
+            problems.extend(other.err().into_iter().flatten().map(with_hint));
+            Err(problems)
         }
+    }
+}
+
+/// One problem is told as it is, several one a line.
+fn shape(path: &Path, problems: Vec<String>) -> ConfigError {
+    match <[String; 1]>::try_from(problems) {
+        Ok([why]) => ConfigError::Shape { path: path.to_owned(), why },
+        Err(problems) => ConfigError::Problems(problems),
     }
 }
 

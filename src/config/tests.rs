@@ -54,6 +54,87 @@ fn an_unknown_field_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_runbook_is_linked_without_slack_and_a_file_of_before_names_it_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = example(folder.path());
+    let address = "https://runbooks.example.com/mtls-handshake-failures";
+    assert_eq!(config.runbook(), Some(address));
+    config.slack = None;
+    assert_eq!(config.runbook(), Some(address));
+    let before = EXAMPLE
+        .replace(&format!("runbook: {address}\n"), "")
+        .replace("  channel: C0INCIDENTS", "  channel: C0INCIDENTS\n  runbook: wiki");
+    assert_eq!(Config::parse(&before).unwrap().runbook(), Some("wiki"));
+    config.runbook = Some("wiki".to_owned());
+    insta::assert_snapshot!(config.settle().map(drop).unwrap_err(), @r"
+    the configuration has 1 problem(s):
+      - runbook: it is no address that people can open: https://…
+    ");
+}
+
+#[test]
+fn every_mistake_of_a_file_is_told_at_once_with_its_place() {
+    let text = "\
+        listen: 127.0.0.1:x\n\
+        jornal: /j\n\
+        slack: {mode: carrier-pigeon, bot_token: {file: /t}, team: T0, channel: C0, colour: red}\n\
+        people:\n  levels:\n    - {team: A, window: 15x}\n    - {window: 1h}\n  approvers: {user: [U0]}\n\
+        pagers: {night: {key: {file: /k}}}\n\
+        writes: perhaps\n";
+    let why = mistakes::read::<Config>(text).unwrap_err().join("\n");
+    insta::assert_snapshot!(why, @r#"
+    listen: invalid socket address syntax at line 1, column 9
+    jornal: unknown field `jornal`, expected one of listen, journal, cluster, cluster_also, alertmanager, kubernetes, mesh, triage, slack, runbook, people, pagers, escalation, approval, writes, keep, heartbeat
+    pagers.night.kind: it is missing, and has no default
+    people.approvers.user: unknown field `user`, expected one of users, groups
+    people.levels[0].window: "…" is not a time: write 15m, 1h30m or 90s
+    people.levels[1].team: it is missing, and has no default
+    people.commanders: it is missing, and has no default
+    slack.colour: unknown field `colour`, expected one of mode, bot_token, app_token, signing_secret, team, enterprise, channel, shared_app, runbook, api
+    slack.mode: unknown variant `…`, expected one of socket, http
+    writes: invalid boolean
+    journal: it is missing, and has no default
+    cluster: it is missing, and has no default
+    alertmanager: it is missing, and has no default
+    "#);
+}
+
+#[test]
+fn each_required_field_that_is_missing_is_named_with_its_place_beside_another_mistake() {
+    const WHOLE: &str = "{\"listen\":\"127.0.0.1:1\",\"journal\":\"/j\",\"cluster\":\"c\",\
+        \"alertmanager\":{\"basic\":{\"user\":\"u\",\"password\":{\"env\":\"P\"}}},\
+        \"people\":{\"levels\":[{\"team\":\"t\",\"window\":\"15m\"}],\"commanders\":{}},\
+        \"slack\":{\"mode\":\"http\",\"bot_token\":{\"env\":\"B\"},\"team\":\"T\",\"channel\":\"C\"},\
+        \"pagers\":{\"night\":{\"kind\":\"generic\"}},\"heartbeat\":{\"url\":{\"env\":\"H\"}},\"zzz\":1}";
+    for (pointer, place) in [
+        ("/listen", "listen"),
+        ("/journal", "journal"),
+        ("/cluster", "cluster"),
+        ("/alertmanager", "alertmanager"),
+        ("/alertmanager/basic/user", "alertmanager.basic.user"),
+        ("/alertmanager/basic/password", "alertmanager.basic.password"),
+        ("/people", "people"),
+        ("/people/levels", "people.levels"),
+        ("/people/commanders", "people.commanders"),
+        ("/people/levels/0/team", "people.levels[0].team"),
+        ("/people/levels/0/window", "people.levels[0].window"),
+        ("/slack/mode", "slack.mode"),
+        ("/slack/bot_token", "slack.bot_token"),
+        ("/slack/team", "slack.team"),
+        ("/slack/channel", "slack.channel"),
+        ("/pagers/night/kind", "pagers.night.kind"),
+        ("/heartbeat/url", "heartbeat.url"),
+    ] {
+        let mut file: serde_json::Value = serde_json::from_str(WHOLE).unwrap();
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        file.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field).unwrap();
+        let why = mistakes::read::<Config>(&file.to_string()).unwrap_err();
+        assert!(why.contains(&format!("{place}: it is missing, and has no default")), "{place}: {why:?}");
+        assert!(why.len() == 2 && why.iter().any(|why| why.starts_with("zzz: unknown field")), "{place}: {why:?}");
+    }
+}
+
+#[test]
 fn a_secret_that_was_written_out_is_told_by_its_line_and_never_shown() {
     let text = "listen: 127.0.0.1:80\nalertmanager: {bearer_tokens: [S3CRET]}\nslack: {bot_token: xoxb-S3CRET}\n";
     let why = Config::parse(text).unwrap_err();

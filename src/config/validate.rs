@@ -12,7 +12,7 @@ use crate::{
     chat::checked,
     cluster::Settings,
     escalation::{self, Level, LevelNumber, PagerName},
-    incident::{Destination, Face, OwnCluster, Policy},
+    incident::{Destination, Face, OwnCluster, Policy, WebAddress},
     people::Mention,
 };
 
@@ -50,6 +50,7 @@ impl Config {
         let settings = settings(&self.mesh, &self.triage, &mut problems);
         self.check_people(&mut problems);
         self.check_cluster(&mut problems);
+        self.check_runbook(&mut problems);
         ids::check(self, &mut problems);
         let keep = self.keep.map(|span| span.0);
         if keep.is_some_and(|keep| keep < KEPT_AT_LEAST) {
@@ -105,6 +106,25 @@ impl Config {
             )
         })
         .collect()
+    }
+
+    /// The runbook's address.
+    pub fn runbook(&self) -> Option<&str> {
+        let once = self.slack.as_ref().and_then(|slack| slack.runbook.as_deref());
+        self.runbook.as_deref().or(once)
+    }
+
+    /// What there is without a chat: said aloud at the start.
+    pub fn without_chat(&self) -> Option<&'static str> {
+        let said = "no chat is configured: incidents are kept and pagers called, and nothing is posted";
+        self.slack.is_none().then_some(said)
+    }
+
+    fn check_runbook(&self, problems: &mut Vec<String>) {
+        // The old place was never looked at, and files of that time stay readable.
+        if self.runbook.as_deref().is_some_and(|address| WebAddress::parse(address).is_none()) {
+            problems.push("runbook: it is no address that people can open: https://…".to_owned());
+        }
     }
 
     fn authentication(&self, problems: &mut Vec<String>) -> Authentication {

@@ -12,6 +12,11 @@ use crate::mesh::{NodeName, PodRef, PodUid, TargetRef};
 /// The version of the object, in its field `schema`.
 pub const VERDICT_SCHEMA: &str = "mtls-medic.verdict/v1";
 
+/// Writes a moment as RFC 3339 to whole seconds: readers of other languages take no nine digits behind them.
+fn whole_seconds<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("{at:.0}"))
+}
+
 /// The root cause, by the names of the design: the runbook's five, and what lies outside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -198,6 +203,7 @@ pub struct Check {
     /// Where it looked, as `exec cat /run/spire/svid/svid.crt` or `Envoy /certs`.
     pub source: String,
     /// When.
+    #[serde(serialize_with = "whole_seconds")]
     pub observed_at: Timestamp,
     /// What to do about it, where there is something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -239,6 +245,7 @@ pub struct Verdict {
     /// What was looked at.
     pub target: TargetRef,
     /// When the last evidence was gathered.
+    #[serde(serialize_with = "whole_seconds")]
     pub at: Timestamp,
     /// The root cause.
     pub scenario: Scenario,

@@ -119,6 +119,24 @@ fn whoever_is_woken_before_the_cause_is_known_is_told_how_far_it_is() {
     assert_eq!(says(&incident), format!("{alert} a target not yet known in prod, not diagnosed"));
 }
 
+/// As a clock of a machine gives them, and not as a test's does.
+#[test]
+fn the_moments_of_a_page_are_whole_seconds() {
+    let mut incident = night::diagnosed();
+    let late = SignedDuration::from_nanos(409_490_196);
+    incident.opened_at += late;
+    let until = night::at(15) + late;
+    incident.ladder =
+        crate::escalation::Ladder::Running { rung: Rung::Waiting { level: LevelNumber(1), until }, holder: None };
+    let body = generic(&call(&incident, "k", CallAct::Trigger("opened")));
+    assert_eq!(
+        (&body["opened_at"], &body["answer_by"]),
+        (&"2026-03-01T03:00:00Z".into(), &"2026-03-01T03:15:00Z".into())
+    );
+    let verdict = serde_json::to_value(crate::triage::Verdict { at: until, ..incident.verdict.clone().unwrap() });
+    assert_eq!(verdict.unwrap()["at"], "2026-03-01T03:15:00Z");
+}
+
 #[test]
 fn what_to_do_names_a_way_that_there_is() {
     let says = |incident: &Incident| generic(&call(incident, "k", CallAct::Trigger("opened")))["what_to_do"].clone();
