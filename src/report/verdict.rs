@@ -55,6 +55,8 @@ impl Layout {
         // What to do stands before the long list of what was seen.
         let fixes: Vec<String> = verdict.fixes.iter().map(|fix| fitting(*fix)).collect();
         self.list(&mut out, "Fixes that fit", &fixes);
+        let next: Vec<String> = verdict.next_by_hand().into_iter().map(str::to_owned).collect();
+        self.list(&mut out, "Next", &next);
         let never: Vec<String> = verdict.never.iter().map(|one| format!("{}: {}", one.fix, one.reason)).collect();
         self.list(&mut out, "Do not", &never);
         let checks: Vec<String> = verdict.checks.iter().map(row).collect();

@@ -17,6 +17,7 @@ mod fix;
 mod identity;
 mod issuance;
 mod leaning;
+mod next_step;
 mod not_understood;
 mod nothing_found;
 mod peer;

@@ -19,16 +19,28 @@ use crate::mesh::PodRef;
 pub(super) const LOOK_FOR_ENTRY: &str =
     "look for its registration entry: `spire-server entry show -spiffeID …`, its selectors and parent";
 
+/// How a SPIRE agent says that it could not learn who a workload is: it then issues nothing, whatever entries there are.
+const NOT_ATTESTED: [&str; 5] = [
+    "orkload attestation failed",
+    "Failed to attest the workload",
+    "workload attestor",
+    "workload_attestor",
+    "Failed to collect all selectors",
+];
+
 impl Scene<'_> {
     /// Rule 7, where the proxy never got an SVID: with a working agent no registration entry fits, and no restart helps.
     pub(super) fn no_identity(&self, _now: Timestamp, explained: &[PodRef]) -> Option<Conclusion> {
         let is_open = |(pod, _): &&SeenPod<'_>| !explained.contains(&pod.pod);
-        let without: Vec<&SeenPod<'_>> =
-            self.pods.iter().filter(|(_, found)| found.holding == Holding::NoSecret).filter(is_open).collect();
+        let is_without = |(pod, found): &&SeenPod<'_>| found.holding == Holding::NoSecret || self.has_no_entry(pod);
+        let without: Vec<&SeenPod<'_>> = self.pods.iter().filter(is_without).filter(is_open).collect();
         let state = |pod: &PodEvidence| self.agent_of(pod.node.as_ref());
         let pods = without.iter().map(|(pod, _)| pod.pod.clone()).collect();
+        let has_got = |found: &Examined| {
+            if found.holding == Holding::NoSecret { "has never got an SVID" } else { "serves no certificate" }
+        };
         let mut reasons: Vec<String> =
-            without.iter().map(|(pod, _)| format!("the proxy of {} has never got an SVID", pod.pod)).collect();
+            without.iter().map(|(pod, found)| format!("the proxy of {} {}", pod.pod, has_got(found))).collect();
         let (first, _) = without.first()?;
         let broken: Vec<_> =
             without.iter().filter(|(pod, _)| matches!(state(pod), Some(state) if state.is_faulty())).collect();
@@ -78,6 +90,18 @@ impl Scene<'_> {
             &[FixName::RestartPod, FixName::RestartSpireAgent],
             "no registration entry seems to fit this workload: a restart would get no SVID either",
         ))
+    }
+
+    /// Whether the proxy of a pod serves nothing, and the agent of its node says that it issues no identity, to it or to
+    /// somebody whom it does not name. Where the agent could not learn who a workload is, that is the cause, and not an entry.
+    fn has_no_entry(&self, pod: &PodEvidence) -> bool {
+        let serves_nothing = pod.served.value().is_some_and(|served| served.chain.is_empty());
+        let has_a_file = pod.svid_file.value().is_some_and(|file| !file.certificates.is_empty());
+        let log = self.agents.iter().find(|(agent, _)| Some(&agent.node) == pod.node.as_ref());
+        let log = log.and_then(|(agent, _)| agent.log.value());
+        let attests =
+            log.is_some_and(|log| !log.lines.iter().any(|line| NOT_ATTESTED.iter().any(|words| line.contains(words))));
+        serves_nothing && !has_a_file && attests && self.refused(pod).is_some()
     }
 
     /// What the agent of a pod's node says about an identity that it did not issue, and whether it names this workload.

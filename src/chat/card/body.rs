@@ -302,8 +302,8 @@ pub(super) fn fixes(incident: &Incident) -> Vec<Line> {
     let shown = incident.is_live() && !incident.is_foreign();
     let Some(verdict) = incident.verdict.as_ref().filter(|_| shown) else { return Vec::new() };
     let mut lines = bounded(&verdict.fixes, |fix| fitting(incident, *fix), " fixes");
-    if verdict.fixes.is_empty() {
-        lines.push(words("No fix of the runbook fits this diagnosis: people decide."));
+    if let Some(step) = verdict.next_by_hand() {
+        lines.push(words(format!("No fix of the runbook fits this diagnosis. Next: {step}.")));
     }
     let never = |never: &crate::triage::Never| {
         vec![strong("• never "), code(never.fix.to_string()), text(format!(": {}", never.reason))]

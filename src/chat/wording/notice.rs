@@ -300,13 +300,13 @@ fn verdict(incident: &Incident) -> Post {
         lines.push(words(format!("{missing} thing(s) could not be checked; they are listed below.")));
     }
     let button = card::fix(incident);
-    lines.push(match &button {
-        Some(_) => words(ASK_WITH_THE_BUTTON),
-        None if verdict.fixes.is_empty() => words("Next: no fix of the runbook fits, so a person has to decide."),
-        None if !verdict.fixes.iter().any(|fix| FixName::CARRIED_OUT.contains(fix)) => {
+    lines.push(match (&button, verdict.next_by_hand()) {
+        (Some(_), _) => words(ASK_WITH_THE_BUTTON),
+        (None, Some(step)) => words(format!("Next: {step}.")),
+        (None, None) if !verdict.fixes.iter().any(|fix| FixName::CARRIED_OUT.contains(fix)) => {
             words("Next: a person does by hand what fits, after the runbook.")
         }
-        None => words("Next: the card at the top shows what can be done now."),
+        (None, None) => words("Next: the card at the top shows what can be done now."),
     });
     Post { raw: Some(checks(verdict)), buttons: button.into_iter().collect(), ..Post::saying(lines) }
 }

@@ -42,11 +42,12 @@ pub(in crate::chat) fn cut(text: &str, most: usize) -> String {
 /// Every check of a verdict: how it ended, what was found, where it looked and when (invariant 8).
 pub fn checks(verdict: &Verdict) -> Raw {
     let mut text = String::new();
-    for check in &verdict.checks {
-        text.push_str(&one(check));
-    }
+    // The post promises these, and a face that shows only the beginning must not cut them off.
     for not in &verdict.not_checked {
         let _ = writeln!(text, "not checked   {}: {}", not.what, not.why);
+    }
+    for check in &verdict.checks {
+        text.push_str(&one(check));
     }
     for ruled in &verdict.ruled_out {
         let how = if ruled.certain { "ruled out" } else { "not excluded" };

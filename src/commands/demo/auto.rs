@@ -22,6 +22,7 @@ use crate::{
         Act, Asked, CloseReason, Destination, Face, FixEnd, FixPhase, Incident, IncidentId, Life, PastFix, Triage,
         offer,
     },
+    journal::StoredIncident,
     remediation::{PlanId, Proof},
     simulate::world::Scenario as Night,
     triage::Scenario,
@@ -98,7 +99,7 @@ impl Players<'_> {
         let inbox = self.stage.bot.inbox.clone();
         let mut changes = inbox.changes();
         loop {
-            match inbox.newest(1).await {
+            match self.as_posted().await {
                 Ok(stored) => {
                     if let Some(incident) = stored.first().map(|stored| &stored.incident) {
                         if let Some(ending) = self.ending(incident) {
@@ -114,6 +115,20 @@ impl Players<'_> {
             }
             // A face that is too far behind reads the state again, which the loop does anyway.
             drop(changes.recv().await);
+        }
+    }
+
+    /// The newest incident, once everything that is due has been posted: people answer what they have read.
+    async fn as_posted(&self) -> Result<Vec<StoredIncident>, SubmitError> {
+        let inbox = &self.stage.bot.inbox;
+        let version = |stored: &[StoredIncident]| stored.first().map(|stored| stored.incident.version);
+        loop {
+            let before = inbox.newest(1).await?;
+            self.stage.bot.engine.settled().await?;
+            let stored = inbox.newest(1).await?;
+            if version(&stored) == version(&before) {
+                return Ok(stored);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ mod agents;
 mod copies;
 mod dangerous;
 mod leanings;
+mod registration;
 mod remarks;
 mod rows;
 mod several_causes;

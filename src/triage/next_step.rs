@@ -1,0 +1,48 @@
+//! What a person does after a verdict for which the bot has nothing to offer: one sentence a kind, the same on every face.
+
+use super::{Scenario, Verdict};
+
+impl Verdict {
+    /// The next step by hand, as the end of "Next: …"; `None` where a fix of the runbook fits, which is the next step.
+    pub fn next_by_hand(&self) -> Option<&'static str> {
+        self.fixes.is_empty().then(|| by_hand(self.scenario))
+    }
+}
+
+fn by_hand(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::ExpiredCertificate => {
+            "find out why the pods or the peer that are named did not pick up a new certificate, and replace those pods by \
+             hand once a new one would reach them"
+        }
+        Scenario::SpireAgent => {
+            "look at the log and the pod of the SPIRE agent on the nodes that are named, and mend it before any workload is \
+             restarted"
+        }
+        Scenario::TrustBundleMismatch => {
+            "compare the roots of both sides (runbook scenario 3), and bring the side that lags up to date"
+        }
+        Scenario::IstioConfiguration => {
+            "compare the modes of both sides (PeerAuthentication and DestinationRule, runbook step 3), and change the one \
+             that is wrong"
+        }
+        Scenario::Network => {
+            "follow the way that fails: is anybody listening there, and do NetworkPolicies, firewalls and DNS let it pass?"
+        }
+        Scenario::SpireServer => {
+            "look at the log, the database and the disk of the SPIRE server: agents renew by themselves once it is healthy"
+        }
+        Scenario::IdentityMismatch => {
+            "compare the workload's registration entry (`spire-server entry show`) with the identity that it should have, \
+             and correct the entry: no restart is needed"
+        }
+        Scenario::ClockSkew => "set the clocks of the nodes that are named right (chrony, NTP): nothing else is needed",
+        Scenario::NoFaultFound => {
+            "see whether the alert still fires; if it does, look at those that call the service, and at the service itself"
+        }
+        Scenario::Inconclusive => {
+            "mend what kept the checks from seeing (each inconclusive one says why) and look again; until then follow the \
+             runbook by hand"
+        }
+    }
+}
