@@ -84,7 +84,8 @@ async fn after_the_configuration_has_learnt_the_name_a_restart_diagnoses_what_is
         fires(&engine.inbox(), "blue.example.org", "frontend").await;
         assert!(engine.inbox().live(1).await.unwrap()[0].incident.is_foreign());
     }
-    let engine = bot.ruled_by(blue(&["blue.example.org"])).built().await;
+    let bot = bot.ruled_by(blue(&["blue.example.org"]));
+    let engine = bot.built().await;
     super::super::on_start::look_through(engine.inbox().0.clone()).await;
     let incident = engine.inbox().live(1).await.unwrap()[0].incident.clone();
     assert!(!incident.is_foreign());
