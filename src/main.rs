@@ -18,17 +18,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The whole story on one machine: a simulated mesh, a broken service, the bot, and a chat
+    /// Play a whole night on one machine: a simulated mesh, a broken service, the bot, and a chat
     Demo(commands::demo::DemoArgs),
-    /// The bot
+    /// Run the bot
     Serve(commands::serve::ServeArgs),
-    /// Diagnoses once, from a terminal, with your kubeconfig
+    /// Diagnose once, from this terminal, with your kubeconfig; nothing is changed
     Triage(commands::triage::TriageArgs),
-    /// The same verdict from saved evidence, offline
+    /// Judge saved evidence again, offline
     Diagnose(commands::diagnose::DiagnoseArgs),
-    /// Checks the bot's own set-up: configuration, rights, Slack, journal, webhook
+    /// Check the bot's own set-up: configuration, rights, Slack, journal, webhook
     Doctor(commands::doctor::DoctorArgs),
-    /// Only the simulated mesh; real kubectl works against it
+    /// Run only the simulated mesh; real kubectl works against it
     Simulate(commands::simulate::SimulateArgs),
 }
 

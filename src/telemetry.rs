@@ -19,9 +19,9 @@ use tracing_subscriber::{
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Text,
-    /// For log stores.
+    /// One JSON object a line, for log stores.
     Json,
 }
 

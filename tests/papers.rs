@@ -1,5 +1,5 @@
-//! What the papers say is there: every relative link of every .md file leads somewhere, and so does every path that
-//! ARCHITECTURE.md names.
+//! What the papers say is there: every relative link of every .md file leads somewhere, so does every path that
+//! ARCHITECTURE.md names, and every public item of the sources says what it is for.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 use std::{
@@ -49,7 +49,8 @@ fn links(text: &str) -> Vec<&str> {
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text).filter(|line| line.starts_with('#'));
     let kept = |c: &char| c.is_alphanumeric() || ['-', '_', ' '].contains(c);
-    let anchor = |line: &str| line.trim_start_matches('#').trim().to_lowercase().chars().filter(kept).collect::<String>();
+    let anchor =
+        |line: &str| line.trim_start_matches('#').trim().to_lowercase().chars().filter(kept).collect::<String>();
     headings.map(|line| anchor(line).replace(' ', "-")).collect()
 }
 
@@ -120,4 +121,58 @@ fn every_path_that_the_plan_of_the_house_names_is_there() {
     assert!(named.len() > 60, "the test sees {} paths only: is it looking in the right place?", named.len());
     let gone: Vec<_> = named.into_iter().filter(|path| !is_there(path)).collect();
     assert!(gone.is_empty(), "ARCHITECTURE.md names what is not there: {gone:?}");
+}
+
+/// Every source, without those of tests.
+fn sources() -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![root().join("src")]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !["tests", "stories", "snapshots"].contains(&name.as_str()) {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") && name != "tests.rs" {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// The public items of a source above which no comment stands. Fields and variants may do without one.
+fn undocumented(code: &str) -> Vec<&str> {
+    const ITEMS: [&str; 8] = ["fn ", "async fn ", "const ", "struct ", "enum ", "trait ", "type ", "static "];
+    let (mut documented, mut in_attribute, mut found) = (false, false, Vec::new());
+    for line in code.lines().map(str::trim) {
+        if line.starts_with("///") {
+            documented = true;
+        } else if in_attribute || line.starts_with("#[") {
+            in_attribute = !line.ends_with(']');
+        } else {
+            let is_item = line.strip_prefix("pub ").is_some_and(|rest| ITEMS.iter().any(|item| rest.starts_with(item)));
+            found.extend((is_item && !documented).then_some(line));
+            documented = false;
+        }
+    }
+    found
+}
+
+#[test]
+fn every_public_item_says_what_it_is_for() {
+    let (mut bare, mut files) = (Vec::new(), 0);
+    for path in sources() {
+        files += 1;
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        bare.extend(undocumented(code).into_iter().map(|line| format!("{}: {line}", path.display())));
+    }
+    assert!(files > 200, "the test looks at {files} files only: is it looking in the right place?");
+    assert!(bare.is_empty(), "public items of which nothing says what they are for:\n{}", bare.join("\n"));
+}
+
+#[test]
+fn an_item_without_a_comment_is_noticed_behind_attributes_too() {
+    let code = "/// A thing.\n#[derive(\n    Debug,\n)]\npub struct A {\n    pub field: u8,\n}\n#[must_use]\npub fn bare() {}\n";
+    assert_eq!(undocumented(code), ["pub fn bare() {}"]);
 }

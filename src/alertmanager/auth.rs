@@ -15,7 +15,6 @@ pub enum Credential {
     Basic {
         /// The user's name.
         user: String,
-        /// The password.
         password: SecretString,
     },
 }

@@ -50,7 +50,6 @@ pub struct Webhook {
     pub truncated: u64,
     /// `firing` or `resolved`.
     pub status: String,
-    /// The alerts.
     pub alerts: Alerts,
     /// The fields that could not be read, or that said two things: nothing of them decides whose alerts these are.
     pub unread: BTreeSet<&'static str>,
@@ -74,9 +73,7 @@ pub struct Alerts {
 pub struct Alert {
     /// `firing` or `resolved`.
     pub status: String,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Its annotations.
     pub annotations: BTreeMap<String, String>,
     /// The graph of its rule.
     pub generator_url: String,

@@ -35,10 +35,7 @@ pub enum Vote {
     /// Enough people have approved.
     Approved,
     /// It counts, and so many more are needed.
-    Counted {
-        /// How many.
-        missing: u8,
-    },
+    Counted { missing: u8 },
 }
 
 /// Why a vote does not count.

@@ -41,26 +41,14 @@ pub enum OutgoingError {
     Roots(String),
     /// No connection: nothing was sent.
     #[error("{host} could not be reached: {reason}")]
-    Unreachable {
-        /// Who.
-        host: String,
-        /// Why.
-        reason: String,
-    },
+    Unreachable { host: String, reason: String },
     /// No answer to what may have arrived.
     #[error("{host} gave no answer: {reason}")]
-    Unanswered {
-        /// Who.
-        host: String,
-        /// Why.
-        reason: String,
-    },
+    Unanswered { host: String, reason: String },
     /// An answer that is no success.
     #[error("{host} answered {status}")]
     Status {
-        /// Who.
         host: String,
-        /// What.
         status: StatusCode,
         /// How long it asked us to wait.
         after: Option<SignedDuration>,

@@ -20,7 +20,6 @@ pub struct Whose {
      each bot a Slack app of its own, because Slack spreads what is asked of one app over all its connections"
 )]
 pub struct OtherBot {
-    /// Its incident.
     pub incident: IncidentId,
     /// The cluster of the bot that is meant.
     pub theirs: String,

@@ -33,7 +33,6 @@ pub enum ClusterError {
         verb: &'static str,
         /// As `pods/exec`.
         resource: &'static str,
-        /// Where.
         namespace: String,
     },
     /// The API server does not know who we are: the token or certificate is missing, wrong or over.
@@ -44,10 +43,7 @@ pub enum ClusterError {
     },
     /// It is not there.
     #[error("{what} is not there")]
-    NotFound {
-        /// What.
-        what: String,
-    },
+    NotFound { what: String },
     /// No answer in time.
     #[error("{what} gave no answer in {seconds} s")]
     TimedOut {
@@ -59,7 +55,6 @@ pub enum ClusterError {
     /// The tool is not in the image.
     #[error("{tool} is not in the image of {container}")]
     ToolMissing {
-        /// Which.
         tool: String,
         /// Where it was looked for.
         container: String,

@@ -37,7 +37,6 @@ use crate::{
 pub(super) struct Answer {
     /// Its status code.
     pub(super) status: u16,
-    /// Its body.
     pub(super) body: Held,
 }
 

@@ -16,11 +16,9 @@ use crate::mesh::{NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKi
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the object, not a state of ours")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundPod {
-    /// Which.
     pub pod: PodRef,
     /// Which life.
     pub uid: PodUid,
-    /// Where.
     pub node: Option<NodeName>,
     /// As whom.
     pub service_account: Option<ServiceAccount>,

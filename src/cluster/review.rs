@@ -14,7 +14,6 @@ use super::{ClusterError, Reach, rights::Right};
 pub struct AccessQuestion {
     /// Which right.
     pub right: &'static Right,
-    /// Where.
     pub namespace: Option<String>,
 }
 

@@ -84,9 +84,7 @@ pub enum RightScope {
 /// One right: what RBAC calls a rule with one verb, one resource and perhaps one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Right {
-    /// What for.
     pub duty: Duty,
-    /// Where.
     pub place: RightScope,
     /// The API group; empty is the core group.
     pub group: &'static str,

@@ -23,9 +23,9 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Options of `diagnose`.
 #[derive(Debug, Args)]
 pub struct DiagnoseArgs {
-    /// The evidence that `triage --save` or an incident kept
+    /// A file that `triage --save` wrote, or the evidence of an incident
     file: PathBuf,
-    /// How to write the verdict
+    /// Write the verdict like this
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
 }
@@ -38,7 +38,6 @@ pub enum DiagnoseError {
     Read {
         /// Which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -47,7 +46,6 @@ pub enum DiagnoseError {
     Shape {
         /// Which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: serde_json::Error,
     },

@@ -37,13 +37,13 @@ use crate::{
 /// Options of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// The configuration file
+    /// Read the configuration from this file (config/example.yaml explains every field)
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// How log lines are written
+    /// Write log lines like this
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log: LogFormat,
-    /// Check the configuration and stop
+    /// Check the configuration, say what is wrong with it, and stop
     #[arg(long)]
     check: bool,
 }
@@ -54,10 +54,8 @@ pub enum ServeError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// Something that goes out.
@@ -66,9 +64,7 @@ pub enum ServeError {
     /// The port.
     #[error("the port {address} could not be opened: is something else there?")]
     Listen {
-        /// Where.
         address: std::net::SocketAddr,
-        /// Why.
         #[source]
         source: std::io::Error,
     },

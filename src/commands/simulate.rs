@@ -13,13 +13,13 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = scenarios())]
 pub struct SimulateArgs {
-    /// Where to listen; loopback only, since it lets everybody in. Port 0 takes a free one
+    /// Listen here; loopback only, since it asks nobody for a password. Port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// Where to write the kubeconfig that points at it
+    /// Write a kubeconfig that points at the mesh to this file
     #[arg(long, value_name = "FILE")]
     kubeconfig: PathBuf,
-    /// What is broken; the names are listed below
+    /// Break this; the names are listed below
     #[arg(long, default_value = "healthy", value_name = "NAME")]
     scenario: Scenario,
     /// Answer some requests late, as get=200ms or */pods/exec=5s; may be repeated
@@ -45,9 +45,7 @@ pub enum SimulateError {
     /// The kubeconfig could not be written.
     #[error("the kubeconfig {path} could not be written: check that the folder exists")]
     Kubeconfig {
-        /// Where.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },

@@ -25,22 +25,22 @@ use crate::{
 pub struct TriageArgs {
     /// What to look at: pod/NAME, deploy/NAME, statefulset/NAME, daemonset/NAME or svc/NAME
     target: String,
-    /// Its namespace
+    /// The namespace of the target
     #[arg(short, long)]
     namespace: Namespace,
-    /// How to write the verdict
+    /// Write the verdict like this
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
-    /// Keep the evidence here, to be judged again with `diagnose`
+    /// Save the evidence to this file; `diagnose` judges it again
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Where things are in this mesh: `mesh` and `triage` of the bot's configuration are read, and nothing else of it
+    /// Read from this file where things are in the mesh: only its parts `mesh` and `triage` count
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Which kubeconfig; the default is kubectl's
+    /// Use this kubeconfig instead of the one that kubectl would use
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Which context of it
+    /// Use this context of the kubeconfig
     #[arg(long)]
     context: Option<String>,
 }
@@ -54,17 +54,11 @@ pub enum TriageError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// The evidence could not be written.
     #[error("the evidence could not be kept in {path}: {why}")]
-    Save {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
+    Save { path: PathBuf, why: String },
 }
 
 /// Looks, judges, prints. 0 healthy, 1 fault found, 2 inconclusive; an error is 3.

@@ -98,7 +98,6 @@ fn alert_names() -> Vec<String> {
 pub struct Basic {
     /// The user's name.
     pub user: String,
-    /// The password.
     pub password: Secret,
 }
 
@@ -106,11 +105,8 @@ pub struct Basic {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Labels {
-    /// The cluster.
     pub cluster: String,
-    /// The namespace.
     pub namespace: String,
-    /// The service.
     pub service: String,
     /// The pod. It may name an exporter, so it is never trusted alone.
     pub pod: String,

@@ -22,10 +22,7 @@ pub enum Rung {
         until: Timestamp,
     },
     /// Every level was called; all are called again at `until`.
-    AllPaged {
-        /// When.
-        until: Timestamp,
-    },
+    AllPaged { until: Timestamp },
     /// Somebody acknowledged; without a sign of work by `until` the level is called again.
     Acknowledged {
         /// The level on whose behalf.
@@ -60,7 +57,6 @@ pub enum Ladder {
     Still,
     /// A window runs.
     Running {
-        /// Which.
         rung: Rung,
         /// Who is on the hook by name: set by an acknowledgement or a hand-off.
         holder: Option<PersonId>,

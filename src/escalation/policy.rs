@@ -30,7 +30,6 @@ pub struct PagerName(pub String);
 /// One level of the ladder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
-    /// Its number.
     pub number: LevelNumber,
     /// The team, as people call it.
     pub team: String,

@@ -117,7 +117,6 @@ pub struct UnexplainedMention {
     pub to: Destination,
     /// Which level it calls.
     pub level: LevelNumber,
-    /// The post.
     pub post: MentionPost,
     /// The version of the incident at which the cause became known.
     pub completed: Option<u64>,

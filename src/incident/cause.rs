@@ -51,7 +51,6 @@ impl<'a> Cause<'a> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Lacks {
-    /// The cause.
     pub cause: bool,
     /// The link to the card.
     pub card: bool,
@@ -81,7 +80,6 @@ pub struct MentionPost {
 /// Where somebody who is called looks first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallLinks<'a> {
-    /// The card.
     pub card: Option<&'a WebAddress>,
     /// The alert's own runbook.
     pub runbook: Option<&'a WebAddress>,

@@ -18,6 +18,5 @@ pub struct Delivery {
     pub to: Destination,
     /// `card` for the root message, else the key of the effect.
     pub slot: String,
-    /// The message.
     pub message: MessageRef,
 }

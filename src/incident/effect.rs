@@ -20,7 +20,6 @@ pub enum Face {
     Discord,
     /// The demo's web page.
     Page,
-    /// The terminal.
     Terminal,
 }
 
@@ -38,15 +37,9 @@ pub struct Destination {
 #[serde(tag = "timer", rename_all = "snake_case")]
 pub enum Timer {
     /// A window of the ladder ends.
-    RungEnds {
-        /// Which.
-        rung: Rung,
-    },
+    RungEnds { rung: Rung },
     /// A window of the ladder is nearly over.
-    RungReminder {
-        /// Which.
-        rung: Rung,
-    },
+    RungReminder { rung: Rung },
     /// The hold time after the last alert ended is over.
     HoldEnds {
         /// Its end, which names it.
@@ -72,15 +65,9 @@ pub enum CallReason {
     /// The window of the level before passed unanswered.
     Unanswered,
     /// Somebody asked for it.
-    Escalated {
-        /// Who.
-        by: PersonId,
-    },
+    Escalated { by: PersonId },
     /// Somebody handed it over.
-    HandedOver {
-        /// Who.
-        by: PersonId,
-    },
+    HandedOver { by: PersonId },
     /// Acknowledged, and then no sign of work for the level's window.
     Idle,
     /// Every level was called and none answered.
@@ -88,10 +75,7 @@ pub enum CallReason {
     /// It fires again, and the level had not been reached before it paused.
     FiringAgain,
     /// What was found calls for this level at once.
-    Evidence {
-        /// What.
-        because: String,
-    },
+    Evidence { because: String },
 }
 
 /// What must be done.
@@ -141,26 +125,15 @@ pub enum Work {
         round: Round,
     },
     /// Draw the incident's card: post it the first time, edit it later.
-    DrawCard {
-        /// Where.
-        to: Destination,
-    },
+    DrawCard { to: Destination },
     /// Post into the incident's thread.
-    Post {
-        /// Where.
-        to: Destination,
-        /// What.
-        notice: Notice,
-    },
+    Post { to: Destination, notice: Notice },
     /// Call a level by a mention in a channel.
     Mention {
-        /// Where.
         to: Destination,
         /// Which level.
         level: LevelNumber,
-        /// Whom.
         mentions: Vec<Mention>,
-        /// Why.
         reason: CallReason,
         /// The window that this call belongs to: when it is over, the call is no longer wanted.
         rung: Rung,
@@ -171,7 +144,6 @@ pub enum Work {
         pager: PagerName,
         /// Which level.
         level: LevelNumber,
-        /// Why.
         reason: CallReason,
         /// The window that this call belongs to.
         rung: Rung,
@@ -184,7 +156,6 @@ pub enum Work {
         level: LevelNumber,
         /// The name that the pager knows the page by.
         key: String,
-        /// How.
         how: PageEnd,
     },
     /// Tell a pager what a page that rings could not say yet: the cause, the card.
@@ -202,7 +173,6 @@ pub enum Work {
         to: Destination,
         /// Which level it calls.
         level: LevelNumber,
-        /// The post.
         post: MentionPost,
     },
 }
@@ -354,8 +324,6 @@ pub struct NewEffect {
     /// Effects of one slot replace each other while they are due (edits of one message: the newest state wins); a new
     /// one waits until a claimed one has ended.
     pub slot: Option<String>,
-    /// When.
     pub due: Timestamp,
-    /// What.
     pub work: Work,
 }

@@ -56,10 +56,7 @@ pub enum Event {
     /// It opens again within a storm: it is neither posted nor called about by itself.
     JoinedStorm,
     /// This incident stands for a storm, and so many incidents have opened in it.
-    StormGrew {
-        /// How many.
-        count: u32,
-    },
+    StormGrew { count: u32 },
     /// Which services of a storm are known, and looked at by the diagnostics that begin now.
     StormSeen {
         /// The services and how many there are.
@@ -83,13 +80,9 @@ pub enum Event {
         group: Option<String>,
     },
     /// An alert ended.
-    AlertResolved {
-        /// Which.
-        fingerprint: Fingerprint,
-    },
+    AlertResolved { fingerprint: Fingerprint },
     /// Alerts were cut off the webhook's body: targets are missing.
     AlertsCutOff {
-        /// How many.
         count: u64,
         /// Alertmanager's group whose body it was.
         #[serde(default)]
@@ -110,15 +103,11 @@ pub enum Event {
     /// Firing again before it closed.
     ClearingEnded,
     /// It ended.
-    Closed {
-        /// Why.
-        reason: CloseReason,
-    },
+    Closed { reason: CloseReason },
     /// Firing again soon after it closed.
     Reopened,
     /// Somebody said what it is about.
     TargetSet {
-        /// The target.
         target: TargetRef,
         /// Who said it.
         by: PersonId,
@@ -136,7 +125,6 @@ pub enum Event {
         rung: Rung,
         /// Who is called.
         call: Vec<LevelNumber>,
-        /// Why.
         reason: CallReason,
     },
     /// A level is called beside the window that runs, because of what was found. The windows go on as they were.
@@ -145,19 +133,12 @@ pub enum Event {
         level: LevelNumber,
         /// The window that runs.
         rung: Rung,
-        /// Why.
         reason: CallReason,
     },
     /// A window passed unanswered. Kept for reports.
-    WindowBreached {
-        /// Which.
-        rung: Rung,
-    },
+    WindowBreached { rung: Rung },
     /// A window was answered in time. Kept for reports.
-    WindowMet {
-        /// Which.
-        rung: Rung,
-    },
+    WindowMet { rung: Rung },
     /// A reminder is due.
     Reminded {
         /// For which window.
@@ -165,9 +146,7 @@ pub enum Event {
     },
     /// A level was passed over because nobody can be reached there.
     LevelUnreachable {
-        /// Which.
         level: LevelNumber,
-        /// Why.
         why: String,
         /// What the bot does about it.
         #[serde(default)]
@@ -191,7 +170,6 @@ pub enum Event {
     },
     /// Somebody took it.
     Acknowledged {
-        /// Who.
         by: PersonId,
         /// The idle clock.
         rung: Rung,
@@ -205,7 +183,6 @@ pub enum Event {
     HandedTo {
         /// To whom.
         to: PersonId,
-        /// By whom.
         by: PersonId,
         /// The idle clock of the new holder.
         rung: Rung,
@@ -230,14 +207,12 @@ pub enum Event {
     TriageFailed {
         /// Which run.
         run: RunNumber,
-        /// Why.
         reason: String,
     },
     /// Somebody asked for a fix.
     FixProposed {
         /// Its number.
         fix: FixNumber,
-        /// Which.
         name: FixName,
         /// Who asked.
         by: PersonId,
@@ -246,7 +221,6 @@ pub enum Event {
     PlanDrawn {
         /// Of which fix.
         fix: FixNumber,
-        /// The plan.
         plan: Box<Plan>,
         /// The question to those who may approve.
         question: Question,
@@ -255,7 +229,6 @@ pub enum Event {
     VoteCounted {
         /// Which fix.
         fix: FixNumber,
-        /// Who.
         by: PersonId,
     },
     /// Enough have approved.
@@ -264,7 +237,6 @@ pub enum Event {
         fix: FixNumber,
         /// Which plan.
         plan: PlanId,
-        /// By whom.
         by: Vec<PersonId>,
     },
     /// What was approved is no longer what would happen: the plan is drawn again.
@@ -315,7 +287,6 @@ pub enum Event {
         fix: FixNumber,
         /// Which operation, from 0.
         step: StepNumber,
-        /// When.
         again_at: Timestamp,
     },
     /// The effect of a write was seen.
@@ -344,31 +315,19 @@ pub enum Event {
         by: PersonId,
     },
     /// A fix ended.
-    FixEnded {
-        /// Which.
-        fix: FixNumber,
-        /// How.
-        end: FixEnd,
-    },
+    FixEnded { fix: FixNumber, end: FixEnd },
     /// Somebody wrote a note.
-    NoteAdded {
-        /// Who.
-        by: PersonId,
-        /// What.
-        text: String,
-    },
+    NoteAdded { by: PersonId, text: String },
     /// Somebody switched fixes off, or on again.
     WritesSwitched {
         /// Whether they may run.
         on: bool,
-        /// Who.
         by: PersonId,
         /// Why, in their words; may be empty.
         reason: String,
     },
     /// The card is in a channel for the first time.
     CardPosted {
-        /// Where.
         to: Destination,
         /// A link to it, where the platform has links.
         #[serde(default)]
@@ -376,7 +335,6 @@ pub enum Event {
     },
     /// A level was really called. "Mentioned" is said where only that happened.
     LevelCalled {
-        /// Which.
         level: LevelNumber,
         /// By a pager, not only by a mention.
         by_pager: bool,
@@ -409,18 +367,12 @@ pub enum Event {
     },
     /// Something that the bot owes is late; it goes on trying.
     OverdueNoticed {
-        /// What.
         what: String,
         /// Since when it is wanted.
         since: Timestamp,
     },
     /// Something could not be done, for good.
-    CouldNot {
-        /// What.
-        what: String,
-        /// Why.
-        reason: String,
-    },
+    CouldNot { what: String, reason: String },
 }
 
 impl Event {

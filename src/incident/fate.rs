@@ -32,9 +32,7 @@ pub enum PlanFate {
         fix: FixName,
         /// Who approved it; nobody, if it never ran.
         by: Vec<PersonId>,
-        /// How.
         end: FixEnd,
-        /// When.
         at: Timestamp,
     },
 }

@@ -28,7 +28,6 @@ pub enum Round {
 pub struct Fix {
     /// Its number within the incident: the fix id that effects and locks carry.
     pub number: FixNumber,
-    /// Which.
     pub name: FixName,
     /// Who asked for it.
     pub requester: PersonId,
@@ -104,14 +103,12 @@ pub enum FixPhase {
     Approved {
         /// The plan that was approved.
         plan: PlanId,
-        /// By whom.
         by: Vec<PersonId>,
     },
     /// A write was started.
     Stepping {
         /// The plan that was approved.
         plan: PlanId,
-        /// By whom.
         by: Vec<PersonId>,
         /// Which operation, from 0.
         step: StepNumber,
@@ -123,7 +120,6 @@ pub enum FixPhase {
     Settling {
         /// The plan that was approved.
         plan: PlanId,
-        /// By whom.
         by: Vec<PersonId>,
         /// Which operation, from 0.
         step: StepNumber,
@@ -154,10 +150,7 @@ pub enum FixEnd {
         reasons: Vec<String>,
     },
     /// Somebody rejected it.
-    Rejected {
-        /// Who.
-        by: PersonId,
-    },
+    Rejected { by: PersonId },
     /// The requester took it back.
     Withdrawn,
     /// Nobody approved it in time.
@@ -199,7 +192,6 @@ impl PastFix {
 pub struct PastFix {
     /// Its number within the incident.
     pub number: FixNumber,
-    /// Which.
     pub name: FixName,
     /// Who asked for it; older versions did not keep that.
     #[serde(default)]
@@ -217,6 +209,5 @@ pub struct PastFix {
     pub verifies: Option<FixNumber>,
     /// How it ended.
     pub end: FixEnd,
-    /// When.
     pub at: Timestamp,
 }

@@ -132,7 +132,6 @@ pub struct NotAnIncidentId;
 /// The name of an incident as somebody typed it, with the cluster where they named one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypedId {
-    /// Which one.
     pub incident: IncidentId,
     /// The cluster behind the slash.
     pub cluster: Option<String>,

@@ -24,9 +24,7 @@ pub enum Notice {
     },
     /// A level cannot be called.
     Unreachable {
-        /// Which.
         level: LevelNumber,
-        /// Why.
         why: String,
         /// What the bot does about it.
         #[serde(default)]
@@ -46,7 +44,6 @@ pub enum Notice {
     },
     /// Somebody took it.
     Acknowledged {
-        /// Who.
         by: PersonId,
         /// When the level is called again without a sign of work.
         until: Timestamp,
@@ -55,7 +52,6 @@ pub enum Notice {
     HandedTo {
         /// To whom.
         to: PersonId,
-        /// By whom.
         by: PersonId,
     },
     /// The first alert of a cluster that this bot does not look after.
@@ -80,10 +76,7 @@ pub enum Notice {
         run: RunNumber,
     },
     /// A triage could not run.
-    TriageFailed {
-        /// Why.
-        reason: String,
-    },
+    TriageFailed { reason: String },
     /// A plan waits for approval; those who may approve are mentioned.
     ApprovalWanted {
         /// Which plan.
@@ -98,7 +91,6 @@ pub enum Notice {
     QuestionOutdated,
     /// A plan was approved and runs.
     FixStarted {
-        /// Which.
         fix: FixName,
         /// By whom it was approved.
         by: Vec<PersonId>,
@@ -120,24 +112,11 @@ pub enum Notice {
         not_after: Timestamp,
     },
     /// A fix ended.
-    FixEnded {
-        /// Which.
-        fix: FixName,
-        /// How.
-        end: FixEnd,
-    },
+    FixEnded { fix: FixName, end: FixEnd },
     /// Somebody wrote a note.
-    Note {
-        /// Who.
-        by: PersonId,
-        /// What.
-        text: String,
-    },
+    Note { by: PersonId, text: String },
     /// All alerts are resolved; it closes at this time unless they fire again.
-    Clearing {
-        /// When.
-        until: Timestamp,
-    },
+    Clearing { until: Timestamp },
     /// The alerts fire again before it closed.
     FiringAgain,
     /// It closed.
@@ -153,18 +132,12 @@ pub enum Notice {
     WritesSwitched {
         /// Whether they may run.
         on: bool,
-        /// Who.
         by: PersonId,
         /// Why, in their words; may be empty.
         reason: String,
     },
     /// Something that the bot should have done could not be done.
-    CouldNot {
-        /// What.
-        what: String,
-        /// Why.
-        reason: String,
-    },
+    CouldNot { what: String, reason: String },
     /// The clock of the bot's machine was set.
     ClockSet {
         /// By how much; negative when it was set back.
@@ -172,7 +145,6 @@ pub enum Notice {
     },
     /// Something that the bot owes is late; it goes on trying.
     Overdue {
-        /// What.
         what: String,
         /// Since when it is wanted.
         since: Timestamp,

@@ -43,7 +43,6 @@ pub enum Outcome {
     PlanDrawn {
         /// For which fix of the incident.
         fix: FixNumber,
-        /// The plan.
         plan: Box<Plan>,
     },
     /// A guard refused the fix.
@@ -109,30 +108,25 @@ pub enum Outcome {
     },
     /// A due time came.
     Elapsed {
-        /// Which.
         timer: Timer,
         /// When the source last said that it fires (a column, not an event).
         last_seen: Timestamp,
     },
     /// A card or a post is in its channel.
     Shown {
-        /// Where.
         to: Destination,
         /// Whether this was the first time that the incident's card was posted there.
         first_card: bool,
     },
     /// The card is in its channel, in a message that has a link.
     CardPosted {
-        /// Where.
         to: Destination,
         /// The link, if the platform gave it.
         link: Option<WebAddress>,
     },
     /// A level was mentioned in a channel.
     Mentioned {
-        /// Which.
         level: LevelNumber,
-        /// Where.
         to: Destination,
         /// The post, if it could not say the cause yet and can be edited.
         #[serde(default)]
@@ -142,7 +136,6 @@ pub enum Outcome {
     CallCompleted,
     /// A level has nobody behind it right now (an empty user group).
     NobodyBehind {
-        /// Which.
         level: LevelNumber,
         /// What was found.
         why: String,

@@ -25,7 +25,6 @@ pub enum CloseReason {
 /// Who closed an incident, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosedBy {
-    /// Who.
     #[serde(flatten)]
     pub who: PersonId,
     /// Why, in their words.

@@ -50,17 +50,11 @@ pub enum HandOffTo {
 #[serde(tag = "act", rename_all = "snake_case")]
 pub enum Act {
     /// Say what the incident is about, when the alert did not.
-    SetTarget {
-        /// The target.
-        target: TargetRef,
-    },
+    SetTarget { target: TargetRef },
     /// Run the diagnostics again.
     Triage,
     /// Ask for a fix: its plan is drawn and shown, and waits for approval.
-    ProposeFix {
-        /// Which.
-        fix: FixName,
-    },
+    ProposeFix { fix: FixName },
     /// Take back a fix that one asked for.
     Withdraw,
     /// Approve the plan that is shown.
@@ -88,10 +82,7 @@ pub enum Act {
         from: Option<LevelNumber>,
     },
     /// Write something into the incident.
-    Note {
-        /// What.
-        text: String,
-    },
+    Note { text: String },
     /// Watch the counters again.
     Verify,
     /// Close it.
@@ -167,7 +158,6 @@ pub enum Refusal {
     FixDoesNotFit {
         /// Which fix.
         fix: FixName,
-        /// Why.
         reason: String,
     },
     /// This version cannot carry it out.
@@ -272,7 +262,6 @@ pub enum Refusal {
         incident: IncidentId,
         /// Which fix.
         fix: FixName,
-        /// When.
         at: Timestamp,
     },
     /// Its alert still fires: asked back.
@@ -299,7 +288,6 @@ pub enum Refusal {
         incident: IncidentId,
         /// Which fix.
         fix: FixName,
-        /// When.
         at: Timestamp,
     },
     /// The text is empty or too long.

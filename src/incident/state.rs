@@ -31,12 +31,7 @@ pub enum Life {
         until: Timestamp,
     },
     /// It has ended.
-    Closed {
-        /// When.
-        at: Timestamp,
-        /// Why.
-        reason: CloseReason,
-    },
+    Closed { at: Timestamp, reason: CloseReason },
 }
 
 /// One alert of an incident.
@@ -67,18 +62,15 @@ pub enum Triage {
         /// Since when.
         since: Timestamp,
     },
-    /// Done.
     Done {
         /// Which run.
         run: RunNumber,
-        /// When.
         at: Timestamp,
     },
     /// It could not run.
     Failed {
         /// Which run.
         run: RunNumber,
-        /// Why.
         reason: String,
     },
 }
@@ -88,16 +80,13 @@ pub enum Triage {
 pub struct EarlierVerdict {
     /// What it said.
     pub scenario: Scenario,
-    /// When.
     pub at: Timestamp,
 }
 
 /// One line of the incident's history, for the card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub text: String,
 }
 
@@ -128,7 +117,6 @@ pub struct Incident {
     pub reopened_at: Option<Timestamp>,
     /// Whether it is open.
     pub life: Life,
-    /// Its alerts.
     pub alerts: BTreeMap<Fingerprint, Alert>,
     /// How many alerts are missing here, because they were cut off the webhook's bodies.
     pub cut_off: u64,

@@ -26,7 +26,6 @@ pub(super) fn stands_for_a_storm(incident: &Incident) -> bool {
 /// The live incidents that nobody is called about one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuietOnes {
-    /// How many.
     pub count: u32,
     /// When the newest of them opened, or opened again.
     pub newest: Option<Timestamp>,

@@ -29,7 +29,6 @@ pub struct WriteSwitch {
     pub on: bool,
     /// Who moved it.
     pub by: PersonId,
-    /// When.
     pub at: Timestamp,
     /// Why, in their words.
     pub reason: String,

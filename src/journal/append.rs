@@ -29,7 +29,6 @@ pub struct Change {
     pub events: Vec<Event>,
     /// What must be done.
     pub effects: Vec<NewEffect>,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -39,13 +38,9 @@ pub enum Finish {
     /// It was performed, or is no longer wanted.
     Done,
     /// It will not be tried again.
-    Dead {
-        /// Why.
-        error: String,
-    },
+    Dead { error: String },
     /// It is tried again.
     Again {
-        /// When.
         due: Timestamp,
         /// What went wrong.
         error: String,

@@ -18,7 +18,6 @@ pub struct Link {
     pub body: Vec<u8>,
     /// The hash before.
     pub previous: Vec<u8>,
-    /// Its hash.
     pub hash: Vec<u8>,
 }
 

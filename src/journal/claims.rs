@@ -13,9 +13,7 @@ use crate::incident::{Event, Incident, IncidentId, Priority, Room, Work, apply, 
 /// A claimed effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// Its row.
     pub row: i64,
-    /// Whose.
     pub incident: IncidentId,
     /// Its key within the incident.
     pub key: String,

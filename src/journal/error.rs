@@ -51,7 +51,6 @@ pub enum JournalError {
     Lock {
         /// Which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -62,7 +61,6 @@ pub enum JournalError {
         journal.display()
     )]
     NotListed {
-        /// The journal.
         journal: PathBuf,
         /// What the system said.
         #[source]
@@ -106,7 +104,6 @@ pub enum JournalError {
     Record {
         /// Event, effect, state or answer.
         what: &'static str,
-        /// Why.
         #[source]
         source: serde_json::Error,
     },

@@ -38,12 +38,7 @@ pub(super) enum FileLost {
     Changed(PathBuf),
     /// It cannot be looked at.
     #[error("{path} can no longer be looked at ({source})")]
-    Unseen {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Unseen { path: PathBuf, source: io::Error },
 }
 
 impl FileLost {

@@ -11,9 +11,7 @@ const READ_MOST: i64 = 500;
 /// A late effect of an incident whose people were not told yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overdue {
-    /// Its row.
     pub row: i64,
-    /// Whose.
     pub incident: IncidentId,
     /// Since when it is wanted.
     pub since: Timestamp,

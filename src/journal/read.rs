@@ -18,7 +18,6 @@ pub struct StoredIncident {
 /// The newest incident of a key, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// The key.
     pub key: IncidentKey,
     /// The incident.
     pub id: IncidentId,
@@ -31,9 +30,7 @@ pub struct Named {
 pub struct StoredEvent {
     /// Its place, from 1.
     pub seq: i64,
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub event: Event,
 }
 

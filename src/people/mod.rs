@@ -57,7 +57,6 @@ impl Role {
 /// A person who asks for something, with the rights they had when that was looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// Who.
     pub id: PersonId,
     /// What they may do.
     pub roles: BTreeSet<Role>,

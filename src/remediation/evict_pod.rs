@@ -7,7 +7,6 @@ use crate::mesh::{NodeName, PodRef, PodUid};
 /// One life of a pod that a plan will end, and who brings up the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodEviction {
-    /// The pod.
     pub pod: PodRef,
     /// Which life of it.
     pub uid: PodUid,
@@ -24,7 +23,6 @@ pub struct PodEviction {
 /// A PodDisruptionBudget that covers pods of the plan, as it stood when the plan was drawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
-    /// Its name.
     pub name: String,
     /// How many pods may be evicted now. It moves all the time, so it is shown but not part of the plan's hash: the API
     /// server checks it again at each eviction.
@@ -34,7 +32,6 @@ pub struct Budget {
 /// One life of a pod, and who brings up the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodInstance {
-    /// The pod.
     pub pod: PodRef,
     /// Which life of it.
     pub uid: PodUid,

@@ -14,11 +14,9 @@ use crate::{
 /// One pod of the target, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodFacts {
-    /// Which.
     pub pod: PodRef,
     /// Which life.
     pub uid: PodUid,
-    /// Where.
     pub node: Option<NodeName>,
     /// Its controller, as (kind, name).
     pub controller: Option<(String, String)>,
@@ -60,10 +58,7 @@ pub enum PodRefusal {
     Gone,
     /// A pod of that name is there, and it is another one.
     #[error("{pod} was replaced after the diagnosis, so nothing is known of the new one: run the triage again")]
-    AlreadyReplaced {
-        /// Which.
-        pod: PodRef,
-    },
+    AlreadyReplaced { pod: PodRef },
     /// Too many for one plan.
     #[error("{}", too_many(*count))]
     TooMany {
@@ -72,12 +67,7 @@ pub enum PodRefusal {
     },
     /// No fix evicts it, whatever else is seen.
     #[error("{pod} {why}")]
-    NotRestarted {
-        /// Which.
-        pod: PodRef,
-        /// Why.
-        why: NotRestarted,
-    },
+    NotRestarted { pod: PodRef, why: NotRestarted },
 }
 
 /// Draws the plan, or says everything that stands against it.

@@ -19,7 +19,6 @@ pub const NODES_MOST: usize = 3;
 /// The agent of one node that a plan will restart, and who waits for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentRestart {
-    /// The node.
     pub node: NodeName,
     /// The agent's pod.
     pub agent: PodInstance,
@@ -32,7 +31,6 @@ pub struct AgentRestart {
 /// A pod that waits for the agent of its node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingPod {
-    /// Which.
     pub pod: PodRef,
     /// Which life of it.
     pub uid: PodUid,
@@ -67,7 +65,6 @@ pub enum NodeState {
 /// The pod of an agent, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentFacts {
-    /// Which.
     pub pod: PodRef,
     /// Which life.
     pub uid: PodUid,
@@ -86,7 +83,6 @@ pub struct AgentFacts {
 /// One node that the verdict names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFacts {
-    /// Which.
     pub node: NodeName,
     /// How it stands.
     pub state: NodeState,

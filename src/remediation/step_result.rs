@@ -17,7 +17,6 @@ pub enum StepResult {
         old: Option<PodRef>,
         /// The new pod.
         pod: PodRef,
-        /// Its UID.
         uid: PodUid,
         /// When its SVID ends; records of older versions do not always say it.
         #[serde(default)]
@@ -25,13 +24,11 @@ pub enum StepResult {
     },
     /// A new SPIRE agent works on the node.
     AgentRestarted {
-        /// The node.
         node: NodeName,
         /// The agent's pod that was ended.
         old: PodRef,
         /// The new agent's pod.
         pod: PodRef,
-        /// Its UID.
         uid: PodUid,
         /// The pods that waited for it and hold a new SVID now.
         renewed: Vec<PodRef>,

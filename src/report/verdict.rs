@@ -8,11 +8,11 @@ use crate::triage::{Check, CheckResult, Confidence, FixName, Scenario, Side, Ver
 /// How a verdict is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For a terminal.
+    /// Lines for a terminal.
     Text,
-    /// The versioned object itself.
+    /// The versioned object, for programs.
     Json,
-    /// For a ticket or a post-mortem.
+    /// Markdown, for a ticket or a post-mortem.
     Markdown,
 }
 

@@ -54,7 +54,6 @@ pub struct HttpAnswer {
     pub status: u16,
     /// The media type.
     pub content_type: &'static str,
-    /// The body.
     pub body: Vec<u8>,
 }
 

@@ -21,9 +21,7 @@ pub enum StartError {
     /// The port could not be opened.
     #[error("the simulated mesh could not listen on {address}: is something else there?")]
     Listen {
-        /// Where.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: io::Error,
     },

@@ -37,7 +37,6 @@ impl AgentState {
 /// An SVID that an agent should have renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Due {
-    /// Whose.
     pub(super) spiffe_id: String,
     /// Since when: half of its life.
     pub(super) since: Timestamp,

@@ -25,25 +25,16 @@ pub enum Missing {
         grant: String,
     },
     /// The tool is not in the image.
-    ToolMissing {
-        /// Which.
-        tool: String,
-    },
+    ToolMissing { tool: String },
     /// No answer in time.
     TimedOut {
         /// After so many seconds.
         seconds: u64,
     },
     /// It is not there.
-    Gone {
-        /// What.
-        what: String,
-    },
+    Gone { what: String },
     /// Something else.
-    Other {
-        /// What happened.
-        why: Redacted,
-    },
+    Other { why: Redacted },
 }
 
 impl Missing {
@@ -65,20 +56,16 @@ impl Missing {
 pub enum Gathered<T> {
     /// It was seen.
     Seen {
-        /// What.
         value: T,
         /// Where it was read.
         source: String,
-        /// When.
         at: Timestamp,
     },
     /// It was not.
     Missing {
-        /// Why.
         reason: Missing,
         /// Where it was looked for.
         source: String,
-        /// When.
         at: Timestamp,
     },
 }
@@ -219,7 +206,6 @@ pub struct Healthcheck {
 /// One pod of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodEvidence {
-    /// Which.
     pub pod: PodRef,
     /// Which life of it.
     pub uid: PodUid,
@@ -250,7 +236,6 @@ pub struct PodEvidence {
 /// The SPIRE agent of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentEvidence {
-    /// The node.
     pub node: NodeName,
     /// Its pod, if there is one.
     pub pod: Option<PodRef>,
@@ -260,14 +245,12 @@ pub struct AgentEvidence {
     pub restarts: u32,
     /// `spire-agent healthcheck`.
     pub healthcheck: Gathered<Healthcheck>,
-    /// Its log.
     pub log: Gathered<LogExcerpt>,
 }
 
 /// One pod of the SPIRE server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerEvidence {
-    /// Its pod.
     pub pod: PodRef,
     /// Whether that is Ready.
     pub ready: bool,
@@ -302,7 +285,6 @@ impl Default for Expectations {
 pub struct Evidence {
     /// [`EVIDENCE_SCHEMA`].
     pub schema: String,
-    /// The target.
     pub target: TargetRef,
     /// When the last of it was gathered: the "now" of the verdict.
     pub gathered_at: Timestamp,

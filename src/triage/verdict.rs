@@ -117,7 +117,6 @@ pub enum Side {
     Client,
     /// The service as the one that is called.
     Server,
-    /// Both.
     Both,
     /// A peer of the service.
     Peer,
@@ -192,7 +191,6 @@ pub enum CheckResult {
 /// One check: what it found, where it looked, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// Which.
     pub id: CheckId,
     /// The pod, node or object that was looked at, as people write it.
     pub subject: String,
@@ -202,7 +200,6 @@ pub struct Check {
     pub summary: String,
     /// Where it looked, as `exec cat /run/spire/svid/svid.crt` or `Envoy /certs`.
     pub source: String,
-    /// When.
     #[serde(serialize_with = "whole_seconds")]
     pub observed_at: Timestamp,
     /// What to do about it, where there is something.
@@ -213,7 +210,6 @@ pub struct Check {
 /// Something that was not looked at, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotChecked {
-    /// What.
     pub what: String,
     /// Why not, and what would make it possible.
     pub why: String,
@@ -222,7 +218,6 @@ pub struct NotChecked {
 /// A fix that must not be tried here, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Never {
-    /// Which.
     pub fix: FixName,
     /// Why not.
     pub reason: String,

@@ -53,7 +53,6 @@ pub enum Style {
 /// A question that is asked before the press counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirm {
-    /// Its title.
     pub title: String,
     /// What will happen.
     pub text: String,

@@ -39,7 +39,6 @@ pub enum Misunderstood {
     Missing {
         /// For which command.
         verb: Verb,
-        /// What.
         what: &'static str,
     },
     /// Something is left over.
@@ -47,7 +46,6 @@ pub enum Misunderstood {
     TooMuch {
         /// After which command.
         verb: Verb,
-        /// What.
         extra: String,
     },
     /// Not a target.
@@ -75,7 +73,6 @@ pub enum Misunderstood {
     WhichIncident {
         /// What was typed.
         verb: Verb,
-        /// Which.
         live: Vec<IncidentId>,
     },
     /// Other bots hear what is typed as well.

@@ -40,7 +40,6 @@ pub struct Call<'a> {
     pub level: LevelNumber,
     /// What is told.
     pub act: CallAct,
-    /// About what.
     pub incident: &'a Incident,
     /// The runbook of the configuration, for alerts that name none.
     pub runbook: Option<&'a str>,

@@ -18,7 +18,6 @@ pub struct Asked {
     pub enterprise: Option<String>,
     /// The person's own workspace, where Slack says it: in shared channels it may be another.
     pub user_team: Option<String>,
-    /// The channel.
     pub channel: String,
     /// The person.
     pub user: String,
@@ -47,7 +46,6 @@ pub enum What {
 /// A message with buttons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pressed {
-    /// Its id.
     pub id: String,
     /// Its plain text.
     pub text: String,

@@ -47,7 +47,6 @@ const RAW_INLINE_MOST: usize = 2_800;
 pub struct Message {
     /// What notifications and screen readers get.
     pub text: String,
-    /// The blocks.
     pub blocks: Vec<Value>,
     /// Raw output that did not fit, whole.
     pub file: Option<Raw>,

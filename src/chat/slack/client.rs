@@ -40,7 +40,6 @@ const EVENT_TYPE: &str = "mtls_medic_message";
 /// Where a message goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Whither<'a> {
-    /// The channel.
     pub channel: &'a str,
     /// The thread, by its root message.
     pub thread: Option<&'a str>,

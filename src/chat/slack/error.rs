@@ -35,7 +35,6 @@ pub enum SlackError {
     Unreachable {
         /// Which call.
         method: &'static str,
-        /// Why.
         reason: String,
     },
     /// The answer is longer than is read of one.

@@ -23,11 +23,9 @@ const WHY_MOST: usize = 500;
 /// A post with buttons.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PostWithButtons {
-    /// Its id.
     pub(super) id: String,
     /// Its plain text.
     pub(super) text: String,
-    /// Its blocks.
     pub(super) blocks: Vec<Value>,
 }
 

@@ -19,7 +19,6 @@ pub enum NotSigned {
     /// Too old.
     #[error("the request is signed for another time than now: check this machine's clock")]
     Time,
-    /// Wrong.
     #[error("the signature does not fit the body: check the signing secret")]
     Wrong,
 }

@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = super::simulate::scenarios())]
 pub struct DemoArgs {
-    /// What is broken; the names are listed below
+    /// Break this; the names are listed below
     #[arg(long, default_value = "expired-certificate", value_name = "NAME")]
     scenario: Scenario,
     /// Play the story to its end on the terminal, with played people; exits 0 only if the cause was named and mended and
@@ -29,7 +29,7 @@ pub struct DemoArgs {
     /// nobody was
     #[arg(long)]
     auto: bool,
-    /// Where the web page is served; loopback only
+    /// Serve the web page here; loopback only
     #[arg(long, default_value = "127.0.0.1:8337", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
     /// How many times faster than real time the demo's clock runs
@@ -43,10 +43,8 @@ pub enum DemoError {
     /// The mesh.
     #[error(transparent)]
     Simulation(#[from] StartError),
-    /// The cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// A folder, a port or randomness.

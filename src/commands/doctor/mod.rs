@@ -25,13 +25,13 @@ use crate::{
 /// Options of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// The bot's configuration
+    /// Check the bot that this configuration describes
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Also send the running bot an alert that has ended already: it opens no incident and calls nobody
     #[arg(long)]
     send_test_alert: bool,
-    /// How to write what was found
+    /// Write the findings like this
     #[arg(short, long, value_enum, default_value_t = Written::Text)]
     output: Written,
 }
@@ -39,9 +39,9 @@ pub struct DoctorArgs {
 /// How it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Written {
-    /// A line a check.
+    /// One line for each check.
     Text,
-    /// One object.
+    /// One JSON object.
     Json,
 }
 

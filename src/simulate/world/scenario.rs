@@ -10,7 +10,6 @@ pub enum Fault {
     /// The pods of a workload that live now do not pick up what SPIRE issues: their file and their proxy keep the old
     /// SVID. Pods that start later are fine.
     WorkloadKeepsOldSvid {
-        /// Its namespace.
         namespace: String,
         /// Its name.
         workload: String,
@@ -23,28 +22,24 @@ pub enum Fault {
     /// The proxies of a workload's pods that live now keep the old SVID, though the file is new. Proxies that start
     /// later are fine.
     ProxyKeepsOldSvid {
-        /// Its namespace.
         namespace: String,
         /// Its name.
         workload: String,
     },
     /// SPIRE has no registration entry for a workload: it gets no SVID.
     NoRegistrationEntry {
-        /// Its namespace.
         namespace: String,
         /// Its name.
         workload: String,
     },
     /// SPIRE's registration entry of a workload gives it the identity of the namespace's default account.
     WrongIdentity {
-        /// Its namespace.
         namespace: String,
         /// Its name.
         workload: String,
     },
     /// The pods of a workload do not mount SPIRE's socket: istiod issues for them, and nobody else trusts istiod.
     IstiodIssued {
-        /// Its namespace.
         namespace: String,
         /// Its name.
         workload: String,

@@ -76,7 +76,6 @@ pub enum PathError {
     Extension {
         /// The issuer.
         name: String,
-        /// Why.
         why: String,
     },
     /// The issuer limits the names below it, and one is outside.

@@ -54,10 +54,7 @@ pub enum SvidError {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Life {
     /// It begins later than now, beyond the skew that clocks may have.
-    NotYet {
-        /// When.
-        starts: Timestamp,
-    },
+    NotYet { starts: Timestamp },
     /// It is over, beyond the skew that clocks may have.
     Over {
         /// Since when.
@@ -67,7 +64,6 @@ pub enum Life {
     Left {
         /// From 0 to 1; 0 for one that ended within the skew that clocks may have.
         share: f64,
-        /// Until when.
         until: Timestamp,
     },
 }

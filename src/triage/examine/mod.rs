@@ -20,7 +20,6 @@ pub use super::copies::Holding;
 /// Who issued the certificate that decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issuer {
-    /// SPIRE.
     Spire,
     /// istiod: nothing in SPIRE can cure it.
     Istiod,
