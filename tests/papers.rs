@@ -101,7 +101,7 @@ fn paths_named(text: &str) -> BTreeSet<&str> {
         let known = ["src", "tests", "deploy", "config", ".ci"].contains(&first)
             || !first.is_empty() && root().join("src").join(first).is_dir();
         let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "/_-.".contains(c));
-        plain && (known && word.contains('/') || word.ends_with(".rs"))
+        plain && (known && word.contains('/') || Path::new(word).extension().is_some_and(|kind| kind == "rs"))
     };
     marked.filter(is_path).collect()
 }
