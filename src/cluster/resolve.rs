@@ -7,7 +7,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
-use kube::{Api, api::ListParams};
+use kube::{Api, api::ListParams, core::Selector};
 
 use super::{ClusterError, Reach, admin::PROXY, endpoints::pods_behind, transport::is_too_much};
 use crate::mesh::{NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef};
@@ -70,22 +70,22 @@ pub async fn resolve(reach: &Reach, target: &TargetRef) -> Result<Resolved, Clus
             let api: Api<Service> = Api::namespaced(reach.client.clone(), namespace);
             let service = get(reach, &api, "services", target).await?;
             let labels = service.spec.and_then(|spec| spec.selector).unwrap_or_default();
-            equalities(&labels)
+            labels.into_iter().collect::<Selector>().to_string()
         }
         TargetKind::Deployment => {
             let api: Api<Deployment> = Api::namespaced(reach.client.clone(), namespace);
             let object = get(reach, &api, "deployments", target).await?;
-            of_selector(Some(object.spec.selector))
+            of_selector(object.spec.selector, target)?
         }
         TargetKind::StatefulSet => {
             let api: Api<StatefulSet> = Api::namespaced(reach.client.clone(), namespace);
             let object = get(reach, &api, "statefulsets", target).await?;
-            of_selector(Some(object.spec.selector))
+            of_selector(object.spec.selector, target)?
         }
         TargetKind::DaemonSet => {
             let api: Api<DaemonSet> = Api::namespaced(reach.client.clone(), namespace);
             let object = get(reach, &api, "daemonsets", target).await?;
-            of_selector(Some(object.spec.selector))
+            of_selector(object.spec.selector, target)?
         }
     };
     let pods = if selector.is_empty() && target.kind == TargetKind::Service {
@@ -156,24 +156,14 @@ pub(super) async fn list_pods(
     Err(ClusterError::Failed { what, why: "the list does not end".to_owned().into() })
 }
 
-fn equalities(labels: &std::collections::BTreeMap<String, String>) -> String {
-    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
-}
-
-fn of_selector(selector: Option<LabelSelector>) -> String {
-    let Some(selector) = selector else { return String::new() };
-    let mut parts = vec![equalities(&selector.match_labels.unwrap_or_default())];
-    for expression in selector.match_expressions.unwrap_or_default() {
-        let values = expression.values.unwrap_or_default().join(",");
-        parts.push(match expression.operator.as_str() {
-            "In" => format!("{} in ({values})", expression.key),
-            "NotIn" => format!("{} notin ({values})", expression.key),
-            "Exists" => expression.key,
-            _ => format!("!{}", expression.key),
-        });
-    }
-    parts.retain(|part| !part.is_empty());
-    parts.join(",")
+/// A workload's own selector, as the API server reads it. A term that it would not have taken is refused: left out, it would
+/// select the pods of others.
+fn of_selector(selector: LabelSelector, target: &TargetRef) -> Result<String, ClusterError> {
+    let selector = Selector::try_from(selector).map_err(|_| ClusterError::Failed {
+        what: format!("reading the selector of {}", target.name),
+        why: "it has a term that Kubernetes does not know".into(),
+    })?;
+    Ok(selector.to_string())
 }
 
 /// Reads a pod object; `None` when it has no name, which the API server never sends.
@@ -234,4 +224,37 @@ pub(super) async fn workload_of(
     let owner =
         set.metadata.owner_references.unwrap_or_default().into_iter().find(|owner| owner.controller == Some(true));
     Ok(owner.map_or_else(|| (kind.clone(), name.clone()), |owner| (owner.kind, owner.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(selector: serde_json::Value) -> Result<String, ClusterError> {
+        let target = TargetRef {
+            namespace: "web".parse().unwrap(),
+            kind: TargetKind::Deployment,
+            name: "frontend".parse().unwrap(),
+        };
+        of_selector(serde_json::from_value(selector).unwrap(), &target)
+    }
+
+    #[test]
+    fn a_workloads_selector_is_asked_for_as_it_stands_and_one_with_an_unknown_term_selects_nothing() {
+        let selector = serde_json::json!({
+            "matchLabels": {"app": "frontend", "tier": "web"},
+            "matchExpressions": [
+                {"key": "track", "operator": "In", "values": ["stable", "canary"]},
+                {"key": "track", "operator": "NotIn", "values": ["old"]},
+                {"key": "team", "operator": "Exists"},
+                {"key": "gone", "operator": "DoesNotExist"},
+            ],
+        });
+        let asked = "app=frontend,tier=web,track in (canary,stable),track notin (old),team,!gone";
+        assert_eq!(written(selector).unwrap(), asked);
+        assert_eq!(written(serde_json::json!({})).unwrap(), "");
+        let unknown = serde_json::json!({"matchExpressions": [{"key": "cpus", "operator": "Gt", "values": ["2"]}]});
+        let refused = "reading the selector of frontend failed: it has a term that Kubernetes does not know";
+        assert_eq!(written(unknown).unwrap_err().to_string(), refused);
+    }
 }

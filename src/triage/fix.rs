@@ -1,12 +1,25 @@
 //! The names of the runbook's fixes.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// A fix of the runbook's "Resolution Procedures", by the name that people type after `/mtls fix`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum FixName {
     /// Scenario 1: restart the pods that hold a stale SVID, one after the other.
     RestartPod,
@@ -27,37 +40,14 @@ pub enum FixName {
 impl FixName {
     /// The name as people type it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RestartPod => "restart-pod",
-            Self::RestartSpireAgent => "restart-spire-agent",
-            Self::SyncTrustBundle => "sync-trust-bundle",
-            Self::RolloutRestart => "rollout-restart",
-            Self::EnforceStrictMtls => "enforce-strict-mtls",
-            Self::SetDestinationruleIstioMutual => "set-destinationrule-istio-mutual",
-            Self::RestartPodOfPeer => "restart-pod-of-peer",
-        }
+        self.into()
     }
 
     /// The fixes that this version of the bot can carry out itself.
     pub const CARRIED_OUT: [Self; 2] = [Self::RestartPod, Self::RestartSpireAgent];
 
-    /// Reads the name that somebody typed.
+    /// Reads the name that somebody typed. The restart of a peer's pod is no fix that anybody can ask for.
     pub fn parse(text: &str) -> Option<Self> {
-        [
-            Self::RestartPod,
-            Self::RestartSpireAgent,
-            Self::SyncTrustBundle,
-            Self::RolloutRestart,
-            Self::EnforceStrictMtls,
-            Self::SetDestinationruleIstioMutual,
-        ]
-        .into_iter()
-        .find(|fix| fix.as_str() == text)
-    }
-}
-
-impl fmt::Display for FixName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        text.parse().ok().filter(|fix| *fix != Self::RestartPodOfPeer)
     }
 }

@@ -157,8 +157,7 @@ pub fn id(key: &str) -> String {
     if length(key) <= ID_MOST {
         return key.to_owned();
     }
-    let digest = Sha256::digest(key.as_bytes());
-    digest.iter().fold("key-".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("key-{}", hex::encode(Sha256::digest(key.as_bytes())))
 }
 
 /// Blocks as they are put together.

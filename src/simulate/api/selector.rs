@@ -1,5 +1,8 @@
 //! Label and field selectors.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::core::{Expression, SelectorExt};
 use serde_json::Value;
 
 use super::status::Failure;
@@ -8,16 +11,8 @@ use crate::simulate::store::Kind;
 /// Which objects are meant.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Selector {
-    labels: Vec<Requirement>,
+    labels: kube::core::Selector,
     fields: Vec<(String, bool, String)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Requirement {
-    In(String, Vec<String>),
-    NotIn(String, Vec<String>),
-    Exists(String),
-    Absent(String),
 }
 
 impl Selector {
@@ -34,20 +29,20 @@ impl Selector {
     /// Reads a `LabelSelector` object (`matchLabels`, `matchExpressions`). An empty one selects everything; terms with
     /// an unknown operator select nothing.
     pub(super) fn of_object(selector: &Value) -> Self {
-        let mut labels = Vec::new();
+        let mut labels = kube::core::Selector::default();
         for (name, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
-            labels.push(Requirement::In(name.clone(), vec![value.as_str().unwrap_or_default().to_owned()]));
+            labels.extend(Expression::Equal(name.clone(), value.as_str().unwrap_or_default().to_owned()));
         }
         for term in selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
             let text = |name: &str| term.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let values = term.get("values").and_then(Value::as_array).into_iter().flatten();
-            let values: Vec<String> = values.filter_map(Value::as_str).map(str::to_owned).collect();
-            labels.push(match text("operator").as_str() {
-                "NotIn" => Requirement::NotIn(text("key"), values),
-                "Exists" => Requirement::Exists(text("key")),
-                "DoesNotExist" => Requirement::Absent(text("key")),
-                "In" => Requirement::In(text("key"), values),
-                _ => Requirement::In(text("key"), Vec::new()),
+            let values: BTreeSet<String> = values.filter_map(Value::as_str).map(str::to_owned).collect();
+            labels.extend(match text("operator").as_str() {
+                "NotIn" => Expression::NotIn(text("key"), values),
+                "Exists" => Expression::Exists(text("key")),
+                "DoesNotExist" => Expression::DoesNotExist(text("key")),
+                "In" => Expression::In(text("key"), values),
+                _ => Expression::In(text("key"), BTreeSet::new()),
             });
         }
         Self { labels, fields: Vec::new() }
@@ -55,13 +50,9 @@ impl Selector {
 
     /// Whether an object is meant.
     pub(super) fn matches(&self, object: &Value) -> bool {
-        let label = |name: &str| object.pointer("/metadata/labels").and_then(|labels| labels.get(name)?.as_str());
-        let labels = self.labels.iter().all(|requirement| match requirement {
-            Requirement::In(name, values) => label(name).is_some_and(|value| values.iter().any(|one| one == value)),
-            Requirement::NotIn(name, values) => label(name).is_none_or(|value| values.iter().all(|one| one != value)),
-            Requirement::Exists(name) => label(name).is_some(),
-            Requirement::Absent(name) => label(name).is_none(),
-        });
+        let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+        let labels = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        let labels = self.labels.matches(&labels.collect::<BTreeMap<_, _>>());
         labels && self.fields.iter().all(|(path, equal, wanted)| (field_of(object, path) == *wanted) == *equal)
     }
 }
@@ -82,24 +73,24 @@ fn split(text: &str) -> Vec<&str> {
     .collect()
 }
 
-fn requirement(term: &str) -> Result<Requirement, Failure> {
+fn requirement(term: &str) -> Result<Expression, Failure> {
     if let Some((name, value)) = term.split_once("!=") {
-        return Ok(Requirement::NotIn(label_name(name)?, vec![value.trim().to_owned()]));
+        return Ok(Expression::NotEqual(label_name(name)?, value.trim().to_owned()));
     }
     if let Some((name, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
-        return Ok(Requirement::In(label_name(name)?, vec![value.trim().to_owned()]));
+        return Ok(Expression::Equal(label_name(name)?, value.trim().to_owned()));
     }
     if let Some((head, values)) = term.split_once('(') {
         let values = values.trim_end_matches(')').split(',').map(|value| value.trim().to_owned()).collect();
         return match head.split_whitespace().collect::<Vec<_>>().as_slice() {
-            [name, "in"] => Ok(Requirement::In(label_name(name)?, values)),
-            [name, "notin"] => Ok(Requirement::NotIn(label_name(name)?, values)),
+            [name, "in"] => Ok(Expression::In(label_name(name)?, values)),
+            [name, "notin"] => Ok(Expression::NotIn(label_name(name)?, values)),
             _ => Err(unreadable(term)),
         };
     }
     match term.strip_prefix('!') {
-        Some(name) => Ok(Requirement::Absent(label_name(name)?)),
-        None => Ok(Requirement::Exists(label_name(term)?)),
+        Some(name) => Ok(Expression::DoesNotExist(label_name(name)?)),
+        None => Ok(Expression::Exists(label_name(term)?)),
     }
 }
 

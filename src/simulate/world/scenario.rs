@@ -103,7 +103,8 @@ impl fmt::Display for Fault {
 pub(super) const HISTORY: SignedDuration = SignedDuration::from_mins(100);
 
 /// A night, by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Scenario {
     /// Nothing is broken.
     Healthy,
@@ -156,22 +157,7 @@ impl Scenario {
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::ExpiredCertificate => "expired-certificate",
-            Self::SpireAgent => "spire-agent",
-            Self::ExpiredCertificateAgentFrozen => "expired-certificate-agent-frozen",
-            Self::SpireServer => "spire-server",
-            Self::ExpiredCertificateTls12 => "expired-certificate-tls12",
-            Self::ExpiredCertificateNativeSidecar => "expired-certificate-native-sidecar",
-            Self::ProxyKeepsOldSvid => "proxy-keeps-old-svid",
-            Self::AgentStuckButGreen => "agent-stuck-but-green",
-            Self::ServerPortBlocked => "server-port-blocked",
-            Self::NoRegistrationEntry => "no-registration-entry",
-            Self::WrongIdentity => "wrong-identity",
-            Self::IstiodIssued => "istiod-issued",
-            Self::ClockSkew => "clock-skew",
-        }
+        self.into()
     }
 
     /// One sentence for `--help`.
