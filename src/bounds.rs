@@ -1,6 +1,6 @@
 //! Every bound that costs memory, and their sum: it fits the limit that the chart sets, with room.
 //!
-//! A hostile or broken neighbour decides how much is sent, and how often; what is held of it at once is decided here.
+//! A hostile or broken neighbour decides how much it sends, and how often; this file decides how much the bot holds of it.
 //! `tests/attacks` sends more than all of it to the real `serve` within that limit.
 
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ pub const SLACK_BODY: usize = 512 * KIB;
 pub const SLACK_COMMAND_BODY: usize = 64 * KIB;
 /// The most that one request or message of Slack may become; of a message full of text and buttons it is half as much.
 pub const SLACK_WEIGHT: usize = 768 * KIB;
-/// Requests of Slack that are worked on or told that the bot is busy (`chat/slack/inbound`).
+/// Requests of Slack that the bot works on, or answers with "busy" (`chat/slack/inbound`).
 const SLACK_AT_ONCE: usize = 64 + 16;
 
 /// What hyper may buffer of a connection that the bot opened: the head of an answer, or a piece of its body.
@@ -128,7 +128,7 @@ pub const ALL: usize = ITSELF
     + LOGS_CLEARED_AT_ONCE * 2 * LOG
     + CLUSTER_LONG_ANSWERS_AT_ONCE * CLUSTER_LONG_WEIGHT;
 
-/// What stays free: an allocator keeps some of what it was given back.
+/// Stays free: an allocator keeps some of the memory that it got back.
 const ROOM: usize = MEMORY / 8;
 const _: () = assert!(ALL + ROOM <= MEMORY, "the bounds do not fit the memory that the chart gives");
 
@@ -189,7 +189,7 @@ enum Text {
     #[default]
     Outside,
     Inside,
-    /// The next byte of it is what it is.
+    /// The next byte is taken as it is.
     Escaped,
 }
 

@@ -10,7 +10,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     shown(text, |_| false)
 }
 
-/// One line of at most `most` characters: text from outside whose length nobody bounds.
+/// One line of at most `most` characters, for text from outside of any length.
 pub fn short_line(text: &str, most: usize) -> String {
     let mut letters = text.chars().filter_map(letter);
     let mut short: String = letters.by_ref().take(most).collect();

@@ -1,4 +1,4 @@
-//! Who may send alerts: a bearer token, basic auth, or nobody asked because a proxy does mTLS.
+//! Who may send alerts: a bearer token, basic auth, or every sender because a proxy in front does mTLS.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -39,7 +39,7 @@ impl Authentication {
         matches.into()
     }
 
-    /// What a sender that is let in says in its header; `None` where nobody is asked. For the bot's own test alert.
+    /// A header that this configuration accepts, for the bot's own test alert; `None` where a proxy authenticates.
     pub fn authorization(&self) -> Option<HeaderValue> {
         let Self::Credentials(credentials) = self else { return None };
         let mut value = HeaderValue::from_bytes(&credentials.first()?.header()).ok()?;

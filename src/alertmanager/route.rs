@@ -92,7 +92,7 @@ enum Refused {
     NotStoredInTime,
 }
 
-/// A body that never fits has to be made smaller by who sends it.
+/// Adds, for a body that never fits, how its sender makes it smaller.
 fn with_advice(refused: &BodyRefused) -> String {
     if refused.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return format!("{refused}: set max_alerts in the receiver");

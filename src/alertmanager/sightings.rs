@@ -128,7 +128,7 @@ fn believable(at: &Timestamp) -> bool {
 }
 
 fn status(text: &str) -> AlertStatus {
-    // Whatever is not resolved is taken as firing: to miss an end is safer than to miss a beginning.
+    // Every status but "resolved" counts as firing: to miss an end is safer than to miss a beginning.
     if text == "resolved" { AlertStatus::Resolved } else { AlertStatus::Firing }
 }
 

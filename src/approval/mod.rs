@@ -29,7 +29,7 @@ pub struct Question {
     pub needed: u8,
 }
 
-/// What a vote came to.
+/// The effect of a vote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Vote {
     /// Enough people have approved.
@@ -59,7 +59,7 @@ pub enum VoteRefusal {
 }
 
 impl Question {
-    /// Asks.
+    /// Asks for votes on a fix.
     pub fn ask(rule: &Rule, requester: PersonId, now: Timestamp) -> Self {
         let needed = rule.needed.max(1);
         Self { requester, expires_at: now + rule.expires_after, approved_by: BTreeSet::new(), needed }

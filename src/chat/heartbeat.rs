@@ -12,7 +12,8 @@ use crate::{engine::Engine, http::Metrics};
 /// How long the engine may take for each half of its proof of life; the call itself has the limit of all that goes out.
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 
-/// Where the heart beats, and how often. The address is a secret: whoever has it can keep the watcher quiet.
+/// The address of the watcher, and how often the bot calls it. The address is a secret: with it, others could keep the
+/// watcher quiet.
 #[derive(Clone)]
 pub struct Heartbeat {
     http: Outgoing,
@@ -28,12 +29,12 @@ impl fmt::Debug for Heartbeat {
     }
 }
 
-/// What a beat came to; the name is a label of the metric.
+/// How a beat ended; the name is a label of the metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
     /// The watcher has it.
     Sent,
-    /// The engine is not alive, so nothing was sent: the watcher is to raise the alarm.
+    /// The engine is not alive, so the bot sent nothing: the watcher must raise the alarm.
     Withheld,
     /// The watcher could not be reached, or refused it.
     Failed,
@@ -50,7 +51,7 @@ impl Beat {
 }
 
 impl Heartbeat {
-    /// A heart; an address that is not called is refused, and never shown.
+    /// Refuses an address that cannot be called, and never shows it.
     pub fn new(http: Outgoing, url: SecretString, every: Duration, metrics: Metrics) -> Result<Self, String> {
         checked(url.expose_secret())
             .map_err(|_| "heartbeat.url: the address is not https, and not on this machine: it is not called")?;

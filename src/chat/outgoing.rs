@@ -23,7 +23,7 @@ pub(in crate::chat) const CALL_LIMIT: Duration = Duration::from_secs(8);
 const ANSWER_MOST: usize = 64 * 1024;
 /// How much of an answer that nobody reads is let through, so that its connection can serve the next call.
 const DRAINED_MOST: usize = 16 * 1024;
-/// And for how long: whoever waits for the call must not wait for what is thrown away.
+/// And for how long: the caller must not wait for bytes that are thrown away.
 const DRAINED_FOR: Duration = Duration::from_secs(1);
 /// How long a connection that nobody uses is kept: one that died silently costs a call no later than that.
 const IDLE_MOST: Duration = Duration::from_secs(20);

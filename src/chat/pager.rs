@@ -21,9 +21,9 @@ mod body;
 
 pub use body::{Call, CallAct, generic, pagerduty};
 
-/// When a call is made again that the pager refused: people have to mend the configuration first.
+/// The pause before the bot repeats a call that the pager refused: people have to mend the configuration first.
 const REFUSED_AGAIN: SignedDuration = SignedDuration::from_secs(30);
-/// When one is made again for which no connection came about.
+/// The pause before the bot repeats a call that found no connection.
 const UNREACHED_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 /// PagerDuty's address (Events API v2).
 pub const PAGERDUTY_EVENTS: &str = "https://events.pagerduty.com/v2/enqueue";
@@ -38,7 +38,7 @@ pub enum Pager {
         /// A bearer token, if it wants one.
         token: Option<SecretString>,
     },
-    /// PagerDuty, or whatever speaks its Events API v2.
+    /// PagerDuty, or another service that speaks its Events API v2.
     PagerDuty {
         /// [`PAGERDUTY_EVENTS`], or another base for tests and the EU service.
         url: SecretString,
@@ -72,12 +72,12 @@ impl Pagers {
         Self { http, by_name: Arc::new(by_name), runbook: None, metrics: Metrics::default() }
     }
 
-    /// The same, whose pages link to the runbook.
+    /// Makes every page link to the runbook.
     pub fn with_runbook(self, runbook: Option<&str>) -> Self {
         Self { runbook: runbook.map(Arc::from), ..self }
     }
 
-    /// The same, which count their calls here.
+    /// Counts every call in `metrics`.
     pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
@@ -111,7 +111,7 @@ impl Perform for Pagers {
     }
 }
 
-/// Why a pager was not told something.
+/// Why a pager did not take a call.
 enum SendError {
     /// The configuration does not name it.
     NotConfigured,

@@ -13,7 +13,7 @@ use super::{Clock, JUMPS_FROM, Mark, Running, moved};
 /// The longest sleep in one piece: the runtime's timers stand still while the machine is suspended, and windows do not.
 const LOOKS_UP_EVERY: Duration = Duration::from_secs(1);
 
-/// What a [`SteadyClock`] is made of.
+/// The two clocks under a [`SteadyClock`].
 pub trait Sources: Send + Sync + 'static {
     /// The wall clock, which anybody may set.
     fn wall(&self) -> Timestamp;

@@ -242,7 +242,7 @@ impl Reach {
         Ok(Self { client, settings: Arc::new(settings), calls, long })
     }
 
-    /// The same way with a bound of its own, so that what is asked by it never waits for what is asked by the other.
+    /// A copy with a limit of `most` calls of its own, so that its calls never wait for those of the original.
     pub(super) fn with_calls_of_its_own(&self, most: usize) -> Self {
         Self { calls: Arc::new(Semaphore::new(most)), ..self.clone() }
     }

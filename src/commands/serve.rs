@@ -80,7 +80,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let settled = config.settle().map_err(ServeError::from);
     let slack = SlackParts::of(&config, clock.clone(), &metrics);
     let pagers = pagers(&config);
-    // All that is wrong at once: who mends one secret at a time starts it as often.
+    // Report all faults at once: a person who mends one secret at a time would have to start it as often.
     let wrong = [settled.as_ref().err(), slack.as_ref().err(), pagers.as_ref().err()];
     let problems: Vec<String> = wrong.into_iter().flatten().flat_map(problems_of).cloned().collect();
     if !problems.is_empty() {
@@ -190,7 +190,7 @@ fn pagers(config: &Config) -> Result<Pagers, ServeError> {
     }
 }
 
-/// `GET /incidents`: the newest incidents as JSON, for whoever may send alerts.
+/// `GET /incidents`: the newest incidents as JSON, for those who may send alerts.
 fn listing(inbox: Inbox, authentication: Authentication) -> Router {
     Router::new().route("/incidents", get(incidents)).with_state((inbox, authentication))
 }

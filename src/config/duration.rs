@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 pub struct Span(pub SignedDuration);
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// No time that somebody waits for is longer, and all that are shorter can be added to the clock's.
+/// The longest time that the configuration takes: nobody waits longer, and the sum with any clock does not overflow.
 const MOST: SignedDuration = SignedDuration::from_hours(100 * 365 * 24);
 
 impl<'de> Deserialize<'de> for Span {

@@ -53,7 +53,7 @@ pub struct Config {
     /// How long the raw evidence of a closed incident is kept after its last event (default 400d, at least 7d). Events,
     /// and with them the evidence's digest, stay.
     pub keep: Option<Span>,
-    /// Who outside is told that the bot lives. Left out: nobody notices when it does not.
+    /// The watcher outside that the bot calls while it lives. Left out, nobody notices when the bot is dead.
     pub heartbeat: Option<HeartbeatFile>,
 }
 
@@ -61,7 +61,7 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatFile {
-    /// The address that is called with POST, as `{file: …}` or `{env: …}`: whoever has it can keep the watcher quiet.
+    /// The address that the bot calls with POST, as `{file: …}` or `{env: …}`: with it, others could keep the watcher quiet.
     pub url: Secret,
     /// How often (default 1m, at least 10s). Let the watcher wait for three of them.
     pub every: Option<Span>,
@@ -133,7 +133,7 @@ pub struct Kubernetes {
     pub without: Vec<Duty>,
 }
 
-/// SPIRE's and Istio's places. Whatever is left out is the runbook's.
+/// SPIRE's and Istio's places. A field that is left out is as in the runbook.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mesh {
@@ -205,8 +205,8 @@ pub struct Slack {
     pub enterprise: Option<String>,
     /// The incident channel (`C…`).
     pub channel: String,
-    /// Whether a bot of another cluster uses the same Slack app. Ids then carry the cluster (`INC-7/blue`), and whoever types
-    /// a command names one. An app of its own for each bot is better: Slack spreads what people ask over all connections.
+    /// Whether a bot of another cluster uses the same Slack app. Ids then carry the cluster (`INC-7/blue`), and people
+    /// name one with each command. An app of its own for each bot is better: Slack spreads what people ask over all connections.
     #[serde(default)]
     pub shared_app: bool,
     /// Where the runbook's address stood before it had a place of its own: read where [`Config::runbook`] is left out.

@@ -2,7 +2,7 @@
 
 use super::{Config, file::Roster, plain_secrets::shown};
 
-/// Shorter ones are not given by Slack, longer ones neither.
+/// Slack gives no shorter and no longer ids.
 const LENGTH: std::ops::RangeInclusive<usize> = 3..=32;
 
 /// One kind of id: how it begins, and where people find it.

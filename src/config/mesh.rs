@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{ConfigError, Mesh, TriageLimits, duration::Span, read, shape, text_of};
 use crate::{cluster::Settings, mesh::SpiffeId};
 
-/// The parts of the file that say where and how much to look; whatever else is in it is left alone.
+/// The parts of the file that say where and how much to look; the reader ignores all others.
 #[derive(Debug, Deserialize)]
 struct Looking {
     #[serde(default)]
@@ -29,7 +29,7 @@ pub fn mesh_settings(path: &Path) -> Result<Settings, ConfigError> {
 /// The overall limit of a triage must leave the engine's hard limit (30 s) some room.
 const OVERALL_MOST: SignedDuration = SignedDuration::from_secs(25);
 
-/// What both parts mean, with the runbook's places for what is left out.
+/// Both parts as settings, with the runbook's places for fields that are left out.
 pub(super) fn settings(mesh: &Mesh, limits: &TriageLimits, problems: &mut Vec<String>) -> Settings {
     let mut settings = Settings::default();
     let places = [

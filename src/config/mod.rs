@@ -1,5 +1,5 @@
-//! The configuration file: YAML, every field documented beside its type, unknown fields refused, all problems told at
-//! once. Secrets are never in the file: they come from other files or from the environment.
+//! The configuration file: YAML. Each field is documented beside its type; unknown fields are refused, and all problems
+//! are reported at once. Secrets are never in the file: they come from other files or from the environment.
 
 mod duration;
 mod file;
@@ -62,7 +62,7 @@ impl Config {
     }
 }
 
-/// What is said where a value stands instead of fields, as a secret that was written out does.
+/// The error where a value stands in place of fields, as when somebody writes a secret out.
 const NO_FIELDS: &str = "expected mapping start";
 
 /// Reads a text into a shape. What looks like a secret is refused wherever it stands; and an error names the line and the

@@ -43,7 +43,7 @@ fn look(value: &Value, place: &str, found: &mut Vec<String>) {
     }
 }
 
-/// A value of the file in a message: what may be a key of some service is not shown, nor what misleads.
+/// A value of the file, for a message. Hides a value that may be the key of a service, or that would mislead.
 pub(super) fn shown(text: &str) -> String {
     /// The longest value that is shown whole, in characters.
     const MOST: usize = 40;
@@ -91,7 +91,7 @@ fn collect(value: &Value, values: &mut Vec<String>) {
     }
 }
 
-/// A slip in a time is told with what was written: `15`, `1.5h`, `-5m`.
+/// A slip in a time repeats the value that somebody wrote: `15`, `1.5h`, `-5m`.
 fn is_a_time(text: &str) -> bool {
     text.len() <= 12 && text.chars().all(|letter| letter.is_ascii_digit() || "hmsd .-+".contains(letter))
 }

@@ -98,7 +98,7 @@ fn variable_shown(variable: &str) -> &str {
     if is_name { variable } else { NOT_SHOWN }
 }
 
-/// Said instead of what serde would say, which quotes what it found.
+/// In place of serde's own error, which quotes the value.
 const IN_PLAIN_TEXT: &str = "a secret is named there, as {file: /path} or {env: NAME}, and never written in plain text";
 
 impl<'de> Deserialize<'de> for Secret {

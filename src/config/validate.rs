@@ -26,19 +26,19 @@ pub struct Settled {
     pub mapping: Mapping,
     /// Where things are in the mesh.
     pub settings: Settings,
-    /// How long raw evidence is kept; `None` for the engine's own word.
+    /// How long the journal keeps raw evidence; `None` leaves the engine's default.
     pub keep: Option<SignedDuration>,
-    /// Where the heart beats and how often.
+    /// The address of the heartbeat, and the pause between two.
     pub heartbeat: Option<(SecretString, Duration)>,
 }
 
-/// Nothing is forgotten while an answer to a request may still be repeated (the engine keeps them as long).
+/// The shortest `keep`: the engine repeats answers to requests for as long, and forgets nothing before.
 const KEPT_AT_LEAST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The longest name of a cluster that people type behind an incident's.
 const TYPED_MOST: usize = 40;
-/// The heart beats no faster: watchers outside limit their callers.
+/// The shortest pause between heartbeats: most watchers reject faster callers.
 const BEATS_AT_MOST_EVERY: Duration = Duration::from_secs(10);
-/// And no faster than this when nothing is said.
+/// The pause between heartbeats where the configuration names none.
 const BEATS_EVERY: Duration = Duration::from_mins(1);
 
 impl Config {
@@ -95,7 +95,7 @@ impl Config {
         }
     }
 
-    /// Which levels can call nobody, since nobody is mentioned without a chat: said aloud at the start.
+    /// The levels that can call nobody, since the bot mentions nobody without a chat; `serve` says so at the start.
     pub fn calls_nobody(&self) -> Vec<String> {
         let lost = (1_u8..).zip(&self.people.levels).filter(|(_, level)| self.slack.is_none() && level.pager.is_none());
         lost.map(|(number, level)| {

@@ -10,7 +10,7 @@ use crate::{
     journal::{Append, Overdue},
 };
 
-/// What is later than this is told.
+/// The bot reports effects that are later than this.
 pub(super) const LATE_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// What was late at the look before. Only what is late at two looks in a row is told: right after a start everything

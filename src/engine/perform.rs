@@ -23,7 +23,7 @@ pub struct Task {
     pub root: Option<MessageRef>,
     /// Whether fixes may run now: the configuration's word and the kill switch's.
     pub writes_enabled: bool,
-    /// How far the triage of this incident is: told by whoever triages, shown by whoever draws the card.
+    /// How far the triage of this incident is: the cluster room writes it, and faces show it on the card.
     pub progress: Progress,
 }
 

@@ -11,7 +11,7 @@ use crate::{
     journal::{Append, StoredAnswer},
 };
 
-/// How many open incidents are told. More would be a storm, in which nobody reads each of them.
+/// In how many open incidents the bot says it. More would be a storm, in which nobody reads each of them.
 const TOLD_MOST: u32 = 100;
 
 /// See [`Inbox::switch_writes`](super::Inbox::switch_writes).

@@ -18,7 +18,7 @@ impl Trouble {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this is to be said at `now`; then it counts as said.
+    /// Whether to say this at `now`; a `true` counts as said.
     pub(super) fn is_news(&self, error: &str, now: Instant) -> bool {
         let mut said = self.lock();
         let known = said.as_ref().is_some_and(|(last, at)| last == error && now.duration_since(*at) < SAID_EVERY);

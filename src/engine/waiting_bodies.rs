@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{accepted::Accepted, submit_error::SubmitError};
 use crate::incident::{AlertDelivery, IncidentKey};
 
-/// How many bodies may wait: more senders are told to come again (503).
+/// How many bodies may wait; the sender of one more gets 503 and comes again.
 const WAITING_MOST: usize = 4096;
 /// How many alerts are stored together, unless one body has more: some 50 ms of the journal's writer.
 const ALERTS_TOGETHER: usize = 512;
@@ -23,7 +23,7 @@ const BODIES_TOGETHER: usize = 256;
 
 pub(super) type Answered = Result<Accepted, SubmitError>;
 
-/// What the sender of a body is told.
+/// The answer to the sender of a body.
 pub(super) enum SenderTold {
     /// It is held up: it is stored with others that are.
     HeldUp,
@@ -134,7 +134,7 @@ pub(super) struct WaitingBodies {
 }
 
 impl WaitingBodies {
-    /// A body waits from now on; what its sender is told.
+    /// Lets a body wait; returns where its sender hears the answer.
     pub(super) fn enter(&self, body: AlertDelivery) -> Result<mpsc::Receiver<SenderTold>, SubmitError> {
         let held_up = lock(&self.held_up.waiting).len();
         let mut waiting = lock(&self.fresh.waiting);

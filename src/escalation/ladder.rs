@@ -72,7 +72,7 @@ pub enum Ladder {
     },
 }
 
-/// What a step up the ladder asks for.
+/// A step up the ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Climb {
     /// The window that runs now.

@@ -1,5 +1,5 @@
-//! Bodies of requests: how much of them is held at once, over all routes. Nothing is kept before there is room for it, and
-//! what does not fit is told to come again.
+//! Bounds the memory of request bodies over all routes. A body is read only when there is room for it; a sender whose body
+//! does not fit gets 503 and comes again.
 
 use std::{sync::Arc, time::Duration};
 

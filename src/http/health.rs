@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use super::{Metrics, Readiness};
 use crate::engine::{self, Ended, Engine, Window};
 
-/// What is asked of the bot's health.
+/// Where the routes of health look.
 struct Health {
     engine: Arc<Engine>,
     metrics: Metrics,
@@ -17,7 +17,7 @@ struct Health {
     shown: Together<String>,
 }
 
-/// What anybody may ask for and costs the journal something: all that asked before it is begun get the same.
+/// An answer that costs the journal a read: all who ask before the read begins share it.
 #[derive(Debug)]
 struct Together<T>(Mutex<Option<(Instant, T)>>);
 

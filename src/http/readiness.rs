@@ -9,7 +9,7 @@ type Check = Arc<dyn Fn() -> bool + Send + Sync>;
 pub struct Readiness(Arc<Mutex<Vec<(&'static str, Check)>>>);
 
 impl Readiness {
-    /// From now on `holds` must hold; `else_said` is what is said where it does not, with what to do.
+    /// Adds a condition. Where `holds` is false, `/readyz` answers with `else_said`, which names the next step.
     pub fn require(&self, else_said: &'static str, holds: impl Fn() -> bool + Send + Sync + 'static) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((else_said, Arc::new(holds)));
     }

@@ -67,7 +67,7 @@ pub struct AlertSighting {
     pub unseeing: Option<Unseeing>,
     /// The summary annotation, for people; never part of the identity.
     pub summary: Option<String>,
-    /// The annotation `runbook_url`: what the alert's authors say is to be done.
+    /// The annotation `runbook_url`: where the alert's authors say what to do.
     #[serde(default)]
     pub runbook_url: Option<WebAddress>,
     /// The alert's `generatorURL`: the graph of its rule.
@@ -76,7 +76,7 @@ pub struct AlertSighting {
 }
 
 impl AlertSighting {
-    /// An alert that fires and of which nothing else is known: whoever knows more adds it.
+    /// An alert that fires, with nothing else known of it; the caller adds what it knows.
     pub fn firing(name: &str, cluster: &str, key: IncidentKey, fingerprint: Fingerprint, starts_at: Timestamp) -> Self {
         Self {
             key,

@@ -159,7 +159,7 @@ fn apply_ladder(incident: &mut Incident, event: &Event, at: Timestamp) {
 
 fn apply_triage(incident: &mut Incident, event: &Event, at: Timestamp) {
     match event {
-        // What was found then is no finding about what fires now.
+        // An earlier finding says nothing about the alerts that fire now.
         Event::Reopened => {
             let found = incident.verdict.take();
             incident.earlier = found.map(|found| EarlierVerdict { scenario: found.scenario, at: found.at });

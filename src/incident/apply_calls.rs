@@ -103,7 +103,7 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
 
 fn keep_page(incident: &mut Incident, level: LevelNumber, pager: &PagerName, key: &str, lacks: Lacks) {
     let version = incident.version;
-    // An acknowledgement forgets who was asked, so whoever is asked by now was asked after it, for help.
+    // An acknowledgement forgets who was asked, so those asked by now were asked after it, for help.
     let for_help = incident.calls.of(level).is_some_and(|asked| asked.beside.is_some());
     // A page that was under way while somebody acknowledged, or while the alerts ended, is ended as well.
     let state = match (&incident.life, incident.ladder.rung()) {
@@ -134,7 +134,7 @@ fn forget_unreached(incident: &mut Incident) {
     }
 }
 
-/// The window goes on: whoever was not reached yet is called again, since a call that fell into the pause was dropped.
+/// The window goes on: the bot calls those again whom it has not reached yet, since it dropped a call that fell into the pause.
 fn ask_again(incident: &mut Incident) {
     let Some(running) = incident.ladder.rung().copied() else { return };
     let is_called = |level: LevelNumber| match running {

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::{CallReason, Cause, Destination, Incident, IncidentId, Lacks, Life, MentionPost, Triage, WebAddress};
 use crate::escalation::{LevelNumber, PagerName, Rung};
 
-/// How long the first call of an opening waits for the diagnosis: whoever is woken is told the cause, and is not woken
-/// much later for it.
+/// How long the first call of an opening waits for the diagnosis: the call should name the cause, and
+/// must not come much later for it.
 pub const DIAGNOSIS_WAIT: SignedDuration = SignedDuration::from_secs(20);
 
 /// How many pages are left ringing, or with somebody who has taken them. Three levels that are called every hour send more
@@ -250,7 +250,7 @@ pub fn page_key(incident: &Incident, call: &str) -> String {
 /// PagerDuty's limit of a dedup key, in characters (Events API v2).
 const PAGE_KEY_MOST: usize = 255;
 
-/// Which ways of calling a level are to be gone.
+/// By which ways the bot calls a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ways {
     pub(super) mention: bool,

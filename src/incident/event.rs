@@ -174,7 +174,7 @@ pub enum Event {
         /// The idle clock.
         rung: Rung,
     },
-    /// Whoever holds it gave a sign of work: the idle clock starts again.
+    /// The person who has it gave a sign of work: the idle clock starts again.
     WorkSeen {
         /// The idle clock.
         rung: Rung,

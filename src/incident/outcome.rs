@@ -1,4 +1,4 @@
-//! What an effect came to. An outcome is a fact: it is recorded whatever state the incident is in.
+//! What an effect came to. An outcome is a fact: the journal records it in every state of the incident.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -182,7 +182,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether nothing follows from it, whatever state the incident is in: that it is done is all there is to store.
+    /// Whether nothing follows from it in any state of the incident: the journal only stores that it is done.
     pub fn is_uneventful(&self) -> bool {
         matches!(
             self,

@@ -100,7 +100,7 @@ pub enum Act {
 pub const CLOSING_WHILE_IT_FIRES: &str =
     "Its alert still fires. Closing it stops the calls, and only a new firing opens it again.";
 
-/// What the person who asked is told, privately.
+/// The private answer to the person who asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// A sentence or two.

@@ -158,7 +158,7 @@ fn after_its_end(
     context: &SightingContext<'_>,
 ) -> AlertEffect {
     let Life::Closed { at, reason } = &incident.life else { return AlertEffect::Nothing };
-    // Whoever closed it knew of those that were there: only newer ones are another storm.
+    // The person who closed it knew of those that were there: only newer ones are another storm.
     if matches!(reason, CloseReason::Person(_)) && quiet.newest.is_none_or(|newest| newest <= *at) {
         return AlertEffect::Nothing;
     }
@@ -219,7 +219,7 @@ pub(super) fn owed(incident: &Incident, now: Timestamp) -> Vec<Event> {
     events
 }
 
-/// Whoever should have been called meanwhile is called now. One that somebody took within the storm is theirs, unless they
+/// Calls now the level that the bot would have called meanwhile. One that somebody took within the storm is theirs, unless they
 /// left it alone for a whole window.
 fn owed_call(incident: &Incident, now: Timestamp) -> Vec<Event> {
     let climb = match incident.ladder.rung() {

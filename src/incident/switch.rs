@@ -63,7 +63,7 @@ pub fn switched(incident: &Incident, switch: &WriteSwitch) -> Vec<Event> {
     vec![Event::WritesSwitched { on: switch.on, by: switch.by.clone(), reason: switch.reason.clone() }]
 }
 
-/// What the person who moved the switch is told.
+/// The answer to the person who moved the switch.
 pub fn answer_to_switch(switch: &WriteSwitch) -> Answer {
     let text = if switch.on {
         "Fixes may run again. Each one still needs the approval of somebody else."

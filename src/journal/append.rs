@@ -147,7 +147,7 @@ impl Append {
             write_delivery(db, *incident, delivery).await?;
         }
         if let Some((name, incident, fix)) = &self.unlock {
-            // Whoever only waited for it frees nothing.
+            // An incident that only waited for the lock frees nothing.
             sqlx::query("DELETE FROM locks WHERE name = ? AND incident = ? AND fix = ?")
                 .bind(name)
                 .bind(i64::from(incident.number()))

@@ -75,7 +75,7 @@ pub fn verify_chain(incident: IncidentId, links: &[Link]) -> Verified {
 }
 
 impl Journal {
-    /// Writes the heads of these incidents' chains into the log, where whoever changes the journal cannot reach them.
+    /// Writes the heads of these incidents' chains into the log, where a person who changes the journal cannot reach them.
     pub async fn anchor(&self, incidents: &[IncidentId]) {
         for incident in incidents {
             let head: Result<Option<(i64, Vec<u8>)>, sqlx::Error> =

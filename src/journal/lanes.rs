@@ -13,7 +13,7 @@ use super::{
     writer::{BATCH_MOST, Job},
 };
 
-/// How many callers may wait in a lane; more are told to come again (503), so that memory stays bounded.
+/// How many callers may wait in a lane; one more gets 503 and comes again, so that memory stays bounded.
 const WAITING_MOST: usize = 4096;
 /// How many rows of bodies and upkeep share a transaction with what is urgent: some 20 ms.
 const SHARED_ROWS: usize = 512;

@@ -43,7 +43,7 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    /// Whether a copy is to be tried at `now`.
+    /// Whether to try a copy at `now`.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         !self.is_saved && self.tried_at.is_none_or(|tried| now.duration_since(tried) >= TRIED_AGAIN_AFTER)
     }

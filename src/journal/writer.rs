@@ -239,7 +239,7 @@ async fn write_batch(
         Ok(count) => files.look_and_mark(count).await.map_err(|lost| AppendError::NotStored(lost.to_string())),
         Err(failed) => Err(failed),
     };
-    // Whoever hears that it failed finds the bot not ready.
+    // Set it first: a caller that hears of the failure must find the bot not ready.
     state.fails.store(committed.is_err(), Ordering::Relaxed);
     for reply in replies {
         reply(committed.clone());
@@ -288,7 +288,7 @@ fn done<T: Send + 'static>(result: Result<T, sqlx::Error>, reply: oneshot::Sende
 
 fn answer<T: Send + 'static>(result: Result<T, AppendError>, reply: oneshot::Sender<Result<T, AppendError>>) -> Reply {
     Box::new(move |committed| {
-        // Whoever asked may have gone; then nobody wants to know.
+        // The caller may have gone; then nobody waits for the answer.
         drop(reply.send(committed.and(result)));
     })
 }

@@ -1,4 +1,4 @@
-//! Actors, roles and levels of people. Pure: who is in which group is looked up at the edge and handed in.
+//! Actors, roles and levels of people. Pure: the edge looks up who is in which group.
 
 use std::{collections::BTreeSet, fmt};
 

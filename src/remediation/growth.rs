@@ -22,7 +22,7 @@ impl Growth {
     fn of(first: Option<u64>, last: Option<u64>) -> Self {
         match (first, last) {
             (None, None) => Self::Unseen,
-            // Whenever it appeared, it counted nothing in all of this life.
+            // Only the second sample shows it, at 0: it has counted nothing since the proxy started.
             (None, Some(0)) => Self::By(0),
             (None, Some(_)) | (Some(_), None) => Self::HalfSeen,
             (Some(first), Some(last)) => last.checked_sub(first).map_or(Self::Fell, Self::By),

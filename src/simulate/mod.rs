@@ -23,7 +23,7 @@ pub trait Kubelet: Send + Sync + 'static {
     fn exec(&self, pod: &PodRef, container: &str, argv: &[String], stdin: &[u8]) -> Result<Ran, Unreachable>;
     /// The lines of a container's log, oldest first. `previous` asks for the container that ran before a restart.
     fn logs(&self, pod: &PodRef, container: &str, previous: bool) -> Result<Vec<LogLine>, Unreachable>;
-    /// One HTTP exchange with whatever listens on a port of the pod; `path` has its query.
+    /// One HTTP exchange with the program that listens on a port of the pod; `path` has its query.
     fn http(&self, pod: &PodRef, port: u16, method: &str, path: &str) -> Result<HttpAnswer, Unreachable>;
 }
 

@@ -88,7 +88,7 @@ pub(super) fn spire_bundle_check(evidence: &Evidence) -> Option<Check> {
     })
 }
 
-/// The rows of keys that lie in the ConfigMaps of bundles: whoever may read a ConfigMap has them.
+/// The rows of keys that lie in the ConfigMaps of bundles: everybody who may read the ConfigMap has them.
 pub(super) fn keys_in_maps(evidence: &Evidence) -> impl Iterator<Item = Check> {
     let maps = [("SPIRE's bundle", &evidence.spire_bundle), ("Istio's root", &evidence.istio_root)];
     maps.into_iter().filter_map(|(subject, map)| {

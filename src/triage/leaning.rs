@@ -20,7 +20,7 @@ pub(super) const RECENT: SignedDuration = SignedDuration::from_mins(5);
 pub(super) const SEVERAL: u64 = 2;
 
 /// The cause that a sign speaks for, where it speaks for one. Those that it does not name need another look: at our own
-/// certificate (peers say that it is over; it was never got or is not shown), or at whoever calls.
+/// certificate (peers say that it is over; it was never got or is not shown), or at the caller.
 pub(super) fn leans_to(reason: TlsReason) -> Option<Scenario> {
     match reason {
         TlsReason::PeerExpired => Some(Scenario::ExpiredCertificate),

@@ -8,7 +8,7 @@ use super::{
     spire::{AgentState, server_health},
 };
 
-/// What a peer may be the one to have: by our own side alone it is not ruled out where nobody says why handshakes fail.
+/// Causes that may lie at the peer. Evidence of our own side rules them out only where a log says why handshakes fail.
 const AT_PEERS: [Scenario; 4] =
     [Scenario::ExpiredCertificate, Scenario::TrustBundleMismatch, Scenario::IdentityMismatch, Scenario::ClockSkew];
 

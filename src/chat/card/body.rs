@@ -1,4 +1,4 @@
-//! The parts of the card that say what is wrong, what was found, and what may be done about it.
+//! The parts of the card about the alert, the diagnosis and the fixes that fit.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ fn bullet(rest: &String) -> Line {
     words(format!("• {rest}"))
 }
 
-/// The first line of an open incident: what it is, and what is expected of the reader.
+/// The first line of an open incident: its state, and what the reader should do.
 pub(super) fn in_one_line(incident: &Incident) -> Line {
     let found = match (&incident.triage, &incident.verdict) {
         _ if incident.key.is_of_rule() => "This fault would not be seen now".to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn in_one_line(incident: &Incident) -> Line {
             None => "More incidents are opening than people can be called about".to_owned(),
         },
         _ if incident.is_foreign() => format!("Of cluster {}, so not diagnosed from here", incident.cluster),
-        // What was tried last is newer than what was found before it.
+        // The last fix is newer than the finding before it.
         (Triage::Done { .. } | Triage::Failed { .. }, Some(_)) if incident.write_since_verdict().is_some() => {
             incident.write_since_verdict().map(in_short).unwrap_or_default()
         }
@@ -70,7 +70,7 @@ fn in_short(past: &PastFix) -> String {
     format!("{} {}", past.name, ended.map_or_else(String::new, |ended| plain(&[ended])))
 }
 
-/// What is said of a rule that sees nothing.
+/// The lines about a rule that has no data.
 pub(in crate::chat) fn why_unseeing(incident: &Incident) -> &'static str {
     let fails = incident.alerts.values().any(|alert| alert.sighting.unseeing == Some(Unseeing::Error));
     if fails { "its rule cannot be evaluated (DatasourceError)" } else { "its rule has no data (DatasourceNoData)" }
@@ -251,7 +251,7 @@ fn of_another_cluster(incident: &Incident) -> Line {
     ]
 }
 
-/// What was found before it was opened again.
+/// The finding of before it was opened again.
 fn earlier(incident: &Incident) -> Option<Line> {
     let found = incident.earlier.as_ref()?;
     let said = text(format!("Before it was opened again, the diagnosis was: {}, at ", found.scenario.title()));
@@ -291,7 +291,7 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-/// What could not be checked, and what would make it possible.
+/// The checks that could not run, and how to make each possible.
 pub(super) fn not_checked(incident: &Incident) -> Vec<Line> {
     let Some(verdict) = &incident.verdict else { return Vec::new() };
     bounded(&verdict.not_checked, |not| vec![strong(format!("• {}", not.what)), text(format!(": {}", not.why))], "")
@@ -312,7 +312,7 @@ pub(super) fn fixes(incident: &Incident) -> Vec<Line> {
     lines
 }
 
-/// What is said of a fix that fits and that this version does not carry out.
+/// The line about a fix that fits and that this version cannot run.
 pub(in crate::chat) const BY_HAND: &str = "The bot cannot do this one: follow the runbook by hand.";
 
 fn fitting(incident: &Incident, fix: FixName) -> Line {

@@ -1,4 +1,4 @@
-//! What the card of a storm says of its services: which are held back, and what a look at a few of them came to.
+//! The part of a storm's card about its services: which are held back, and the causes found at a few of them.
 
 use super::{
     LIST_MOST, Line,

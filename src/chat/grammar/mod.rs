@@ -1,4 +1,4 @@
-//! What people type after `/mtls`, read into what they ask for. Pure: which incidents are live is handed in.
+//! Reads what people type after `/mtls`. Pure: the caller hands in the live incidents.
 
 mod misunderstood;
 mod slack;

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// Only the page's own script sends this header; another site's script would have to ask first and is told no.
+/// Only the page's own script sends this header; another site's script has to ask the browser first, which refuses.
 const OWN_HEADER: &str = "x-mtls-medic";
 
 /// Lets a request through that names this machine as its host and, if it changes anything, comes from the page itself.

@@ -1,4 +1,4 @@
-//! What a pager is sent: our own JSON for a generic webhook, and events of PagerDuty's Events API v2. Pure.
+//! The bodies that pagers get: our own JSON for a generic webhook, and events of PagerDuty's Events API v2. Pure.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -20,14 +20,14 @@ const REASON_MOST: usize = 300;
 /// How many reasons of a verdict a page gives.
 const REASONS_MOST: usize = 8;
 
-/// What a pager is told of a page.
+/// What a call says of its page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallAct {
     /// Somebody is called, for this reason.
     Trigger(&'static str),
-    /// What the page could not say yet. Nobody is rung again.
+    /// The cause, which the page could not name yet. It rings nobody again.
     Update,
-    /// Nobody is rung any more: somebody has it, or it is over.
+    /// Ends the ringing: somebody has the incident, or it is over.
     End(PageEnd),
 }
 
@@ -38,7 +38,7 @@ pub struct Call<'a> {
     pub key: &'a str,
     /// Who is called.
     pub level: LevelNumber,
-    /// What is told.
+    /// What the call says.
     pub act: CallAct,
     pub incident: &'a Incident,
     /// The runbook of the configuration, for alerts that name none.
@@ -92,7 +92,7 @@ impl<'a> Call<'a> {
         text.chars().take(SUMMARY_MOST).collect()
     }
 
-    /// What the person who is woken does first, by a way that there is.
+    /// The first step of the person who wakes up, by a way that this bot has.
     fn what_to_do(&self) -> String {
         let id = self.incident.id;
         if self.incident.is_of_the_bot() {

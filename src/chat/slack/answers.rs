@@ -1,4 +1,4 @@
-//! What one person is told, privately.
+//! Private answers to one person.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
 /// How many open incidents are listed.
 const LISTED_MOST: usize = 20;
 
-/// What this person can say: nothing that would be refused is listed.
+/// The commands of this person; leaves out those that the bot would refuse.
 pub(super) fn help(actor: &Actor, now: Timestamp, live: &[Arc<Incident>]) -> Vec<Line> {
     let roles: BTreeSet<Role> =
         [Role::Commander, Role::Approver].into_iter().filter(|role| actor.may(*role, now)).collect();
@@ -31,7 +31,7 @@ pub(super) fn help(actor: &Actor, now: Timestamp, live: &[Arc<Incident>]) -> Vec
     lines
 }
 
-/// Which open incidents are of other clusters: what looks into the cluster or changes it would be refused for them.
+/// The open incidents of other clusters: the bot refuses to look into those clusters or to change them.
 fn not_for_foreign(live: &[Arc<Incident>]) -> Option<Line> {
     let refused = |incident: &&Arc<Incident>| incident.refused_as_foreign(&Act::Triage).is_some();
     let foreign: Vec<String> = live

@@ -137,7 +137,7 @@ impl Client {
         })
     }
 
-    /// The client that counts in these metrics.
+    /// Counts its calls in `metrics`.
     pub fn counted(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
@@ -226,7 +226,7 @@ impl Client {
 
     /// Replaces a message of ours.
     pub async fn update(&self, channel: &str, id: &str, text: &str, blocks: &[Value]) -> Result<(), SlackError> {
-        // Unlike chat.postMessage, chat.update finds names and links in texts by itself unless it is told not to.
+        // Unlike chat.postMessage, chat.update turns names and links in texts into mentions unless a call forbids it.
         let body = json!({
             "channel": channel,
             "ts": id,

@@ -145,7 +145,7 @@ impl SlackOut {
         if !self.shelf.knows(incident.id) {
             match self.client.thread(&to.channel, root, PostWithButtons::kept).await {
                 Ok(posts) => self.shelf.learn(incident.id, posts),
-                // The card is drawn all the same; the next drawing looks again, and so does whoever presses.
+                // Draw the card all the same: the next drawing looks again, and so does the next press.
                 Err(error) => tracing::warn!(incident = %incident.id, %error, "old buttons could not be looked for"),
             }
         }

@@ -47,7 +47,7 @@ async fn command(State(doors): State<Doors>, request: Request) -> Response {
 }
 
 async fn interaction(State(doors): State<Doors>, request: Request) -> Response {
-    // Of the answer to a press Slack shows nothing but that it failed.
+    // Slack shows only that a press failed, and not the answer.
     let busy = |busy: BusyDesk| (StatusCode::SERVICE_UNAVAILABLE, busy.to_string()).into_response();
     doors.let_in(request, SLACK_BODY, Asked::interaction_form, busy).await
 }

@@ -1,4 +1,4 @@
-//! From what somebody asked to a private answer: one way for commands and buttons, over HTTP and Socket Mode.
+//! Takes a request of a person to its private answer: one way for commands and buttons, over HTTP and Socket Mode.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -28,7 +28,7 @@ use crate::{
 
 /// How many requests are worked on at once; one more is asked to try again. A press costs two or three calls to Slack.
 pub const AT_ONCE_MOST: usize = 64;
-/// How many people are told at once that the bot is busy; that costs one call each.
+/// How many people the bot tells at once that it is busy; each costs one call.
 const TOLD_BUSY_MOST: usize = 16;
 /// Slack's own host for private answers.
 pub const SLACK_HOOKS: &str = "https://hooks.slack.com";

@@ -26,7 +26,7 @@ pub struct Post {
     pub lines: Vec<Line>,
     /// Raw output that goes below it in a block of code, or as a file when it is long.
     pub raw: Option<Raw>,
-    /// Who is mentioned, so that they are told.
+    /// The people and groups to mention, so that the platform notifies them.
     pub mentions: Vec<Mention>,
     /// Whether those who may approve fixes are mentioned as well; who they are stands in the live configuration.
     pub to_approvers: bool,

@@ -28,7 +28,7 @@ use crate::{
     triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PemFile, PodEvidence, certificate::read_pem},
 };
 
-/// Told each time a check has ended: how many of how many.
+/// Called when a check ends, with its source.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What one gathering works with.

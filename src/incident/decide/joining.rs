@@ -20,7 +20,7 @@ pub struct Joining {
     pub joins: Vec<Event>,
     /// The events of the one that it joins.
     pub taken_in: Vec<Event>,
-    /// What the person is told.
+    /// The answer to the person.
     pub answer: Answer,
 }
 

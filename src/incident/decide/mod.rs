@@ -46,7 +46,7 @@ pub fn decide(
     let scene = DecisionContext { incident, actor: &command.actor, now, policy };
     scene.require(role_for(&command.act))?;
     may_be_given(&command.act, incident)?;
-    // Whoever commands a quiet incident means it to be looked after: it leaves the storm first.
+    // A person who commands a quiet incident wants it looked after: it leaves the storm first.
     let left = leave_storm_for(incident, &command.act, now);
     let mut woken = incident.clone();
     for event in &left {
@@ -61,7 +61,7 @@ pub fn decide(
     Ok((left.into_iter().chain(taken).chain(decided).chain(work).collect(), Answer { text }))
 }
 
-/// Whether an act may be given to this incident at all, whoever gives it and by whatever command.
+/// Whether this incident takes an act at all, from any person and by any command.
 fn may_be_given(act: &Act, incident: &Incident) -> Result<(), Refusal> {
     if !incident.is_live() {
         return Err(incident.ended());
@@ -101,7 +101,7 @@ impl DecisionContext<'_> {
         if self.actor.may(role, self.now) {
             return Ok(());
         }
-        // Whoever asked for a fix is told the reason that matters, even without the approver's role.
+        // The person who asked for the fix hears the reason that matters, even without the approver's role.
         let own = self.incident.fix.as_ref().is_some_and(|fix| fix.requester == self.actor.id);
         Err(if role == Role::Approver && own {
             Refusal::Vote(crate::approval::VoteRefusal::OwnRequest)

@@ -17,7 +17,7 @@ fn until_called_again(until: Timestamp) -> String {
     )
 }
 
-/// Whether an act is work on the fault, so that whoever does it has the incident if nobody has.
+/// Whether an act is work on the fault: a person who does it takes an incident that nobody has.
 fn is_work(act: &Act) -> bool {
     match act {
         // Naming the target starts the diagnostics, and watching the counters again is a look at the fault.
@@ -63,8 +63,8 @@ impl DecisionContext<'_> {
         }
     }
 
-    /// Working is acknowledging (design section 5): whoever may acknowledge and works on an incident that nobody has,
-    /// has it now. The events, and what the person is told.
+    /// Working is acknowledging (design section 5): a person who may acknowledge and works on an incident that nobody
+    /// has, takes it. Returns the events, and the answer to the person.
     pub(super) fn taken_by_working(&self, act: &Act) -> Option<(Vec<Event>, String)> {
         let nobody_has_it = self.window_met().is_some() && self.incident.life == Life::Open;
         let may_acknowledge = self.actor.may(Role::Commander, self.now);

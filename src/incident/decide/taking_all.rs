@@ -83,7 +83,7 @@ impl Taken {
         all.into_iter().fold(0, u32::saturating_add)
     }
 
-    /// What the person is told.
+    /// The answer to the person.
     pub fn answer(&self) -> Answer {
         let taken = self.shown.saturating_add(self.held_back);
         let mut text = match taken {

@@ -188,7 +188,7 @@ fn write(
     }
 }
 
-/// Lets a request meet the fault that was injected for it; false means that its answer is to be lost.
+/// Lets a request meet the fault that was injected for it; false means that its answer gets lost.
 async fn admit(api: &Api, verbs: &[&str], resource: &str) -> Result<bool, Failure> {
     let Some(fault) = api.options.meet(verbs, resource) else { return Ok(true) };
     tokio::time::sleep(fault.wait()).await;

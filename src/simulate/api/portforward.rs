@@ -1,4 +1,4 @@
-//! `pods/portforward` over WebSocket: HTTP/1.1 to whatever listens on a port of a pod.
+//! `pods/portforward` over WebSocket: HTTP/1.1 to the program that listens on a port of a pod.
 //!
 //! Port number i of the request has two channels, 2i for data and 2i+1 for errors. Each opens with the port as two bytes,
 //! little-endian. kubectl tunnels SPDY for this, which is refused.

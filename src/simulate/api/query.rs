@@ -37,7 +37,7 @@ impl Query {
         self.get(name).map(parse).transpose()
     }
 
-    /// Whether nothing is to be written (`dryRun=All`).
+    /// Whether the server must write nothing (`dryRun=All`).
     pub(super) fn dry_run(&self) -> Result<bool, Failure> {
         match self.get("dryRun") {
             None => Ok(false),

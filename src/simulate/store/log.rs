@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Kind;
 
-/// How many changes are kept. A watcher that is further behind is told to list again (410), as a real server does;
+/// How many changes are kept. A watcher that is further behind has to list again (410), as a real server does;
 /// a busy hour of the simulated mesh makes a few hundred.
 pub const CHANGES_KEPT: usize = 10_000;
 

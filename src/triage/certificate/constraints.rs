@@ -1,7 +1,7 @@
 //! Name constraints of a signing certificate (RFC 5280, section 4.2.1.10).
 //!
 //! URIs (so SPIFFE IDs), DNS names and subjects are judged. A limit on another kind of name refuses a certificate that
-//! has such a name, as RFC 5280 demands of whoever cannot judge it.
+//! has such a name, as RFC 5280 demands of a verifier that cannot judge it.
 
 use x509_parser::{
     certificate::X509Certificate,

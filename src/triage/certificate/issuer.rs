@@ -25,7 +25,7 @@ pub(super) fn check_signature(
     let subject = || shown(certificate.subject());
     let weak = weak_algorithm(certificate);
     match (certificate.verify_signature(Some(issuer.public_key())), weak) {
-        // Whoever made it: the verifier would take RSA with SHA-1, and knows nothing of the others.
+        // For every issuer: the verifier would take RSA with SHA-1, and does not know the others.
         (Ok(()) | Err(X509Error::SignatureUnsupportedAlgorithm), Some(algorithm)) => {
             Err(PathError::WeakAlgorithm { subject: subject(), algorithm: algorithm.to_owned() })
         }

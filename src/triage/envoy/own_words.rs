@@ -1,5 +1,5 @@
 //! What of a line the proxy itself says. An access log repeats what callers sent (path, user agent, forwarded addresses),
-//! and whoever can call a gateway must not be able to write a diagnosis into it.
+//! and a caller of a gateway must not be able to write a diagnosis into it.
 
 use std::borrow::Cow;
 

@@ -24,7 +24,7 @@ static WITHOUT_SCHEME: LazyLock<Regex> = LazyLock::new(|| {
 
 static QUERY: LazyLock<Regex> = LazyLock::new(|| compiled(r#"\?(?P<query>[^\s"<>\\)?:,;.!|][^\s"<>\\]*)"#));
 
-/// Services where whoever has the address may post.
+/// Services that let everybody post who has the address.
 static WEBHOOK: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
         r#"(?i)(?:hooks\.slack(?:-gov)?\.com|discord(?:app)?\.com/api/webhooks|[a-z0-9.-]+\.webhook\.office\.com|outlook\.office(?:365)?\.com/webhook|api\.telegram\.org|events\.(?:eu\.)?pagerduty\.com/integration|hc-ping\.com|nosnch\.in|heartbeat\.uptimerobot\.com|hooks\.zapier\.com|maker\.ifttt\.com/trigger)(?:\\*/)(?P<path>[^\s"'`<>\\?]+(?:\\/[^\s"'`<>\\?]+)*)"#,
