@@ -12,7 +12,8 @@ fn kinds(source: &str, of: &str) -> BTreeSet<String> {
     let body = source.split(&format!("pub enum {of} {{\n")).nth(1).unwrap().split("\n}\n").next().unwrap();
     let variant =
         |line: &&str| line.starts_with("    ") && line[4..].starts_with(|first: char| first.is_ascii_uppercase());
-    body.lines().filter(variant).map(|line| snake(line.trim().trim_end_matches([' ', '{', ',']))).collect()
+    let name = |line: &str| snake(line.trim().split(|c: char| !c.is_alphanumeric()).next().unwrap());
+    body.lines().filter(variant).map(name).collect()
 }
 
 fn snake(name: &str) -> String {
