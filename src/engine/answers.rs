@@ -9,7 +9,7 @@ use crate::{
 
 /// The key under which the answer to a person's request is kept.
 pub(super) fn request_key(who: &PersonId, key: &str) -> String {
-    format!("{:?}/{}/{}/{key}", who.platform, who.workspace, who.user)
+    format!("{}/{}/{}/{key}", who.platform, who.workspace, who.user)
 }
 
 /// An answer that was given before.

@@ -78,7 +78,7 @@ impl List<'_> {
 
     fn cards(&mut self) {
         for to in self.incident.channels.clone() {
-            let slot = format!("card:{:?}:{}", to.face, to.channel);
+            let slot = format!("card:{}:{}", to.face, to.channel);
             let key = format!("{slot}:{}", self.incident.version);
             self.effects.push(NewEffect { key, slot: Some(slot), due: self.at, work: Work::DrawCard { to } });
         }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Where a person is known from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
     /// A Slack workspace.
@@ -83,4 +83,17 @@ pub enum Mention {
     User(String),
     /// A Slack user group or a Discord role.
     Group(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_stored_requests_hold_these_names_of_platforms() {
+        assert_eq!(
+            [Platform::Slack, Platform::Discord, Platform::Page].map(|it| it.to_string()),
+            ["Slack", "Discord", "Page"]
+        );
+    }
 }

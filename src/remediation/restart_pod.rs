@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     mesh::{Namespace, NodeName, PodRef, PodUid, TargetRef},
-    triage::{FixName, NotRestarted, RESTARTS_MOST, Verdict, too_many, why_not_restarted},
+    triage::{FixName, NotRestarted, RESTARTS_MOST, Subject, Verdict, too_many, why_not_restarted},
 };
 
 /// One pod of the target, as it is now.
@@ -137,8 +137,8 @@ fn warnings(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts
 /// A sample that is stale throughout says that the rest of the target may well be stale too, and the plan leaves it.
 fn not_looked_at(facts: &RestartFacts<'_>, stale: &[&PodFacts]) -> Option<String> {
     let was_looked_at = |pod: &&PodFacts| {
-        let name = pod.pod.to_string();
-        facts.verdict.checks.iter().any(|check| check.subject == name)
+        let pod = Subject::Pod(pod.pod.clone());
+        facts.verdict.checks.iter().any(|check| check.subject == pod)
     };
     let (seen, unseen): (Vec<&PodFacts>, Vec<&PodFacts>) = facts.pods.iter().partition(was_looked_at);
     let all_stale = !seen.is_empty() && seen.iter().all(|pod| stale.iter().any(|other| other.uid == pod.uid));

@@ -6,7 +6,7 @@ use crate::{
     mesh::TargetRef,
     triage::{
         CallAtOnce, Check, CheckId, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, RuledOut,
-        Scenario, Side, VERDICT_SCHEMA, Verdict,
+        Scenario, Side, Subject, VERDICT_SCHEMA, Verdict,
     },
 };
 
@@ -18,7 +18,7 @@ fn at() -> Timestamp {
 fn full(summary: &str) -> Verdict {
     let check = Check {
         id: CheckId::SpireAgent,
-        subject: "agent of node-1".to_owned(),
+        subject: Subject::SpireAgent("node-1".parse().unwrap()),
         result: CheckResult::Fail,
         summary: summary.to_owned(),
         source: "spire-agent healthcheck".to_owned(),

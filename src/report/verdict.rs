@@ -50,7 +50,7 @@ impl Layout {
         let follows: Vec<String> = verdict.consequences.iter().map(|one| one.words().to_owned()).collect();
         self.list(&mut out, "Follows from it, and needs no fix of its own", &follows);
         let call: Vec<String> =
-            verdict.call_at_once.iter().map(|level| format!("{level:?}, without waiting for its window")).collect();
+            verdict.call_at_once.iter().map(|level| format!("{level}, without waiting for its window")).collect();
         self.list(&mut out, "Call at once", &call);
         // What to do stands before the long list of what was seen.
         let fixes: Vec<String> = verdict.fixes.iter().map(|fix| fitting(*fix)).collect();

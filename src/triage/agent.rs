@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use super::{
-    AgentEvidence, Gathered, Healthcheck, LogExcerpt,
+    AgentEvidence, AgentPod, Gathered, Healthcheck, LogExcerpt,
     agent_log::{Entry, Sign, entries, names},
     ends::end_of,
 };
@@ -162,13 +162,12 @@ pub fn agent_state(agent: &AgentEvidence) -> AgentState {
     judge(agent, &Expected::default(), Some(1)).state
 }
 
-/// The name that stands for an agent pod that could not be listed.
-const NOT_LISTED: &str = "not-listed";
-
 /// Judges one agent by what it should have renewed. `matching` is how many pods its selector matches anywhere in SPIRE's
 /// namespace, if that is known.
 pub(super) fn judge(agent: &AgentEvidence, expected: &Expected, matching: Option<u32>) -> Judged {
-    let Some(pod) = &agent.pod else { return no_pod(matching) };
+    if agent.pod == AgentPod::Absent {
+        return no_pod(matching);
+    }
     let log = agent.log.value().and_then(|log| by_its_log(log, &expected.due));
     let log = match log {
         Some(state @ (AgentState::CannotReachServer(_) | AgentState::Broken(_))) => return Judged::plain(state),
@@ -176,7 +175,7 @@ pub(super) fn judge(agent: &AgentEvidence, expected: &Expected, matching: Option
     };
     if !agent.ready {
         let nothing_seen = agent.healthcheck.value().is_none() && agent.log.value().is_none();
-        if nothing_seen && pod.name.as_str() == NOT_LISTED {
+        if nothing_seen && matches!(agent.pod, AgentPod::NotListed(_)) {
             return Judged::plain(AgentState::Unknown(why_unseen(&agent.healthcheck, &agent.log)));
         }
         let restarts = agent.restarts;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    Check, CheckId, CheckResult, Evidence, PemFile, ServedSecrets,
+    Check, CheckId, CheckResult, Evidence, PemFile, ServedSecrets, Subject,
     certificate::{PemRemark, bundle_end, ders, pem_remarks},
     roots::domain_of,
 };
@@ -79,7 +79,7 @@ pub(super) fn spire_bundle_check(evidence: &Evidence) -> Option<Check> {
     let row = ends(&in_file(bundle.value()?), evidence.gathered_at)?;
     Some(Check {
         id: CheckId::BundleEnd,
-        subject: "SPIRE's bundle".to_owned(),
+        subject: Subject::SpireBundle,
         result: row.result,
         summary: row.summary,
         source: bundle.source().to_owned(),
@@ -90,13 +90,13 @@ pub(super) fn spire_bundle_check(evidence: &Evidence) -> Option<Check> {
 
 /// The rows of keys that lie in the ConfigMaps of bundles: everybody who may read the ConfigMap has them.
 pub(super) fn keys_in_maps(evidence: &Evidence) -> impl Iterator<Item = Check> {
-    let maps = [("SPIRE's bundle", &evidence.spire_bundle), ("Istio's root", &evidence.istio_root)];
+    let maps = [(Subject::SpireBundle, &evidence.spire_bundle), (Subject::IstioRoot, &evidence.istio_root)];
     maps.into_iter().filter_map(|(subject, map)| {
         let remarks = map.value().map(pem_remarks).unwrap_or_default();
         let keys = remarks.into_iter().find(|remark| matches!(remark, PemRemark::Keys(_)))?;
         Some(Check {
             id: CheckId::KeyInFile,
-            subject: subject.to_owned(),
+            subject,
             result: CheckResult::Fail,
             summary: format!("the ConfigMap: {keys}"),
             source: map.source().to_owned(),

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::{
     Scenario,
-    diagnosis::Scene,
+    diagnosis_input::DiagnosisInput,
     envoy::{SignCount, TlsReason},
     examine::Examined,
 };
@@ -61,7 +61,7 @@ impl Examined {
     }
 }
 
-impl Scene<'_> {
+impl DiagnosisInput<'_> {
     /// How often the proxies logged a reason, all together, whenever that was.
     pub(super) fn times(&self, reason: TlsReason) -> u64 {
         self.pods.iter().map(|(_, found)| found.times(reason)).fold(0, u64::saturating_add)

@@ -9,25 +9,22 @@ mod check_id;
 mod copies;
 mod counters;
 mod diagnosis;
+mod diagnosis_input;
 mod ends;
 pub mod envoy;
 mod evidence;
 mod examine;
 mod fix;
-mod identity;
-mod issuance;
 mod leaning;
 mod next_step;
 mod not_understood;
-mod nothing_found;
-mod peer;
 mod redact;
-mod registration;
 mod restartable;
 mod roots;
 mod ruled_out;
+mod rules;
 pub mod spire;
-mod stale;
+mod subject;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -37,13 +34,14 @@ pub use agent_restart::{Attestation, AttestationSigns, repeated_by_a_restart, wo
 pub use check_id::{CheckId, UnknownCheck};
 pub use diagnosis::diagnose;
 pub use evidence::{
-    AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing, PemFile,
-    PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters,
+    AgentEvidence, AgentPod, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing,
+    PemFile, PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters,
 };
 pub use examine::{Chain, Examined, Holding, Issuer, Stuck, examine};
 pub use fix::FixName;
 pub use redact::{Redacted, RedactedLog, holds_a_secret};
 pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
+pub use subject::Subject;
 pub use survey::{Finding, Reason, Survey};
 pub use verdict::{
     CallAtOnce, Check, CheckResult, Confidence, Consequence, Never, NotChecked, On, RuledOut, Scenario, Side,

@@ -3,13 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{
-    Redacted,
-    diagnosis::Scene,
-    ends::{both_ends, end_of},
-    envoy,
-    spire::not_understood as by_the_agent,
-};
+use super::ends::{both_ends, end_of};
 
 /// How many lines are kept of one log that nobody understands, the newest.
 pub(super) const KEPT_MOST: usize = 15;
@@ -173,21 +167,6 @@ impl Unclear {
         format!(
             "speaks of a failure in {count} line(s){more} that this version does not understand, the newest: «{newest}»"
         )
-    }
-}
-
-impl Scene<'_> {
-    /// What the proxies and agents wrote of failures that no rule knows.
-    pub(super) fn not_understood(&self) -> Vec<String> {
-        let proxies = self.pods.iter().filter_map(|(pod, _)| {
-            let lines = pod.proxy_log.value()?.lines.iter().map(Redacted::as_str);
-            let unclear = Unclear::of(lines.filter(|line| envoy::is_not_understood(line)))?;
-            Some(format!("the proxy of {} {}", pod.pod, unclear.sentence()))
-        });
-        let agents = self.agents.iter().filter_map(|(agent, _)| {
-            Some(format!("the SPIRE agent of {} {}", agent.node, by_the_agent(agent)?.sentence()))
-        });
-        proxies.chain(agents).collect()
     }
 }
 

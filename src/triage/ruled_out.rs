@@ -3,8 +3,10 @@
 use super::{
     CheckId, CheckResult, RuledOut, Scenario,
     certificate::Life,
-    diagnosis::{Conclusion, Scene, not},
+    diagnosis::not,
+    diagnosis_input::DiagnosisInput,
     examine::{Chain, Examined, Holding},
+    rules::Conclusion,
     spire::{AgentState, server_health},
 };
 
@@ -12,13 +14,13 @@ use super::{
 const AT_PEERS: [Scenario; 4] =
     [Scenario::ExpiredCertificate, Scenario::TrustBundleMismatch, Scenario::IdentityMismatch, Scenario::ClockSkew];
 
-pub(super) fn ruled_out(scene: &Scene<'_>, conclusion: &Conclusion) -> Vec<RuledOut> {
-    let unexplained = conclusion.scenario == Scenario::Inconclusive && scene.handshakes_fail();
-    let unseen = scene.pods_left_out();
+pub(super) fn ruled_out(input: &DiagnosisInput<'_>, conclusion: &Conclusion) -> Vec<RuledOut> {
+    let unexplained = conclusion.scenario == Scenario::Inconclusive && input.handshakes_fail();
+    let unseen = input.pods_left_out();
     Scenario::ALL
         .into_iter()
         .filter(|scenario| *scenario != conclusion.scenario)
-        .map(|scenario| scene.evidence_against(scenario, conclusion))
+        .map(|scenario| input.evidence_against(scenario, conclusion))
         .map(|row| if unexplained && row.certain && AT_PEERS.contains(&row.scenario) { left_open(&row) } else { row })
         .map(|row| match &unseen {
             Some(unseen) if row.certain && AT_PEERS.contains(&row.scenario) => {
@@ -34,7 +36,7 @@ fn left_open(row: &RuledOut) -> RuledOut {
     not(row.scenario, false, &format!("{}, {yet}", row.because))
 }
 
-impl Scene<'_> {
+impl DiagnosisInput<'_> {
     /// Whether handshakes of either side fail, by the counters or by what peers answer.
     fn handshakes_fail(&self) -> bool {
         let counters = [CheckId::ServerCounters, CheckId::ClientCounters];

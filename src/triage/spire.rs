@@ -1,7 +1,7 @@
 //! Runbook step 2: the rows of SPIRE's agents and server, and how healthy a server is.
 
 use super::{
-    AgentEvidence, Check, CheckId, CheckResult, Gathered, Healthcheck, Missing, Redacted, ServerEvidence,
+    AgentEvidence, Check, CheckId, CheckResult, Gathered, Healthcheck, Missing, Redacted, ServerEvidence, Subject,
     agent::Judged,
     agent_log::{Sign, entries},
     ends::end_of,
@@ -31,7 +31,7 @@ pub(super) fn not_signed(agent: &AgentEvidence) -> Option<String> {
 pub(super) fn failures_in_its_log(agent: &AgentEvidence) -> Vec<Check> {
     let row = |what: String, remedy: &str| Check {
         id: CheckId::AgentLog,
-        subject: format!("agent of {}", agent.node),
+        subject: Subject::SpireAgent(agent.node.clone()),
         result: CheckResult::Inconclusive,
         summary: format!("its log {what}"),
         source: agent.log.source().to_owned(),
@@ -63,7 +63,7 @@ pub(super) fn agent_check(agent: &AgentEvidence, judged: &Judged) -> Check {
     };
     Check {
         id: CheckId::SpireAgent,
-        subject: format!("agent of {}", agent.node),
+        subject: Subject::SpireAgent(agent.node.clone()),
         result,
         summary,
         source: format!("{}; {}", agent.healthcheck.source(), agent.log.source()),
@@ -100,7 +100,7 @@ pub(super) fn server_check(server: &ServerEvidence, renews: bool) -> Check {
     };
     Check {
         id: CheckId::SpireServer,
-        subject: server.pod.to_string(),
+        subject: Subject::SpireServerPod(server.pod.clone()),
         result,
         summary,
         source: server.healthcheck.source().to_owned(),
@@ -119,7 +119,7 @@ pub fn read_healthcheck(exit_code: i32, stdout: &str, stderr: &str) -> Healthche
 pub fn servers_unseen(reason: &Missing, at: jiff::Timestamp) -> Check {
     Check {
         id: CheckId::SpireServer,
-        subject: "SPIRE server".to_owned(),
+        subject: Subject::SpireServer,
         result: CheckResult::Inconclusive,
         summary: reason.sentence(),
         source: "pods of the SPIRE server".to_owned(),

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckId, FixName};
+use super::{CheckId, FixName, Subject};
 use crate::mesh::{NodeName, PodRef, PodUid, TargetRef};
 
 /// The version of the object, in its field `schema`.
@@ -190,10 +190,11 @@ pub enum CheckResult {
 
 /// One check: what it found, where it looked, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredCheck")]
 pub struct Check {
     pub id: CheckId,
-    /// The pod, node or object that was looked at, as people write it.
-    pub subject: String,
+    /// What was looked at.
+    pub subject: Subject,
     /// How it ended.
     pub result: CheckResult,
     /// One sentence: what was found, or why nothing could be seen.
@@ -205,6 +206,26 @@ pub struct Check {
     /// What to do about it, where there is something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+}
+
+/// A row as it is stored: what it is about is text there, and shows together with the check.
+#[derive(Deserialize)]
+struct StoredCheck {
+    id: CheckId,
+    subject: String,
+    result: CheckResult,
+    summary: String,
+    source: String,
+    observed_at: Timestamp,
+    #[serde(default)]
+    remedy: Option<String>,
+}
+
+impl From<StoredCheck> for Check {
+    fn from(stored: StoredCheck) -> Self {
+        let StoredCheck { id, subject, result, summary, source, observed_at, remedy } = stored;
+        Self { id, subject: Subject::read(id, subject), result, summary, source, observed_at, remedy }
+    }
 }
 
 /// Something that was not looked at, and why.
@@ -224,7 +245,7 @@ pub struct Never {
 }
 
 /// Who should be called at once because of what was found (design section 5, "evidence speeds it up").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 pub enum CallAtOnce {
     /// Platform Security.
     L2,

@@ -16,7 +16,7 @@ use crate::{
     },
     mesh::{NodeName, PodRef},
     triage::{
-        AgentEvidence, Gathered, Healthcheck, LogExcerpt, Missing, Redacted, ServerEvidence,
+        AgentEvidence, AgentPod, Gathered, Healthcheck, LogExcerpt, Missing, Redacted, ServerEvidence,
         spire::{AgentState, agent_state, log_reaches, read_healthcheck, renewed_since, telling_lines},
     },
 };
@@ -81,7 +81,7 @@ pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName, listed:
     let Some(found) = found else {
         let evidence = AgentEvidence {
             node: node.clone(),
-            pod: None,
+            pod: AgentPod::Absent,
             ready: false,
             restarts: 0,
             healthcheck: gap(gathering, "spire-agent healthcheck", "no agent pod runs on this node"),
@@ -96,7 +96,7 @@ pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName, listed:
     );
     let evidence = AgentEvidence {
         node: node.clone(),
-        pod: Some(found.pod.clone()),
+        pod: AgentPod::Found(found.pod.clone()),
         ready: found.ready,
         restarts: u32::try_from(found.restarts).unwrap_or(0),
         healthcheck,
@@ -126,10 +126,9 @@ fn unseen(gathering: &Gathering, node: &NodeName, reason: Missing) -> AgentEvide
     let at = gathering.clock.now();
     // There may well be a pod: it could not be listed, which is not the same as none.
     let namespace = gathering.reach.settings.spire_namespace.parse().ok();
-    let name = "not-listed".parse().ok();
     AgentEvidence {
         node: node.clone(),
-        pod: namespace.zip(name).map(|(namespace, name)| PodRef { namespace, name }),
+        pod: namespace.map_or(AgentPod::Absent, AgentPod::NotListed),
         ready: false,
         restarts: 0,
         healthcheck: Gathered::Missing { reason: reason.clone(), source: "pods of the SPIRE agent".to_owned(), at },
@@ -205,7 +204,7 @@ fn speaks_against(gathering: &Gathering, node: &NodeName, found: &FoundPod, line
     let source = "log of spire-agent (before its last restart)".to_owned();
     let life = AgentEvidence {
         node: node.clone(),
-        pod: Some(found.pod.clone()),
+        pod: AgentPod::Found(found.pod.clone()),
         ready: true,
         restarts: 0,
         healthcheck: gap(gathering, "spire-agent healthcheck", "that container has ended"),

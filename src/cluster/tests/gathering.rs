@@ -81,7 +81,7 @@ async fn an_agent_that_the_list_of_all_does_not_show_is_asked_for_by_its_node() 
     let evidence = gather(&reach, &target, Arc::new(SystemClock), Arc::new(|_| ())).await.unwrap();
     assert_eq!((evidence.agents.len(), evidence.agent_pods), (1, None));
     let agent = &evidence.agents[0];
-    assert!(agent.pod.is_some() && agent.healthcheck.value().is_some(), "{agent:?}");
+    assert!(agent.pod.may_run() && agent.healthcheck.value().is_some(), "{agent:?}");
 }
 
 #[tokio::test]
@@ -105,10 +105,10 @@ async fn a_list_that_may_have_been_cut_is_no_proof_that_a_node_has_no_agent() {
     for number in 1..PODS_MOST {
         mesh.store.apply(Kind::Pod, elsewhere(number));
     }
-    assert!(agent_of_node_1().await.pod.is_none(), "the list is whole, and node-1 has none");
+    assert!(!agent_of_node_1().await.pod.may_run(), "the list is whole, and node-1 has none");
     mesh.store.apply(Kind::Pod, elsewhere(PODS_MOST));
     let agent = agent_of_node_1().await;
-    assert!(agent.pod.is_some() && missing(&agent.healthcheck).is_some(), "{agent:?}");
+    assert!(agent.pod.may_run() && missing(&agent.healthcheck).is_some(), "{agent:?}");
 }
 
 /// One pod of the frontend, which is found without a list.
@@ -195,7 +195,7 @@ async fn agent_on(machines: Machines) -> AgentEvidence {
     apply_agent(&mesh);
     let quiet = Arc::new(|_: &str| {});
     let evidence = gather(&mesh.reach, &target("svc/frontend"), mesh.clock.clone(), quiet).await.unwrap();
-    let agent = evidence.agents.into_iter().find(|agent| agent.pod.is_some()).expect("the agent is found");
+    let agent = evidence.agents.into_iter().find(|agent| agent.pod.may_run()).expect("the agent is found");
     assert_eq!(agent.restarts, 1);
     agent
 }

@@ -8,7 +8,7 @@ use crate::{
     },
     triage::{
         Check, CheckId, CheckResult, Confidence, FixName, Never, NotRestarted, On, RESTARTS_MOST, Scenario, Side,
-        VERDICT_SCHEMA, Verdict,
+        Subject, VERDICT_SCHEMA, Verdict,
     },
 };
 
@@ -199,7 +199,7 @@ fn the_next_life_of_a_name_is_known_by_its_uid_whatever_the_clocks_say() {
 fn looked_at(name: &str) -> Check {
     Check {
         id: CheckId::SvidDates,
-        subject: pod(name).to_string(),
+        subject: Subject::Pod(pod(name)),
         result: CheckResult::Fail,
         summary: String::new(),
         source: String::new(),

@@ -19,8 +19,8 @@ impl<'a> Rows<'a> {
     pub(super) fn chain(&mut self, decides: Option<&IdentityCopy<'a>>) -> Chain {
         let seen = self.seen(decides);
         let (result, summary, chain) = match decides.map(|copy| (copy, &copy.leaf)) {
-            None => (CheckResult::Inconclusive, "there is no certificate to verify".to_owned(), Chain::Unseen),
-            Some((_, Err(_))) => (CheckResult::Inconclusive, "it is no X.509-SVID".to_owned(), Chain::Unseen),
+            None => unseen("there is no certificate to verify".to_owned()),
+            Some((_, Err(_))) => unseen("it is no X.509-SVID".to_owned()),
             Some((copy, Ok(svid))) => self.verified(copy, &svid.spiffe_id),
         };
         self.add(CheckId::Chain, result, summary, seen, None);
@@ -30,10 +30,7 @@ impl<'a> Rows<'a> {
     fn verified(&self, copy: &IdentityCopy<'_>, id: &SpiffeId) -> (CheckResult, String, Chain) {
         let domain = id.trust_domain();
         match roots_for(copy, domain, self.pod, self.evidence) {
-            Roots::Unseen => {
-                let summary = format!("no root of {domain} could be read to verify against");
-                (CheckResult::Inconclusive, summary, Chain::Unseen)
-            }
+            Roots::Unseen => unseen(format!("no root of {domain} could be read to verify against")),
             Roots::OnlyOf(others) => {
                 let summary = format!(
                     "its leaf is of the trust domain {domain}, and only roots of {others} are there: a federation \
@@ -46,8 +43,7 @@ impl<'a> Rows<'a> {
                 match verify_path(leaf, rest, &roots, self.now) {
                     Ok(()) => (CheckResult::Pass, format!("leads to the bundle of {source}"), Chain::Verified),
                     Err(error) if error.is_open() => {
-                        let summary = format!("whether it leads to the bundle of {source} stays open: {error}");
-                        (CheckResult::Inconclusive, summary, Chain::Unseen)
+                        unseen(format!("whether it leads to the bundle of {source} stays open: {error}"))
                     }
                     Err(error) => {
                         let summary = format!("does not lead to the bundle of {source}: {error}");
@@ -169,6 +165,10 @@ impl<'a> Rows<'a> {
             self.add(CheckId::BundleEnd, row.result, row.summary, seen, row.remedy);
         }
     }
+}
+
+fn unseen(why: String) -> (CheckResult, String, Chain) {
+    (CheckResult::Inconclusive, why.clone(), Chain::Unseen(why))
 }
 
 /// The name of who signed a certificate, as it stands in it; `None` where it has none.

@@ -10,9 +10,9 @@ mod proxy;
 use jiff::Timestamp;
 
 use super::{
-    Check, CheckId, CheckResult, Evidence, PodEvidence,
+    Check, CheckId, CheckResult, Evidence, PodEvidence, Subject,
     copies::{IdentityCopy, deciding, holding},
-    envoy::{SignCount, TlsReason},
+    envoy::SignCount,
 };
 
 pub use super::copies::Holding;
@@ -45,8 +45,8 @@ pub enum Chain {
     Broken(String),
     /// The leaf is of a trust domain that the roots do not speak for: federation, or a wrong identity.
     Foreign(String),
-    /// There was nothing to verify, nothing to verify against, or it could not be judged here.
-    Unseen,
+    /// It could not be judged: there was nothing to verify, or nothing to verify against. Why.
+    Unseen(String),
 }
 
 /// Which copy did not follow the other.
@@ -125,7 +125,7 @@ type Seen<'a> = (&'a str, Timestamp);
 
 impl<'a> Rows<'a> {
     fn add(&mut self, id: CheckId, result: CheckResult, summary: String, seen: Seen<'_>, remedy: Option<&str>) {
-        let subject = self.pod.pod.to_string();
+        let subject = Subject::Pod(self.pod.pod.clone());
         let (source, remedy) = (seen.0.to_owned(), remedy.map(str::to_owned));
         self.checks.push(Check { id, subject, result, summary, source, observed_at: seen.1, remedy });
     }
@@ -138,9 +138,4 @@ impl<'a> Rows<'a> {
         };
         copy.map_or(fallback, |copy| (copy.source, copy.at))
     }
-}
-
-/// A reason in words.
-pub fn words(reason: TlsReason) -> &'static str {
-    reason.words()
 }

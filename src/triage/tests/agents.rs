@@ -1,7 +1,7 @@
 //! Agents and the server, judged by signs and by time.
 
 use super::{DIAL, FRONTEND, Night, gone, never, renewal, said};
-use crate::triage::{CallAtOnce, Confidence, Consequence, FixName, Missing, Scenario, spire::telling_lines};
+use crate::triage::{AgentPod, CallAtOnce, Confidence, Consequence, FixName, Missing, Scenario, spire::telling_lines};
 
 const GATEWAY: &str = "spiffe://prod.example.org/ns/web/sa/gateway";
 
@@ -88,7 +88,7 @@ fn a_pod_whose_agent_was_not_seen_is_not_restarted_beside_one_whose_agent_works(
 fn a_selector_that_matches_nothing_is_a_wrong_selector_and_no_broken_agent() {
     let mut night = expired();
     night.evidence.agent_pods = Some(0);
-    night.agent(0).pod = None;
+    night.agent(0).pod = AgentPod::Absent;
     let verdict = night.verdict();
     assert_ne!(verdict.scenario, Scenario::SpireAgent);
     assert!(verdict.checks.iter().any(|row| row.remedy.iter().any(|text| text.contains("mesh.agent_selector"))));

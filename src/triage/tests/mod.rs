@@ -22,8 +22,8 @@ use rcgen::{
 use time::OffsetDateTime;
 
 use super::{
-    AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, FixName, Gathered, Healthcheck, LogExcerpt, Missing,
-    PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets, ServerEvidence, TlsCounters, Verdict, diagnose,
+    AgentEvidence, AgentPod, EVIDENCE_SCHEMA, Evidence, Expectations, FixName, Gathered, Healthcheck, LogExcerpt,
+    Missing, PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets, ServerEvidence, TlsCounters, Verdict, diagnose,
 };
 use crate::mesh::{NodeName, PodRef, TargetRef};
 
@@ -191,7 +191,7 @@ impl Night {
         });
         self.evidence.agents.push(AgentEvidence {
             node: node.clone(),
-            pod: Some(PodRef { namespace: "spire".parse().unwrap(), name: "agent".parse().unwrap() }),
+            pod: AgentPod::Found(PodRef { namespace: "spire".parse().unwrap(), name: "agent".parse().unwrap() }),
             ready: true,
             restarts: 0,
             healthcheck: seen(Healthcheck { healthy: true, output: "Agent is healthy.".into() }, "healthcheck"),

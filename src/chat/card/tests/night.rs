@@ -12,7 +12,7 @@ use crate::{
     people::{Mention, PersonId, Platform},
     remediation::{Budget, Operation, Plan, PlanContent, PodEviction, Proof, StepResult, Verification},
     triage::{
-        Check, CheckId, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, Scenario, Side,
+        Check, CheckId, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, Scenario, Side, Subject,
         VERDICT_SCHEMA, Verdict,
     },
 };
@@ -115,7 +115,7 @@ pub(crate) fn opened() -> Incident {
 pub(crate) fn diagnosed() -> Incident {
     let check = Check {
         id: CheckId::SvidDates,
-        subject: "web/frontend-7d9c5b6f4-aaaaa".to_owned(),
+        subject: Subject::Pod(pod("frontend-7d9c5b6f4-aaaaa")),
         result: CheckResult::Fail,
         summary: "the SVID expired 40 min ago".to_owned(),
         source: "exec cat /run/spire/svid/svid.crt".to_owned(),
@@ -157,7 +157,8 @@ pub(crate) fn saying(text: &str) -> Incident {
     if let Some(verdict) = &mut incident.verdict {
         verdict.reasons = vec![text.to_owned()];
         for check in &mut verdict.checks {
-            (check.subject, check.summary, check.source) = (text.to_owned(), text.to_owned(), text.to_owned());
+            check.subject = Subject::Other(text.to_owned());
+            (check.summary, check.source) = (text.to_owned(), text.to_owned());
         }
         verdict.not_checked = vec![NotChecked { what: text.to_owned(), why: text.to_owned() }];
     }

@@ -1,0 +1,55 @@
+//! A certificate of istiod's is over, or one of which nobody knows whether it is istiod's. Nothing in SPIRE cures it, and this
+//! version does not look at istiod.
+//!
+//! Names: inconclusive. Rests on 1.1 (dates) and 1.4 (issuer).
+
+use super::{
+    Conclusion,
+    stale::{names, stale_sentence},
+};
+use crate::{
+    mesh::PodRef,
+    triage::{
+        Confidence, FixName, Scenario,
+        diagnosis_input::{DiagnosisInput, SeenPod},
+        examine::Issuer,
+    },
+};
+
+/// Certificates that istiod issued, where no certificate of SPIRE is over.
+pub(super) fn alone(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
+    let spires = |(_, found): &SeenPod<'_>| found.holding.is_over() && found.issuer.may_be_spire();
+    if input.pods.iter().any(spires) { None } else { judge(input, &[]) }
+}
+
+/// Certificates that istiod issued, or may have: SPIRE is context, and restarts are refused.
+pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<Conclusion> {
+    let over = |(pod, found): &&SeenPod<'_>| {
+        found.holding.is_over() && !found.issuer.may_be_spire() && !explained.contains(&pod.pod)
+    };
+    let istiod: Vec<_> = input.pods.iter().filter(over).collect();
+    if istiod.is_empty() {
+        return None;
+    }
+    let known = istiod.iter().all(|(_, found)| found.issuer == Issuer::Istiod);
+    let who = if known {
+        "the certificate is over, and istiod issued it, not SPIRE".to_owned()
+    } else {
+        let unread: Vec<String> = input.unread_config_maps().map(|map| format!("{}: {}", map.what, map.why)).collect();
+        format!("the certificate is over, and whether istiod or SPIRE issued it is not known ({})", unread.join("; "))
+    };
+    let mut reasons = vec![who, "istiod and port 15012 were not checked by this version".to_owned()];
+    reasons.extend(istiod.iter().map(|seen| stale_sentence(seen, input.now())));
+    let mut conclusion = Conclusion::new(Scenario::Inconclusive, reasons);
+    conclusion.confidence = Confidence::Medium;
+    conclusion.pods = names(&istiod);
+    conclusion.consequences = input.consequences(false);
+    Some(conclusion.advise_against(
+        &[FixName::RestartSpireAgent, FixName::SyncTrustBundle, FixName::RestartPod],
+        if known {
+            "istiod issued this certificate: nothing in SPIRE can cure it, and istiod was not checked"
+        } else {
+            "who issued this certificate is not known: where it is istiod, nothing in SPIRE can cure it"
+        },
+    ))
+}

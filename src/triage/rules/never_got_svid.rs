@@ -1,0 +1,117 @@
+//! A proxy never got an SVID. Where the agent of its node works, no registration entry fits the workload, and no restart helps.
+//!
+//! Names: identity mismatch, or the SPIRE agent where it is faulty, or inconclusive where neither shows. Rests on 1.1 (dates),
+//! 2.2 (agents), 2.3 (agent's log) and 3.3 (proxy's log).
+
+use super::{Conclusion, not_registered::LOOK_FOR_ENTRY};
+use crate::{
+    mesh::{NodeName, PodRef},
+    triage::{
+        CallAtOnce, Confidence, FixName, PodEvidence, Scenario,
+        agent_log::{Sign, entries},
+        diagnosis_input::{DiagnosisInput, SeenPod},
+        envoy::TlsReason,
+        examine::{Examined, Holding},
+        leaning::SEVERAL,
+        spire::AgentState,
+    },
+};
+
+/// How a SPIRE agent says that it could not learn who a workload is: it then issues nothing, whatever entries there are.
+const NOT_ATTESTED: [&str; 5] = [
+    "orkload attestation failed",
+    "Failed to attest the workload",
+    "workload attestor",
+    "workload_attestor",
+    "Failed to collect all selectors",
+];
+
+pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<Conclusion> {
+    let is_open = |(pod, _): &&SeenPod<'_>| !explained.contains(&pod.pod);
+    let is_without = |(pod, found): &&SeenPod<'_>| found.holding == Holding::NoSecret || has_no_entry(input, pod);
+    let without: Vec<&SeenPod<'_>> = input.pods.iter().filter(is_without).filter(is_open).collect();
+    let state = |pod: &PodEvidence| input.agent_of(pod.node.as_ref());
+    let pods = without.iter().map(|(pod, _)| pod.pod.clone()).collect();
+    let has_got = |found: &Examined| {
+        if found.holding == Holding::NoSecret { "has never got an SVID" } else { "serves no certificate" }
+    };
+    let mut reasons: Vec<String> =
+        without.iter().map(|(pod, found)| format!("the proxy of {} {}", pod.pod, has_got(found))).collect();
+    let (first, _) = without.first()?;
+    let broken: Vec<_> =
+        without.iter().filter(|(pod, _)| matches!(state(pod), Some(state) if state.is_faulty())).collect();
+    if !broken.is_empty() {
+        reasons.extend(input.agent_reasons());
+        let mut conclusion = Conclusion::new(Scenario::SpireAgent, reasons);
+        conclusion.pods = pods;
+        conclusion.nodes = broken.iter().filter_map(|(pod, _)| pod.node.clone()).collect();
+        conclusion.fixes = vec![FixName::RestartSpireAgent];
+        return Some(
+            conclusion
+                .advise_against(&[FixName::RestartPod], "the node's agent does not work: it would get no SVID again"),
+        );
+    }
+    let refused = without.iter().find_map(|(pod, _)| refused(input, pod));
+    let told = without.iter().map(|(_, found)| found.recently(TlsReason::NotRegistered)).max().unwrap_or(0);
+    let told = told >= SEVERAL;
+    let works = without.iter().any(|(pod, _)| matches!(state(pod), Some(AgentState::Works(_))));
+    let scenario = if works || told || refused.is_some() { Scenario::IdentityMismatch } else { Scenario::Inconclusive };
+    let mut conclusion = Conclusion::new(scenario, reasons);
+    conclusion.pods = pods;
+    match refused {
+        Some((line, true)) => conclusion.reasons.push(format!("its agent says about this workload: {line}")),
+        Some((line, false)) => {
+            conclusion.confidence = Confidence::Medium;
+            conclusion.reasons.push(format!("its agent says, without naming a workload: {line}"));
+        }
+        None if told => {
+            conclusion.confidence = Confidence::Medium;
+            conclusion.reasons.push(TlsReason::NotRegistered.words().to_owned());
+        }
+        None if works => {
+            conclusion.confidence = Confidence::Medium;
+            conclusion.reasons.push("the agent of its node issues for others, and never for it".to_owned());
+        }
+        None => {
+            conclusion.confidence = Confidence::Low;
+            let node = first.node.as_ref().map_or("its node", NodeName::as_str);
+            conclusion.reasons.push(format!("whether the SPIRE agent of {node} works is not known"));
+        }
+    }
+    if scenario == Scenario::IdentityMismatch {
+        conclusion.reasons.push(LOOK_FOR_ENTRY.to_owned());
+        conclusion.call_at_once = Some(CallAtOnce::L2);
+    }
+    Some(conclusion.advise_against(
+        &[FixName::RestartPod, FixName::RestartSpireAgent],
+        "no registration entry seems to fit this workload: a restart would get no SVID either",
+    ))
+}
+
+/// Whether the proxy of a pod serves nothing, and the agent of its node says that it issues no identity, to it or to
+/// somebody whom it does not name. Where the agent could not learn who a workload is, that is the cause, and not an entry.
+fn has_no_entry(input: &DiagnosisInput<'_>, pod: &PodEvidence) -> bool {
+    let serves_nothing = pod.served.value().is_some_and(|served| served.chain.is_empty());
+    let has_a_file = pod.svid_file.value().is_some_and(|file| !file.certificates.is_empty());
+    let log = input.agents.iter().find(|(agent, _)| Some(&agent.node) == pod.node.as_ref());
+    let log = log.and_then(|(agent, _)| agent.log.value());
+    let attests =
+        log.is_some_and(|log| !log.lines.iter().any(|line| NOT_ATTESTED.iter().any(|words| line.contains(words))));
+    serves_nothing && !has_a_file && attests && refused(input, pod).is_some()
+}
+
+/// What the agent of a pod's node says about an identity that it did not issue, and whether it names this workload.
+/// Lines about other workloads are no evidence for this one.
+fn refused(input: &DiagnosisInput<'_>, pod: &PodEvidence) -> Option<(String, bool)> {
+    let (agent, _) = input.agents.iter().find(|(agent, _)| Some(&agent.node) == pod.node.as_ref())?;
+    let log = agent.log.value()?;
+    let account = pod.service_account.as_ref().map_or_else(String::new, ToString::to_string);
+    let path = format!("/ns/{}/sa/{account}\"", pod.pod.namespace);
+    let own = [pod.uid.to_string(), pod.pod.name.to_string(), path];
+    let lines: Vec<&str> =
+        entries(log).iter().filter(|entry| entry.sign == Sign::NoIdentity).map(|entry| entry.line).collect();
+    let names_it = |line: &&&str| own.iter().any(|own| line.contains(own.as_str()));
+    let names_nobody = |line: &&&str| !["spiffe://", "pod-", "pod_", "k8s:"].iter().any(|word| line.contains(word));
+    let named = lines.iter().rev().find(names_it).map(|line| ((*line).to_owned(), true));
+    named.or_else(|| lines.iter().rev().find(names_nobody).map(|line| ((*line).to_owned(), false)))
+}

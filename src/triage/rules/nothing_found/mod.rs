@@ -1,0 +1,108 @@
+//! No rule named a cause. That is "no fault" only where everything that speaks was seen and is fine; else everything that was
+//! wrong or not seen is said.
+//!
+//! Names: no fault found, or inconclusive. Rests on every check.
+
+mod pods;
+mod spire;
+
+use std::collections::BTreeSet;
+
+use super::{Conclusion, spire_server_unhealthy::why_no_server};
+use crate::triage::{
+    CheckId, CheckResult, Confidence, Gathered, Missing, Redacted, Scenario,
+    bundles::spire_bundle_check,
+    diagnosis_input::DiagnosisInput,
+    envoy::{self, TlsReason},
+    not_understood::Unclear,
+    spire::not_understood as by_the_agent,
+};
+
+pub(super) fn judge(input: &DiagnosisInput<'_>) -> Conclusion {
+    let open = open_questions(input);
+    if open.is_empty() {
+        let reasons = vec![
+            "every certificate that was looked at is in date and leads to its bundle, and the agents renew".to_owned(),
+        ];
+        let mut conclusion = Conclusion::new(Scenario::NoFaultFound, reasons);
+        conclusion.confidence = Confidence::Medium;
+        return conclusion;
+    }
+    let mut conclusion = Conclusion::new(Scenario::Inconclusive, open);
+    conclusion.confidence = Confidence::Low;
+    conclusion
+}
+
+/// What keeps this from being "no fault".
+fn open_questions(input: &DiagnosisInput<'_>) -> Vec<String> {
+    let mut open = Vec::new();
+    if input.pods.is_empty() {
+        open.push("the target has no pod that could be looked at".to_owned());
+    }
+    if input.times(TlsReason::CutAfterHandshake) > 0 {
+        open.push("calls fail after the handshake, and nothing that was checked explains it".to_owned());
+    }
+    if input.times(TlsReason::OwnRejected) > 0 {
+        let next = "nothing that was checked here explains it: look at the proxies of those that it calls";
+        open.push(format!("{}; {next}", TlsReason::OwnRejected.words()));
+    }
+    if input.times(TlsReason::OwnExpired) > 0 {
+        let maybe = "the peer's clock is wrong, or it was renewed a moment ago";
+        open.push(format!("{}, and the copy that was read is in date: {maybe}", TlsReason::OwnExpired.words()));
+    }
+    open.extend(not_understood(input));
+    open.extend(input.too_few());
+    open.extend(pods::open_questions(input));
+    open.extend(spire::open_questions(input));
+    open.extend(incidents_in_waiting(input));
+    let said = [CheckId::SvidDates, CheckId::Chain, CheckId::ServedIsOnDisk, CheckId::BundleEnd];
+    let rows = input.pods.iter().flat_map(|(_, found)| &found.checks);
+    for row in rows.filter(|row| row.result == CheckResult::Fail && !said.contains(&row.id)) {
+        open.push(format!("{} of {} failed, and no cause explains it: {}", row.id, row.subject, row.summary));
+    }
+    let grants = if open.is_empty() { BTreeSet::new() } else { grants(input) };
+    open.extend(grants.iter().map(|grant| format!("not allowed, and so not seen: grant {grant}")));
+    open
+}
+
+/// Bundles whose last root ends, or has ended, without a successor: nothing fails yet by that alone.
+fn incidents_in_waiting(input: &DiagnosisInput<'_>) -> Vec<String> {
+    let rows = input.pods.iter().flat_map(|(_, found)| found.checks.clone()).chain(spire_bundle_check(input.evidence));
+    let late = rows.filter(|row| row.id == CheckId::BundleEnd && row.result == CheckResult::Fail);
+    late.map(|row| format!("an incident in waiting at {} ({}): {}", row.subject, row.source, row.summary)).collect()
+}
+
+/// The rights that would have shown more.
+fn grants(input: &DiagnosisInput<'_>) -> BTreeSet<String> {
+    fn grant<T>(gathered: &Gathered<T>) -> Option<String> {
+        match gathered {
+            Gathered::Missing { reason: Missing::Forbidden { grant }, .. } => Some(grant.clone()),
+            _ => None,
+        }
+    }
+    let maps = [grant(&input.evidence.spire_bundle), grant(&input.evidence.istio_root)];
+    let pods = input.evidence.pods.iter().flat_map(|pod| {
+        let files = [grant(&pod.svid_file), grant(&pod.bundle_file)];
+        files.into_iter().chain([grant(&pod.served), grant(&pod.stats), grant(&pod.proxy_log)])
+    });
+    let agents = input.evidence.agents.iter().flat_map(|agent| [grant(&agent.healthcheck), grant(&agent.log)]);
+    let servers = input.evidence.servers.iter().map(|server| grant(&server.healthcheck));
+    let listing = match &input.evidence.servers_missing {
+        Some(Missing::Forbidden { grant }) => Some(grant.clone()),
+        _ => None,
+    };
+    pods.chain(agents).chain(servers).chain([listing]).chain(maps).flatten().collect()
+}
+
+/// What the proxies and agents wrote of failures that no rule knows.
+fn not_understood(input: &DiagnosisInput<'_>) -> Vec<String> {
+    let proxies = input.pods.iter().filter_map(|(pod, _)| {
+        let lines = pod.proxy_log.value()?.lines.iter().map(Redacted::as_str);
+        let unclear = Unclear::of(lines.filter(|line| envoy::is_not_understood(line)))?;
+        Some(format!("the proxy of {} {}", pod.pod, unclear.sentence()))
+    });
+    let agents = input.agents.iter().filter_map(|(agent, _)| {
+        Some(format!("the SPIRE agent of {} {}", agent.node, by_the_agent(agent)?.sentence()))
+    });
+    proxies.chain(agents).collect()
+}

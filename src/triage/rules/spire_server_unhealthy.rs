@@ -1,0 +1,44 @@
+//! The SPIRE server issues nothing, and agents or certificates show it already.
+//!
+//! Names: SPIRE server unhealthy. Rests on 2.1 (every server pod), 2.2 (agents) and 1.1 (dates).
+
+use super::Conclusion;
+use crate::triage::{
+    CallAtOnce, FixName, Missing, Scenario,
+    diagnosis_input::DiagnosisInput,
+    spire::{AgentState, server_health},
+};
+
+pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
+    let suffers = |state: &AgentState| state.is_faulty() || matches!(state, AgentState::CannotReachServer(_));
+    let agents_suffer = input.agents.iter().any(|(_, judged)| suffers(&judged.state));
+    if !input.spire_matters() || (!agents_suffer && !input.has_stale()) {
+        return None;
+    }
+    let mut reasons = vec![why_no_server(input)?];
+    reasons.extend(input.agent_reasons());
+    let mut conclusion = Conclusion::new(Scenario::SpireServer, reasons);
+    conclusion.consequences = input.consequences(agents_suffer);
+    conclusion.call_at_once = Some(CallAtOnce::L2);
+    Some(conclusion.advise_against(
+        &[FixName::RestartPod, FixName::RestartSpireAgent],
+        "the SPIRE server issues nothing now: what is restarted loses the SVID it still has",
+    ))
+}
+
+/// Why no server pod can issue anything, if that was seen.
+pub(super) fn why_no_server(input: &DiagnosisInput<'_>) -> Option<String> {
+    let servers = &input.evidence.servers;
+    if servers.is_empty() {
+        let gone = matches!(input.evidence.servers_missing, Some(Missing::Gone { .. }));
+        let controllers = &input.evidence.server_controllers;
+        return (gone && !controllers.is_empty())
+            .then(|| format!("no pod of the SPIRE server runs, though it has {}", controllers.join(", ")));
+    }
+    let sick = |server| server_health(server, input.renews()) == Some(false);
+    if !servers.iter().all(sick) {
+        return None;
+    }
+    let names: Vec<String> = servers.iter().map(|server| server.pod.to_string()).collect();
+    Some(format!("every SPIRE server pod is unhealthy ({})", names.join(", ")))
+}

@@ -1,0 +1,61 @@
+//! The identity is not the one that the service account stands for, or of a trust domain that nobody here trusts; or the proxies
+//! say so of their peers.
+//!
+//! Names: identity mismatch. Rests on 1.3 (SPIFFE ID), 1.2 (chain) and 3.3 (proxy's log).
+
+use super::{Conclusion, not_registered::LOOK_FOR_ENTRY};
+use crate::{
+    mesh::PodRef,
+    triage::{
+        CallAtOnce, Confidence, FixName, Scenario, Side, diagnosis_input::DiagnosisInput, envoy::TlsReason,
+        examine::Chain,
+    },
+};
+
+pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<Conclusion> {
+    let foreign = |chain: &Chain| matches!(chain, Chain::Foreign(_));
+    let own: Vec<_> = input
+        .pods
+        .iter()
+        .filter(|(_, found)| found.expected_instead.is_some() || foreign(&found.chain))
+        .filter(|(pod, _)| !explained.contains(&pod.pod))
+        .collect();
+    let logged = input.leaning(Scenario::IdentityMismatch);
+    if own.is_empty() && logged.is_empty() {
+        return None;
+    }
+    let mut reasons = Vec::new();
+    for (pod, found) in &own {
+        if let Some(expected) = &found.expected_instead {
+            let what = "that its service account stands for";
+            reasons.push(format!("{} does not hold the identity {expected} {what}", pod.pod));
+        }
+        if let Chain::Foreign(why) = &found.chain {
+            reasons.push(format!("{}: {why}", pod.pod));
+        }
+    }
+    reasons.extend(logged.iter().map(|(reason, times)| about_identity(*reason, *times)));
+    if logged.contains_key(&TlsReason::NotRegistered) {
+        reasons.push(LOOK_FOR_ENTRY.to_owned());
+    }
+    let mut conclusion = Conclusion::new(Scenario::IdentityMismatch, reasons);
+    conclusion.pods = own.iter().map(|(pod, _)| pod.pod.clone()).collect();
+    let of_peers = [TlsReason::PeerIdentity, TlsReason::PeerNotAnSvid];
+    let peers_only = own.is_empty() && logged.keys().all(|reason| of_peers.contains(reason));
+    conclusion.side = if peers_only { Side::Peer } else { Side::Unknown };
+    conclusion.call_at_once = Some(CallAtOnce::L2);
+    if own.is_empty() {
+        conclusion.confidence = Confidence::Medium;
+    }
+    let reason = "the certificate is in date; a new one would carry the same identity";
+    let conclusion = conclusion.advise_against(&[FixName::RestartPod, FixName::RestartSpireAgent], reason);
+    Some(conclusion.advise_against(&[FixName::SyncTrustBundle], "no bundle makes this identity the expected one"))
+}
+
+pub(super) fn about_identity(reason: TlsReason, times: u64) -> String {
+    let what = match reason {
+        TlsReason::PeerIdentity => "a peer's chain is fine, but its identity is not the expected one (SAN)",
+        other => other.words(),
+    };
+    format!("{what}, in {times} line(s) of the log")
+}
