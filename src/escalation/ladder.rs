@@ -40,6 +40,14 @@ impl Rung {
         }
     }
 
+    /// The level that is on the hook; `None` once all are.
+    pub fn level(&self) -> Option<LevelNumber> {
+        match self {
+            Self::Waiting { level, .. } | Self::Acknowledged { level, .. } => Some(*level),
+            Self::AllPaged { .. } => None,
+        }
+    }
+
     fn with_until(self, new: Timestamp) -> Self {
         match self {
             Self::Waiting { level, .. } => Self::Waiting { level, until: new },
@@ -92,6 +100,19 @@ impl Ladder {
             Self::Running { rung, .. } => Some(rung),
             Self::Still | Self::Paused { .. } => None,
         }
+    }
+
+    /// Who has the incident, also while its alerts are resolved.
+    pub fn holder(&self) -> Option<&PersonId> {
+        match self {
+            Self::Running { holder, .. } | Self::Paused { holder, .. } => holder.as_ref(),
+            Self::Still => None,
+        }
+    }
+
+    /// Who has the incident and a window that runs.
+    pub fn running_holder(&self) -> Option<&PersonId> {
+        self.rung().and_then(|_| self.holder())
     }
 
     /// The ladder as it stands while alerts are resolved.

@@ -286,7 +286,7 @@ fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
         Event::ClearingEnded => Notice::FiringAgain,
         Event::Closed { .. } => Notice::Closed,
         Event::Reopened => Notice::Reopened,
-        Event::Reminded { rung } => Notice::Reminder { level: level_of(rung), until: rung.until() },
+        Event::Reminded { rung } => Notice::Reminder { level: rung.level(), until: rung.until() },
         Event::LevelUnreachable { level, why, follows } => {
             Notice::Unreachable { level: *level, why: why.clone(), follows: *follows }
         }
@@ -317,13 +317,6 @@ fn notice_of(event: &Event, incident: &Incident) -> Option<Notice> {
         Event::NoteAdded { by, text } => Notice::Note { by: by.clone(), text: text.clone() },
         _ => return None,
     })
-}
-
-fn level_of(rung: &Rung) -> Option<LevelNumber> {
-    match rung {
-        Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. } => Some(*level),
-        Rung::AllPaged { .. } => None,
-    }
 }
 
 /// Whether the card looks different after this event. The answers of our own deliveries are left out: a card that is

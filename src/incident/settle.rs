@@ -287,10 +287,7 @@ fn call_at_once(incident: &Incident, wanted: LevelNumber, because: &str, now: Ti
     // While it clears, this is asked for the moment at which the window goes on.
     let running = incident.ladder.clone().resumed(now).rung().copied();
     let (Some(level), Some(rung)) = (known, running) else { return Vec::new() };
-    let stands_at = match rung {
-        Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. } => level,
-        Rung::AllPaged { .. } => return Vec::new(),
-    };
+    let Some(stands_at) = rung.level() else { return Vec::new() };
     if stands_at >= level || incident.calls.by_evidence >= Some(level) || incident.quiet {
         return Vec::new();
     }

@@ -35,13 +35,6 @@ pub fn still_wanted(incident: &Incident, work: &Work, now: Timestamp) -> bool {
     }
 }
 
-fn holder(incident: &Incident) -> Option<&PersonId> {
-    match &incident.ladder {
-        Ladder::Running { holder, .. } => holder.as_ref(),
-        Ladder::Paused { .. } | Ladder::Still => None,
-    }
-}
-
 fn phase_of(incident: &Incident, number: FixNumber) -> Option<&FixPhase> {
     incident.fix.as_ref().filter(|fix| fix.number == number).map(|fix| &fix.phase)
 }
@@ -61,7 +54,7 @@ fn post_wanted(incident: &Incident, notice: &Notice, now: Timestamp) -> bool {
             now < *until && incident.ladder.rung().is_some_and(|rung| rung.until() == *until)
         }
         // The post is the only call that the new holder gets: wanted while they have it.
-        Notice::HandedTo { to, .. } => holder(incident) == Some(to),
+        Notice::HandedTo { to, .. } => incident.ladder.running_holder() == Some(to),
         Notice::TargetWanted => incident.is_live() && incident.target.is_none() && !incident.is_foreign(),
         Notice::ApprovalWanted { plan } => asks_about(incident.fix.as_ref(), plan),
         // A newer run has spoken already: the older verdict would only confuse.

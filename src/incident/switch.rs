@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Event, Incident, Refusal};
-use crate::people::{Actor, PersonId, RIGHTS_LAST, Role};
+use crate::people::{Actor, PersonId, Role};
 
 /// The longest reason that is kept, in characters: it stands in one line of a post.
 pub const REASON_MOST: usize = 300;
@@ -38,7 +38,7 @@ pub struct WriteSwitch {
 /// who may approve fixes can let them run again, and only where the configuration lets them run at all (`configured`).
 pub fn decide_switch(request: &SwitchRequest, configured: bool, now: Timestamp) -> Result<WriteSwitch, Refusal> {
     let actor = &request.actor;
-    if now.duration_since(actor.as_of) > RIGHTS_LAST {
+    if actor.has_old_rights(now) {
         return Err(Refusal::RightsUnknown);
     }
     let may_stop = actor.may(Role::Commander, now) || actor.may(Role::Approver, now);

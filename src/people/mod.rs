@@ -70,7 +70,12 @@ pub const RIGHTS_LAST: SignedDuration = SignedDuration::from_mins(5);
 impl Actor {
     /// Whether this person may act in `role` at `now`; rights that are too old count as none.
     pub fn may(&self, role: Role, now: Timestamp) -> bool {
-        now.duration_since(self.as_of) <= RIGHTS_LAST && self.roles.contains(&role)
+        !self.has_old_rights(now) && self.roles.contains(&role)
+    }
+
+    /// Whether the rights have to be looked up again before anybody is refused or let through by them.
+    pub fn has_old_rights(&self, now: Timestamp) -> bool {
+        now.duration_since(self.as_of) > RIGHTS_LAST
     }
 }
 

@@ -175,10 +175,7 @@ fn look_again(incident: &Incident) -> Vec<Button> {
 
 /// The level that is on the hook, if one is.
 pub(super) fn level_on_the_hook(incident: &Incident) -> Option<LevelNumber> {
-    match incident.ladder.rung()? {
-        Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. } => Some(*level),
-        Rung::AllPaged { .. } => None,
-    }
+    incident.ladder.rung()?.level()
 }
 
 fn escalate(incident: &Incident) -> Option<Button> {

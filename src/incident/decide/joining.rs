@@ -62,7 +62,7 @@ pub fn join(
     draft.add(leave_storm(other, now));
     draft.add([Event::IncidentJoined { incident: incident.id, by: by.clone() }]);
     draft.take_alerts(incident);
-    let holder = scene.holder().cloned().unwrap_or(by);
+    let holder = scene.incident.ladder.holder().cloned().unwrap_or(by);
     let taken = draft.acknowledged_by(&holder, scene);
     let who = if !taken {
         String::new()

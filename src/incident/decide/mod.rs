@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     escalation::{Ladder, Rung},
-    people::{Actor, RIGHTS_LAST, Role},
+    people::{Actor, Role},
 };
 
 /// The longest note, in characters: it must fit into one chat message with its frame.
@@ -95,7 +95,7 @@ fn role_for(act: &Act) -> Role {
 
 impl DecisionContext<'_> {
     fn require(&self, role: Role) -> Result<(), Refusal> {
-        if self.now.duration_since(self.actor.as_of) > RIGHTS_LAST {
+        if self.actor.has_old_rights(self.now) {
             return Err(Refusal::RightsUnknown);
         }
         if self.actor.may(role, self.now) {

@@ -48,18 +48,10 @@ impl DecisionContext<'_> {
     pub(super) fn level_now(&self) -> LevelNumber {
         let highest = || self.incident.policy.levels.iter().map(|level| level.number).max();
         match &self.incident.ladder {
-            Ladder::Running { rung, .. } | Ladder::Paused { rung, .. } => match rung {
-                Rung::Waiting { level, .. } | Rung::Acknowledged { level, .. } => *level,
-                Rung::AllPaged { .. } => highest().unwrap_or(LevelNumber::FIRST),
-            },
+            Ladder::Running { rung, .. } | Ladder::Paused { rung, .. } => {
+                rung.level().or_else(highest).unwrap_or(LevelNumber::FIRST)
+            }
             Ladder::Still => LevelNumber::FIRST,
-        }
-    }
-
-    pub(super) fn holder(&self) -> Option<&PersonId> {
-        match &self.incident.ladder {
-            Ladder::Running { holder, .. } | Ladder::Paused { holder, .. } => holder.as_ref(),
-            Ladder::Still => None,
         }
     }
 
@@ -84,7 +76,7 @@ impl DecisionContext<'_> {
 
     pub(super) fn acknowledge(&self) -> Decided {
         open(self.incident)?;
-        if let Some(holder) = self.holder() {
+        if let Some(holder) = self.incident.ladder.holder() {
             return Err(Refusal::AlreadyAcknowledged(holder.clone()));
         }
         let (events, until) = self.take();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{DecisionContext, may_be_given};
 use crate::{
     incident::{Act, Answer, Event, Incident, Policy, Refusal},
-    people::{Actor, RIGHTS_LAST, Role},
+    people::{Actor, Role},
 };
 
 /// What one open incident comes to when somebody takes all.
@@ -27,7 +27,7 @@ pub enum Share {
 
 /// What a person may take all for: the same as for one.
 pub fn may_take_all(actor: &Actor, now: Timestamp) -> Result<(), Refusal> {
-    if now.duration_since(actor.as_of) > RIGHTS_LAST {
+    if actor.has_old_rights(now) {
         return Err(Refusal::RightsUnknown);
     }
     if actor.may(Role::Commander, now) { Ok(()) } else { Err(Refusal::NotAllowed(Role::Commander)) }

@@ -253,10 +253,7 @@ impl Watched {
     }
 
     fn holder(&self) -> Option<&PersonId> {
-        match &self.night.incident().ladder {
-            Ladder::Running { holder, .. } | Ladder::Paused { holder, .. } => holder.as_ref(),
-            Ladder::Still => None,
-        }
+        self.night.incident().ladder.holder()
     }
 }
 

@@ -12,10 +12,7 @@ const L1: LevelNumber = LevelNumber(1);
 const L2: LevelNumber = LevelNumber(2);
 
 fn holder(night: &Rehearsal) -> Option<PersonId> {
-    match &night.incident().ladder {
-        Ladder::Running { holder, .. } | Ladder::Paused { holder, .. } => holder.clone(),
-        Ladder::Still => None,
-    }
+    night.incident().ladder.holder().cloned()
 }
 
 fn restart() -> Act {
