@@ -163,7 +163,7 @@ async fn whole(body: Body, most: usize) -> Result<Bytes, BodyRefused> {
 async fn piece_by_piece(mut body: Body, most: usize, arriving: &mut Arriving) -> Result<Bytes, BodyRefused> {
     let mut bytes = Vec::new();
     loop {
-        let leave = arriving.leave.clone();
+        let leave = arriving.held.leave.clone();
         let frame = tokio::select! {
             biased;
             () = leave.cancelled() => return Err(BodyRefused::NoRoom),

@@ -1,32 +1,19 @@
 //! Who is connected: so many in all, and so many of one address. Where no place is left, the one that has kept the bot
 //! waiting for longest makes way, so that clients which say nothing and read nothing keep nobody out.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use tokio_util::sync::CancellationToken;
-
+use super::holders::{Holder, Holders, Table};
 use crate::bounds::{CONNECTIONS_FOR_PROBES, CONNECTIONS_MOST, CONNECTIONS_OF_ONE_MOST};
 
 /// All connections.
 #[derive(Debug, Default)]
-pub(super) struct Connections(Mutex<Table>);
-
-#[derive(Debug, Default)]
-struct Table {
-    next: u64,
-    held: BTreeMap<u64, Held>,
-}
+pub(super) struct Connections(Arc<Holders<Connection>>);
 
 #[derive(Debug)]
-struct Held {
+pub(super) struct Connection {
     peer: IpAddr,
     is_for_probes: bool,
-    leave: CancellationToken,
     /// Since when the other side is waited for: its request, or that it reads its answer. `None` while the bot works.
     waiting: Option<Instant>,
 }
@@ -34,52 +21,38 @@ struct Held {
 /// The place of one connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
-    all: Arc<Connections>,
-    number: u64,
-    /// Cancelled when it must make way.
-    pub(super) leave: CancellationToken,
+    pub(super) held: Holder<Connection>,
     /// Whether only probes are answered in it.
     pub(super) is_for_probes: bool,
 }
 
 impl Connections {
     /// A place for a connection of `peer`; `None` when the bot works for all that are there.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionSlot> {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_peer = table.held.values().filter(|held| held.peer == peer).count();
+    pub(super) fn admit(&self, peer: IpAddr) -> Option<ConnectionSlot> {
+        let mut table = self.0.lock();
+        let of_peer = table.iter().filter(|(_, held)| held.peer == peer).count();
         let is_greedy = of_peer >= CONNECTIONS_OF_ONE_MOST;
-        let is_full = table.count(false) >= CONNECTIONS_MOST - CONNECTIONS_FOR_PROBES;
+        let is_full = count(&table, false) >= CONNECTIONS_MOST - CONNECTIONS_FOR_PROBES;
         // Each kind makes way for its own, so that there are never more of either.
-        let is_for_probes = (is_greedy || is_full) && !table.make_way(false, is_greedy.then_some(peer));
-        if is_for_probes && table.count(true) >= CONNECTIONS_FOR_PROBES && !table.make_way(true, None) {
+        let is_for_probes = (is_greedy || is_full) && !make_way(&mut table, false, is_greedy.then_some(peer));
+        if is_for_probes && count(&table, true) >= CONNECTIONS_FOR_PROBES && !make_way(&mut table, true, None) {
             return None;
         }
-        let number = table.next;
-        table.next = number.wrapping_add(1);
-        let leave = CancellationToken::new();
-        table.held.insert(number, Held { peer, is_for_probes, leave: leave.clone(), waiting: Some(Instant::now()) });
-        Some(ConnectionSlot { all: Arc::clone(self), number, leave, is_for_probes })
+        let held = Connection { peer, is_for_probes, waiting: Some(Instant::now()) };
+        Some(ConnectionSlot { held: self.0.enter(&mut table, held), is_for_probes })
     }
 }
 
-impl Table {
-    fn count(&self, for_probes: bool) -> usize {
-        self.held.values().filter(|held| held.is_for_probes == for_probes).count()
-    }
+fn count(table: &Table<Connection>, for_probes: bool) -> usize {
+    table.iter().filter(|(_, held)| held.is_for_probes == for_probes).count()
+}
 
-    /// Ends the connection of this kind (of `peer`, where it has too many) that has kept the bot waiting for longest.
-    fn make_way(&mut self, for_probes: bool, peer: Option<IpAddr>) -> bool {
-        let alike = self
-            .held
-            .iter()
-            .filter(|(_, held)| held.is_for_probes == for_probes && peer.is_none_or(|peer| held.peer == peer));
-        let waiting = alike.filter_map(|(number, held)| Some((held.waiting?, *number)));
-        let Some((_, number)) = waiting.min() else { return false };
-        if let Some(held) = self.held.remove(&number) {
-            held.leave.cancel();
-        }
-        true
-    }
+/// Ends the connection of this kind (of `peer`, where it has too many) that has kept the bot waiting for longest.
+fn make_way(table: &mut Table<Connection>, for_probes: bool, peer: Option<IpAddr>) -> bool {
+    let alike = |held: &Connection| held.is_for_probes == for_probes && peer.is_none_or(|peer| held.peer == peer);
+    let waiting = table.iter().filter(|(_, held)| alike(held)).filter_map(|(number, held)| Some((held.waiting?, number)));
+    let Some((_, number)) = waiting.min() else { return false };
+    table.make_way(number).is_some()
 }
 
 impl ConnectionSlot {
@@ -94,16 +67,7 @@ impl ConnectionSlot {
     }
 
     fn note(&self, waiting: Option<Instant>) {
-        let mut table = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = table.held.get_mut(&self.number) {
-            held.waiting = waiting;
-        }
-    }
-}
-
-impl Drop for ConnectionSlot {
-    fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).held.remove(&self.number);
+        self.held.change(|held| held.waiting = waiting);
     }
 }
 
@@ -117,19 +81,19 @@ mod tests {
 
     #[test]
     fn who_waits_for_longest_makes_way_and_an_address_pays_for_its_own() {
-        let all = Arc::new(Connections::default());
+        let all = Connections::default();
         let neighbour = all.admit(peer(1)).unwrap();
         let mut greedy: Vec<_> = (0..CONNECTIONS_OF_ONE_MOST).map(|_| all.admit(peer(2)).unwrap()).collect();
         greedy[0].works();
         greedy.push(all.admit(peer(2)).unwrap());
-        let left: Vec<_> = greedy.iter().map(|place| place.leave.is_cancelled()).collect();
+        let left: Vec<_> = greedy.iter().map(|place| place.held.leave.is_cancelled()).collect();
         assert!(!left[0] && left[1] && !left[2], "the first is worked for, and the second has waited for longest");
-        assert!(!neighbour.leave.is_cancelled() && !greedy.last().unwrap().is_for_probes);
+        assert!(!neighbour.held.leave.is_cancelled() && !greedy.last().unwrap().is_for_probes);
     }
 
     #[test]
     fn when_the_bot_works_for_all_of_them_a_probe_still_has_a_place() {
-        let all = Arc::new(Connections::default());
+        let all = Connections::default();
         let most = CONNECTIONS_MOST - CONNECTIONS_FOR_PROBES;
         let busy: Vec<_> = (0..most).map(|at| all.admit(peer(u8::try_from(at % 4).unwrap())).unwrap()).collect();
         busy.iter().for_each(ConnectionSlot::works);
@@ -147,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_places_for_probes_stay_so_many_however_many_wait_in_them() {
-        let all = Arc::new(Connections::default());
+        let all = Connections::default();
         let most = CONNECTIONS_MOST - CONNECTIONS_FOR_PROBES;
         let busy: Vec<_> = (0..most).map(|at| all.admit(peer(u8::try_from(at % 4).unwrap())).unwrap()).collect();
         busy.iter().for_each(ConnectionSlot::works);
@@ -156,11 +120,11 @@ mod tests {
             strangers.iter().all(|place| place.is_for_probes),
             "one of them got a place that serves all that is asked"
         );
-        let left = strangers.iter().filter(|place| !place.leave.is_cancelled()).count();
+        let left = strangers.iter().filter(|place| !place.held.leave.is_cancelled()).count();
         assert_eq!(left, CONNECTIONS_FOR_PROBES);
         let kubelet = all.admit(peer(10)).unwrap();
         assert!(kubelet.is_for_probes);
         busy[0].waits();
-        assert!(!all.admit(peer(11)).unwrap().is_for_probes && busy[0].leave.is_cancelled());
+        assert!(!all.admit(peer(11)).unwrap().is_for_probes && busy[0].held.leave.is_cancelled());
     }
 }

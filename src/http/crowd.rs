@@ -1,14 +1,11 @@
 //! Bodies of strangers while they arrive. They take up room as their bytes come, and where none is left the one that has
 //! been arriving for longest makes way: who announces a long body and sends none keeps nobody out.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+
+use super::holders::{Holder, Holders};
 
 /// Room is counted in pieces of this size, in bytes.
 pub(super) const PIECE: usize = 1024;
@@ -17,30 +14,17 @@ pub(super) const PIECE: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Crowd {
     room: Arc<Semaphore>,
-    arriving: Mutex<Table>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    next: u64,
-    /// In the order in which they began, with how many pieces each has.
-    held: BTreeMap<u64, Held>,
-}
-
-#[derive(Debug)]
-struct Held {
-    pieces: usize,
-    leave: CancellationToken,
+    /// How many pieces each has that arrives.
+    arriving: Arc<Holders<usize>>,
 }
 
 /// One body that arrives.
 #[derive(Debug)]
 pub(super) struct Arriving {
-    crowd: Arc<Crowd>,
-    number: u64,
+    /// Given back before its room is, so that what is free is never counted twice.
+    pub(super) held: Holder<usize>,
     room: Option<OwnedSemaphorePermit>,
-    /// Cancelled when it must make way.
-    pub(super) leave: CancellationToken,
+    crowd: Arc<Crowd>,
 }
 
 /// There was no room for more of a body, or its room went to another.
@@ -49,32 +33,28 @@ pub(super) struct NoRoom;
 
 impl Crowd {
     pub(super) fn with_room_for(bytes: usize) -> Arc<Self> {
-        Arc::new(Self { room: Arc::new(Semaphore::new(bytes.div_euclid(PIECE))), arriving: Mutex::default() })
+        Arc::new(Self { room: Arc::new(Semaphore::new(bytes.div_euclid(PIECE))), arriving: Arc::default() })
     }
 
     /// A body of which nothing has come yet.
     pub(super) fn begin(self: &Arc<Self>) -> Arriving {
-        let mut table = self.arriving.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, leave) = (table.next, CancellationToken::new());
-        table.next = number.wrapping_add(1);
-        table.held.insert(number, Held { pieces: 0, leave: leave.clone() });
-        Arriving { crowd: Arc::clone(self), number, room: None, leave }
+        let held = self.arriving.enter(&mut self.arriving.lock(), 0);
+        Arriving { crowd: Arc::clone(self), room: None, held }
     }
 
     /// Has bodies make way until there are so many free pieces, beginning with the oldest, and none where that would not do.
     /// Those that arrived whole are worked on and soon gone: they stay.
     fn make_way(&self, pieces: usize) {
-        let mut table = self.arriving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.arriving.lock();
         let mut freed = self.room.available_permits();
-        let arriving = table.held.values().map(|held| held.pieces).fold(freed, usize::saturating_add);
+        let arriving = table.iter().map(|(_, pieces)| *pieces).fold(freed, usize::saturating_add);
         if arriving < pieces {
             return;
         }
         while freed < pieces {
-            let oldest = table.held.iter().find(|(_, held)| held.pieces > 0).map(|(number, _)| *number);
-            let Some(held) = oldest.and_then(|number| table.held.remove(&number)) else { return };
-            held.leave.cancel();
-            freed = freed.saturating_add(held.pieces);
+            let oldest = table.iter().find(|(_, pieces)| **pieces > 0).map(|(number, _)| number);
+            let Some(given_back) = oldest.and_then(|number| table.make_way(number)) else { return };
+            freed = freed.saturating_add(given_back);
         }
     }
 }
@@ -84,7 +64,7 @@ impl Arriving {
     pub(super) async fn grow(&mut self, bytes: usize, within: Duration) -> Result<(), NoRoom> {
         let pieces = bytes.div_ceil(PIECE);
         let wanted = u32::try_from(pieces).map_err(|_| NoRoom)?;
-        if self.leave.is_cancelled() {
+        if self.held.leave.is_cancelled() {
             return Err(NoRoom);
         }
         let room = if let Ok(room) = self.crowd.room.clone().try_acquire_many_owned(wanted) {
@@ -94,7 +74,7 @@ impl Arriving {
             let freed = tokio::time::timeout(within, self.crowd.room.clone().acquire_many_owned(wanted));
             tokio::select! {
                 biased;
-                () = self.leave.cancelled() => return Err(NoRoom),
+                () = self.held.leave.cancelled() => return Err(NoRoom),
                 freed = freed => freed.ok().and_then(Result::ok).ok_or(NoRoom)?,
             }
         };
@@ -102,22 +82,13 @@ impl Arriving {
             Some(held) => held.merge(room),
             None => self.room = Some(room),
         }
-        let mut table = self.crowd.arriving.lock().unwrap_or_else(PoisonError::into_inner);
-        // Not there any more: it has to make way meanwhile.
-        let held = table.held.get_mut(&self.number).ok_or(NoRoom)?;
-        held.pieces = held.pieces.saturating_add(pieces);
-        Ok(())
+        // It may have been told to make way meanwhile.
+        if self.held.change(|held| *held = held.saturating_add(pieces)) { Ok(()) } else { Err(NoRoom) }
     }
 
     /// It has arrived whole: it makes way for nobody, and keeps its room until that is dropped.
     pub(super) fn whole(mut self) -> Option<OwnedSemaphorePermit> {
         self.room.take()
-    }
-}
-
-impl Drop for Arriving {
-    fn drop(&mut self) {
-        self.crowd.arriving.lock().unwrap_or_else(PoisonError::into_inner).held.remove(&self.number);
     }
 }
 
@@ -139,13 +110,13 @@ mod tests {
             grown.map(|()| newcomer)
         };
         let making_way = async {
-            slow.leave.cancelled().await;
+            slow.held.leave.cancelled().await;
             assert!(slow.grow(1, NOW).await.is_err(), "it is given nothing more");
             drop(slow);
         };
         let (newcomer, ()) = tokio::join!(growing, making_way);
-        assert!(!newcomer.unwrap().leave.is_cancelled());
-        assert!(!empty.leave.is_cancelled() && !second.leave.is_cancelled());
+        assert!(!newcomer.unwrap().held.leave.is_cancelled());
+        assert!(!empty.held.leave.is_cancelled() && !second.held.leave.is_cancelled());
     }
 
     #[tokio::test]

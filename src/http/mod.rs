@@ -4,6 +4,7 @@ mod bodies;
 mod connections;
 mod crowd;
 mod health;
+mod holders;
 mod metrics;
 mod readiness;
 mod server;

@@ -46,7 +46,7 @@ const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Serves until `stop`, then lets what is under way finish.
 pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> io::Result<()> {
-    let (places, all) = (Arc::new(Semaphore::new(CONNECTIONS_MOST + ENDING_MOST)), Arc::new(Connections::default()));
+    let (places, all) = (Arc::new(Semaphore::new(CONNECTIONS_MOST + ENDING_MOST)), Connections::default());
     let connections = TaskTracker::new();
     loop {
         let Ok(not_ended) = places.clone().acquire_owned().await else { break };
@@ -79,7 +79,7 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToke
 
 /// One connection, until it ends, has to make way, or the server stops.
 async fn one(stream: TcpStream, place: Arc<ConnectionSlot>, routes: Router, stop: CancellationToken) {
-    let leave = place.leave.clone();
+    let leave = place.held.leave.clone();
     // HTTP/1 only: a builder that first finds out the version waits for the first bytes without any limit.
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(CONNECTION_BUFFER);
