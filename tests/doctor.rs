@@ -182,7 +182,7 @@ async fn an_api_server_that_does_not_answer_is_unknown_and_never_ok_or_missing()
     it.mesh.options.inject(
         "create",
         "selfsubjectaccessreviews",
-        mtls_medic::simulate::api::Fault::status(500, "broken"),
+        mtls_medic::simulate::api::ApiFault::status(500, "broken"),
     );
     let (code, said) = it.doctor(&[]).await;
     assert_eq!(code, 2, "{said}");

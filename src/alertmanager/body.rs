@@ -59,7 +59,7 @@ pub struct Webhook {
 #[derive(Debug, Default)]
 pub struct Alerts {
     /// Those that could be read.
-    pub read: Vec<Alert>,
+    pub read: Vec<WebhookAlert>,
     /// How many could not.
     pub unreadable: u64,
     /// What was wrong with the first that could not.
@@ -70,7 +70,7 @@ pub struct Alerts {
 
 /// One alert of a group.
 #[derive(Debug)]
-pub struct Alert {
+pub struct WebhookAlert {
     /// `firing` or `resolved`.
     pub status: String,
     pub labels: BTreeMap<String, String>,
@@ -152,7 +152,7 @@ fn too_many<E: Error>() -> E {
     E::custom(format!("it has more than {ALERTS_MOST} alerts: set max_alerts in the receiver"))
 }
 
-impl Alert {
+impl WebhookAlert {
     /// Reads one alert, whose labels must be readable: they say whose it is. With it the fields that could not be read.
     fn read(object: &str) -> Result<(Self, BTreeSet<&'static str>), String> {
         const NAMES: [&str; 7] =
@@ -200,7 +200,7 @@ impl<'de> Visitor<'de> for EachByItself {
             if alerts.read.len() >= ALERTS_MOST {
                 return Err(too_many());
             }
-            match Alert::read(one.get()) {
+            match WebhookAlert::read(one.get()) {
                 Ok((alert, unread)) => {
                     alerts.read.push(alert);
                     alerts.unread.extend(unread);

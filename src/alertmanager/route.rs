@@ -16,7 +16,7 @@ use super::{Authentication, BodyError, Mapping, Webhook};
 use crate::{
     bounds::{WEBHOOK_BODY, weigh},
     engine::{Accepted, Inbox, SubmitError},
-    http::{AGAIN_AFTER, Bodies, BodyRefused, Metrics, Room, Sender},
+    http::{AGAIN_AFTER, Bodies, BodyRefused, Metrics, WorkRoom, Sender},
     incident::AlertDelivery,
 };
 
@@ -165,7 +165,7 @@ impl WebhookState {
 
     /// Stores a body in a task of its own: one that takes longer than its sender waits is stored all the same, since the
     /// next attempt would take as long.
-    async fn store(&self, delivery: AlertDelivery, room: Room) -> Result<Accepted, Refused> {
+    async fn store(&self, delivery: AlertDelivery, room: WorkRoom) -> Result<Accepted, Refused> {
         let wanted = u32::try_from(delivery.alerts.len()).unwrap_or(u32::MAX).max(1);
         let places = self.places.clone().try_acquire_many_owned(wanted);
         let places = places.map_err(|_| Refused::NotTaken(SubmitError::Busy))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::body::{Alert, Webhook};
+use super::body::{WebhookAlert, Webhook};
 use crate::{
     incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey, Unseeing, WebAddress, distinct},
     mesh::{Namespace, PodRef, TargetRef},
@@ -51,7 +51,7 @@ impl Mapping {
     /// The alerts of a body that are ours, and how many are not.
     pub fn delivery(&self, webhook: &Webhook) -> (AlertDelivery, usize) {
         let read = &webhook.alerts.read;
-        let ours = |alert: &&Alert| self.alerts.contains(&subject(alert).0);
+        let ours = |alert: &&WebhookAlert| self.alerts.contains(&subject(alert).0);
         let alerts: Vec<_> = read.iter().filter(ours).map(|alert| self.sighting(alert, webhook)).collect();
         let unknown = read.len().saturating_sub(alerts.len());
         let delivery = AlertDelivery {
@@ -63,7 +63,7 @@ impl Mapping {
         (delivery, unknown)
     }
 
-    fn sighting(&self, alert: &Alert, group: &Webhook) -> AlertSighting {
+    fn sighting(&self, alert: &WebhookAlert, group: &Webhook) -> AlertSighting {
         let label = |name: &str| alert.labels.get(name).filter(|value| !value.is_empty());
         let cluster = label(&self.cluster_label).unwrap_or(&self.cluster);
         let (name, unseeing) = subject(alert);
@@ -111,7 +111,7 @@ impl Mapping {
 
 /// The alert that one is about, which is its own name; or the rule that it says to see nothing. Grafana sends such alerts in
 /// place of the rule's own, by these names.
-fn subject(alert: &Alert) -> (String, Option<Unseeing>) {
+fn subject(alert: &WebhookAlert) -> (String, Option<Unseeing>) {
     let label = |name: &str| alert.labels.get(name).map(String::as_str).unwrap_or_default();
     let unseeing = match label("alertname") {
         "DatasourceNoData" => Some(Unseeing::NoData),

@@ -6,30 +6,30 @@ use super::{Config, file::Roster, plain_secrets::shown};
 const LENGTH: std::ops::RangeInclusive<usize> = 3..=32;
 
 /// One kind of id: how it begins, and where people find it.
-struct Kind {
+struct IdKind {
     begins: &'static [char],
     what: &'static str,
     found: &'static str,
 }
 
-const USER: Kind =
-    Kind::of(&['U', 'W'], "a user's id (U…)", "open the person's profile in Slack, then ⋮, \"Copy member ID\"");
-const GROUP: Kind = Kind::of(
+const USER: IdKind =
+    IdKind::of(&['U', 'W'], "a user's id (U…)", "open the person's profile in Slack, then ⋮, \"Copy member ID\"");
+const GROUP: IdKind = IdKind::of(
     &['S'],
     "a user group's id (S…)",
     "open the group under \"People & user groups\" in Slack, then ⋮, \"Copy group ID\"",
 );
-const CHANNEL: Kind =
-    Kind::of(&['C', 'G'], "a channel's id (C…)", "it stands at the end of \"View channel details\" in Slack");
-const TEAM: Kind = Kind::of(
+const CHANNEL: IdKind =
+    IdKind::of(&['C', 'G'], "a channel's id (C…)", "it stands at the end of \"View channel details\" in Slack");
+const TEAM: IdKind = IdKind::of(
     &['T'],
     "a workspace's id (T…)",
     "it stands in the address of Slack in a browser: app.slack.com/client/T…",
 );
-const ENTERPRISE: Kind =
-    Kind::of(&['E'], "an organisation's id (E…)", "it stands in the address of Slack's organisation settings");
+const ENTERPRISE: IdKind =
+    IdKind::of(&['E'], "an organisation's id (E…)", "it stands in the address of Slack's organisation settings");
 
-impl Kind {
+impl IdKind {
     const fn of(begins: &'static [char], what: &'static str, found: &'static str) -> Self {
         Self { begins, what, found }
     }

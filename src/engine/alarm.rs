@@ -35,7 +35,7 @@ pub(super) struct Alarm {
     failed: u32,
     good: u32,
     /// The calls of the time in which it fails, each for one level and way.
-    calls: Option<Vec<Call>>,
+    calls: Option<Vec<AlarmCall>>,
     /// Pages that still have to be ended.
     ends: Vec<Attempt>,
     /// Pages that an earlier process sent about this and did not end.
@@ -46,7 +46,7 @@ pub(super) struct Alarm {
 
 /// A call of one level by one way. Its key stays while the journal fails, so that a repeat rings no second page.
 #[derive(Debug)]
-struct Call {
+struct AlarmCall {
     attempt: Attempt,
     /// Whether it may have got through: only one that the other side certainly did not take has not.
     rings: bool,
@@ -109,7 +109,7 @@ impl Alarm {
         }
         if self.calls.is_none() {
             let calls = begun(shared, &error.to_string());
-            let pages: Vec<_> = self.left.iter().cloned().chain(calls.iter().filter_map(Call::page)).collect();
+            let pages: Vec<_> = self.left.iter().cloned().chain(calls.iter().filter_map(AlarmCall::page)).collect();
             if !pages.is_empty() {
                 alarm_pages::keep(shared, &pages).await;
                 self.is_kept = true;
@@ -121,7 +121,7 @@ impl Alarm {
     }
 }
 
-impl Call {
+impl AlarmCall {
     async fn make(&mut self, shared: &Shared) {
         if self.is_through || !self.attempt.is_due() {
             return;
@@ -202,12 +202,12 @@ async fn ended(mut end: Attempt, shared: &Shared) -> Option<Attempt> {
 }
 
 /// The calls of a time in which the journal fails, as it begins.
-fn begun(shared: &Shared, why: &str) -> Vec<Call> {
+fn begun(shared: &Shared, why: &str) -> Vec<AlarmCall> {
     let tasks = calls(shared, why);
     if tasks.is_empty() {
         tracing::error!("nobody can be called about the journal: no pager and no channel is configured");
     }
-    let call = |task| Call { attempt: Attempt { task, again: None }, rings: false, is_through: false };
+    let call = |task| AlarmCall { attempt: Attempt { task, again: None }, rings: false, is_through: false };
     tasks.into_iter().map(call).collect()
 }
 

@@ -39,28 +39,28 @@ impl Shared {
     /// Stores what was decided, ahead of bodies of alerts: the incidents that open by it, or `None` when an incident has
     /// moved since it was read.
     pub(super) async fn commit(&self, append: Append) -> Result<Option<Vec<IncidentId>>, AppendError> {
-        let news = News::of(&append, self.crasher.is_some());
+        let news = ToTell::of(&append, self.crasher.is_some());
         let stored = self.journal.append(append).await;
         self.tell(&news, stored)
     }
 
     /// The same for bodies of alerts, behind people and outcomes.
     pub(super) async fn commit_alerts(&self, append: Append) -> Result<Option<Vec<IncidentId>>, AppendError> {
-        let news = News::of(&append, self.crasher.is_some());
+        let news = ToTell::of(&append, self.crasher.is_some());
         let stored = self.journal.append_alerts(append).await;
         self.tell(&news, stored)
     }
 
     /// The same for what an effect came to.
     pub(super) async fn commit_outcome(&self, append: Append) -> Result<Option<()>, AppendError> {
-        let news = News::of(&append, self.crasher.is_some());
+        let news = ToTell::of(&append, self.crasher.is_some());
         let stored = self.journal.append_outcome(append).await.map(|()| Vec::new());
         Ok(self.tell(&news, stored)?.map(drop))
     }
 
     fn tell(
         &self,
-        news: &News,
+        news: &ToTell,
         stored: Result<Vec<IncidentId>, AppendError>,
     ) -> Result<Option<Vec<IncidentId>>, AppendError> {
         let opened = match stored {
@@ -80,7 +80,7 @@ impl Shared {
 }
 
 /// What an append brings, to be told once it is stored.
-struct News {
+struct ToTell {
     /// The incidents that change and were there before.
     changed: Vec<IncidentId>,
     /// The windows that end.
@@ -89,7 +89,7 @@ struct News {
     works: Vec<Work>,
 }
 
-impl News {
+impl ToTell {
     fn of(append: &Append, with_works: bool) -> Self {
         let changed = append.changes.iter().map(|change| change.after.id);
         let effects = append.changes.iter().flat_map(|change| &change.effects);

@@ -1,7 +1,7 @@
 //! Takes one webhook body to the bodies that wait. Who comes first stores for all of them.
 
 use super::{
-    accepted::Accepted, shared::Shared, store_bodies::Patience, submit_error::SubmitError, waiting_bodies::SenderTold,
+    accepted::Accepted, shared::Shared, store_bodies::WhenBusy, submit_error::SubmitError, waiting_bodies::SenderTold,
 };
 use crate::incident::AlertDelivery;
 
@@ -9,14 +9,14 @@ use crate::incident::AlertDelivery;
 pub(super) async fn deliver(shared: &Shared, delivery: &AlertDelivery) -> Result<Accepted, SubmitError> {
     let deliveries = &shared.incoming.bodies;
     let mut told = deliveries.enter(delivery.clone())?;
-    let mut queue = (&deliveries.fresh, Patience::LeavesWhatIsBusy);
+    let mut queue = (&deliveries.fresh, WhenBusy::LeavesWhatIsBusy);
     loop {
         let _turn = tokio::select! {
             biased;
             told = told.recv() => match told {
                 Some(SenderTold::Answered(answer)) => return answer,
                 Some(SenderTold::HeldUp) => {
-                    queue = (&deliveries.held_up, Patience::Waits);
+                    queue = (&deliveries.held_up, WhenBusy::Waits);
                     continue;
                 }
                 None => {

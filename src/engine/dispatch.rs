@@ -15,7 +15,7 @@ use super::{
     crash::CrashPoint,
     draw_progress::keep_drawing,
     finish,
-    limits::{self, Limits},
+    limits::{self, RoomLimits},
     perform::{Done, Perform, PerformError, Task},
     shared::Shared,
 };
@@ -36,7 +36,7 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 pub(super) struct RoomQueue {
     shared: Arc<Shared>,
     room: incident::Room,
-    limits: Limits,
+    limits: RoomLimits,
 }
 
 impl RoomQueue {
@@ -103,7 +103,7 @@ impl RoomQueue {
     }
 
     async fn claim(&self, now: Timestamp, free: u32) -> Option<Vec<Claim>> {
-        let Limits { kept, kept_for, .. } = self.limits;
+        let RoomLimits { kept, kept_for, .. } = self.limits;
         let wanted = RoomCapacity { most: free, kept, kept_for, running: self.shared.dispatch.running() };
         match self.shared.journal.claim(self.room, now, now + CLAIM_LASTS, wanted).await {
             Ok(claims) => {

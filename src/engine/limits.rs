@@ -19,7 +19,7 @@ const TIMERS_KEPT_FOR_PAGES: u32 = 4;
 
 /// What a room may do at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
+pub(super) struct RoomLimits {
     /// Effects at once.
     pub(super) most: u32,
     /// So many of those are for effects of `kept_for` and of what is more urgent.
@@ -29,15 +29,15 @@ pub(super) struct Limits {
 }
 
 /// The limits of a room.
-pub(super) fn of(room: Room) -> Limits {
-    let all_alike = |most| Limits { most, kept: 0, kept_for: Priority::Page };
+pub(super) fn of(room: Room) -> RoomLimits {
+    let all_alike = |most| RoomLimits { most, kept: 0, kept_for: Priority::Page };
     match room {
-        Room::Engine => Limits { most: TIMERS_MOST, kept: TIMERS_KEPT_FOR_PAGES, kept_for: Priority::Page },
+        Room::Engine => RoomLimits { most: TIMERS_MOST, kept: TIMERS_KEPT_FOR_PAGES, kept_for: Priority::Page },
         // Writes go one by one.
         Room::Execute => all_alike(1),
         Room::Cluster => {
-            Limits { most: TRIAGES_MOST + KEPT_FOR_FIXES, kept: KEPT_FOR_FIXES, kept_for: Priority::Approval }
+            RoomLimits { most: TRIAGES_MOST + KEPT_FOR_FIXES, kept: KEPT_FOR_FIXES, kept_for: Priority::Approval }
         }
-        Room::Chat(_) | Room::Pager => Limits { most: MESSAGES_MOST, kept: KEPT_FOR_PAGES, kept_for: Priority::Page },
+        Room::Chat(_) | Room::Pager => RoomLimits { most: MESSAGES_MOST, kept: KEPT_FOR_PAGES, kept_for: Priority::Page },
     }
 }

@@ -50,7 +50,7 @@ pub use crash::{CrashPoint, Crasher};
 pub use health::Health;
 pub use inbox::Inbox;
 pub use perform::{Done, Perform, PerformError, Task};
-pub use progress::{Looked, Progress};
+pub use progress::{ChecksSoFar, Progress};
 pub use pulse::Lifeless;
 pub use submit_error::SubmitError;
 pub use time::ClockJumps;

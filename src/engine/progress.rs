@@ -15,7 +15,7 @@ const CHECK_MOST: usize = 80;
 
 /// What a running triage has looked at so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Looked {
+pub struct ChecksSoFar {
     /// How many checks have ended.
     pub checks: u32,
     /// The newest of them.
@@ -28,7 +28,7 @@ pub struct Progress(Arc<ProgressState>);
 
 #[derive(Debug, Default)]
 struct ProgressState {
-    looked: Mutex<Looked>,
+    looked: Mutex<ChecksSoFar>,
     more: Notify,
 }
 
@@ -49,7 +49,7 @@ impl Progress {
     }
 
     /// What was looked at; `None` before the first check has ended.
-    pub fn looked(&self) -> Option<Looked> {
+    pub fn looked(&self) -> Option<ChecksSoFar> {
         let looked = self.0.looked.lock().unwrap_or_else(PoisonError::into_inner).clone();
         (looked.checks > 0).then_some(looked)
     }

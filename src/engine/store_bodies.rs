@@ -9,7 +9,7 @@ use super::{
     shared::Shared,
     submit_error::SubmitError,
     turns::Turn,
-    waiting_bodies::Waiting,
+    waiting_bodies::WaitingBody,
 };
 use crate::{
     incident::{AlertDelivery, IncidentId, IncidentKey},
@@ -18,14 +18,14 @@ use crate::{
 
 /// What is done about a body whose incident somebody else decides on at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum WhenBusy {
     /// It is held up, and the others are stored.
     LeavesWhatIsBusy,
     /// All of them wait.
     Waits,
 }
 
-fn answer_all(bodies: Vec<Waiting>, error: &SubmitError) {
+fn answer_all(bodies: Vec<WaitingBody>, error: &SubmitError) {
     for body in bodies {
         body.answer(Err(error.clone()));
     }
@@ -33,8 +33,8 @@ fn answer_all(bodies: Vec<Waiting>, error: &SubmitError) {
 
 struct StoreTogether<'a> {
     shared: &'a Shared,
-    bodies: &'a mut Vec<Waiting>,
-    patience: Patience,
+    bodies: &'a mut Vec<WaitingBody>,
+    patience: WhenBusy,
 }
 
 impl Decision for StoreTogether<'_> {
@@ -48,7 +48,7 @@ impl Decision for StoreTogether<'_> {
 
 impl Shared {
     /// Stores bodies, in their order, and answers their senders.
-    pub(super) async fn store_bodies(&self, mut bodies: Vec<Waiting>, patience: Patience) {
+    pub(super) async fn store_bodies(&self, mut bodies: Vec<WaitingBody>, patience: WhenBusy) {
         match until_stored(StoreTogether { shared: self, bodies: &mut bodies, patience }).await {
             Ok(Some(accepted)) => {
                 for (body, accepted) in bodies.into_iter().zip(accepted) {
@@ -71,16 +71,16 @@ impl Shared {
     /// storm's own incident, or a post that something is late).
     async fn store_together(
         &self,
-        bodies: &mut Vec<Waiting>,
-        patience: Patience,
+        bodies: &mut Vec<WaitingBody>,
+        patience: WhenBusy,
     ) -> Result<Option<Vec<Accepted>>, SubmitError> {
         if bodies.is_empty() {
             return Ok(Some(Vec::new()));
         }
         let names = self.named(bodies).await?;
         let _turn = match patience {
-            Patience::Waits => self.turns.of(names.into_iter().flatten()).await,
-            Patience::LeavesWhatIsBusy => self.hold_up_what_is_busy(bodies, names),
+            WhenBusy::Waits => self.turns.of(names.into_iter().flatten()).await,
+            WhenBusy::LeavesWhatIsBusy => self.hold_up_what_is_busy(bodies, names),
         };
         let _still = self.time.still().await;
         let mut batch = DeliveryBatch::new(self, self.clock.now());
@@ -99,7 +99,7 @@ impl Shared {
     }
 
     /// Takes the turns that are free; the bodies that need others are held up, and so are those behind them about the same.
-    fn hold_up_what_is_busy(&self, bodies: &mut Vec<Waiting>, names: Vec<BTreeSet<IncidentId>>) -> Turn<'_> {
+    fn hold_up_what_is_busy(&self, bodies: &mut Vec<WaitingBody>, names: Vec<BTreeSet<IncidentId>>) -> Turn<'_> {
         let mut turn = self.turns.none();
         for (waiting, names) in std::mem::take(bodies).into_iter().zip(names) {
             if !self.incoming.bodies.is_behind(&waiting.body) && turn.takes(names) {
@@ -112,7 +112,7 @@ impl Shared {
     }
 
     /// The incidents that each of the bodies may change.
-    async fn named(&self, bodies: &[Waiting]) -> Result<Vec<BTreeSet<IncidentId>>, JournalError> {
+    async fn named(&self, bodies: &[WaitingBody]) -> Result<Vec<BTreeSet<IncidentId>>, JournalError> {
         let bodies: Vec<_> = bodies.iter().map(|waiting| &waiting.body).collect();
         let mut of_keys: BTreeMap<IncidentKey, BTreeSet<IncidentId>> = BTreeMap::new();
         for Named { key, id, is_live } in self.journal.names_of(&keys(bodies.iter().copied())).await? {

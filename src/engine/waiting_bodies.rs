@@ -31,14 +31,14 @@ pub(super) enum SenderTold {
 }
 
 /// A body, and who waits for its answer.
-pub(super) struct Waiting {
+pub(super) struct WaitingBody {
     pub(super) body: AlertDelivery,
     sender: mpsc::Sender<SenderTold>,
     /// Kept as long as it is held up.
     _held_up: Option<HeldUp>,
 }
 
-impl Waiting {
+impl WaitingBody {
     pub(super) fn answer(self, answer: Answered) {
         self.tell(SenderTold::Answered(answer));
     }
@@ -103,17 +103,17 @@ impl Drop for HeldUp {
 /// Bodies that are stored together, in the order in which they came.
 #[derive(Default)]
 pub(super) struct BodyQueue {
-    waiting: Mutex<VecDeque<Waiting>>,
+    waiting: Mutex<VecDeque<WaitingBody>>,
     /// Held while some are stored. Who gets it stores for all who wait.
     pub(super) turn: tokio::sync::Mutex<()>,
 }
 
 impl BodyQueue {
     /// The bodies that are stored next.
-    pub(super) fn next(&self) -> Vec<Waiting> {
+    pub(super) fn next(&self) -> Vec<WaitingBody> {
         let mut waiting = lock(&self.waiting);
         let (mut bodies, mut alerts) = (Vec::new(), 0_usize);
-        while let Some(Waiting { body, .. }) = waiting.front() {
+        while let Some(WaitingBody { body, .. }) = waiting.front() {
             alerts = alerts.saturating_add(body.alerts.len());
             if !bodies.is_empty() && (alerts > ALERTS_TOGETHER || bodies.len() >= BODIES_TOGETHER) {
                 break;
@@ -142,7 +142,7 @@ impl WaitingBodies {
             return Err(SubmitError::Busy);
         }
         let (sender, told) = mpsc::channel(2);
-        waiting.push_back(Waiting { body, sender, _held_up: None });
+        waiting.push_back(WaitingBody { body, sender, _held_up: None });
         Ok(told)
     }
 
@@ -153,9 +153,9 @@ impl WaitingBodies {
     }
 
     /// Leaves a body for later.
-    pub(super) fn hold_up(&self, waiting: Waiting) {
+    pub(super) fn hold_up(&self, waiting: WaitingBody) {
         let held_up = HeldUp::new(about(&waiting.body), self.held_up_about.clone());
         waiting.tell(SenderTold::HeldUp);
-        lock(&self.held_up.waiting).push_back(Waiting { _held_up: Some(held_up), ..waiting });
+        lock(&self.held_up.waiting).push_back(WaitingBody { _held_up: Some(held_up), ..waiting });
     }
 }

@@ -115,7 +115,7 @@ impl std::ops::Deref for Arrived {
 /// Room for what a body becomes, until it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Room {
+pub struct WorkRoom {
     _pieces: OwnedSemaphorePermit,
 }
 
@@ -145,11 +145,11 @@ impl Bodies {
     }
 
     /// Room for what a body becomes that weighs so much ([`bounds::weigh`]).
-    pub async fn room_for(&self, weight: usize) -> Result<Room, BodyRefused> {
+    pub async fn room_for(&self, weight: usize) -> Result<WorkRoom, BodyRefused> {
         if weight > bounds::WORK {
             return Err(BodyRefused::TooManyParts);
         }
-        room(&self.work, weight).await.map(|pieces| Room { _pieces: pieces })
+        room(&self.work, weight).await.map(|pieces| WorkRoom { _pieces: pieces })
     }
 }
 

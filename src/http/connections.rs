@@ -8,10 +8,10 @@ use crate::bounds::{CONNECTIONS_FOR_PROBES, CONNECTIONS_MOST, CONNECTIONS_OF_ONE
 
 /// All connections.
 #[derive(Debug, Default)]
-pub(super) struct Connections(Arc<Holders<Connection>>);
+pub(super) struct Connections(Arc<Holders<HeldConnection>>);
 
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct HeldConnection {
     peer: IpAddr,
     is_for_probes: bool,
     /// Since when the other side is waited for: its request, or that it reads its answer. `None` while the bot works.
@@ -21,7 +21,7 @@ pub(super) struct Connection {
 /// The place of one connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
-    pub(super) held: Holder<Connection>,
+    pub(super) held: Holder<HeldConnection>,
     /// Whether only probes are answered in it.
     pub(super) is_for_probes: bool,
 }
@@ -38,18 +38,18 @@ impl Connections {
         if is_for_probes && count(&table, true) >= CONNECTIONS_FOR_PROBES && !make_way(&mut table, true, None) {
             return None;
         }
-        let held = Connection { peer, is_for_probes, waiting: Some(Instant::now()) };
+        let held = HeldConnection { peer, is_for_probes, waiting: Some(Instant::now()) };
         Some(ConnectionSlot { held: self.0.enter(&mut table, held), is_for_probes })
     }
 }
 
-fn count(table: &Table<Connection>, for_probes: bool) -> usize {
+fn count(table: &Table<HeldConnection>, for_probes: bool) -> usize {
     table.iter().filter(|(_, held)| held.is_for_probes == for_probes).count()
 }
 
 /// Ends the connection of this kind (of `peer`, where it has too many) that has kept the bot waiting for longest.
-fn make_way(table: &mut Table<Connection>, for_probes: bool, peer: Option<IpAddr>) -> bool {
-    let alike = |held: &Connection| held.is_for_probes == for_probes && peer.is_none_or(|peer| held.peer == peer);
+fn make_way(table: &mut Table<HeldConnection>, for_probes: bool, peer: Option<IpAddr>) -> bool {
+    let alike = |held: &HeldConnection| held.is_for_probes == for_probes && peer.is_none_or(|peer| held.peer == peer);
     let waiting = table.iter().filter(|(_, held)| alike(held)).filter_map(|(number, held)| Some((held.waiting?, number)));
     let Some((_, number)) = waiting.min() else { return false };
     table.make_way(number).is_some()

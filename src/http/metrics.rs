@@ -13,10 +13,10 @@ const SERIES_MOST: usize = 1000;
 
 /// All series of the process. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Metrics(Arc<Mutex<BTreeMap<String, (Kind, u64)>>>);
+pub struct Metrics(Arc<Mutex<BTreeMap<String, (MetricKind, u64)>>>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum MetricKind {
     Counter,
     Gauge,
 }
@@ -31,17 +31,17 @@ fn series(name: &str, labels: &[(&str, &str)]) -> String {
 impl Metrics {
     /// Adds to a counter. Labels must come from closed lists, never from outside.
     pub fn count(&self, name: &str, labels: &[(&str, &str)], by: u64) {
-        self.change(series(name, labels), Kind::Counter, |value| value.saturating_add(by));
+        self.change(series(name, labels), MetricKind::Counter, |value| value.saturating_add(by));
     }
 
     /// Brings a counter to what is counted elsewhere.
     pub fn raise(&self, name: &str, labels: &[(&str, &str)], to: u64) {
-        self.change(series(name, labels), Kind::Counter, |value| value.max(to));
+        self.change(series(name, labels), MetricKind::Counter, |value| value.max(to));
     }
 
     /// Sets a gauge.
     pub fn set(&self, name: &str, labels: &[(&str, &str)], to: u64) {
-        self.change(series(name, labels), Kind::Gauge, |_| to);
+        self.change(series(name, labels), MetricKind::Gauge, |_| to);
     }
 
     /// Sets every series of a gauge to nothing: those that are not set again were of something that is over.
@@ -55,7 +55,7 @@ impl Metrics {
         }
     }
 
-    fn change(&self, series: String, kind: Kind, change: impl FnOnce(u64) -> u64) {
+    fn change(&self, series: String, kind: MetricKind, change: impl FnOnce(u64) -> u64) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= SERIES_MOST && !all.contains_key(&series) {
             return;
@@ -72,7 +72,7 @@ impl Metrics {
         for (series, (kind, value)) in all.iter() {
             let name = series.split('{').next().unwrap_or(series);
             if name != last {
-                let kind = if *kind == Kind::Counter { "counter" } else { "gauge" };
+                let kind = if *kind == MetricKind::Counter { "counter" } else { "gauge" };
                 // Writing into a String cannot fail.
                 let _ = writeln!(out, "# TYPE {name} {kind}");
                 last = name;

@@ -111,7 +111,7 @@ async fn answer(
         let again = [(header::RETRY_AFTER, AGAIN_AFTER), (header::CONNECTION, "close")];
         return Ok((StatusCode::SERVICE_UNAVAILABLE, again, "too many connections: come again\n").into_response());
     }
-    let request = request.map(|body| Watched::new(body, place.clone()));
+    let request = request.map(|body| WatchedStream::new(body, place.clone()));
     let answered = routes.oneshot(request).await;
     // It has to be read, and the next request to come.
     place.waits();
@@ -119,12 +119,12 @@ async fn answer(
 }
 
 /// A body, of which the place knows whether it has come whole.
-struct Watched {
+struct WatchedStream {
     body: Incoming,
     place: Arc<ConnectionSlot>,
 }
 
-impl Watched {
+impl WatchedStream {
     fn new(body: Incoming, place: Arc<ConnectionSlot>) -> Self {
         if body.is_end_stream() {
             place.works();
@@ -135,7 +135,7 @@ impl Watched {
     }
 }
 
-impl Body for Watched {
+impl Body for WatchedStream {
     type Data = Bytes;
     type Error = hyper::Error;
 

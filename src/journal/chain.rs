@@ -9,7 +9,7 @@ use crate::incident::IncidentId;
 
 /// One stored event, as the chain sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct ChainLink {
     /// Its place, from 1.
     pub seq: i64,
     /// When, in microseconds.
@@ -62,7 +62,7 @@ pub(super) async fn head(db: &mut SqliteConnection, incident: i64, seq: u64) -> 
 }
 
 /// Verifies the events of one incident, in order.
-pub fn verify_chain(incident: IncidentId, links: &[Link]) -> Verified {
+pub fn verify_chain(incident: IncidentId, links: &[ChainLink]) -> Verified {
     let mut previous = Vec::new();
     for (expected, one) in (1_i64..).zip(links) {
         let hash = link(&previous, i64::from(incident.number()), one.seq, one.at, &one.body);

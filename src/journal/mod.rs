@@ -32,7 +32,7 @@ mod writer;
 mod writer_state;
 
 pub use append::{Append, Change, Finish, StoredAnswer};
-pub use chain::{Link, Verified, verify_chain};
+pub use chain::{ChainLink, Verified, verify_chain};
 pub use claims::{Claim, RoomCapacity};
 pub use clock::ClockMove;
 pub use effects::Backlog;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{Journal, JournalError, Link, RECORD_VERSION, StoredAnswer, from_micros, queries, to_micros};
+use super::{Journal, JournalError, ChainLink, RECORD_VERSION, StoredAnswer, from_micros, queries, to_micros};
 use crate::incident::{Destination, Event, EvidenceDigest, Incident, IncidentId, IncidentKey, MessageRef};
 
 /// An incident with the column that is no event.
@@ -206,13 +206,13 @@ impl Journal {
     }
 
     /// The chain of an incident's events, as stored.
-    pub async fn links(&self, id: IncidentId) -> Result<Vec<Link>, JournalError> {
+    pub async fn links(&self, id: IncidentId) -> Result<Vec<ChainLink>, JournalError> {
         let rows = sqlx::query("SELECT seq, at, body, previous, hash FROM events WHERE incident = ? ORDER BY seq")
             .bind(i64::from(id.number()))
             .fetch_all(&self.readers)
             .await?;
-        let link = |row: &SqliteRow| -> Result<Link, sqlx::Error> {
-            Ok(Link {
+        let link = |row: &SqliteRow| -> Result<ChainLink, sqlx::Error> {
+            Ok(ChainLink {
                 seq: row.try_get("seq")?,
                 at: row.try_get("at")?,
                 body: row.try_get("body")?,

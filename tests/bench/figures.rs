@@ -29,7 +29,7 @@ use mtls_medic::{
     http::serve,
     incident::{Destination, Face, Outcome, Policy, Room, Work},
     mesh::{Namespace, TargetRef},
-    simulate::{Simulation, api::Fault, world::Scenario},
+    simulate::{Simulation, api::ApiFault, world::Scenario},
     triage::certificate::{Svid, verify_path},
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -159,7 +159,7 @@ async fn triage() {
     const SLOWEST: Duration = Duration::from_millis(400);
     let loopback = "127.0.0.1:0".parse().unwrap();
     let simulation = Simulation::start(Arc::new(SystemClock), Scenario::ExpiredCertificate, loopback).await.unwrap();
-    simulation.options.inject("create", "pods/exec", Fault::delay(SLOWEST));
+    simulation.options.inject("create", "pods/exec", ApiFault::delay(SLOWEST));
     let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
     let target = TargetRef::parse(Namespace::parse("payments").unwrap(), "svc/ledger").unwrap();
     let began = Instant::now();

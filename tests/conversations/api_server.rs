@@ -3,7 +3,7 @@
 
 use mtls_medic::{
     incident::{Event, FixEnd},
-    simulate::{api::Fault, world::Scenario},
+    simulate::{api::ApiFault, world::Scenario},
 };
 
 use crate::night::Night;
@@ -21,7 +21,7 @@ async fn a_fix_runs_against(prepare: impl FnOnce(&Night)) -> (Night, FixEnd) {
     (night, end)
 }
 
-fn evictions_meet(fault: Fault) -> impl FnOnce(&Night) {
+fn evictions_meet(fault: ApiFault) -> impl FnOnce(&Night) {
     |night| night.simulation.options.inject("create", "pods/eviction", fault)
 }
 
@@ -42,7 +42,7 @@ async fn a_right_that_the_bot_lacks_is_told_at_once_with_what_to_grant_and_that_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_api_server_is_asked_again_and_the_fix_goes_on() {
-    let busy = Fault::status(429, "too many requests, please try again later").retry_after(1).times(2);
+    let busy = ApiFault::status(429, "too many requests, please try again later").retry_after(1).times(2);
     let (night, end) = a_fix_runs_against(evictions_meet(busy)).await;
     assert!(matches!(end, FixEnd::Verified { .. }), "{end:?}");
     night.ends().await;
@@ -50,7 +50,7 @@ async fn a_busy_api_server_is_asked_again_and_the_fix_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_stays_busy_ends_the_fix_as_not_done() {
-    let busy = Fault::status(429, "too many requests, please try again later").retry_after(1);
+    let busy = ApiFault::status(429, "too many requests, please try again later").retry_after(1);
     let (night, end) = a_fix_runs_against(evictions_meet(busy)).await;
     let FixEnd::Failed { reason, .. } = end else { panic!("{end:?}") };
     assert!(reason.contains("it was not done, because") && reason.contains("nothing was changed"), "{reason}");
@@ -64,8 +64,8 @@ async fn server_errors_after_the_rehearsal_are_not_taken_for_not_done() {
     let (night, end) = a_fix_runs_against(|night| {
         for _ in 0..8 {
             let options = &night.simulation.options;
-            options.inject("create", "pods/eviction", Fault::delay(std::time::Duration::ZERO).times(1));
-            options.inject("create", "pods/eviction", Fault::status(500, "etcd lost its leader").times(1));
+            options.inject("create", "pods/eviction", ApiFault::delay(std::time::Duration::ZERO).times(1));
+            options.inject("create", "pods/eviction", ApiFault::status(500, "etcd lost its leader").times(1));
         }
     })
     .await;

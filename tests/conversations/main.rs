@@ -19,7 +19,7 @@ use std::time::Duration;
 use mtls_medic::{
     incident::{FixEnd, Life},
     remediation::Proof,
-    simulate::{api::Fault, world::Scenario},
+    simulate::{api::ApiFault, world::Scenario},
 };
 
 use night::Night;
@@ -28,7 +28,7 @@ use night::Night;
 async fn an_expired_certificate_is_found_fixed_by_two_people_and_closed() {
     let night = Night::of(Scenario::ExpiredCertificate).await;
     // Slow enough that the card can say how far the diagnostics are.
-    night.simulation.options.inject("*", "pods/exec", Fault::delay(Duration::from_millis(500)));
+    night.simulation.options.inject("*", "pods/exec", ApiFault::delay(Duration::from_millis(500)));
 
     night.alertmanager_fires().await;
     night.channel_shows("is mentioned").await;

@@ -8,7 +8,7 @@ use std::{
 
 use mtls_medic::{
     clock::SystemClock,
-    simulate::{Simulation, api::Fault, store::Kind, world::Scenario},
+    simulate::{Simulation, api::ApiFault, store::Kind, world::Scenario},
 };
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ impl Mesh {
 
     /// From now on the API server answers no such request.
     pub fn stops_answering(&self, verb: &str, resource: &str) {
-        self.simulation.options.inject(verb, resource, Fault::hang());
+        self.simulation.options.inject(verb, resource, ApiFault::hang());
     }
 
     /// The lives of frontend's pods now.

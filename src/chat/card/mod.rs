@@ -23,7 +23,7 @@ pub use text::{
 
 use jiff::Timestamp;
 
-use crate::engine::Looked;
+use crate::engine::ChecksSoFar;
 use crate::escalation::{Ladder, Rung};
 use crate::incident::{CloseReason, Incident, IncidentId, Life};
 
@@ -210,11 +210,11 @@ impl Card {
     }
 
     /// The card as it is drawn while a triage runs that has looked at this much.
-    pub fn with_progress(mut self, looked: Option<&Looked>) -> Self {
+    pub fn with_progress(mut self, looked: Option<&ChecksSoFar>) -> Self {
         let diagnosis = self.sections.iter_mut().find(|section| section.part == Part::Diagnosis);
         if let (Some(looked), Some(diagnosis)) = (looked, diagnosis) {
             let line = vec![
-                text(format!("Looked at {} things so far, the newest: ", looked.checks)),
+                text(format!("ChecksSoFar at {} things so far, the newest: ", looked.checks)),
                 code(looked.newest.clone()),
             ];
             diagnosis.lines.insert(diagnosis.lines.len().min(1), line);

@@ -11,29 +11,29 @@ use super::*;
 use crate::{chat::connector, engine::tests::TestBot};
 
 #[derive(Default)]
-struct Watcher {
+struct FakeWatcher {
     heard: AtomicU32,
     refuses: Mutex<bool>,
 }
 
-async fn hear(State(watcher): State<Arc<Watcher>>) -> StatusCode {
+async fn hear(State(watcher): State<Arc<FakeWatcher>>) -> StatusCode {
     watcher.heard.fetch_add(1, Ordering::SeqCst);
     if *watcher.refuses.lock().unwrap() { StatusCode::NOT_FOUND } else { StatusCode::OK }
 }
 
 /// A bot that is watched.
-struct Watched {
+struct WatchedBot {
     _bot: TestBot,
     engine: Engine,
     heart: Heartbeat,
-    watcher: Arc<Watcher>,
+    watcher: Arc<FakeWatcher>,
     metrics: Metrics,
 }
 
-async fn night() -> Watched {
+async fn night() -> WatchedBot {
     let bot = TestBot::new();
     let engine = bot.built().await;
-    let watcher = Arc::new(Watcher::default());
+    let watcher = Arc::new(FakeWatcher::default());
     let router = Router::new().route("/s3cret", post(hear)).with_state(watcher.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/s3cret", listener.local_addr().unwrap());
@@ -41,7 +41,7 @@ async fn night() -> Watched {
     let metrics = Metrics::default();
     let http = Outgoing::new(connector().unwrap());
     let heart = Heartbeat::new(http, url.into(), Duration::from_mins(1), metrics.clone()).unwrap();
-    Watched { _bot: bot, engine, heart, watcher, metrics }
+    WatchedBot { _bot: bot, engine, heart, watcher, metrics }
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ struct Typed {
 }
 
 #[derive(Deserialize)]
-struct Pressed {
+struct PressedOnPage {
     person: String,
     label: String,
     press: Press,
@@ -152,7 +152,7 @@ fn help(roles: &BTreeSet<Role>) -> String {
     grammar::help(roles).into_iter().map(|(usage, does)| format!("{usage}  {does}")).collect::<Vec<_>>().join("\n")
 }
 
-async fn press(State(desk): State<Arc<RouteState>>, Json(pressed): Json<Pressed>) -> Response {
+async fn press(State(desk): State<Arc<RouteState>>, Json(pressed): Json<PressedOnPage>) -> Response {
     let Some(actor) = desk.backstage.person(&pressed.person) else { return StatusCode::BAD_REQUEST.into_response() };
     let id = pressed.press.incident;
     let label: String = pressed.label.chars().take(80).collect();

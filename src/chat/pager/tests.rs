@@ -20,20 +20,20 @@ use crate::{
 };
 
 #[derive(Default)]
-struct Received {
+struct ReceivedPages {
     answers: Mutex<Vec<StatusCode>>,
     calls: Mutex<Vec<(Option<String>, Value)>>,
 }
 
-async fn take(State(seen): State<Arc<Received>>, headers: HeaderMap, body: String) -> impl IntoResponse {
+async fn take(State(seen): State<Arc<ReceivedPages>>, headers: HeaderMap, body: String) -> impl IntoResponse {
     let token = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
     seen.calls.lock().unwrap().push((token, serde_json::from_str(&body).unwrap()));
     (seen.answers.lock().unwrap().pop().unwrap_or(StatusCode::ACCEPTED), [("retry-after", "30")])
 }
 
 /// The pagers "night" (generic) and "duty" (PagerDuty), both answered by `seen`.
-async fn pagers() -> (Pagers, Arc<Received>) {
-    let seen = Arc::new(Received::default());
+async fn pagers() -> (Pagers, Arc<ReceivedPages>) {
+    let seen = Arc::new(ReceivedPages::default());
     let router = Router::new().route("/page", post(take)).with_state(seen.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/page", listener.local_addr().unwrap());

@@ -15,7 +15,7 @@ use slack_morphism::{SlackApiToken, SlackApiTokenValue, SlackClient, errors::Sla
 use super::{
     block_kit::Message,
     error::{SlackError, translate},
-    rate_limits::{RateLimits, Turn},
+    rate_limits::{RateLimits, SendTurn},
     transport::Transport,
 };
 use crate::chat::{
@@ -46,7 +46,7 @@ pub struct Whither<'a> {
     /// Whether a message of a thread is shown in the channel too.
     pub broadcast: bool,
     /// Whose turn it is after Slack made us wait.
-    pub turn: Turn,
+    pub turn: SendTurn,
 }
 
 /// The client.
@@ -156,7 +156,7 @@ impl Client {
         &self,
         method: &'static str,
         body: &Value,
-        turn: Turn,
+        turn: SendTurn,
     ) -> Result<T, SlackError> {
         let channel = body.get("channel").and_then(Value::as_str).unwrap_or_default();
         let session = self.slack.open_session(&self.token);
@@ -172,7 +172,7 @@ impl Client {
         let session = self.slack.open_session(&self.token);
         let parameters: Vec<(&str, Option<&str>)> =
             parameters.iter().map(|(name, value)| (*name, Some(*value))).collect();
-        self.through(method, channel, Turn::Page, session.http_session_api.http_get(method, &parameters, None)).await
+        self.through(method, channel, SendTurn::Page, session.http_session_api.http_get(method, &parameters, None)).await
     }
 
     /// Calls, unless Slack asked us not to; and remembers when it does.
@@ -180,7 +180,7 @@ impl Client {
         &self,
         method: &'static str,
         channel: &str,
-        turn: Turn,
+        turn: SendTurn,
         call: impl Future<Output = Result<T, SlackClientError>>,
     ) -> Result<T, SlackError> {
         if let Some(wait) = self.gates.wait(method, channel, turn, Instant::now()) {
@@ -197,12 +197,12 @@ impl Client {
 
     /// Who we are.
     pub async fn identity(&self) -> Result<Identity, SlackError> {
-        self.post_json("auth.test", &json!({}), Turn::Page).await
+        self.post_json("auth.test", &json!({}), SendTurn::Page).await
     }
 
     /// A WebSocket address for Socket Mode; needs the app-level token.
     pub async fn open_socket(&self) -> Result<String, SlackError> {
-        self.post_json::<Opened>("apps.connections.open", &json!({}), Turn::Page).await.map(|opened| opened.url)
+        self.post_json::<Opened>("apps.connections.open", &json!({}), SendTurn::Page).await.map(|opened| opened.url)
     }
 
     /// Posts a message with our key and returns its id.
@@ -235,7 +235,7 @@ impl Client {
             "parse": "none",
             "link_names": false,
         });
-        self.post_json::<Value>("chat.update", &body, Turn::Rest).await.map(|_| ())
+        self.post_json::<Value>("chat.update", &body, SendTurn::Rest).await.map(|_| ())
     }
 
     /// The address under which people find a message of ours (`chat.getPermalink`; it needs no scope).
@@ -247,7 +247,7 @@ impl Client {
     /// Shows a message to one person only.
     pub async fn whisper(&self, channel: &str, user: &str, message: &Message) -> Result<(), SlackError> {
         let body = json!({ "channel": channel, "user": user, "text": message.text, "blocks": message.blocks });
-        self.post_json::<Value>("chat.postEphemeral", &body, Turn::Page).await.map(|_| ())
+        self.post_json::<Value>("chat.postEphemeral", &body, SendTurn::Page).await.map(|_| ())
     }
 
     /// The members of a user group.
@@ -348,7 +348,7 @@ impl Client {
         if let (Some(thread), Some(fields)) = (to.thread, done.as_object_mut()) {
             fields.insert("thread_ts".to_owned(), json!(thread));
         }
-        self.post_json::<Value>("files.completeUploadExternal", &done, Turn::Rest).await.map(|_| ())
+        self.post_json::<Value>("files.completeUploadExternal", &done, SendTurn::Rest).await.map(|_| ())
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     outlived_buttons::{PostWithButtons, Shelf, without_buttons},
     people::Directory,
     post_attempts::PostAttempts,
-    rate_limits::Turn,
+    rate_limits::SendTurn,
 };
 use crate::{
     chat::{
@@ -263,7 +263,7 @@ impl SlackOut {
         note_cuts(&task.incident, &message);
         let thread = task.root.as_ref().map(|root| root.id.as_str());
         let calls = matches!(task.work, Work::Mention { .. });
-        let turn = if calls { Turn::Page } else { Turn::Rest };
+        let turn = if calls { SendTurn::Page } else { SendTurn::Rest };
         let whither = Whither { channel: &to.channel, thread, broadcast: post.broadcast, turn };
         let mut clean = !self.memory.may_be_there(&key, task.attempt > 1);
         let mut known = None;
@@ -345,7 +345,7 @@ pub(super) fn key(incident: &Incident, slot: &str) -> String {
 }
 
 fn root_of(to: &Destination) -> Whither<'_> {
-    Whither { channel: &to.channel, thread: None, broadcast: false, turn: Turn::Rest }
+    Whither { channel: &to.channel, thread: None, broadcast: false, turn: SendTurn::Rest }
 }
 
 fn done(outcome: Outcome, to: &Destination, slot: &str, id: String, version: u64) -> Done {

@@ -34,6 +34,6 @@ pub use http::router;
 pub use inbound::{AT_ONCE_MOST, BusyDesk, Desk, Home, SLACK_HOOKS};
 pub use installation::{Installation, SCOPES, Scope};
 pub use people::{Directory, Roster};
-pub use rate_limits::Turn;
+pub use rate_limits::SendTurn;
 pub use signature::{Claim, NotSigned, SIGNATURE_LASTS};
 pub use socket::{Patience, Socket, other_connections};

@@ -106,7 +106,7 @@ fn how_decided(plan: &PlanId, incident: &Incident) -> Line {
 
 /// What is known of an incident's posts with buttons.
 #[derive(Debug, Default)]
-struct Known {
+struct KnownPosts {
     /// Whether these are all of them; else its thread has to be read.
     all: bool,
     posts: Vec<PostWithButtons>,
@@ -114,10 +114,10 @@ struct Known {
 
 /// Posts that still have buttons, by incident. A convenience of this process: what it does not know it reads from Slack.
 #[derive(Debug, Default)]
-pub(super) struct Shelf(Mutex<BTreeMap<IncidentId, Known>>);
+pub(super) struct Shelf(Mutex<BTreeMap<IncidentId, KnownPosts>>);
 
 impl Shelf {
-    fn change<T>(&self, incident: IncidentId, change: impl FnOnce(&mut Known) -> T) -> T {
+    fn change<T>(&self, incident: IncidentId, change: impl FnOnce(&mut KnownPosts) -> T) -> T {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = change(all.entry(incident).or_default());
         while all.len() > INCIDENTS_MOST {

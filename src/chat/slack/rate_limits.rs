@@ -17,7 +17,7 @@ const DOORS_MOST: usize = 256;
 
 /// Whose turn it is when a door opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum SendTurn {
     /// Somebody is called.
     Page,
     /// All the rest.
@@ -39,11 +39,11 @@ impl RateLimits {
     }
 
     /// How long a call still has to wait at `now`; `None` when the door is open.
-    pub(super) fn wait(&self, method: &'static str, channel: &str, turn: Turn, now: Instant) -> Option<Duration> {
+    pub(super) fn wait(&self, method: &'static str, channel: &str, turn: SendTurn, now: Instant) -> Option<Duration> {
         let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         doors.retain(|_, until| now < *until + PAGES_AHEAD);
         let until = *doors.get(&(method, channel.to_owned()))?;
-        let opens = if turn == Turn::Page { until } else { until + PAGES_AHEAD };
+        let opens = if turn == SendTurn::Page { until } else { until + PAGES_AHEAD };
         Some(opens.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 }
@@ -58,15 +58,15 @@ mod tests {
         let seconds = Duration::from_secs;
         gates.shut("chat.postMessage", "C1", now + seconds(30));
         let wait = |turn, at| gates.clone().wait("chat.postMessage", "C1", turn, now + seconds(at));
-        assert_eq!(wait(Turn::Page, 10), Some(seconds(20)));
-        assert_eq!(wait(Turn::Rest, 10), Some(seconds(21)));
-        assert_eq!(gates.wait("chat.postMessage", "C2", Turn::Rest, now), None);
-        assert_eq!(gates.wait("chat.update", "C1", Turn::Rest, now), None);
-        assert_eq!(wait(Turn::Page, 30), None, "the page goes first");
-        assert_eq!(wait(Turn::Rest, 30), Some(seconds(1)));
-        assert_eq!(wait(Turn::Rest, 31), None);
+        assert_eq!(wait(SendTurn::Page, 10), Some(seconds(20)));
+        assert_eq!(wait(SendTurn::Rest, 10), Some(seconds(21)));
+        assert_eq!(gates.wait("chat.postMessage", "C2", SendTurn::Rest, now), None);
+        assert_eq!(gates.wait("chat.update", "C1", SendTurn::Rest, now), None);
+        assert_eq!(wait(SendTurn::Page, 30), None, "the page goes first");
+        assert_eq!(wait(SendTurn::Rest, 30), Some(seconds(1)));
+        assert_eq!(wait(SendTurn::Rest, 31), None);
         gates.shut("chat.postMessage", "C1", now + seconds(60));
         gates.shut("chat.postMessage", "C1", now + seconds(40));
-        assert_eq!(wait(Turn::Page, 50), Some(seconds(10)), "the longer of two waits counts");
+        assert_eq!(wait(SendTurn::Page, 50), Some(seconds(10)), "the longer of two waits counts");
     }
 }

@@ -25,12 +25,12 @@ pub enum NotSigned {
 
 /// What a request's headers say of its signature. It costs nothing to claim: only the body shows whether it is true.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
+pub struct SignedClaim {
     signed_at: String,
     signature: Vec<u8>,
 }
 
-impl Claim {
+impl SignedClaim {
     /// Reads the headers `X-Slack-Request-Timestamp` and `X-Slack-Signature`, before anything of the body is read.
     pub fn of(timestamp: Option<&str>, signature: Option<&str>, now: Timestamp) -> Result<Self, NotSigned> {
         let (Some(timestamp), Some(signature)) = (timestamp, signature) else { return Err(NotSigned::Headers) };
@@ -80,7 +80,7 @@ mod tests {
     }
 
     fn check(signature: &str, body: &[u8], now: Timestamp) -> Result<(), NotSigned> {
-        Claim::of(Some(TIMESTAMP), Some(signature), now)?.verify(&"secret".to_owned().into(), body)
+        SignedClaim::of(Some(TIMESTAMP), Some(signature), now)?.verify(&"secret".to_owned().into(), body)
     }
 
     #[test]
@@ -93,6 +93,6 @@ mod tests {
         assert_eq!(check("v0=zz", BODY, at(0)), Err(NotSigned::Headers));
         let zero = format!("v0={}", "0".repeat(64));
         assert_eq!(check(&zero, BODY, at(0)), Err(NotSigned::Wrong));
-        assert_eq!(Claim::of(None, None, at(0)), Err(NotSigned::Headers));
+        assert_eq!(SignedClaim::of(None, None, at(0)), Err(NotSigned::Headers));
     }
 }

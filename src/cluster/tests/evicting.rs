@@ -8,7 +8,7 @@ use super::{Mesh, fix_of, pod_ref, target};
 use crate::{
     cluster::{ClusterError, Settings, connect_to, execute::Stepped},
     remediation::{Operation, PodInstance},
-    simulate::{api::Fault, store::Kind},
+    simulate::{api::ApiFault, store::Kind},
 };
 
 fn planned(mesh: &Mesh, name: &str) -> PodInstance {
@@ -79,7 +79,7 @@ async fn a_spent_budget_blocks_and_is_no_failure() {
 #[tokio::test]
 async fn an_api_server_that_has_too_much_to_do_is_not_taken_for_a_budget() {
     let mesh = Mesh::start().await;
-    let busy = Fault::status(429, "Too many requests, please try again later.").retry_after(7).times(1);
+    let busy = ApiFault::status(429, "Too many requests, please try again later.").retry_after(7).times(1);
     mesh.options.inject("create", "pods/eviction", busy);
     let refused = mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap_err();
     assert!(matches!(refused.error, ClusterError::Busy { .. }), "{refused:?}");
@@ -92,8 +92,8 @@ async fn a_refusal_is_certain_to_have_written_nothing_and_a_server_error_is_not(
     let cases = [(401, true), (403, true), (409, true), (422, true), (429, true), (500, false), (503, false)];
     for (code, untouched) in cases {
         let mesh = Mesh::start().await;
-        mesh.options.inject("create", "pods/eviction", Fault::delay(Duration::ZERO).times(1));
-        mesh.options.inject("create", "pods/eviction", Fault::status(code, "no").times(1));
+        mesh.options.inject("create", "pods/eviction", ApiFault::delay(Duration::ZERO).times(1));
+        mesh.options.inject("create", "pods/eviction", ApiFault::status(code, "no").times(1));
         let refused = mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap_err();
         assert_eq!(refused.untouched, untouched, "{code}: {refused:?}");
     }
@@ -102,7 +102,7 @@ async fn a_refusal_is_certain_to_have_written_nothing_and_a_server_error_is_not(
 #[tokio::test]
 async fn a_server_error_of_the_rehearsal_has_written_nothing() {
     let mesh = Mesh::start().await;
-    mesh.options.inject("create", "pods/eviction", Fault::status(503, "etcd is away").times(1));
+    mesh.options.inject("create", "pods/eviction", ApiFault::status(503, "etcd is away").times(1));
     assert!(mesh.reach.evict(&planned(&mesh, "frontend-a"), 3).await.unwrap_err().untouched);
 }
 
@@ -124,7 +124,7 @@ async fn an_api_server_that_is_out_of_reach_was_sent_nothing_but_an_attempt_befo
 async fn a_policy_of_the_cluster_is_not_called_a_missing_right() {
     let mesh = Mesh::start().await;
     let said = "admission webhook \"freeze\" denied the request: no evictions at night";
-    mesh.options.inject("create", "pods/eviction", Fault::status(403, said).times(1));
+    mesh.options.inject("create", "pods/eviction", ApiFault::status(403, said).times(1));
     let refused = mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap_err();
     assert!(refused.untouched && refused.error.to_string().contains("no evictions at night"), "{refused:?}");
     assert!(!refused.error.to_string().contains("grant"), "{refused:?}");
@@ -136,7 +136,7 @@ async fn a_conflict_while_the_pod_still_lives_is_not_taken_for_done() {
     let mesh = Mesh::start().await;
     let planned = planned(&mesh, "frontend-a");
     for code in [404, 409] {
-        mesh.options.inject("create", "pods/eviction", Fault::status(code, "try again").times(1));
+        mesh.options.inject("create", "pods/eviction", ApiFault::status(code, "try again").times(1));
         let answer = mesh.reach.evict(&planned, 1).await;
         let refused = answer.unwrap_err();
         assert!(refused.untouched, "{refused:?}");
@@ -151,7 +151,7 @@ async fn the_rehearsal_meets_every_obstacle_before_anything_is_written() {
     let mesh = Mesh::start().await;
     let planned = planned(&mesh, "frontend-a");
     // The request is done and only its answer lost: had it been the real one, the pod would be gone.
-    mesh.options.inject("create", "pods/eviction", Fault::cut().times(1));
+    mesh.options.inject("create", "pods/eviction", ApiFault::cut().times(1));
     assert!(mesh.reach.evict(&planned, 1).await.unwrap_err().untouched);
     assert!(mesh.lives("frontend-a"));
 }
@@ -160,8 +160,8 @@ async fn the_rehearsal_meets_every_obstacle_before_anything_is_written() {
 async fn an_eviction_whose_answer_was_lost_is_found_done_by_the_repeat() {
     let mesh = Mesh::start().await;
     let planned = planned(&mesh, "frontend-a");
-    mesh.options.inject("create", "pods/eviction", Fault::delay(Duration::ZERO).times(1));
-    mesh.options.inject("create", "pods/eviction", Fault::cut().times(1));
+    mesh.options.inject("create", "pods/eviction", ApiFault::delay(Duration::ZERO).times(1));
+    mesh.options.inject("create", "pods/eviction", ApiFault::cut().times(1));
     assert!(!mesh.reach.evict(&planned, 1).await.unwrap_err().untouched);
     assert!(!mesh.lives("frontend-a"), "it was done all the same");
     mesh.comes_back("frontend-b");
@@ -173,7 +173,7 @@ async fn an_eviction_whose_answer_was_lost_is_found_done_by_the_repeat() {
 async fn a_cluster_whose_webhooks_cannot_be_rehearsed_is_no_obstacle() {
     let mesh = Mesh::start().await;
     let refusal = "admission webhook \"x\" does not support dry run";
-    mesh.options.inject("create", "pods/eviction", Fault::status(400, refusal).times(1));
+    mesh.options.inject("create", "pods/eviction", ApiFault::status(400, refusal).times(1));
     assert_eq!(mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap(), Stepped::Done);
     assert!(!mesh.lives("frontend-a"));
 }
@@ -190,7 +190,7 @@ async fn a_missing_right_is_named_with_what_to_grant() {
 #[tokio::test]
 async fn a_token_that_has_ended_is_not_called_a_missing_right() {
     let mesh = Mesh::start().await;
-    mesh.options.inject("get", "pods", Fault::status(401, "Unauthorized").times(1));
+    mesh.options.inject("get", "pods", ApiFault::status(401, "Unauthorized").times(1));
     let refused = mesh.reach.evict(&planned(&mesh, "frontend-a"), 1).await.unwrap_err().error;
     assert!(matches!(refused, ClusterError::Unauthenticated { .. }), "{refused}");
     assert!(refused.to_string().contains("renew"), "{refused}");

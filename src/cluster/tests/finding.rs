@@ -7,7 +7,7 @@ use super::{Mesh, pod, pod_ref, target};
 use crate::{
     cluster::{FoundPod, choose::choose, resolve},
     mesh::{PodRef, PodUid},
-    simulate::{api::Fault, store::Kind},
+    simulate::{api::ApiFault, store::Kind},
 };
 
 async fn names(mesh: &Mesh, text: &str) -> Vec<String> {
@@ -80,8 +80,8 @@ async fn a_plan_for_many_pods_looks_their_owner_up_once() {
     for number in 0..40 {
         mesh.store.apply(Kind::Pod, pod(&format!("frontend-{number}")));
     }
-    mesh.options.inject("get", "replicasets", Fault::delay(Duration::ZERO).times(1));
-    mesh.options.inject("get", "replicasets", Fault::status(500, "asked again"));
+    mesh.options.inject("get", "replicasets", ApiFault::delay(Duration::ZERO).times(1));
+    mesh.options.inject("get", "replicasets", ApiFault::status(500, "asked again"));
     let facts = mesh.reach.restart_facts(&target("svc/frontend")).await.unwrap();
     assert_eq!((facts.pods.len(), facts.pods_before.len()), (42, 42));
     let deployment = ("Deployment".to_owned(), "frontend".to_owned());

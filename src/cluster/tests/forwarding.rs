@@ -9,7 +9,7 @@ use super::{Machines, Mesh, impatient, pod, pod_ref, svid_of_a_healthy_pod, targ
 use crate::{
     clock::SystemClock,
     cluster::{ClusterError, connect_to, resolve},
-    simulate::{api::Fault, store::Kind},
+    simulate::{api::ApiFault, store::Kind},
 };
 
 /// Longer than any test takes; what waits this long has failed.
@@ -48,7 +48,7 @@ async fn whatever_keeps_a_port_forward_from_working_the_sidecar_is_asked_by_exec
     let mesh = Mesh::with(with_pilot_agent()).await;
     let asked = async || mesh.reach.admin(&pod_ref("frontend-a")).get("/stats").await;
     assert_eq!(*asked().await.unwrap(), *b"by pilot-agent\n", "nothing listens on the port");
-    for fault in [Fault::status(500, "no"), Fault::status(403, "no"), Fault::cut()] {
+    for fault in [ApiFault::status(500, "no"), ApiFault::status(403, "no"), ApiFault::cut()] {
         mesh.options.inject("*", "pods/portforward", fault);
         assert_eq!(*asked().await.unwrap(), *b"by pilot-agent\n");
         mesh.options.heal();
@@ -58,7 +58,7 @@ async fn whatever_keeps_a_port_forward_from_working_the_sidecar_is_asked_by_exec
 #[tokio::test]
 async fn a_port_forward_that_hangs_costs_its_own_limit_and_not_the_answer() {
     let mesh = Mesh::with(with_pilot_agent()).await;
-    mesh.options.inject("*", "pods/portforward", Fault::hang());
+    mesh.options.inject("*", "pods/portforward", ApiFault::hang());
     let reach = connect_to(&mesh.url, impatient(Duration::from_millis(300), FOR_EVER)).unwrap();
     assert_eq!(*reach.admin(&pod_ref("frontend-a")).get("/stats").await.unwrap(), *b"by pilot-agent\n");
 }
@@ -73,8 +73,8 @@ fn with_an_admin_interface() -> Machines {
 #[tokio::test]
 async fn all_that_is_asked_of_a_proxy_at_once_goes_over_one_port_forward() {
     let mesh = Mesh::with(with_an_admin_interface()).await;
-    mesh.options.inject("*", "pods/portforward", Fault::delay(Duration::ZERO).times(1));
-    mesh.options.inject("*", "pods/portforward", Fault::status(500, "a second one"));
+    mesh.options.inject("*", "pods/portforward", ApiFault::delay(Duration::ZERO).times(1));
+    mesh.options.inject("*", "pods/portforward", ApiFault::status(500, "a second one"));
     let pod = pod_ref("frontend-a");
     let admin = mesh.reach.admin(&pod);
     let (stats, clusters) = tokio::join!(admin.get("/stats"), admin.get("/clusters"));

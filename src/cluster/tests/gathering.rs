@@ -7,7 +7,7 @@ use crate::{
     clock::{SystemClock, VirtualClock},
     cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about, resolve, resolve::PODS_MOST},
     mesh::{Namespace, PodRef, TargetRef},
-    simulate::{Simulation, api::Fault, store::Kind, world},
+    simulate::{Simulation, api::ApiFault, store::Kind, world},
     triage::{AgentEvidence, Evidence, FixName, Gathered, Missing, Redacted, Scenario, diagnose},
 };
 
@@ -36,7 +36,7 @@ fn missing<T>(gathered: &Gathered<T>) -> Option<&Missing> {
 #[tokio::test]
 async fn what_hangs_is_missing_and_everything_else_is_kept() {
     let (simulation, reach) = night(world::Scenario::ExpiredCertificate, impatient(SHORT, LONG)).await;
-    simulation.options.inject("*", "pods/exec", Fault::hang());
+    simulation.options.inject("*", "pods/exec", ApiFault::hang());
     let evidence = look(&reach, &[]).await;
     for pod in &evidence.pods {
         assert!(matches!(missing(&pod.svid_file), Some(Missing::TimedOut { .. })), "{:?}", pod.svid_file);
@@ -53,7 +53,7 @@ async fn what_hangs_is_missing_and_everything_else_is_kept() {
 async fn one_limit_holds_over_all_of_it() {
     let (simulation, reach) = night(world::Scenario::ExpiredCertificate, impatient(LONG, SHORT)).await;
     for resource in ["pods/exec", "pods/log", "pods/portforward", "configmaps"] {
-        simulation.options.inject("*", resource, Fault::hang());
+        simulation.options.inject("*", resource, ApiFault::hang());
     }
     let evidence = tokio::time::timeout(LONG / 2, look(&reach, &[])).await.expect("it ended by its own limit");
     assert!(evidence.pods.iter().all(|pod| missing(&pod.served).is_some()));
@@ -64,7 +64,7 @@ async fn one_limit_holds_over_all_of_it() {
 async fn spires_pods_that_cannot_be_listed_in_time_do_not_hold_up_the_rest() {
     let (simulation, reach) = night(world::Scenario::ExpiredCertificate, impatient(LONG, Duration::from_secs(2))).await;
     let target = one_pod(&reach).await;
-    simulation.options.inject("list", "pods", Fault::hang());
+    simulation.options.inject("list", "pods", ApiFault::hang());
     let look = gather(&reach, &target, Arc::new(SystemClock), Arc::new(|_| ()));
     let evidence = tokio::time::timeout(LONG / 2, look).await.expect("it ended by its own limit").unwrap();
     assert!(evidence.pods.iter().all(|pod| pod.svid_file.value().is_some()));
@@ -77,7 +77,7 @@ async fn an_agent_that_the_list_of_all_does_not_show_is_asked_for_by_its_node() 
     let (simulation, reach) = night(world::Scenario::Healthy, Settings::default()).await;
     let target = one_pod(&reach).await;
     // The lists of all agents and of the servers; the one of the node comes after them.
-    simulation.options.inject("list", "pods", Fault::status(500, "too long").times(2));
+    simulation.options.inject("list", "pods", ApiFault::status(500, "too long").times(2));
     let evidence = gather(&reach, &target, Arc::new(SystemClock), Arc::new(|_| ())).await.unwrap();
     assert_eq!((evidence.agents.len(), evidence.agent_pods), (1, None));
     let agent = &evidence.agents[0];
@@ -96,8 +96,8 @@ async fn a_list_that_may_have_been_cut_is_no_proof_that_a_node_has_no_agent() {
     };
     let agent_of_node_1 = async || {
         // The lists of all agents and of the servers are answered; one of node-1 alone is not.
-        mesh.options.inject("list", "pods", Fault::delay(Duration::ZERO).times(2));
-        mesh.options.inject("list", "pods", Fault::status(500, "no"));
+        mesh.options.inject("list", "pods", ApiFault::delay(Duration::ZERO).times(2));
+        mesh.options.inject("list", "pods", ApiFault::status(500, "no"));
         let seen = gather(&mesh.reach, &target("pod/frontend-a"), Arc::new(SystemClock), Arc::new(|_| ())).await;
         mesh.options.heal();
         seen.unwrap().agents.remove(0)
@@ -146,7 +146,7 @@ async fn without_the_right_to_forward_ports_the_sidecar_is_asked_by_exec() {
 #[tokio::test]
 async fn an_exec_that_ends_without_a_status_is_inconclusive() {
     let (simulation, reach) = night(world::Scenario::Healthy, Settings::default()).await;
-    simulation.options.inject("*", "pods/exec", Fault::cut());
+    simulation.options.inject("*", "pods/exec", ApiFault::cut());
     let evidence = look(&reach, &[]).await;
     assert!(evidence.pods.iter().all(|pod| missing(&pod.svid_file).is_some() && missing(&pod.bundle_file).is_some()));
     assert!(evidence.agents.iter().all(|agent| missing(&agent.healthcheck).is_some()));

@@ -7,7 +7,7 @@ use crate::{
     clock::SystemClock,
     cluster::{Reach, Settings, Surveyed, connect_to, gather_several},
     mesh::TargetRef,
-    simulate::{Simulation, api::Fault, world},
+    simulate::{Simulation, api::ApiFault, world},
     triage::{NotChecked, Scenario, Survey, diagnose},
 };
 
@@ -78,7 +78,7 @@ async fn the_limits_of_one_triage_hold_over_all_services_together() {
     let (short, long) = (Duration::from_millis(400), Duration::from_secs(20));
     let (simulation, reach) = night(world::Scenario::SpireServer, impatient(long, short)).await;
     for resource in ["pods/exec", "pods/log", "pods/portforward", "configmaps"] {
-        simulation.options.inject("*", resource, Fault::hang());
+        simulation.options.inject("*", resource, ApiFault::hang());
     }
     let looked = tokio::time::timeout(long / 2, look(&reach, &everywhere())).await.expect("it ended by its own limit");
     let pods = looked.iter().flat_map(|(_, gathered)| gathered.as_ref().map(|evidence| evidence.pods.len()));

@@ -37,7 +37,7 @@ const QUIET: Duration = Duration::from_mins(10);
 
 /// How the story ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Ending {
+enum DemoEnding {
     /// As it should: what was done, in one sentence.
     Rightly(String),
     /// Something else.
@@ -64,14 +64,14 @@ pub(super) async fn run(night: Night, speed: Option<f64>) -> Result<ExitCode, De
     let ending = if let Ok(ending) = tokio::time::timeout(limit, players.play()).await {
         ending
     } else if right == RightEnd::Quiet && stage.bot.inbox.newest(1).await.is_ok_and(|stored| stored.is_empty()) {
-        Ending::Rightly("nothing is broken: no alert fired, and nobody was called".to_owned())
+        DemoEnding::Rightly("nothing is broken: no alert fired, and nobody was called".to_owned())
     } else {
-        Ending::Failed(format!("the story was not over after {} s", limit.as_secs()))
+        DemoEnding::Failed(format!("the story was not over after {} s", limit.as_secs()))
     };
     stage.clear().await;
     let (text, code) = match ending {
-        Ending::Rightly(how) => (how, ExitCode::SUCCESS),
-        Ending::Failed(why) => (format!("failed: {why}"), ExitCode::from(1)),
+        DemoEnding::Rightly(how) => (how, ExitCode::SUCCESS),
+        DemoEnding::Failed(why) => (format!("failed: {why}"), ExitCode::from(1)),
     };
     terminal.say("demo", &text);
     Ok(code)
@@ -95,7 +95,7 @@ struct Players<'a> {
 }
 
 impl Players<'_> {
-    async fn play(&mut self) -> Ending {
+    async fn play(&mut self) -> DemoEnding {
         let inbox = self.stage.bot.inbox.clone();
         let mut changes = inbox.changes();
         loop {
@@ -111,7 +111,7 @@ impl Players<'_> {
                         }
                     }
                 }
-                Err(error) => return Ending::Failed(error.to_string()),
+                Err(error) => return DemoEnding::Failed(error.to_string()),
             }
             // A face that is too far behind reads the state again, which the loop does anyway.
             drop(changes.recv().await);
@@ -132,7 +132,7 @@ impl Players<'_> {
         }
     }
 
-    fn ending(&self, incident: &Incident) -> Option<Ending> {
+    fn ending(&self, incident: &Incident) -> Option<DemoEnding> {
         let found = incident.verdict.as_ref().map(|verdict| verdict.scenario);
         if let Life::Closed { reason, .. } = &incident.life {
             let by_itself = *reason == CloseReason::AlertsResolved;
@@ -140,12 +140,12 @@ impl Players<'_> {
         }
         let called = called_above_the_first(incident).filter(|_| self.stuck)?;
         Some(match self.right {
-            RightEnd::Called(cause, level) if found == Some(cause) && called.0 >= level.0 => Ending::Rightly(format!(
+            RightEnd::Called(cause, level) if found == Some(cause) && called.0 >= level.0 => DemoEnding::Rightly(format!(
                 "the cause was named ({cause}), the runbook has no fix for it, and {called} is called"
             )),
             _ => {
                 let found = found.map_or("nothing", Scenario::as_str);
-                Ending::Failed(format!(
+                DemoEnding::Failed(format!(
                     "not mended: {found} was named, nothing was left to try, and {called} is called"
                 ))
             }
@@ -218,21 +218,21 @@ fn called_above_the_first(incident: &Incident) -> Option<LevelNumber> {
 }
 
 /// How an incident that has closed ended.
-fn closed(right: RightEnd, fixes: &[PastFix], found: Option<Scenario>, by_itself: bool) -> Ending {
+fn closed(right: RightEnd, fixes: &[PastFix], found: Option<Scenario>, by_itself: bool) -> DemoEnding {
     let wrote: Vec<&PastFix> = fixes.iter().filter(|past| past.wrote()).collect();
     let proved = wrote.last().is_some_and(|past| worked(past));
     let RightEnd::Mended(causes) = right else {
-        return Ending::Failed("it closed, and nothing of the runbook mends it".to_owned());
+        return DemoEnding::Failed("it closed, and nothing of the runbook mends it".to_owned());
     };
     let rightly = found == causes.last().copied() && wrote.len() == causes.len();
     if rightly && proved && by_itself {
         let names: Vec<&str> = wrote.iter().map(|past| past.name.as_str()).collect();
-        return Ending::Rightly(format!(
+        return DemoEnding::Rightly(format!(
             "diagnosed, mended by two people ({}), verified and closed",
             names.join(", then ")
         ));
     }
-    Ending::Failed(format!("it closed, but diagnosed rightly: {rightly}, fix proved: {proved}, by itself: {by_itself}"))
+    DemoEnding::Failed(format!("it closed, but diagnosed rightly: {rightly}, fix proved: {proved}, by itself: {by_itself}"))
 }
 
 #[cfg(test)]
@@ -264,7 +264,7 @@ mod tests {
         let (agent, pods) = (FixName::RestartSpireAgent, FixName::RestartPod);
         let both = [past(agent, Proof::Unproven), past(pods, Proof::Worked)];
         let well = |fixes: &[PastFix], found, by_itself| {
-            matches!(closed(right, fixes, Some(found), by_itself), Ending::Rightly(_))
+            matches!(closed(right, fixes, Some(found), by_itself), DemoEnding::Rightly(_))
         };
         assert!(well(&both, Scenario::ExpiredCertificate, true));
         assert!(!well(&both, Scenario::ExpiredCertificate, false), "somebody closed it");

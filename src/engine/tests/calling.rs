@@ -17,7 +17,7 @@ use crate::{
 
 /// Diagnoses that hang until they are let go, and a pager that notes what it is told, or goes quiet in the middle.
 #[derive(Default)]
-struct Hands {
+struct Responders {
     told: Mutex<Vec<String>>,
     triages: Mutex<u32>,
     /// The answer to a call never comes, although the call does.
@@ -26,7 +26,7 @@ struct Hands {
     more: Notify,
 }
 
-impl Hands {
+impl Responders {
     async fn until(&self, what: &str, there: impl Fn(&Self) -> bool) {
         let seen = async {
             loop {
@@ -52,7 +52,7 @@ impl Hands {
 }
 
 #[async_trait]
-impl Perform for Hands {
+impl Perform for Responders {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         let key = page_key(&task.incident, &task.key);
         Ok(match &task.work {
@@ -97,13 +97,13 @@ fn one_level_with_a_pager() -> Policy {
 }
 
 /// What outlives an engine of a night.
-struct Stage {
+struct CalledBot {
     bot: TestBot,
     clock: Arc<VirtualClock>,
-    hands: Arc<Hands>,
+    hands: Arc<Responders>,
 }
 
-impl Stage {
+impl CalledBot {
     fn set() -> Self {
         let hands = Arc::default();
         let bot = TestBot::new().ruled_by(one_level_with_a_pager()).with([Room::Cluster, Room::Pager], &hands);
@@ -145,7 +145,7 @@ async fn somebody_takes(engine: &Engine, number: u32, now: Timestamp) {
 }
 
 /// The pagers' room has looked by the time that it is now, and found nothing to do.
-async fn nothing_is_called(engine: &Engine, hands: &Hands) {
+async fn nothing_is_called(engine: &Engine, hands: &Responders) {
     engine.pulse(Duration::from_secs(20)).await.unwrap();
     let waits = engine.shared.journal.backlog(engine.shared.clock.now()).await.unwrap();
     assert_eq!(waits.due.get(Room::Pager.name()), None, "no call is due or being made");
@@ -158,8 +158,8 @@ fn in_seconds(seconds: i64) -> Timestamp {
 
 #[tokio::test]
 async fn ten_diagnoses_that_hang_delay_no_page_past_twenty_seconds_and_what_they_say_is_added() {
-    let stage = Stage::set();
-    let Stage { clock, hands, .. } = &stage;
+    let stage = CalledBot::set();
+    let CalledBot { clock, hands, .. } = &stage;
     let engine = stage.bot.started().await;
     for service in 0..10 {
         fires(&engine, service).await;
@@ -177,8 +177,8 @@ async fn ten_diagnoses_that_hang_delay_no_page_past_twenty_seconds_and_what_they
 
 #[tokio::test]
 async fn the_end_of_the_diagnosis_releases_the_page_at_once_and_it_is_sent_once() {
-    let stage = Stage::set();
-    let Stage { clock, hands, .. } = &stage;
+    let stage = CalledBot::set();
+    let CalledBot { clock, hands, .. } = &stage;
     let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.let_go.notify_one();
@@ -192,8 +192,8 @@ async fn the_end_of_the_diagnosis_releases_the_page_at_once_and_it_is_sent_once(
 
 #[tokio::test]
 async fn a_page_that_waits_over_a_restart_goes_out_when_its_twenty_seconds_are_over() {
-    let stage = Stage::set();
-    let Stage { clock, hands, .. } = &stage;
+    let stage = CalledBot::set();
+    let CalledBot { clock, hands, .. } = &stage;
     let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.until("the diagnosis runs", |hands| *hands.triages.lock().unwrap() == 1).await;
@@ -211,8 +211,8 @@ async fn a_page_that_waits_over_a_restart_goes_out_when_its_twenty_seconds_are_o
 
 #[tokio::test]
 async fn a_page_whose_answer_is_lost_is_ended_as_soon_as_somebody_has_the_incident() {
-    let stage = Stage::set();
-    let Stage { clock, hands, .. } = &stage;
+    let stage = CalledBot::set();
+    let CalledBot { clock, hands, .. } = &stage;
     *hands.loses_answers.lock().unwrap() = true;
     let engine = stage.bot.started().await;
     fires(&engine, 1).await;
@@ -229,8 +229,8 @@ async fn a_page_whose_answer_is_lost_is_ended_as_soon_as_somebody_has_the_incide
 #[tokio::test]
 async fn a_page_that_a_process_sent_and_did_not_remember_is_ended_when_somebody_takes_the_incident_before_it_is_sent_again()
  {
-    let stage = Stage::set();
-    let Stage { clock, hands, .. } = &stage;
+    let stage = CalledBot::set();
+    let CalledBot { clock, hands, .. } = &stage;
     let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.until("the diagnosis runs", |hands| *hands.triages.lock().unwrap() == 1).await;
@@ -253,8 +253,8 @@ async fn a_page_that_a_process_sent_and_did_not_remember_is_ended_when_somebody_
 
 #[tokio::test]
 async fn a_body_in_which_one_alert_ends_and_another_begins_leaves_the_page_ringing() {
-    let stage = Stage::set();
-    let Stage { hands, .. } = &stage;
+    let stage = CalledBot::set();
+    let CalledBot { hands, .. } = &stage;
     let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.let_go.notify_one();
@@ -271,8 +271,8 @@ async fn a_body_in_which_one_alert_ends_and_another_begins_leaves_the_page_ringi
 
 #[tokio::test]
 async fn a_page_that_ended_and_fires_again_in_one_moment_is_made_anew() {
-    let stage = Stage::set();
-    let Stage { hands, .. } = &stage;
+    let stage = CalledBot::set();
+    let CalledBot { hands, .. } = &stage;
     let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     hands.let_go.notify_one();
@@ -292,8 +292,8 @@ async fn a_page_that_ended_and_fires_again_in_one_moment_is_made_anew() {
 
 #[tokio::test]
 async fn a_page_that_was_never_tried_is_not_ended() {
-    let stage = Stage::set();
-    let Stage { clock, hands, .. } = &stage;
+    let stage = CalledBot::set();
+    let CalledBot { clock, hands, .. } = &stage;
     let engine = stage.bot.started().await;
     fires(&engine, 1).await;
     somebody_takes(&engine, 1, clock.now()).await;

@@ -14,14 +14,14 @@ use crate::{
 
 /// A cluster and a chat in which triages never end, and everything else is noted and done.
 #[derive(Default)]
-struct Hands {
+struct SlowRooms {
     triages: Mutex<u32>,
     done: Mutex<Vec<&'static str>>,
     more: Notify,
 }
 
 #[async_trait]
-impl Perform for Hands {
+impl Perform for SlowRooms {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         let what = match &task.work {
             Work::Triage { .. } => {
@@ -66,7 +66,7 @@ fn fix(phase: FixPhase) -> Fix {
 
 #[tokio::test]
 async fn ten_triages_that_hang_hold_up_neither_a_page_nor_an_eviction_nor_what_follows_it() {
-    let hands = Arc::new(Hands::default());
+    let hands = Arc::new(SlowRooms::default());
     let bot = TestBot::new().with([Room::Cluster, Room::Execute, CHAT], &hands);
     let (journal, now) = (bot.journal().await, Timestamp::UNIX_EPOCH);
     for number in 1..=10 {

@@ -217,13 +217,13 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 }
 
 /// A night, and when each level was called in it.
-struct Watched {
+struct BesideStory {
     night: Rehearsal,
     evidence: bool,
     calls: BTreeMap<LevelNumber, Vec<Timestamp>>,
 }
 
-impl Watched {
+impl BesideStory {
     fn of(evidence: bool) -> Self {
         Self { night: Rehearsal::with_an_alert(), evidence, calls: BTreeMap::new() }
     }
@@ -260,7 +260,7 @@ impl Watched {
 proptest! {
     #[test]
     fn with_evidence_every_level_is_called_no_later_than_without(moves in moves()) {
-        let (mut with, mut without) = (Watched::of(true), Watched::of(false));
+        let (mut with, mut without) = (BesideStory::of(true), BesideStory::of(false));
         for one in &moves {
             with.plays(one);
             without.plays(one);

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
-pub(super) enum Move {
+pub(super) enum RandomMove {
     Says(u8, u8),
     Alert(u8, bool),
     Passes(u16),
@@ -27,16 +27,16 @@ pub(super) enum Move {
     TakesAll(u8),
 }
 
-pub(super) fn moves() -> impl Strategy<Value = Vec<Move>> {
+pub(super) fn moves() -> impl Strategy<Value = Vec<RandomMove>> {
     let one = prop_oneof![
-        2 => (0_u8..4, 0_u8..13).prop_map(|(who, what)| Move::Says(who, what)),
-        1 => (0_u8..2, any::<bool>()).prop_map(|(which, firing)| Move::Alert(which, firing)),
-        1 => (0_u16..120).prop_map(Move::Passes),
-        4 => (0_u8..18).prop_map(Move::Happens),
+        2 => (0_u8..4, 0_u8..13).prop_map(|(who, what)| RandomMove::Says(who, what)),
+        1 => (0_u8..2, any::<bool>()).prop_map(|(which, firing)| RandomMove::Alert(which, firing)),
+        1 => (0_u16..120).prop_map(RandomMove::Passes),
+        4 => (0_u8..18).prop_map(RandomMove::Happens),
         1 => prop_oneof![
-            any::<bool>().prop_map(Move::Storms),
-            Just(Move::LeavesTheStorm),
-            (0_u8..4).prop_map(Move::TakesAll),
+            any::<bool>().prop_map(RandomMove::Storms),
+            Just(RandomMove::LeavesTheStorm),
+            (0_u8..4).prop_map(RandomMove::TakesAll),
         ],
     ];
     proptest::collection::vec(one, 1..80)
@@ -104,33 +104,33 @@ fn happened(night: &Rehearsal, what: u8) -> Outcome {
     }
 }
 
-pub(super) fn play(night: &mut Rehearsal, one: &Move) {
+pub(super) fn play(night: &mut Rehearsal, one: &RandomMove) {
     match one {
-        Move::Says(who, what) => {
+        RandomMove::Says(who, what) => {
             let who = SPEAKERS[usize::from(*who)];
             let act = said(night, *what);
             let closed = !night.incident().is_live();
             let done = night.says(who, act);
             assert!(!closed || done.is_err(), "what is closed takes no command, an acknowledgement least of all");
         }
-        Move::Alert(which, firing) => {
+        RandomMove::Alert(which, firing) => {
             let status = if *firing { AlertStatus::Firing } else { AlertStatus::Resolved };
             night.alert(["frontend-1", "frontend-2"][usize::from(*which)], status);
         }
-        Move::Passes(minutes) => night.passes(i32::from(*minutes) * MINUTE),
-        Move::Happens(what) => {
+        RandomMove::Passes(minutes) => night.passes(i32::from(*minutes) * MINUTE),
+        RandomMove::Happens(what) => {
             let outcome = happened(night, *what);
             night.outcome(&outcome);
         }
-        Move::Storms(storms) => night.storms = *storms,
-        Move::LeavesTheStorm => {
+        RandomMove::Storms(storms) => night.storms = *storms,
+        RandomMove::LeavesTheStorm => {
             let incident = night.incident();
             if incident.life == Life::Open && incident.is_firing() {
                 let events = leave_storm(incident, night.now);
                 night.record(&events);
             }
         }
-        Move::TakesAll(who) => {
+        RandomMove::TakesAll(who) => {
             let actor = night.actor(SPEAKERS[usize::from(*who)]);
             if may_take_all(&actor, night.now).is_ok()
                 && let Share::Taken(events) = share(night.incident(), &actor, night.now, &night.policy)
@@ -173,10 +173,10 @@ pub(super) fn verified() -> Rehearsal {
     let mut night = Rehearsal::with_an_alert();
     let moves = [(0, 0, true), (0, 4, false), (0, 2, true), (1, 2, false), (0, 15, true), (0, 4, true), (0, 8, true)];
     for (who, what, happens) in moves {
-        play(&mut night, &if happens { Move::Happens(what) } else { Move::Says(who, what) });
+        play(&mut night, &if happens { RandomMove::Happens(what) } else { RandomMove::Says(who, what) });
     }
     for what in [4, 8, 13, 14] {
-        play(&mut night, &Move::Happens(what));
+        play(&mut night, &RandomMove::Happens(what));
     }
     night
 }

@@ -25,7 +25,7 @@ const STATUS: u8 = 3;
 const STDIN_MOST: usize = 1024 * 1024;
 
 /// What to run, and which streams the client wants.
-struct Job {
+struct ExecJob {
     container: Container,
     argv: Vec<String>,
     stdin: bool,
@@ -59,12 +59,12 @@ pub(super) async fn exec(
     // Input typed at a terminal has no end to wait for, and the simulated programs are no shells: they get none.
     let stdin = stdin && !tty;
     let stderr = if tty { Some(STDOUT) } else { stderr.then_some(STDERR) };
-    let job = Job { container, argv, stdin, stdout, stderr, whole };
+    let job = ExecJob { container, argv, stdin, stdout, stderr, whole };
     let api = Arc::clone(api);
     upgrade(parts, move |channels| run(api, job, channels)).await
 }
 
-async fn run(api: Arc<Api>, job: Job, mut channels: Channels) {
+async fn run(api: Arc<Api>, job: ExecJob, mut channels: Channels) {
     let stdin = if job.stdin { read_stdin(&mut channels).await } else { Vec::new() };
     let ran = api.kubelet.exec(&job.container.pod, &job.container.name, &job.argv, &stdin);
     let status = match ran {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::options::{Fault, Options};
+use super::options::{ApiFault, Options};
 
 /// What some requests meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Injection {
     verb: String,
     resource: String,
-    fault: Fault,
+    fault: ApiFault,
 }
 
 /// It is not written as it should be.
@@ -45,7 +45,7 @@ impl Injection {
                 Some(figure) => (figure, Duration::from_millis),
                 None => (value.strip_suffix('s')?, Duration::from_secs),
             };
-            figure.parse().ok().map(unit).filter(|delay| *delay <= DELAY_MOST).map(Fault::delay)
+            figure.parse().ok().map(unit).filter(|delay| *delay <= DELAY_MOST).map(ApiFault::delay)
         })
     }
 
@@ -53,11 +53,11 @@ impl Injection {
     pub fn fail(text: &str) -> Result<Self, InjectionError> {
         Self::parse(text, "CODE (400 to 599)", |value| {
             let code: u16 = value.parse().ok().filter(|code| (400..600).contains(code))?;
-            Some(Fault::status(code, "the simulated API server was told to fail here"))
+            Some(ApiFault::status(code, "the simulated API server was told to fail here"))
         })
     }
 
-    fn parse(text: &str, wanted: &'static str, fault: impl Fn(&str) -> Option<Fault>) -> Result<Self, InjectionError> {
+    fn parse(text: &str, wanted: &'static str, fault: impl Fn(&str) -> Option<ApiFault>) -> Result<Self, InjectionError> {
         let (place, value) = text.split_once('=').ok_or(InjectionError::Form { wanted })?;
         let (verb, resource) = place.split_once('/').unwrap_or((place, "*"));
         if !(verb == "*" || VERBS.contains(&verb)) || resource.is_empty() {
@@ -83,12 +83,12 @@ mod tests {
 
     #[test]
     fn slowness_and_errors_are_read_as_people_write_them() {
-        let injection = |verb: &str, resource: &str, fault: Fault| {
+        let injection = |verb: &str, resource: &str, fault: ApiFault| {
             Ok(Injection { verb: verb.to_owned(), resource: resource.to_owned(), fault })
         };
-        assert_eq!(Injection::delay("get=200ms"), injection("get", "*", Fault::delay(Duration::from_millis(200))));
-        assert_eq!(Injection::delay("*/pods=2s"), injection("*", "pods", Fault::delay(Duration::from_secs(2))));
-        let failing = Fault::status(503, "the simulated API server was told to fail here");
+        assert_eq!(Injection::delay("get=200ms"), injection("get", "*", ApiFault::delay(Duration::from_millis(200))));
+        assert_eq!(Injection::delay("*/pods=2s"), injection("*", "pods", ApiFault::delay(Duration::from_secs(2))));
+        let failing = ApiFault::status(503, "the simulated API server was told to fail here");
         assert_eq!(Injection::fail("create/pods/eviction=503"), injection("create", "pods/eviction", failing));
         for wrong in ["", "get", "fetch=2s", "get/=2s", "get=2", "get=2h", "get=-2s", "get=s", "get=99999999s", "=2s"] {
             assert!(Injection::delay(wrong).is_err(), "{wrong:?}");

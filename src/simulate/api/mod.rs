@@ -43,7 +43,7 @@ use super::{Kubelet, store::Store};
 pub use disruption::keep_budgets;
 pub use injection::{Injection, InjectionError};
 pub use kubeconfig::write_kubeconfig;
-pub use options::{Fault, Options, USER};
+pub use options::{ApiFault, Options, USER};
 
 use options::Then;
 use path::{Route, Target};

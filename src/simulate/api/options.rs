@@ -15,7 +15,7 @@ pub struct Options(Arc<Mutex<Rules>>);
 #[derive(Debug, Default)]
 struct Rules {
     denied: Vec<Pattern>,
-    faults: Vec<(Pattern, Fault)>,
+    faults: Vec<(Pattern, ApiFault)>,
 }
 
 /// A verb (`get`, `list`, `watch`, `create`, `update`, `patch`, `delete`) and a resource (`pods`, `pods/exec`); `*` is any.
@@ -37,7 +37,7 @@ impl Pattern {
 
 /// What happens to a request instead of, or before, its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ApiFault {
     delay: Duration,
     then: Then,
     left: Option<u32>,
@@ -57,7 +57,7 @@ pub(super) enum Then {
     Cut,
 }
 
-impl Fault {
+impl ApiFault {
     /// The answer comes late; in real time, as a slow network would be.
     pub fn delay(by: Duration) -> Self {
         Self { delay: by, then: Then::Answer, left: None, retry_after: None }
@@ -118,7 +118,7 @@ impl Options {
     }
 
     /// Breaks requests. The first fault that matches counts.
-    pub fn inject(&self, verb: &str, resource: &str, fault: Fault) {
+    pub fn inject(&self, verb: &str, resource: &str, fault: ApiFault) {
         self.lock().faults.push((Pattern::new(verb, resource), fault));
     }
 
@@ -133,7 +133,7 @@ impl Options {
     }
 
     /// The fault that a request meets which counts as any of these verbs; one use of it is counted.
-    pub(super) fn meet(&self, verbs: &[&str], resource: &str) -> Option<Fault> {
+    pub(super) fn meet(&self, verbs: &[&str], resource: &str) -> Option<ApiFault> {
         let mut rules = self.lock();
         let meets = |at: &Pattern| verbs.iter().any(|verb| at.matches(verb, resource));
         let (_, fault) = rules.faults.iter_mut().find(|(at, fault)| meets(at) && fault.left != Some(0))?;

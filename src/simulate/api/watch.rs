@@ -22,7 +22,7 @@ use super::{
     status::Failure,
     table,
 };
-use crate::simulate::store::{Change, Store};
+use crate::simulate::store::{StoreChange, Store};
 
 /// How long a watch lasts when the client names no time. A real server picks 30 to 60 minutes.
 const WATCH_LASTS: Duration = Duration::from_mins(30);
@@ -132,7 +132,7 @@ impl Watcher {
     }
 
     /// A change as this watcher sees it: an object that stops being selected is gone for it.
-    fn seen(&self, change: &Change) -> Option<Value> {
+    fn seen(&self, change: &StoreChange) -> Option<Value> {
         let here = |object: &Value| {
             let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
             let inside = self.target.namespace.is_none() || self.target.namespace.as_deref() == namespace;

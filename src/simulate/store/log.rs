@@ -12,7 +12,7 @@ pub const CHANGES_KEPT: usize = 10_000;
 
 /// What happened to an object.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct StoreChange {
     /// The version of the cluster that it made.
     pub revision: u64,
     /// The kind of the object.
@@ -38,13 +38,13 @@ pub struct TooOld {
 /// The newest changes, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct ChangeLog {
-    changes: VecDeque<Change>,
+    changes: VecDeque<StoreChange>,
     /// The revision of the last change that was thrown away; 0 when none was.
     forgotten: u64,
 }
 
 impl ChangeLog {
-    pub(super) fn push(&mut self, change: Change) {
+    pub(super) fn push(&mut self, change: StoreChange) {
         if self.changes.len() >= CHANGES_KEPT
             && let Some(oldest) = self.changes.pop_front()
         {
@@ -54,7 +54,7 @@ impl ChangeLog {
     }
 
     /// The changes of `kind` after `revision`.
-    pub(super) fn since(&self, kind: Kind, revision: u64) -> Result<Vec<Change>, TooOld> {
+    pub(super) fn since(&self, kind: Kind, revision: u64) -> Result<Vec<StoreChange>, TooOld> {
         if revision < self.forgotten {
             return Err(TooOld { asked: revision, oldest: self.forgotten });
         }

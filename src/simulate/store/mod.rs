@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 
 pub use kind::{Kind, KindDescription, api_version};
-pub use log::{CHANGES_KEPT, Change, TooOld};
+pub use log::{CHANGES_KEPT, StoreChange, TooOld};
 pub use meta::{field, rfc3339};
 
 use log::ChangeLog;
@@ -30,12 +30,12 @@ type Key = (Kind, String, String);
 /// Everything that exists in the simulated cluster. The world writes into it, the API serves it.
 pub struct Store {
     clock: Arc<dyn Clock>,
-    inner: Mutex<Inner>,
+    inner: Mutex<StoreState>,
     newest: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct StoreState {
     revision: u64,
     objects: BTreeMap<Key, Arc<Value>>,
     log: ChangeLog,
@@ -101,13 +101,13 @@ impl Store {
     }
 
     /// The changes of one kind after `revision`, oldest first.
-    pub fn changes_since(&self, kind: Kind, revision: u64) -> Result<Vec<Change>, TooOld> {
+    pub fn changes_since(&self, kind: Kind, revision: u64) -> Result<Vec<StoreChange>, TooOld> {
         self.lock().log.since(kind, revision)
     }
 
     /// As [`Store::changes_since`], and moves `after` to the newest version, whatever kind it belongs to: so a watcher of a
     /// quiet kind does not fall behind the log.
-    pub fn catch_up(&self, kind: Kind, after: &mut u64) -> Result<Vec<Change>, TooOld> {
+    pub fn catch_up(&self, kind: Kind, after: &mut u64) -> Result<Vec<StoreChange>, TooOld> {
         let inner = self.lock();
         let changes = inner.log.since(kind, *after)?;
         *after = inner.revision.max(*after);
@@ -127,13 +127,13 @@ impl Store {
         result
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, StoreState> {
         // Every write is one insertion, so the maps are whole even when a holder panicked.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl StoreState {
     fn get(&self, kind: Kind, namespace: Option<&str>, name: &str) -> Option<&Arc<Value>> {
         self.objects.get(&key(kind, namespace, name))
     }
@@ -152,7 +152,7 @@ impl Inner {
 
 /// The store while its lock is held.
 pub struct Transaction<'a> {
-    inner: &'a mut Inner,
+    inner: &'a mut StoreState,
     now: Timestamp,
 }
 
@@ -190,7 +190,7 @@ impl Transaction<'_> {
         let object = Arc::new(object);
         self.inner.objects.insert(key, Arc::clone(&object));
         self.inner.revision = revision;
-        self.inner.log.push(Change { revision, kind, before, object: Arc::clone(&object), removed: false });
+        self.inner.log.push(StoreChange { revision, kind, before, object: Arc::clone(&object), removed: false });
         object
     }
 
@@ -202,7 +202,7 @@ impl Transaction<'_> {
         let mut last = before.as_ref().clone();
         meta::set_revision(&mut last, revision);
         let object = Arc::new(last);
-        let change = Change { revision, kind, before: Some(before), object: Arc::clone(&object), removed: true };
+        let change = StoreChange { revision, kind, before: Some(before), object: Arc::clone(&object), removed: true };
         self.inner.log.push(change);
         Some(object)
     }

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    Fault, Inner,
-    pod::{Counters, Pod},
+    Fault, WorldState,
+    pod::{PodCounters, Pod},
     topology::{PORT, TRUST_DOMAIN},
 };
 use crate::simulate::HttpAnswer;
@@ -19,7 +19,7 @@ fn whole(figure: f64) -> u64 {
 }
 
 /// Answers a GET of the admin interface.
-pub(super) fn answer(inner: &Inner, pod: &Pod, path: &str, now: Timestamp) -> HttpAnswer {
+pub(super) fn answer(inner: &WorldState, pod: &Pod, path: &str, now: Timestamp) -> HttpAnswer {
     let (route, query) = path.split_once('?').unwrap_or((path, ""));
     let json_wanted = query.contains("format=json");
     match route {
@@ -42,7 +42,7 @@ fn document(body: &Value) -> HttpAnswer {
     HttpAnswer { status: 200, content_type: "application/json", body: body.to_string().into_bytes() }
 }
 
-fn ssl_lines(out: &mut Vec<String>, prefix: &str, counters: &Counters, version: &str) {
+fn ssl_lines(out: &mut Vec<String>, prefix: &str, counters: &PodCounters, version: &str) {
     let figures = [
         ("connection_error", counters.connection_error),
         ("fail_verify_cert_hash", 0.0),
@@ -61,7 +61,7 @@ fn ssl_lines(out: &mut Vec<String>, prefix: &str, counters: &Counters, version: 
     }
 }
 
-fn stats(inner: &Inner, pod: &Pod, query: &str) -> String {
+fn stats(inner: &WorldState, pod: &Pod, query: &str) -> String {
     let mut lines = Vec::new();
     let hidden = inner.has(&Fault::StatsHidden);
     let version = if inner.has(&Fault::Tls12) { "TLSv1.2" } else { "TLSv1.3" };
@@ -92,7 +92,7 @@ fn stats(inner: &Inner, pod: &Pod, query: &str) -> String {
     })
 }
 
-fn host_figures(counters: &Counters) -> [(&'static str, u64); 6] {
+fn host_figures(counters: &PodCounters) -> [(&'static str, u64); 6] {
     [
         ("cx_connect_fail", whole(counters.connect_fail)),
         ("cx_total", whole(counters.connections)),
@@ -138,7 +138,7 @@ fn clusters_json(pod: &Pod) -> Value {
     json!({"cluster_statuses": statuses})
 }
 
-fn certs(inner: &Inner, pod: &Pod) -> Value {
+fn certs(inner: &WorldState, pod: &Pod) -> Value {
     let Some(svid) = &pod.served else { return json!({"certificates": []}) };
     let left = svid.not_after.duration_since(inner.settled);
     let days = (left.as_secs() / SignedDuration::from_hours(24).as_secs()).max(0);
@@ -151,7 +151,7 @@ fn certs(inner: &Inner, pod: &Pod) -> Value {
     }]})
 }
 
-fn secrets(inner: &Inner, pod: &Pod, now: Timestamp) -> Value {
+fn secrets(inner: &WorldState, pod: &Pod, now: Timestamp) -> Value {
     let kind = "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret";
     let secret = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
     let Some(svid) = &pod.served else { return json!({"configs": []}) };

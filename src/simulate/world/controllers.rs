@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{
-    Inner, objects,
-    pod::{Agent, Log, Pod},
+    WorldState, objects,
+    pod::{SimulatedAgent, Log, Pod},
     probes, rotation, spire,
     topology::{NODES, WORKLOADS, Workload},
 };
@@ -15,7 +15,7 @@ use crate::simulate::store::{Kind, Store};
 const STARTS_IN: SignedDuration = SignedDuration::from_secs(4);
 
 /// The first pods of a world.
-pub(super) fn populate(inner: &mut Inner, store: &Store, began: Timestamp) {
+pub(super) fn populate(inner: &mut WorldState, store: &Store, began: Timestamp) {
     for node in NODES {
         start_agent(inner, store, node, began, true);
     }
@@ -39,7 +39,7 @@ const STAGGER: SignedDuration = SignedDuration::from_mins(5);
 const STAGGERED: i32 = 6;
 
 /// What was deleted through the API is gone here too, and its replacement starts.
-pub(super) fn notice_deletions(inner: &mut Inner, store: &Store, now: Timestamp) {
+pub(super) fn notice_deletions(inner: &mut WorldState, store: &Store, now: Timestamp) {
     let gone: Vec<_> = inner
         .pods
         .iter()
@@ -72,7 +72,7 @@ pub(super) fn notice_deletions(inner: &mut Inner, store: &Store, now: Timestamp)
 }
 
 /// The pods of SPIRE are Ready as their probes, which are the healthchecks, find them.
-pub(super) fn probe_spire(inner: &mut Inner, store: &Store, now: Timestamp) {
+pub(super) fn probe_spire(inner: &mut WorldState, store: &Store, now: Timestamp) {
     let frozen: Vec<bool> =
         inner.agents.keys().map(|node| inner.has(&super::Fault::AgentFrozen { node: node.clone() })).collect();
     let mut moved = false;
@@ -99,7 +99,7 @@ fn lives(store: &Store, namespace: &str, name: &str, uid: &str) -> bool {
 }
 
 fn start_pod(
-    inner: &mut Inner,
+    inner: &mut WorldState,
     store: &Store,
     workload: &'static Workload,
     node: &str,
@@ -120,7 +120,7 @@ fn start_pod(
         served: None,
         native_sidecar: inner.has(&super::Fault::NativeSidecar),
         issued_at: None,
-        server: super::pod::Counters::default(),
+        server: super::pod::PodCounters::default(),
         clients: std::collections::BTreeMap::new(),
         app_log: Log::default(),
         proxy_log: Log::default(),
@@ -131,7 +131,7 @@ fn start_pod(
     inner.pods.insert((workload.namespace.to_owned(), name), pod);
 }
 
-fn start_agent(inner: &mut Inner, store: &Store, node: &str, now: Timestamp, at_once: bool) {
+fn start_agent(inner: &mut WorldState, store: &Store, node: &str, now: Timestamp, at_once: bool) {
     inner.born = inner.born.saturating_add(1);
     let name = format!("spire-agent-{}", suffix(inner.born));
     let ready_at = (!at_once).then(|| now + STARTS_IN);
@@ -140,7 +140,7 @@ fn start_agent(inner: &mut Inner, store: &Store, node: &str, now: Timestamp, at_
         log.write(now, line);
     }
     let uid = uid(inner.born);
-    let agent = Agent { pod: name, uid, started_at: now, ready_at, shown_ready: at_once, log, complained_at: now };
+    let agent = SimulatedAgent { pod: name, uid, started_at: now, ready_at, shown_ready: at_once, log, complained_at: now };
     store.apply(Kind::Pod, objects::agent_pod(node, &agent, at_once));
     inner.agents.insert(node.to_owned(), agent);
 }
@@ -163,7 +163,7 @@ fn uid(number: u32) -> String {
 }
 
 /// Readiness and everything that follows from it, at `now`.
-pub(super) fn control(inner: &mut Inner, store: &Store, now: Timestamp) {
+pub(super) fn control(inner: &mut WorldState, store: &Store, now: Timestamp) {
     for agent in inner.agents.values_mut() {
         agent.ready_at = agent.ready_at.filter(|ready_at| now < *ready_at);
     }
@@ -213,7 +213,7 @@ fn identity_line(pod: &Pod) -> &'static str {
 }
 
 /// Endpoints and the status of the owners, as the pods are now.
-fn publish(inner: &Inner, store: &Store) {
+fn publish(inner: &WorldState, store: &Store) {
     for workload in &WORKLOADS {
         let pods: Vec<_> = inner.pods.iter().filter(|(_, pod)| pod.workload == workload).collect();
         store.apply(Kind::EndpointSlice, objects::endpoint_slice(workload, &pods));

@@ -1,6 +1,6 @@
 //! What runs in the pods of the world, as an API server asks its kubelets.
 
-use super::{Fault, Inner, World, admin, pod::Pod, spire};
+use super::{Fault, WorldState, World, admin, pod::Pod, spire};
 use crate::{
     mesh::PodRef,
     simulate::{HttpAnswer, Kubelet, LogLine, Ran, Unreachable},
@@ -12,11 +12,11 @@ const ADMIN_PORT: u16 = 15000;
 /// What a pod of the world is.
 enum Resident<'a> {
     Workload(&'a Pod),
-    Agent(&'a str),
+    SimulatedAgent(&'a str),
     Server,
 }
 
-fn resident<'a>(inner: &'a Inner, pod: &PodRef) -> Option<Resident<'a>> {
+fn resident<'a>(inner: &'a WorldState, pod: &PodRef) -> Option<Resident<'a>> {
     let key = (pod.namespace.to_string(), pod.name.to_string());
     if let Some(found) = inner.pods.get(&key) {
         return Some(Resident::Workload(found));
@@ -98,7 +98,7 @@ fn no_executable(words: &[&str]) -> Unreachable {
     Unreachable::NoExecutable(words.first().copied().unwrap_or_default().to_owned())
 }
 
-fn exec_app(inner: &Inner, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> Result<Ran, Unreachable> {
+fn exec_app(inner: &WorldState, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> Result<Ran, Unreachable> {
     match words {
         ["cat", ..] if inner.has(&Fault::NoCat) => Err(no_executable(words)),
         ["cat", files @ ..] => Ok(cat(inner, pod, files)),
@@ -107,7 +107,7 @@ fn exec_app(inner: &Inner, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> R
     }
 }
 
-fn exec_proxy(inner: &Inner, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> Result<Ran, Unreachable> {
+fn exec_proxy(inner: &WorldState, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> Result<Ran, Unreachable> {
     match words {
         ["pilot-agent", "request", "GET", path] => {
             let path = if path.starts_with('/') { (*path).to_owned() } else { format!("/{path}") };
@@ -120,7 +120,7 @@ fn exec_proxy(inner: &Inner, pod: &Pod, words: &[&str], now: jiff::Timestamp) ->
     }
 }
 
-fn cat(inner: &Inner, pod: &Pod, files: &[&str]) -> Ran {
+fn cat(inner: &WorldState, pod: &Pod, files: &[&str]) -> Ran {
     let mut out = Vec::new();
     for file in files {
         let content = match (*file, &pod.svid) {
@@ -136,7 +136,7 @@ fn cat(inner: &Inner, pod: &Pod, files: &[&str]) -> Ran {
     Ran { stdout: out, stderr: Vec::new(), exit_code: 0 }
 }
 
-fn curl(inner: &Inner, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> Ran {
+fn curl(inner: &WorldState, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> Ran {
     let path = words.iter().find_map(|word| word.strip_prefix("http://localhost:15000"));
     match path {
         Some(path) => {

@@ -32,7 +32,7 @@ pub use topology::TRUST_DOMAIN;
 use super::store::Store;
 use crate::clock::Clock;
 use authority::Authority;
-use pod::{Agent, Pod};
+use pod::{SimulatedAgent, Pod};
 
 /// How often the world moves by itself, on its own clock.
 const TICK: SignedDuration = SignedDuration::from_secs(1);
@@ -40,17 +40,17 @@ const TICK: SignedDuration = SignedDuration::from_secs(1);
 /// The world. Its objects are in the [`Store`]; what runs in its pods is here.
 pub struct World {
     store: Arc<Store>,
-    inner: Mutex<Inner>,
+    inner: Mutex<WorldState>,
 }
 
 /// Everything that moves.
-pub(super) struct Inner {
+pub(super) struct WorldState {
     spire: Authority,
     istio: Authority,
     /// What is broken, and since when.
     faults: BTreeMap<Fault, Timestamp>,
     pods: BTreeMap<(String, String), Pod>,
-    agents: BTreeMap<String, Agent>,
+    agents: BTreeMap<String, SimulatedAgent>,
     settled: Timestamp,
     /// Counts pods, for names and UIDs.
     born: u32,
@@ -63,7 +63,7 @@ impl World {
         let now = clock.now();
         let began = now - scenario::HISTORY;
         let store = Store::new(clock);
-        let inner = Inner {
+        let inner = WorldState {
             spire: Authority::of_spire(began)?,
             istio: Authority::of_istio(began)?,
             faults: scenario.faults().into_iter().map(|fault| (fault, began)).collect(),
@@ -135,7 +135,7 @@ impl World {
         traffic::failure_rate(&self.lock(), namespace, service)
     }
 
-    fn settled_at(&self, now: Timestamp) -> MutexGuard<'_, Inner> {
+    fn settled_at(&self, now: Timestamp) -> MutexGuard<'_, WorldState> {
         let mut inner = self.lock();
         controllers::notice_deletions(&mut inner, &self.store, now);
         while let Some(next) = inner.next_change(now) {
@@ -150,12 +150,12 @@ impl World {
         inner
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, WorldState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl WorldState {
     /// The next moment, up to `now`, at which something changes by itself.
     fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         let pods = self.pods.values().flat_map(|pod| pod.moments(self));

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Inner,
-    pod::{Agent, Pod},
+    WorldState,
+    pod::{SimulatedAgent, Pod},
     topology::{NODES, PORT, WORKLOADS, Workload},
 };
 use crate::simulate::store::{Kind, Store, rfc3339};
@@ -33,7 +33,7 @@ fn owner_uid(kind: &str, namespace: &str, name: &str) -> String {
 }
 
 /// Everything that does not come and go.
-pub(super) fn lay_out(store: &Store, inner: &Inner, began: Timestamp) {
+pub(super) fn lay_out(store: &Store, inner: &WorldState, began: Timestamp) {
     for name in ["default", "kube-system", "web", "payments", "spire-system", "istio-system"] {
         let injected = matches!(name, "web" | "payments");
         let labels = if injected { json!({"istio-injection": "enabled"}) } else { json!({}) };
@@ -111,7 +111,7 @@ fn owner(version: &str, kind: &str, namespace: &str, name: &str) -> Value {
         "controller": true, "blockOwnerDeletion": true})
 }
 
-fn lay_out_spire(store: &Store, inner: &Inner) {
+fn lay_out_spire(store: &Store, inner: &WorldState) {
     let namespace = "spire-system";
     store.apply(
         Kind::ConfigMap,
@@ -141,7 +141,7 @@ fn lay_out_spire(store: &Store, inner: &Inner) {
     );
 }
 
-fn lay_out_istio(store: &Store, inner: &Inner) {
+fn lay_out_istio(store: &Store, inner: &WorldState) {
     for namespace in ["istio-system", "web", "payments"] {
         store.apply(
             Kind::ConfigMap,
@@ -277,7 +277,7 @@ pub(super) fn workload_pod(name: &str, pod: &Pod) -> Value {
 }
 
 /// The pod of a SPIRE agent.
-pub(super) fn agent_pod(node: &str, agent: &Agent, ready: bool) -> Value {
+pub(super) fn agent_pod(node: &str, agent: &SimulatedAgent, ready: bool) -> Value {
     let owner = owner("apps/v1", "DaemonSet", "spire-system", "spire-agent");
     let shape = Shape {
         namespace: "spire-system",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Inner, authority::Svid, rotation, topology::Workload};
+use super::{WorldState, authority::Svid, rotation, topology::Workload};
 use crate::simulate::LogLine;
 
 /// How many lines a log keeps.
@@ -29,7 +29,7 @@ impl Log {
 
 /// The counters of one side of one proxy, as fractions while traffic flows; answers show whole ones.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counters {
+pub(super) struct PodCounters {
     pub(super) handshake: f64,
     pub(super) connection_error: f64,
     pub(super) fail_verify_error: f64,
@@ -60,8 +60,8 @@ pub(super) struct Pod {
     pub(super) native_sidecar: bool,
     /// When SPIRE last issued for it, whether it picked that up or not.
     pub(super) issued_at: Option<Timestamp>,
-    pub(super) server: Counters,
-    pub(super) clients: BTreeMap<String, Counters>,
+    pub(super) server: PodCounters,
+    pub(super) clients: BTreeMap<String, PodCounters>,
     pub(super) app_log: Log,
     pub(super) proxy_log: Log,
     /// Calls that could not be made or were answered, since the log was last written.
@@ -70,7 +70,7 @@ pub(super) struct Pod {
 
 impl Pod {
     /// The moments at which something about this pod changes by itself.
-    pub(super) fn moments(&self, inner: &Inner) -> Vec<Timestamp> {
+    pub(super) fn moments(&self, inner: &WorldState) -> Vec<Timestamp> {
         let renewal = self.issued_at.map(rotation::due_after).filter(|_| rotation::agent_works(inner, &self.node));
         let life = self.served.as_ref().map(|svid| [svid.not_before, svid.not_after]);
         [Some(self.up_at), renewal].into_iter().flatten().chain(life.into_iter().flatten()).collect()
@@ -79,7 +79,7 @@ impl Pod {
 
 /// The SPIRE agent of a node.
 #[derive(Debug, Clone)]
-pub(super) struct Agent {
+pub(super) struct SimulatedAgent {
     pub(super) pod: String,
     pub(super) uid: String,
     pub(super) started_at: Timestamp,

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Fault, Inner,
+    Fault, WorldState,
     authority::SVID_LASTS,
     pod::COMPLAINS_EVERY,
     spire::{self, Complaint},
@@ -16,7 +16,7 @@ pub(super) fn due_after(issued: Timestamp) -> Timestamp {
 }
 
 /// Whether the agent of a node can renew anything.
-pub(super) fn agent_works(inner: &Inner, node: &str) -> bool {
+pub(super) fn agent_works(inner: &WorldState, node: &str) -> bool {
     let node = || node.to_owned();
     let up = inner.agents.get(&node()).is_some_and(|agent| agent.ready_at.is_none());
     up && !inner.has(&Fault::ServerDown)
@@ -26,7 +26,7 @@ pub(super) fn agent_works(inner: &Inner, node: &str) -> bool {
 }
 
 /// Renews what is due at `now`.
-pub(super) fn rotate(inner: &mut Inner, now: Timestamp) {
+pub(super) fn rotate(inner: &mut WorldState, now: Timestamp) {
     for node in inner.agents.keys().cloned().collect::<Vec<_>>() {
         let works = agent_works(inner, &node);
         if !works {
@@ -53,7 +53,7 @@ pub(super) fn rotate(inner: &mut Inner, now: Timestamp) {
 const CLOCK_AHEAD: SignedDuration = SignedDuration::from_mins(45);
 
 /// Issues for a pod and tells the agent's log; the first SVID of a pod is always picked up.
-pub(super) fn renew(inner: &mut Inner, name: &(String, String), node: &str, now: Timestamp) {
+pub(super) fn renew(inner: &mut WorldState, name: &(String, String), node: &str, now: Timestamp) {
     let Some(pod) = inner.pods.get(name) else { return };
     let workload = pod.workload;
     let broken = |fault: fn(String, String) -> Fault| since(inner, fault, workload);
@@ -118,12 +118,12 @@ pub(super) fn no_entry(namespace: String, workload: String) -> Fault {
 }
 
 /// Since when a workload has a fault, if it has it.
-pub(super) fn since(inner: &Inner, fault: fn(String, String) -> Fault, workload: &Workload) -> Option<Timestamp> {
+pub(super) fn since(inner: &WorldState, fault: fn(String, String) -> Fault, workload: &Workload) -> Option<Timestamp> {
     inner.faults.get(&fault(workload.namespace.to_owned(), workload.name.to_owned())).copied()
 }
 
 /// What an agent that cannot renew says; one that is stuck says nothing.
-fn complaint_of(inner: &Inner, node: &str) -> Option<Complaint> {
+fn complaint_of(inner: &WorldState, node: &str) -> Option<Complaint> {
     if inner.has(&Fault::ServerDown) {
         Some(Complaint::ServerRefuses)
     } else if inner.has(&Fault::ServerPortBlocked) {
@@ -133,7 +133,7 @@ fn complaint_of(inner: &Inner, node: &str) -> Option<Complaint> {
     }
 }
 
-fn complain(inner: &mut Inner, node: &str, complaint: Complaint, now: Timestamp) {
+fn complain(inner: &mut WorldState, node: &str, complaint: Complaint, now: Timestamp) {
     let Some(agent) = inner.agents.get_mut(node) else { return };
     if now.duration_since(agent.complained_at) < COMPLAINS_EVERY || agent.ready_at.is_some() {
         return;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Fault, Inner};
+use super::{Fault, WorldState};
 use crate::simulate::Ran;
 
 fn line(at: Timestamp, level: &str, msg: &str, fields: &str) -> String {
@@ -72,16 +72,16 @@ fn ran(exit_code: i32, stdout: &str, stderr: &str) -> Ran {
 }
 
 /// `spire-agent healthcheck` on a node.
-pub(super) fn agent_healthcheck(inner: &Inner, node: &str) -> Ran {
+pub(super) fn agent_healthcheck(inner: &WorldState, node: &str) -> Ran {
     let starting = inner.agents.get(node).is_none_or(|agent| agent.ready_at.is_some());
     if starting || inner.has(&Fault::AgentFrozen { node: node.to_owned() }) {
-        return ran(1, "", "Agent is unhealthy: unable to determine health\n");
+        return ran(1, "", "SimulatedAgent is unhealthy: unable to determine health\n");
     }
-    ran(0, "Agent is healthy.\n", "")
+    ran(0, "SimulatedAgent is healthy.\n", "")
 }
 
 /// `spire-server healthcheck`.
-pub(super) fn server_healthcheck(inner: &Inner) -> Ran {
+pub(super) fn server_healthcheck(inner: &WorldState) -> Ran {
     if inner.has(&Fault::ServerDown) {
         return ran(1, "", "server is unhealthy: unable to determine health\n");
     }

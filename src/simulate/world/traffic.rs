@@ -6,9 +6,9 @@
 use jiff::Timestamp;
 
 use super::{
-    Fault, Inner,
+    Fault, WorldState,
     authority::Svid,
-    pod::{Counters, Pod},
+    pod::{PodCounters, Pod},
     topology::{EDGES, Edge, PORT, TRUST_DOMAIN, workload},
 };
 
@@ -41,7 +41,7 @@ enum Rejection {
 }
 
 /// Lets calls flow from the settled time to `until`.
-pub(super) fn flow(inner: &mut Inner, until: Timestamp) {
+pub(super) fn flow(inner: &mut WorldState, until: Timestamp) {
     let seconds = until.duration_since(inner.settled).as_secs_f64();
     if seconds <= 0.0 || inner.has(&Fault::NoTraffic) {
         return;
@@ -53,12 +53,12 @@ pub(super) fn flow(inner: &mut Inner, until: Timestamp) {
     }
 }
 
-fn ready(inner: &Inner, (namespace, name): (&str, &str)) -> Vec<(String, String)> {
+fn ready(inner: &WorldState, (namespace, name): (&str, &str)) -> Vec<(String, String)> {
     let of = |pod: &Pod| pod.workload.namespace == namespace && pod.workload.name == name && pod.ready;
     inner.pods.iter().filter(|(_, pod)| of(pod)).map(|(key, _)| key.clone()).collect()
 }
 
-fn flow_edge(inner: &mut Inner, edge: Edge, middle: Timestamp, until: Timestamp, seconds: f64) {
+fn flow_edge(inner: &mut WorldState, edge: Edge, middle: Timestamp, until: Timestamp, seconds: f64) {
     let clients = ready(inner, edge.client);
     let servers = ready(inner, edge.server);
     let Some(target) = workload(edge.server.0, edge.server.1) else { return };
@@ -76,7 +76,7 @@ fn flow_edge(inner: &mut Inner, edge: Edge, middle: Timestamp, until: Timestamp,
     }
 }
 
-fn ending(inner: &Inner, client: &(String, String), server: &(String, String), at: Timestamp) -> End {
+fn ending(inner: &WorldState, client: &(String, String), server: &(String, String), at: Timestamp) -> End {
     let (Some(client), Some(server)) = (inner.pods.get(client), inner.pods.get(server)) else { return End::Refused };
     let (Some(shown), Some(answered)) = (&client.served, &server.served) else {
         return if client.served.is_none() { End::NoSecret } else { End::Refused };
@@ -105,7 +105,7 @@ fn rejection(presented: &Svid, own: &Svid, expected: Option<&str>, at: Timestamp
     }
 }
 
-fn record_client(inner: &mut Inner, key: &(String, String), cluster: &str, end: End, calls: f64, until: Timestamp) {
+fn record_client(inner: &mut WorldState, key: &(String, String), cluster: &str, end: End, calls: f64, until: Timestamp) {
     let tls12 = inner.has(&Fault::Tls12);
     let Some(pod) = inner.pods.get_mut(key) else { return };
     let counters = pod.clients.entry(cluster.to_owned()).or_default();
@@ -145,13 +145,13 @@ fn record_client(inner: &mut Inner, key: &(String, String), cluster: &str, end: 
     }
 }
 
-fn fails_to_connect(counters: &mut Counters, calls: f64) {
+fn fails_to_connect(counters: &mut PodCounters, calls: f64) {
     counters.connect_fail += calls;
     counters.connections += calls;
     counters.failed += calls;
 }
 
-fn record_server(inner: &mut Inner, key: &(String, String), end: End, calls: f64) {
+fn record_server(inner: &mut WorldState, key: &(String, String), end: End, calls: f64) {
     let Some(pod) = inner.pods.get_mut(key) else { return };
     match end {
         End::Answered => {
@@ -227,7 +227,7 @@ fn reset(why: &str) -> String {
 }
 
 /// The share of failing calls at the pods of a service, as servers and as clients, at the settled time.
-pub(super) fn failure_rate(inner: &Inner, namespace: &str, service: &str) -> Option<f64> {
+pub(super) fn failure_rate(inner: &WorldState, namespace: &str, service: &str) -> Option<f64> {
     if inner.has(&Fault::NoTraffic) {
         return None;
     }

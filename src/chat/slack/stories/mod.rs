@@ -28,14 +28,14 @@ use crate::{
 use fake_slack::{APP_TOKEN, BOT_TOKEN, CHANNEL, FakeSlack, TEAM};
 
 /// Decides as the engine does, as far as these stories go.
-struct Inbox {
+struct FakeInbox {
     clock: Arc<VirtualClock>,
     incidents: Mutex<Vec<Arc<Incident>>>,
     commands: Mutex<Vec<Command>>,
 }
 
 #[async_trait]
-impl Ask for Inbox {
+impl Ask for FakeInbox {
     async fn submit(&self, command: Command) -> Result<Answer, SubmitError> {
         use crate::clock::Clock;
         let now = self.clock.now();
@@ -87,7 +87,7 @@ impl Ask for Inbox {
 struct SlackStory {
     slack: FakeSlack,
     clock: Arc<VirtualClock>,
-    inbox: Arc<Inbox>,
+    inbox: Arc<FakeInbox>,
     out: SlackOut,
     desk: Arc<Desk>,
     metrics: Metrics,
@@ -99,7 +99,7 @@ impl SlackStory {
         slack.group("S0ONCALL", &["U0ONCALL"]);
         slack.group("S0APPROVERS", &["U0SEC"]);
         let clock = Arc::new(VirtualClock::starting_at(night::at(5)));
-        let inbox = Arc::new(Inbox {
+        let inbox = Arc::new(FakeInbox {
             clock: clock.clone(),
             incidents: Mutex::new(vec![Arc::new(incident)]),
             commands: Mutex::default(),

@@ -11,13 +11,13 @@ use crate::{
     incident::Act,
 };
 
-struct Line {
+struct SocketStory {
     night: SlackStory,
     socket: Arc<Socket>,
     stop: CancellationToken,
 }
 
-impl Line {
+impl SocketStory {
     async fn open() -> Self {
         let night = SlackStory::of(night::opened()).await;
         Self::over(night).await
@@ -60,7 +60,7 @@ impl Line {
 
 #[tokio::test]
 async fn a_command_is_acknowledged_by_its_envelope_and_answered_privately() {
-    let line = Line::open().await;
+    let line = SocketStory::open().await;
     line.says("U0ONCALL", "ack").await;
     line.night.slack.tells("U0ONCALL", "Done.").await;
     assert_eq!(line.night.commands(), [Act::Acknowledge]);
@@ -73,7 +73,7 @@ async fn a_press_through_the_socket_is_decided_as_any_other() {
     use crate::{engine::Perform, incident::Work};
     let night = SlackStory::of(night::opened()).await;
     night.out.perform(night.task("card", Work::DrawCard { to: super::channel() })).await.unwrap();
-    let line = Line::over(night).await;
+    let line = SocketStory::over(night).await;
     let payload = line.night.slack.pressed("U0STRANGER", "Acknowledge");
     line.night.slack.envelope("interactive", &payload);
     line.night.slack.tells("U0STRANGER", "Only people who may command the bot").await;
@@ -82,7 +82,7 @@ async fn a_press_through_the_socket_is_decided_as_any_other() {
 
 #[tokio::test]
 async fn a_refresh_opens_the_next_connection_before_the_old_one_closes() {
-    let line = Line::open().await;
+    let line = SocketStory::open().await;
     line.night.slack.through_socket(&json!({ "type": "disconnect", "reason": "refresh_requested" }));
     line.is_open(2).await;
     line.says("U0ONCALL", "ack").await;
@@ -93,7 +93,7 @@ async fn a_refresh_opens_the_next_connection_before_the_old_one_closes() {
 async fn a_slack_that_greets_and_dismisses_is_not_called_in_a_loop() {
     let hour = Duration::from_hours(1);
     let patience = Patience { silence: hour, waits: vec![Duration::from_millis(1), hour], farewell: hour };
-    let line = Line::patient(SlackStory::of(night::opened()).await, patience).await;
+    let line = SocketStory::patient(SlackStory::of(night::opened()).await, patience).await;
     let dismissed = json!({ "type": "disconnect", "reason": "refresh_requested" });
     line.night.slack.through_socket(&dismissed);
     line.is_open(2).await;
@@ -112,7 +112,7 @@ async fn of_connections_that_slack_dismisses_and_does_not_close_two_are_held() {
         waits: vec![Duration::from_millis(1)],
         farewell: Duration::from_hours(1),
     };
-    let line = Line::patient(SlackStory::of(night::opened()).await, patience).await;
+    let line = SocketStory::patient(SlackStory::of(night::opened()).await, patience).await;
     let dismissed = json!({ "type": "disconnect", "reason": "refresh_requested" });
     line.night.slack.through_socket(&dismissed);
     line.is_open(2).await;
@@ -134,7 +134,7 @@ async fn a_connection_that_slack_dismisses_and_does_not_close_is_left_after_a_wh
         waits: vec![Duration::from_millis(1)],
         farewell: Duration::from_millis(50),
     };
-    let line = Line::patient(SlackStory::of(night::opened()).await, patience).await;
+    let line = SocketStory::patient(SlackStory::of(night::opened()).await, patience).await;
     line.night.slack.through_socket(&json!({ "type": "disconnect", "reason": "refresh_requested" }));
     line.opened(2).await;
     line.is_open(1).await;
@@ -145,7 +145,7 @@ async fn a_connection_that_slack_dismisses_and_does_not_close_is_left_after_a_wh
 
 #[tokio::test]
 async fn after_an_outage_the_bot_hears_again_and_readiness_says_when_it_does_not() {
-    let line = Line::open().await;
+    let line = SocketStory::open().await;
     line.night.slack.trouble("apps.connections.open", Trouble::Down);
     line.night.slack.trouble("apps.connections.open", Trouble::RateLimited(0));
     line.night.slack.cut();
@@ -159,7 +159,7 @@ async fn after_an_outage_the_bot_hears_again_and_readiness_says_when_it_does_not
 
 #[tokio::test]
 async fn a_connection_that_went_silent_without_a_word_is_replaced() {
-    let line = Line::open().await;
+    let line = SocketStory::open().await;
     line.night.slack.mute();
     line.opened(2).await;
     line.is_open(1).await;
@@ -169,7 +169,7 @@ async fn a_connection_that_went_silent_without_a_word_is_replaced() {
 
 #[tokio::test]
 async fn a_quiet_night_is_no_dead_connection() {
-    let line = Line::open().await;
+    let line = SocketStory::open().await;
     // Slack answers pings, so the connection lives on through many silences.
     line.night.slack.pinged(3).await;
     assert_eq!(line.night.slack.sockets_opened(), 1);
@@ -178,7 +178,7 @@ async fn a_quiet_night_is_no_dead_connection() {
 #[tokio::test]
 async fn no_token_stands_in_what_is_logged_or_said() {
     use crate::{engine::Perform, incident::Work};
-    let line = Line::open().await;
+    let line = SocketStory::open().await;
     let night = &line.night;
     let mut logged = format!("{:?} {:?} {:?}", night.out, night.desk, line.socket);
     for trouble in [Trouble::Refuses("invalid_auth"), Trouble::Down, Trouble::RateLimited(0)] {
@@ -196,7 +196,7 @@ async fn no_token_stands_in_what_is_logged_or_said() {
 
 #[tokio::test]
 async fn a_stop_closes_the_connection() {
-    let line = Line::open().await;
+    let line = SocketStory::open().await;
     line.stop.cancel();
     line.is_open(0).await;
 }

@@ -5,7 +5,7 @@ use kube::api::{AttachParams, EvictParams, ListParams, PostParams};
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::simulate::api::Fault;
+use crate::simulate::api::ApiFault;
 
 #[tokio::test]
 async fn a_missing_right_is_refused_in_the_servers_words_and_the_review_says_so_before() {
@@ -35,20 +35,20 @@ async fn a_missing_right_is_refused_in_the_servers_words_and_the_review_says_so_
 #[tokio::test]
 async fn a_server_in_trouble_fails_as_often_as_told_and_then_heals() {
     let mesh = Mesh::start().await;
-    mesh.options.inject("get", "pods", Fault::status(500, "etcd is unhappy").times(1));
-    mesh.options.inject("get", "pods", Fault::status(429, "slow down"));
+    mesh.options.inject("get", "pods", ApiFault::status(500, "etcd is unhappy").times(1));
+    mesh.options.inject("get", "pods", ApiFault::status(429, "slow down"));
     assert_eq!(refused(mesh.pods().get("frontend-a").await), (500, "etcd is unhappy".to_owned()));
     assert_eq!(refused(mesh.pods().get("frontend-a").await).0, 429);
     mesh.options.heal();
     assert!(mesh.pods().get("frontend-a").await.is_ok());
-    mesh.options.inject("*", "pods", Fault::delay(Duration::from_millis(20)));
+    mesh.options.inject("*", "pods", ApiFault::delay(Duration::from_millis(20)));
     assert!(mesh.pods().get("frontend-a").await.is_ok());
 }
 
 #[tokio::test]
 async fn a_hanging_server_answers_nobody_until_it_is_shut_down() {
     let mesh = Mesh::start().await;
-    mesh.options.inject("get", "pods", Fault::hang());
+    mesh.options.inject("get", "pods", ApiFault::hang());
     let pods = mesh.pods();
     let asked = tokio::spawn(async move { pods.get("frontend-a").await });
     // The list is answered while the get hangs.
@@ -61,7 +61,7 @@ async fn a_hanging_server_answers_nobody_until_it_is_shut_down() {
 #[tokio::test]
 async fn an_eviction_whose_answer_is_lost_has_happened_all_the_same() {
     let mesh = Mesh::start().await;
-    mesh.options.inject("create", "pods/eviction", Fault::cut().times(1));
+    mesh.options.inject("create", "pods/eviction", ApiFault::cut().times(1));
     assert!(mesh.pods().evict("frontend-a", &EvictParams::default()).await.is_err());
     assert_eq!(refused(mesh.pods().evict("frontend-a", &EvictParams::default()).await).0, 404);
 }
@@ -69,7 +69,7 @@ async fn an_eviction_whose_answer_is_lost_has_happened_all_the_same() {
 #[tokio::test]
 async fn an_exec_that_is_cut_off_gives_output_and_no_status() {
     let mesh = Mesh::start().await;
-    mesh.options.inject("create", "pods/exec", Fault::cut());
+    mesh.options.inject("create", "pods/exec", ApiFault::cut());
     let app = AttachParams::default().container("app");
     let mut process = mesh.pods().exec("frontend-a", ["hostname"], &app).await.unwrap();
     let (status, mut stdout) = (process.take_status().unwrap(), process.stdout().unwrap());
