@@ -12,7 +12,7 @@ use axum::{
 use clap::Args;
 use secrecy::SecretString;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -22,10 +22,10 @@ use super::{
 };
 use crate::{
     alertmanager::Authentication,
-    chat::{Outgoing, OutgoingError, connector, heartbeat::Heartbeat, pager::Pagers},
+    chat::{Outgoing, OutgoingError, connector, heartbeat::Heartbeat, pager::Pagers, slack::Desk},
     clock::SteadyClock,
     cluster::{ClusterError, connect},
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Settled},
     engine::{EVIDENCE_KEPT, Inbox},
     escalation::PagerName,
     http,
@@ -139,9 +139,39 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     }
     let serving = tokio::spawn(http::serve(listener, routes, stop.clone()));
     super::until_stopped().await;
-    tracing::info!("stopping: what is under way finishes or is handed back");
     stop.cancel();
-    // All at once, so that the whole stop fits into what an orchestrator gives before it kills.
+    stopped(&bot, serving, hearing, desk).await;
+    Ok(())
+}
+
+/// What is outside of the bot, as it is configured.
+struct Outside {
+    settled: Settled,
+    slack: Option<SlackParts>,
+    pagers: Pagers,
+    heartbeat: Option<Heartbeat>,
+}
+
+impl Outside {
+    /// Says all that is wrong at once: who mends one secret at a time starts the bot as often.
+    fn of(config: &Config, clock: Arc<SteadyClock>, metrics: &http::Metrics) -> Result<Self, ServeError> {
+        let settled = config.settle().map_err(ServeError::from);
+        let slack = SlackParts::of(config, clock, metrics);
+        let pagers = pagers(config);
+        let wrong = [settled.as_ref().err(), slack.as_ref().err(), pagers.as_ref().err()];
+        let problems: Vec<String> = wrong.into_iter().flatten().flat_map(problems_of).cloned().collect();
+        if !problems.is_empty() {
+            return Err(ConfigError::Problems(problems).into());
+        }
+        let (mut settled, slack, pagers) = (settled?, slack?, pagers?.with_metrics(metrics.clone()));
+        let heartbeat = settled.heartbeat.take().map(|(url, every)| heartbeat(url, every, metrics)).transpose()?;
+        Ok(Self { settled, slack, pagers, heartbeat })
+    }
+}
+
+/// Stops all at once, so that the whole stop fits into what an orchestrator gives before it kills.
+async fn stopped(bot: &Bot, serving: JoinHandle<()>, hearing: Option<JoinHandle<()>>, desk: Option<Arc<Desk>>) {
+    tracing::info!("stopping: what is under way finishes or is handed back");
     let intake = async {
         drop(serving.await);
         if let Some(hearing) = hearing {
@@ -156,7 +186,6 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     if taken.is_err() {
         tracing::warn!("some requests did not finish in time; their senders see no answer and ask again");
     }
-    Ok(())
 }
 
 /// What `--check` says of a configuration with which the bot would start: also what it would then warn of.
