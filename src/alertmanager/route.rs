@@ -16,7 +16,7 @@ use super::{Authentication, BodyError, Mapping, Webhook};
 use crate::{
     bounds::{WEBHOOK_BODY, weigh},
     engine::{Accepted, Inbox, SubmitError},
-    http::{AGAIN_AFTER, Bodies, BodyRefused, Metrics, WorkRoom, Sender},
+    http::{AGAIN_AFTER, Bodies, BodyRefused, Metrics, Sender, WorkRoom},
     incident::AlertDelivery,
 };
 

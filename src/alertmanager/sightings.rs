@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::body::{WebhookAlert, Webhook};
+use super::body::{Webhook, WebhookAlert};
 use crate::{
     incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey, Unseeing, WebAddress, distinct},
     mesh::{Namespace, PodRef, TargetRef},

@@ -1,6 +1,6 @@
 //! `mtls-medic serve`: the bot.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -170,7 +170,12 @@ impl Outside {
 }
 
 /// Stops all at once, so that the whole stop fits into what an orchestrator gives before it kills.
-async fn stopped(bot: &Bot, serving: JoinHandle<()>, hearing: Option<JoinHandle<()>>, desk: Option<Arc<Desk>>) {
+async fn stopped(
+    bot: &Bot,
+    serving: JoinHandle<io::Result<()>>,
+    hearing: Option<JoinHandle<()>>,
+    desk: Option<Arc<Desk>>,
+) {
     tracing::info!("stopping: what is under way finishes or is handed back");
     let intake = async {
         drop(serving.await);

@@ -38,6 +38,8 @@ pub(super) fn of(room: Room) -> RoomLimits {
         Room::Cluster => {
             RoomLimits { most: TRIAGES_MOST + KEPT_FOR_FIXES, kept: KEPT_FOR_FIXES, kept_for: Priority::Approval }
         }
-        Room::Chat(_) | Room::Pager => RoomLimits { most: MESSAGES_MOST, kept: KEPT_FOR_PAGES, kept_for: Priority::Page },
+        Room::Chat(_) | Room::Pager => {
+            RoomLimits { most: MESSAGES_MOST, kept: KEPT_FOR_PAGES, kept_for: Priority::Page }
+        }
     }
 }

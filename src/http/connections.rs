@@ -50,7 +50,8 @@ fn count(table: &Table<HeldConnection>, for_probes: bool) -> usize {
 /// Ends the connection of this kind (of `peer`, where it has too many) that has kept the bot waiting for longest.
 fn make_way(table: &mut Table<HeldConnection>, for_probes: bool, peer: Option<IpAddr>) -> bool {
     let alike = |held: &HeldConnection| held.is_for_probes == for_probes && peer.is_none_or(|peer| held.peer == peer);
-    let waiting = table.iter().filter(|(_, held)| alike(held)).filter_map(|(number, held)| Some((held.waiting?, number)));
+    let waiting =
+        table.iter().filter(|(_, held)| alike(held)).filter_map(|(number, held)| Some((held.waiting?, number)));
     let Some((_, number)) = waiting.min() else { return false };
     table.make_way(number).is_some()
 }

@@ -10,7 +10,7 @@ mod readiness;
 mod server;
 mod write_limit;
 
-pub use bodies::{AGAIN_AFTER, Arrived, Bodies, BodyRefused, WorkRoom, Sender};
+pub use bodies::{AGAIN_AFTER, Arrived, Bodies, BodyRefused, Sender, WorkRoom};
 pub use health::health_router;
 pub use metrics::Metrics;
 pub use readiness::Readiness;

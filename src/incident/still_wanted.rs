@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::calls::call_wanted;
 use super::{Fix, FixNumber, FixPhase, Incident, Life, Notice, PageState, Round, Triage, Work};
-use crate::{escalation::Ladder, people::PersonId, remediation::PlanId};
+use crate::remediation::PlanId;
 
 /// Whether `work` should still be done for the incident as it is now.
 pub fn still_wanted(incident: &Incident, work: &Work, now: Timestamp) -> bool {

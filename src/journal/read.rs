@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::{Journal, JournalError, ChainLink, RECORD_VERSION, StoredAnswer, from_micros, queries, to_micros};
+use super::{ChainLink, Journal, JournalError, RECORD_VERSION, StoredAnswer, from_micros, queries, to_micros};
 use crate::incident::{Destination, Event, EvidenceDigest, Incident, IncidentId, IncidentKey, MessageRef};
 
 /// An incident with the column that is no event.

@@ -172,7 +172,8 @@ impl Client {
         let session = self.slack.open_session(&self.token);
         let parameters: Vec<(&str, Option<&str>)> =
             parameters.iter().map(|(name, value)| (*name, Some(*value))).collect();
-        self.through(method, channel, SendTurn::Page, session.http_session_api.http_get(method, &parameters, None)).await
+        self.through(method, channel, SendTurn::Page, session.http_session_api.http_get(method, &parameters, None))
+            .await
     }
 
     /// Calls, unless Slack asked us not to; and remembers when it does.

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{
     asked::{Asked, Unreadable},
     inbound::{BusyDesk, Desk},
-    signature::{Claim, NotSigned},
+    signature::{NotSigned, SignedClaim},
 };
 use crate::{
     bounds::{SLACK_BODY, SLACK_COMMAND_BODY, SLACK_WEIGHT, weigh},
@@ -104,7 +104,7 @@ impl Doors {
     }
 }
 
-fn claim(headers: &HeaderMap, now: Timestamp) -> Result<Claim, NotSigned> {
+fn claim(headers: &HeaderMap, now: Timestamp) -> Result<SignedClaim, NotSigned> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    Claim::of(header("x-slack-request-timestamp"), header("x-slack-signature"), now)
+    SignedClaim::of(header("x-slack-request-timestamp"), header("x-slack-signature"), now)
 }

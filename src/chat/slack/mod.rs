@@ -35,5 +35,5 @@ pub use inbound::{AT_ONCE_MOST, BusyDesk, Desk, Home, SLACK_HOOKS};
 pub use installation::{Installation, SCOPES, Scope};
 pub use people::{Directory, Roster};
 pub use rate_limits::SendTurn;
-pub use signature::{Claim, NotSigned, SIGNATURE_LASTS};
+pub use signature::{NotSigned, SIGNATURE_LASTS, SignedClaim};
 pub use socket::{Patience, Socket, other_connections};

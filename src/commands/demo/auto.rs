@@ -140,9 +140,9 @@ impl Players<'_> {
         }
         let called = called_above_the_first(incident).filter(|_| self.stuck)?;
         Some(match self.right {
-            RightEnd::Called(cause, level) if found == Some(cause) && called.0 >= level.0 => DemoEnding::Rightly(format!(
-                "the cause was named ({cause}), the runbook has no fix for it, and {called} is called"
-            )),
+            RightEnd::Called(cause, level) if found == Some(cause) && called.0 >= level.0 => DemoEnding::Rightly(
+                format!("the cause was named ({cause}), the runbook has no fix for it, and {called} is called"),
+            ),
             _ => {
                 let found = found.map_or("nothing", Scenario::as_str);
                 DemoEnding::Failed(format!(
@@ -232,7 +232,9 @@ fn closed(right: RightEnd, fixes: &[PastFix], found: Option<Scenario>, by_itself
             names.join(", then ")
         ));
     }
-    DemoEnding::Failed(format!("it closed, but diagnosed rightly: {rightly}, fix proved: {proved}, by itself: {by_itself}"))
+    DemoEnding::Failed(format!(
+        "it closed, but diagnosed rightly: {rightly}, fix proved: {proved}, by itself: {by_itself}"
+    ))
 }
 
 #[cfg(test)]

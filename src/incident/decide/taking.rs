@@ -6,7 +6,7 @@ use super::{Decided, DecisionContext};
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
     incident::{Act, CallReason, Event, HandOffTo, Life, Refusal, escalate::climb_events, offer::open},
-    people::{PersonId, Role},
+    people::Role,
 };
 
 /// What follows for somebody who has taken an incident.

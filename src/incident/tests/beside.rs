@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::rehearsal::{MINUTE, Rehearsal, person, verdict};
 use crate::{
-    escalation::{Ladder, LevelNumber, PagerName, Rung},
+    escalation::{LevelNumber, PagerName, Rung},
     incident::{Act, AlertStatus, CallReason, Event, HandOffTo, Outcome, PageState, Work},
     people::PersonId,
     triage::{CallAtOnce, Scenario},

@@ -2,7 +2,7 @@
 
 use super::rehearsal::{MINUTE, Rehearsal, person, plan, target};
 use crate::{
-    escalation::{Ladder, LevelNumber, Rung},
+    escalation::{LevelNumber, Rung},
     incident::{Act, AlertStatus, Command, Event, FixNumber, HandOffTo, IncidentId, Outcome, Refusal, decide},
     people::{Actor, PersonId, Role},
     triage::FixName,

@@ -57,7 +57,11 @@ impl Injection {
         })
     }
 
-    fn parse(text: &str, wanted: &'static str, fault: impl Fn(&str) -> Option<ApiFault>) -> Result<Self, InjectionError> {
+    fn parse(
+        text: &str,
+        wanted: &'static str,
+        fault: impl Fn(&str) -> Option<ApiFault>,
+    ) -> Result<Self, InjectionError> {
         let (place, value) = text.split_once('=').ok_or(InjectionError::Form { wanted })?;
         let (verb, resource) = place.split_once('/').unwrap_or((place, "*"));
         if !(verb == "*" || VERBS.contains(&verb)) || resource.is_empty() {

@@ -22,7 +22,7 @@ use super::{
     status::Failure,
     table,
 };
-use crate::simulate::store::{StoreChange, Store};
+use crate::simulate::store::{Store, StoreChange};
 
 /// How long a watch lasts when the client names no time. A real server picks 30 to 60 minutes.
 const WATCH_LASTS: Duration = Duration::from_mins(30);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Fault, WorldState,
-    pod::{PodCounters, Pod},
+    pod::{Pod, PodCounters},
     topology::{PORT, TRUST_DOMAIN},
 };
 use crate::simulate::HttpAnswer;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     WorldState, objects,
-    pod::{SimulatedAgent, Log, Pod},
+    pod::{Log, Pod, SimulatedAgent},
     probes, rotation, spire,
     topology::{NODES, WORKLOADS, Workload},
 };
@@ -140,7 +140,8 @@ fn start_agent(inner: &mut WorldState, store: &Store, node: &str, now: Timestamp
         log.write(now, line);
     }
     let uid = uid(inner.born);
-    let agent = SimulatedAgent { pod: name, uid, started_at: now, ready_at, shown_ready: at_once, log, complained_at: now };
+    let agent =
+        SimulatedAgent { pod: name, uid, started_at: now, ready_at, shown_ready: at_once, log, complained_at: now };
     store.apply(Kind::Pod, objects::agent_pod(node, &agent, at_once));
     inner.agents.insert(node.to_owned(), agent);
 }

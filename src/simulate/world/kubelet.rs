@@ -1,6 +1,6 @@
 //! What runs in the pods of the world, as an API server asks its kubelets.
 
-use super::{Fault, WorldState, World, admin, pod::Pod, spire};
+use super::{Fault, World, WorldState, admin, pod::Pod, spire};
 use crate::{
     mesh::PodRef,
     simulate::{HttpAnswer, Kubelet, LogLine, Ran, Unreachable},
@@ -12,7 +12,7 @@ const ADMIN_PORT: u16 = 15000;
 /// What a pod of the world is.
 enum Resident<'a> {
     Workload(&'a Pod),
-    SimulatedAgent(&'a str),
+    Agent(&'a str),
     Server,
 }
 

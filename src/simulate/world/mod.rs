@@ -32,7 +32,7 @@ pub use topology::TRUST_DOMAIN;
 use super::store::Store;
 use crate::clock::Clock;
 use authority::Authority;
-use pod::{SimulatedAgent, Pod};
+use pod::{Pod, SimulatedAgent};
 
 /// How often the world moves by itself, on its own clock.
 const TICK: SignedDuration = SignedDuration::from_secs(1);

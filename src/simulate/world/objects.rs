@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     WorldState,
-    pod::{SimulatedAgent, Pod},
+    pod::{Pod, SimulatedAgent},
     topology::{NODES, PORT, WORKLOADS, Workload},
 };
 use crate::simulate::store::{Kind, Store, rfc3339};

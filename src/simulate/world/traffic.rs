@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     Fault, WorldState,
     authority::Svid,
-    pod::{PodCounters, Pod},
+    pod::{Pod, PodCounters},
     topology::{EDGES, Edge, PORT, TRUST_DOMAIN, workload},
 };
 
@@ -105,7 +105,14 @@ fn rejection(presented: &Svid, own: &Svid, expected: Option<&str>, at: Timestamp
     }
 }
 
-fn record_client(inner: &mut WorldState, key: &(String, String), cluster: &str, end: End, calls: f64, until: Timestamp) {
+fn record_client(
+    inner: &mut WorldState,
+    key: &(String, String),
+    cluster: &str,
+    end: End,
+    calls: f64,
+    until: Timestamp,
+) {
     let tls12 = inner.has(&Fault::Tls12);
     let Some(pod) = inner.pods.get_mut(key) else { return };
     let counters = pod.clients.entry(cluster.to_owned()).or_default();
