@@ -20,7 +20,7 @@ pub mod journal;
 pub mod legible;
 pub mod mesh;
 pub mod people;
-pub mod private_file;
+pub(crate) mod private_file;
 pub mod remediation;
 pub mod report;
 pub mod simulate;

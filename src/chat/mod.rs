@@ -5,16 +5,16 @@
 //! - a face (`slack`) draws the one and listens to the other; [`Ask`] is its way to the engine.
 
 mod ask;
-pub mod card;
-pub mod grammar;
-pub mod heartbeat;
+pub(crate) mod card;
+pub(crate) mod grammar;
+pub(crate) mod heartbeat;
 mod outgoing;
-pub mod page;
+pub(crate) mod page;
 pub mod pager;
 pub mod slack;
-pub mod terminal;
+pub(crate) mod terminal;
 mod whose;
-pub mod wording;
+pub(crate) mod wording;
 
 pub use ask::{Ask, LIVE_MOST};
 pub use outgoing::{Connector, Outgoing, OutgoingError, checked, connector};

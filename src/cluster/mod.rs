@@ -6,7 +6,7 @@
 mod admin;
 mod choose;
 mod client;
-pub mod collect;
+pub(crate) mod collect;
 mod endpoints;
 mod exec;
 mod execute;

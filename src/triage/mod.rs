@@ -23,7 +23,7 @@ mod restartable;
 mod roots;
 mod ruled_out;
 mod rules;
-pub mod spire;
+pub(crate) mod spire;
 mod subject;
 mod survey;
 #[cfg(test)]

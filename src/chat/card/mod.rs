@@ -12,7 +12,7 @@ mod text;
 pub(crate) mod tests;
 
 pub(in crate::chat) use body::{BY_HAND, risk, verdict_lines, why_unseeing};
-pub use button::{Button, Confirm, Press, Style};
+pub use button::{Button, Press, Style};
 pub(in crate::chat) use button::{fix, taking, votes};
 pub(in crate::chat) use progress::{end_line, level_name, plan_lines};
 pub(in crate::chat) use storm::{survey_in_words, survey_lines};
@@ -239,6 +239,7 @@ impl Card {
         self
     }
 
+    #[cfg(test)]
     /// The section of that part, if it has anything to say.
     pub fn section(&self, part: Part) -> Option<&Section> {
         self.sections.iter().find(|section| section.part == part)

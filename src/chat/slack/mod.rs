@@ -5,7 +5,7 @@
 
 mod answers;
 mod asked;
-pub mod block_kit;
+pub(crate) mod block_kit;
 mod client;
 mod delivery;
 mod error;
