@@ -1,7 +1,7 @@
 //! The incident channel: card, command grammar, delivery, and one face a platform.
 //!
-//! - [`card`] and [`wording`] say what is shown, as facts and sentences without any platform's markup (pure);
-//! - [`grammar`] reads what people type (pure);
+//! - `card` and `wording` say what is shown, as facts and sentences without any platform's markup (pure);
+//! - `grammar` reads what people type (pure);
 //! - a face (`slack`) draws the one and listens to the other; [`Ask`] is its way to the engine.
 
 mod ask;

@@ -1,6 +1,6 @@
 //! Slack: draws cards and posts as Block Kit, and listens by Socket Mode or signed HTTP requests.
 //!
-//! Out: [`SlackOut`] performs effects with [`block_kit`] and a [`Client`]. In: [`router`] (HTTP) and [`Socket`] read
+//! Out: [`SlackOut`] performs effects with `block_kit` and a [`Client`]. In: [`router`] (HTTP) and [`Socket`] read
 //! requests into [`Asked`], and the [`Desk`] answers them.
 
 mod answers;
