@@ -75,19 +75,8 @@ pub enum ServeError {
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     telemetry::start(args.log, "info");
     let config = Config::load(&args.config)?;
-    let clock = Arc::new(SteadyClock::of_this_machine());
-    let metrics = http::Metrics::default();
-    let settled = config.settle().map_err(ServeError::from);
-    let slack = SlackParts::of(&config, clock.clone(), &metrics);
-    let pagers = pagers(&config);
-    // Report all faults at once: a person who mends one secret at a time would have to start it as often.
-    let wrong = [settled.as_ref().err(), slack.as_ref().err(), pagers.as_ref().err()];
-    let problems: Vec<String> = wrong.into_iter().flatten().flat_map(problems_of).cloned().collect();
-    if !problems.is_empty() {
-        return Err(ConfigError::Problems(problems).into());
-    }
-    let (settled, slack, pagers) = (settled?, slack?, pagers?.with_metrics(metrics.clone()));
-    let heartbeat = settled.heartbeat.map(|(url, every)| heartbeat(url, every, &metrics)).transpose()?;
+    let (clock, metrics) = (Arc::new(SteadyClock::of_this_machine()), http::Metrics::default());
+    let Outside { settled, slack, pagers, heartbeat } = Outside::of(&config, clock.clone(), &metrics)?;
     if args.check {
         println!("{}", checked(&config));
         return Ok(());
