@@ -119,6 +119,9 @@ async fn where_all_is_fine_every_line_is_ok_and_nothing_is_left_behind() {
         "ok      configuration 1 levels; fixes may run",
         "exec in namespace spire-system (2 rights)",
         "restart-pod in namespace web (1 rights)",
+        "plan-restart-spire-agent in all namespaces (1 rights)",
+        "plan-restart-spire-agent in namespace spire-system (2 rights)",
+        "restart-spire-agent in namespace spire-system (1 rights)",
         "all 7 scopes are given",
         "the bot is in the channel",
         "the user group S0SECURITY has 1 members",
@@ -148,7 +151,8 @@ async fn a_missing_right_is_named_with_its_namespace_and_the_role_that_grants_it
         "MISSING kubernetes    not allowed to create pods/exec in namespace web: ",
         "not allowed to create pods/exec in namespace spire-system: ",
         "not allowed to list poddisruptionbudgets.policy in namespace web: no plan of restart-pod can be drawn",
-        " 3 missing, 0 could not be checked",
+        "not allowed to list poddisruptionbudgets.policy in namespace spire-system: no plan of restart-spire-agent can be drawn",
+        " 4 missing, 0 could not be checked",
     ] {
         assert!(said.contains(line), "{line:?} is not in:\n{said}");
     }

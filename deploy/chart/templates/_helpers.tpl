@@ -30,8 +30,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 {{- end }}
 
-{{/* The duties of files/rights.yaml as lists of names: what the diagnostics look at, what fixes do, and which of the first are
-left out. */}}
+{{/* The duties of files/rights.yaml as lists of names: what the diagnostics look at, what fixes do, and which are left out (of
+fixes only where fixes may run at all). */}}
 {{- define "mtls-medic.duties" -}}
 {{- $looks := list -}}
 {{- $fixes := list -}}
@@ -44,7 +44,7 @@ left out. */}}
 {{- range $value, $duties := dict
       "restartPod" (list "plan-restart-pod" "restart-pod")
       "restartSpireAgent" (list "plan-restart-spire-agent" "restart-spire-agent") -}}
-{{- if index $.Values.rights $value }}{{ $fixes = concat $fixes $duties }}{{ end -}}
+{{- if index $.Values.rights $value }}{{ $fixes = concat $fixes $duties }}{{ else if $.Values.config.writes }}{{ $off = concat $off $duties }}{{ end -}}
 {{- end -}}
 {{ dict "looks" (sortAlpha $looks) "fixes" (sortAlpha $fixes) "off" (sortAlpha $off) | toYaml }}
 {{- end }}

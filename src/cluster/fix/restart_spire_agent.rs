@@ -1,5 +1,7 @@
 //! `restart-spire-agent`: reads what its plan is drawn from, and sees whether the new agent works and who got a new SVID.
 
+use std::collections::BTreeSet;
+
 use futures::future::{join_all, try_join_all};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
@@ -59,7 +61,9 @@ impl Reach {
             resolve(self, target),
         )?;
         let all: Vec<FoundPod> = all.into_iter().filter(|pod| !pod.going && !pod.ended).collect();
-        let facts = nodes.iter().map(|node| self.node_facts(node, &all, &budgets, &resolved.pods, now));
+        // A verdict names a node for each of its pods: it has one agent all the same.
+        let nodes: BTreeSet<&NodeName> = nodes.iter().collect();
+        let facts = nodes.into_iter().map(|node| self.node_facts(node, &all, &budgets, &resolved.pods, now));
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Ok(Agents {
             nodes: try_join_all(facts).await?,

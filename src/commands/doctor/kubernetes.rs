@@ -76,7 +76,12 @@ fn not_granted(one: &AccessQuestion) -> Finding {
     );
     let otherwise = match right.duty {
         Duty::Targets => String::new(),
-        duty if duty.is_of_a_fix() => ", or set writes: false".to_owned(),
+        duty if duty.is_of_a_fix() => {
+            format!(
+                ", or leave this fix out on purpose (kubernetes.without: {}), or all of them (writes: false)",
+                duty.name()
+            )
+        }
         duty => format!(", or do without it on purpose (kubernetes.without: {})", duty.name()),
     };
     Finding::missing(AREA, said, format!("grant it as below{otherwise}"))
