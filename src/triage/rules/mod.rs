@@ -106,7 +106,9 @@ mod tests {
             rules += 1;
             let header = text.split("\n\n").next().unwrap();
             assert!(header.contains("//! Names: ") && header.contains("Rests on "), "{name}: {header}");
-            assert!(list.contains(&format!("{name}::judge")) || name == "nothing_found", "{name} is not in the list");
+            let is_listed = list.split(|letter: char| letter != '_' && letter != ':' && !letter.is_ascii_lowercase());
+            let is_listed = is_listed.into_iter().any(|word| word == format!("{name}::judge"));
+            assert!(is_listed || name == "nothing_found", "{name} is not in the list");
         }
         assert_eq!(rules, 15);
     }
