@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 use kube::{Api, Client, api::PostParams};
 use mtls_medic::{
     cluster::rights::{RIGHTS, RightScope},
-    triage::{CheckId, CheckResult},
+    triage::{Check, CheckId, CheckResult},
 };
 use serde_json::{Value, json};
 
@@ -271,9 +271,10 @@ async fn the_bots_account_can_do_what_the_chart_says_and_is_refused_everything_e
 }
 
 /// Which rows there are, and how they ended.
-fn rows(look: &Look) -> Vec<(CheckId, &str, CheckResult)> {
-    let mut rows: Vec<_> = look.verdict.checks.iter().map(|row| (row.id, row.subject.as_str(), row.result)).collect();
-    rows.sort_by_key(|(id, subject, _)| (*id, *subject));
+fn rows(look: &Look) -> Vec<(CheckId, String, CheckResult)> {
+    let row = |row: &Check| (row.id, row.subject.to_string(), row.result);
+    let mut rows: Vec<_> = look.verdict.checks.iter().map(row).collect();
+    rows.sort_by(|(id, subject, _), (other, another, _)| (id, subject).cmp(&(other, another)));
     rows
 }
 

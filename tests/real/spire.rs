@@ -160,7 +160,7 @@ async fn a_node_without_its_agent_is_told_and_named_as_the_cause_once_a_renewal_
     let at_once = look(&shop, "deploy/frontend").await;
     assert!(!is_well(&at_once), "{:#?}", at_once.verdict);
     let rows = at_once.checks(CheckId::SpireAgent);
-    let gone = rows.iter().find(|row| row.subject == "agent of node-b").unwrap();
+    let gone = rows.iter().find(|row| row.subject.to_string() == "agent of node-b").unwrap();
     assert_eq!(gone.summary, "no SPIRE agent pod runs on this node");
 
     let missed = look_until(&shop, "deploy/frontend", |look| look.verdict.scenario == Scenario::SpireAgent).await;

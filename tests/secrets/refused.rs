@@ -67,5 +67,6 @@ fn a_secret_in_plain_text_and_an_address_that_is_never_called_are_refused_and_no
     let path = folder.path().join("config.yaml");
     std::fs::write(&path, file(folder.path(), &fine, &nothing).to_string()).unwrap();
     let (code, text) = run(&["serve", "--check"], &path);
-    assert_eq!((code, text.as_str()), (Some(0), "The configuration is right.\n"));
+    let warned = "But no chat is configured: incidents are kept and pagers called, and nothing is posted.\n";
+    assert_eq!((code, text), (Some(0), format!("The configuration is right.\n{warned}")));
 }
