@@ -85,7 +85,7 @@ pub(super) fn of(incident: &Incident) -> Vec<Button> {
     let mut buttons = taking(incident);
     buttons.extend(asks.into_iter().flat_map(|plan| votes(incident.id, plan)));
     buttons.extend(withdraw(incident));
-    buttons.extend(fix(incident));
+    buttons.extend(ask_for_fixes(incident));
     buttons.extend(look_again(incident));
     buttons.extend(escalate(incident));
     buttons.push(resolve(incident));
@@ -138,19 +138,17 @@ pub(in crate::chat) fn taking(incident: &Incident) -> Vec<Button> {
     one.into_iter().chain(all).collect()
 }
 
-/// Asking for the best fix that fits and that the bot can carry out.
-pub(in crate::chat) fn fix(incident: &Incident) -> Option<Button> {
-    let fix = fix_to_offer(incident)?;
-    if incident.refused_as_foreign(&Act::ProposeFix { fix }).is_some() {
-        return None;
-    }
-    let button = plain(incident, format!("Ask for {fix}"), Act::ProposeFix { fix });
-    Some(Button { style: Style::Primary, ..button })
-}
-
-fn fix_to_offer(incident: &Incident) -> Option<FixName> {
-    let verdict = incident.verdict.as_ref()?;
-    verdict.fixes.iter().copied().find(|fix| offer(incident, *fix).is_ok())
+/// Asking for each fix that fits and that the bot can carry out.
+pub(in crate::chat) fn ask_for_fixes(incident: &Incident) -> Vec<Button> {
+    let fitting = incident.verdict.as_ref().map(|verdict| verdict.fixes.as_slice()).unwrap_or_default();
+    let own = |fix: &FixName| incident.refused_as_foreign(&Act::ProposeFix { fix: *fix }).is_none();
+    let offered = fitting.iter().copied().filter(|fix| offer(incident, *fix).is_ok()).filter(own);
+    let button = |(place, fix): (usize, FixName)| {
+        // The verdict names first what mends the cause.
+        let style = if place == 0 { Style::Primary } else { Style::Plain };
+        Button { style, ..plain(incident, format!("Ask for {fix}"), Act::ProposeFix { fix }) }
+    };
+    offered.enumerate().map(button).collect()
 }
 
 /// Taking the fix back, while nothing of it was written. Only who asked for it can.

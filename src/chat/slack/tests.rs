@@ -179,7 +179,7 @@ proptest! {
         incident.alerts.values_mut().for_each(|alert| alert.sighting.summary = Some(long.clone()));
         let plan = incident.fix.as_mut().unwrap().plan.as_mut().unwrap();
         plan.warnings = vec![long.clone(); many];
-        let Operation::EvictPod(eviction) = &mut plan.operations[0] else { unreachable!() };
+        let Operation::EvictPod(eviction) = &mut plan.operations[0] else { panic!("it ends no pod") };
         eviction.because.clone_from(&long);
         eviction.controller.clone_from(&long);
         let id = plan.id();

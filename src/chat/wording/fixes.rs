@@ -161,7 +161,7 @@ pub(super) fn ended(incident: &Incident, fix: FixName, end: &FixEnd) -> Post {
         }
     };
     let loud = matches!(end, FixEnd::Verified { .. } | FixEnd::Failed { .. } | FixEnd::Unknown { .. });
-    Post { broadcast: loud, buttons: card::fix(incident).into_iter().collect(), ..Post::saying(vec![line, next]) }
+    Post { broadcast: loud, buttons: card::ask_for_fixes(incident), ..Post::saying(vec![line, next]) }
 }
 
 /// What to do when a fix made it worse: whom to decide with depends on who has been called.

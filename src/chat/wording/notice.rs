@@ -299,16 +299,16 @@ fn verdict(incident: &Incident) -> Post {
     if missing > 0 {
         lines.push(words(format!("{missing} thing(s) could not be checked; they are listed below.")));
     }
-    let button = card::fix(incident);
-    lines.push(match (&button, verdict.next_by_hand()) {
-        (Some(_), _) => words(ASK_WITH_THE_BUTTON),
-        (None, Some(step)) => words(format!("Next: {step}.")),
-        (None, None) if !verdict.fixes.iter().any(|fix| FixName::CARRIED_OUT.contains(fix)) => {
+    let buttons = card::ask_for_fixes(incident);
+    lines.push(match verdict.next_by_hand() {
+        _ if !buttons.is_empty() => words(ASK_WITH_THE_BUTTON),
+        Some(step) => words(format!("Next: {step}.")),
+        None if !verdict.fixes.iter().any(|fix| FixName::CARRIED_OUT.contains(fix)) => {
             words("Next: a person does by hand what fits, after the runbook.")
         }
-        (None, None) => words("Next: the card at the top shows what can be done now."),
+        None => words("Next: the card at the top shows what can be done now."),
     });
-    Post { raw: Some(checks(verdict)), buttons: button.into_iter().collect(), ..Post::saying(lines) }
+    Post { raw: Some(checks(verdict)), buttons, ..Post::saying(lines) }
 }
 
 /// What a look at several services of a storm came to.

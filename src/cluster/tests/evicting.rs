@@ -13,7 +13,7 @@ use crate::{
 
 fn planned(mesh: &Mesh, name: &str) -> PodInstance {
     let fix = fix_of(target("svc/frontend"), &pod_ref(name), &mesh.uid(name));
-    let Operation::EvictPod(eviction) = &fix.plan.as_ref().unwrap().operations[0] else { unreachable!() };
+    let Operation::EvictPod(eviction) = &fix.plan.as_ref().unwrap().operations[0] else { panic!("it ends no pod") };
     eviction.instance()
 }
 

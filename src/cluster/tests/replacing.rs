@@ -36,7 +36,9 @@ impl Evicted {
     }
 
     async fn stands(&self, now: Timestamp) -> Settled {
-        let Operation::EvictPod(planned) = &self.fix.plan.as_ref().unwrap().operations[0] else { unreachable!() };
+        let Operation::EvictPod(planned) = &self.fix.plan.as_ref().unwrap().operations[0] else {
+            panic!("it ends no pod")
+        };
         self.mesh.reach.replacement(&self.target, &self.fix, planned, now).await.unwrap()
     }
 

@@ -29,7 +29,7 @@ pub(super) enum RandomMove {
 
 pub(super) fn moves() -> impl Strategy<Value = Vec<RandomMove>> {
     let one = prop_oneof![
-        2 => (0_u8..4, 0_u8..13).prop_map(|(who, what)| RandomMove::Says(who, what)),
+        2 => (0_u8..4, 0_u8..14).prop_map(|(who, what)| RandomMove::Says(who, what)),
         1 => (0_u8..2, any::<bool>()).prop_map(|(which, firing)| RandomMove::Alert(which, firing)),
         1 => (0_u16..120).prop_map(RandomMove::Passes),
         4 => (0_u8..18).prop_map(RandomMove::Happens),
@@ -58,6 +58,7 @@ fn said(night: &Rehearsal, what: u8) -> Act {
         10 => Act::HandOff { to: HandOffTo::Person(super::rehearsal::person("U0OTHER")) },
         11 => Act::SetTarget { target: super::rehearsal::target() },
         12 => Act::Approve { plan },
+        13 => Act::ProposeFix { fix: FixName::RestartSpireAgent },
         _ => Act::Triage,
     }
 }
@@ -72,7 +73,8 @@ fn happened(night: &Rehearsal, what: u8) -> Outcome {
         _ => StepNumber::FIRST,
     };
     let (at, run) = (night.now, incident.last_run().unwrap_or(RunNumber(0)));
-    let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], at);
+    // As where some pods wait for their agent, and others only for a restart.
+    let found = verdict(Scenario::SpireAgent, FixName::CARRIED_OUT.to_vec(), at);
     let sampled = |round| Outcome::Sampled { fix, round, samples: Vec::new(), unreadable: Vec::new() };
     let to = night.policy.channels[0].clone();
     let new = format!("frontend-{}", 7 + step.0);

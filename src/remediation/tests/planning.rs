@@ -96,7 +96,7 @@ fn only_the_pods_that_the_verdict_names_are_restarted_and_each_line_names_one() 
     assert_eq!(plan.kubectl().count(), 1);
     assert_eq!(plan.ready, (2, 2));
     assert_eq!(plan.warnings, Vec::<String>::new());
-    let Operation::EvictPod(planned) = &plan.operations[0] else { unreachable!() };
+    let Operation::EvictPod(planned) = &plan.operations[0] else { panic!("it ends no pod") };
     assert_eq!(
         (planned.controller.as_str(), planned.workload.as_str()),
         ("ReplicaSet/frontend-7d9c", "Deployment/frontend")
@@ -279,7 +279,7 @@ fn other_words_do_not_change_what_was_approved_and_another_pod_controller_or_bud
     };
     let eviction = |change: &dyn Fn(&mut PodEviction)| {
         hash_of(&|content| {
-            let Operation::EvictPod(eviction) = &mut content.operations[0] else { unreachable!() };
+            let Operation::EvictPod(eviction) = &mut content.operations[0] else { panic!("it ends no pod") };
             change(eviction);
         })
     };

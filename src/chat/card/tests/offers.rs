@@ -30,7 +30,7 @@ fn allowed(night: &Standing, act: &Act) -> bool {
 fn acts(night: &Standing) -> Vec<Act> {
     let waiting = asking(&night.incident).filter(|(_, question)| night.now < question.expires_at);
     let approve = waiting.map(|(fix, _)| Act::Approve { plan: fix.plan_id() });
-    let fixes = [FixName::RestartPod, FixName::RestartSpireAgent].map(|fix| Act::ProposeFix { fix });
+    let fixes = FixName::CARRIED_OUT.map(|fix| Act::ProposeFix { fix });
     fixes.into_iter().chain([Act::Verify, Act::Withdraw]).chain(approve).collect()
 }
 
