@@ -6,6 +6,8 @@
 
 mod ask;
 pub(crate) mod card;
+#[cfg(feature = "discord")]
+pub mod discord;
 pub(crate) mod grammar;
 pub(crate) mod heartbeat;
 mod outgoing;

@@ -221,7 +221,7 @@ impl SlackOut {
             Err(error) => return Err(error.into()),
         }
         self.shelf.forget(task.incident.id, &sent.id);
-        if let Some(standing) = PostWithButtons::sent(&sent.id, &message) {
+        if let Some(standing) = PostWithButtons::sent(&sent.id, &message, task.incident.version) {
             self.shelf.add(task.incident.id, standing);
         }
         Ok(done(Outcome::CallCompleted, to, &call.key, sent.id.clone(), task.incident.version))
@@ -284,7 +284,7 @@ impl SlackOut {
             }
             None => self.put(whither, &message, &key, clean).await?,
         };
-        if let Some(standing) = PostWithButtons::sent(&id, &message) {
+        if let Some(standing) = PostWithButtons::sent(&id, &message, task.incident.version) {
             self.shelf.add(task.incident.id, standing);
         }
         // A post that was found may have lost its file to the same crash: two files are better than none.

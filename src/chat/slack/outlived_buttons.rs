@@ -27,12 +27,15 @@ pub(super) struct PostWithButtons {
     /// Its plain text.
     pub(super) text: String,
     pub(super) blocks: Vec<Value>,
+    /// The version of the incident that it shows; 0 where it was read from the thread. An older state of the incident
+    /// knows nothing of what the post asks, and so takes no button off it.
+    pub(super) shows: u64,
 }
 
 impl PostWithButtons {
     /// A message that was just sent, if it has buttons.
-    pub(super) fn sent(id: &str, message: &Message) -> Option<Self> {
-        let standing = Self { id: id.to_owned(), text: message.text.clone(), blocks: message.blocks.clone() };
+    pub(super) fn sent(id: &str, message: &Message, shows: u64) -> Option<Self> {
+        let standing = Self { id: id.to_owned(), text: message.text.clone(), blocks: message.blocks.clone(), shows };
         (!standing.presses().is_empty()).then_some(standing)
     }
 
@@ -40,7 +43,7 @@ impl PostWithButtons {
     pub(super) fn kept(message: &Value) -> Option<Self> {
         let blocks = message.get("blocks").and_then(Value::as_array)?.clone();
         let field = |name: &str| message.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-        let standing = Self { id: field("ts")?, text: field("text").unwrap_or_default(), blocks };
+        let standing = Self { id: field("ts")?, text: field("text").unwrap_or_default(), blocks, shows: 0 };
         (!is_card(&standing.blocks) && !standing.presses().is_empty()).then_some(standing)
     }
 
@@ -133,10 +136,15 @@ impl Shelf {
 
     /// Learns the posts of an incident; from then on it is known.
     pub(super) fn learn(&self, incident: IncidentId, posts: impl IntoIterator<Item = PostWithButtons>) {
-        for post in posts {
-            self.add(incident, post);
-        }
-        self.change(incident, |known| known.all = true);
+        self.change(incident, |known| {
+            for post in posts {
+                // What this process sent itself it knows better.
+                if known.posts.iter().all(|other| other.id != post.id) {
+                    known.posts.push(post);
+                }
+            }
+            known.all = true;
+        });
     }
 
     /// Adds a post.
@@ -150,7 +158,8 @@ impl Shelf {
     /// The posts whose buttons cannot work any more, with the reason.
     pub(super) fn outlived(&self, incident: &Incident) -> Vec<(PostWithButtons, Line)> {
         let outlived = |post: &PostWithButtons| post.outlived(incident).map(|why| (post.clone(), why));
-        self.change(incident.id, |known| known.posts.iter().filter_map(outlived).collect())
+        let not_newer = |post: &&PostWithButtons| post.shows <= incident.version;
+        self.change(incident.id, |known| known.posts.iter().filter(not_newer).filter_map(outlived).collect())
     }
 
     /// The buttons of a post are gone.
