@@ -5,8 +5,8 @@ use crate::{
     legible::hostile,
     mesh::TargetRef,
     triage::{
-        CallAtOnce, Check, CheckId, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, RuledOut,
-        Scenario, Side, Subject, VERDICT_SCHEMA, Verdict,
+        CallAtOnce, Check, CheckId, CheckResult, Confidence, Consequence, Contraindicated, FixName, NotChecked, On,
+        RuledOut, Scenario, Side, Subject, VERDICT_SCHEMA, Verdict,
     },
 };
 
@@ -44,7 +44,7 @@ fn full(summary: &str) -> Verdict {
         checks: vec![check],
         not_checked: vec![NotChecked { what: "modes".to_owned(), why: "later".to_owned() }],
         fixes: vec![FixName::SyncTrustBundle],
-        never: vec![Never { fix: FixName::RestartPod, reason: "no SVID".to_owned() }],
+        never: vec![Contraindicated { fix: FixName::RestartPod, reason: "no SVID".to_owned() }],
         call_at_once: Some(CallAtOnce::L2),
     }
 }

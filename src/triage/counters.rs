@@ -1,7 +1,7 @@
 //! Runbook step 4: the proxy's TLS counters, one sample. They count since the proxy started, so that a few failures
 //! among many handshakes may be long past; a share of them is not.
 
-use super::{CheckId, CheckResult, PodEvidence, ProxyStats, TlsCounters, copies::missing};
+use super::{CheckId, CheckResult, PodEvidence, ProxyStats, TlsCounters, certificate_sources::missing};
 
 /// From this share of failures on, a proxy fails, in thousandths: below it they may be days old.
 const FAILING_PER_MILLE: u64 = 10;

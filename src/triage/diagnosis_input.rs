@@ -92,7 +92,7 @@ impl DiagnosisInput<'_> {
 
     /// Whether the dates of every pod's SVID could be seen, by the copy that peers see, and are fine.
     pub(super) fn dates_are_fine(&self) -> bool {
-        let fine = |found: &Examined| found.holding.is_fresh() && found.decided_by_what_peers_see;
+        let fine = |found: &Examined| found.holding.is_fresh() && found.served_certificate_seen;
         !self.pods.is_empty() && self.pods.iter().all(|(_, found)| fine(found))
     }
 }

@@ -5,8 +5,8 @@ mod agent_log;
 mod agent_restart;
 mod bundles;
 pub mod certificate;
+mod certificate_sources;
 mod check_id;
-mod copies;
 mod counters;
 mod diagnosis;
 mod diagnosis_input;
@@ -15,7 +15,7 @@ pub mod envoy;
 mod evidence;
 mod examine;
 mod fix;
-mod leaning;
+mod log_hints;
 mod next_step;
 mod not_understood;
 mod redact;
@@ -44,6 +44,6 @@ pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
 pub use subject::Subject;
 pub use survey::{Finding, Reason, Survey};
 pub use verdict::{
-    CallAtOnce, Check, CheckResult, Confidence, Consequence, Never, NotChecked, On, RuledOut, Scenario, Side,
+    CallAtOnce, Check, CheckResult, Confidence, Consequence, Contraindicated, NotChecked, On, RuledOut, Scenario, Side,
     VERDICT_SCHEMA, Verdict,
 };

@@ -6,7 +6,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use super::{
     Evidence, Gathered, PemFile, PodEvidence,
     certificate::{ders, trust_domains},
-    copies::{IdentityCopy, Place},
+    certificate_sources::{CertificateSource, IdentityCopy},
 };
 use crate::mesh::TrustDomain;
 
@@ -34,9 +34,9 @@ pub(super) fn roots_for<'a>(
     };
     let served = (served_roots(pod, domain), pod.served.source());
     let (bundle, spire) = (of_file(&pod.bundle_file), of_file(&evidence.spire_bundle));
-    let order = match copy.place {
-        Place::Proxy => [served, bundle, spire],
-        Place::File => [bundle, served, spire],
+    let order = match copy.held_by {
+        CertificateSource::Proxy => [served, bundle, spire],
+        CertificateSource::File => [bundle, served, spire],
     };
     let mut others: Vec<String> = Vec::new();
     for (all, source) in order {

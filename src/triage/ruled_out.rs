@@ -2,7 +2,7 @@
 
 use super::{
     CheckId, CheckResult, RuledOut, Scenario,
-    certificate::Life,
+    certificate::Validity,
     diagnosis::not,
     diagnosis_input::DiagnosisInput,
     examine::{Chain, Examined, Holding},
@@ -141,8 +141,10 @@ impl DiagnosisInput<'_> {
     fn against_skew(&self) -> RuledOut {
         let is_seen = |found: &Examined| matches!(found.holding, Holding::Svid { .. });
         let seen = !self.pods.is_empty() && self.pods.iter().all(|(_, found)| is_seen(found));
-        let future =
-            self.pods.iter().any(|(_, found)| matches!(found.holding, Holding::Svid { life: Life::NotYet { .. }, .. }));
+        let future = self
+            .pods
+            .iter()
+            .any(|(_, found)| matches!(found.holding, Holding::Svid { validity: Validity::NotYet { .. }, .. }));
         let (certain, because) = if seen && !future {
             (true, "no SVID begins in the future")
         } else {

@@ -238,7 +238,7 @@ pub struct NotChecked {
 
 /// A fix that must not be tried here, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Never {
+pub struct Contraindicated {
     pub fix: FixName,
     /// Why not.
     pub reason: String,
@@ -282,7 +282,7 @@ pub struct Verdict {
     /// The fixes that fit, best first.
     pub fixes: Vec<FixName>,
     /// The fixes that must not be tried.
-    pub never: Vec<Never>,
+    pub never: Vec<Contraindicated>,
     /// Which level the evidence calls for at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_at_once: Option<CallAtOnce>,

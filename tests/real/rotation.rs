@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mtls_medic::triage::{PodEvidence, ProxyStats, Scenario, envoy::ENOUGH};
+use mtls_medic::triage::{PodEvidence, ProxyStats, Scenario, envoy::CONNECTIONS_ENOUGH};
 
 use crate::{
     bed::Bed,
@@ -44,7 +44,7 @@ async fn proxies_take_a_new_svid_over_sds_without_a_restart_and_calls_go_on() {
     let renewed = look(&shop, "deploy/frontend").await;
     // Calls, each with a handshake, of the new SVIDs; and so many that nobody thinks of those that failed at the start.
     let so_far = calls(&renewed, |stats| stats.requests_answered).into_iter().max().unwrap();
-    shop.logs("frontend", "\" 200 ", usize::try_from(so_far.max(ENOUGH) + 10).unwrap()).await;
+    shop.logs("frontend", "\" 200 ", usize::try_from(so_far.max(CONNECTIONS_ENOUGH) + 10).unwrap()).await;
 
     let new = [look(&shop, "deploy/backend").await, look(&shop, "deploy/frontend").await];
     for (old, new) in old.iter().zip(&new) {

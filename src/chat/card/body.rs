@@ -305,7 +305,7 @@ pub(super) fn fixes(incident: &Incident) -> Vec<Line> {
     if let Some(step) = verdict.next_by_hand() {
         lines.push(words(format!("No fix of the runbook fits this diagnosis. Next: {step}.")));
     }
-    let never = |never: &crate::triage::Never| {
+    let never = |never: &crate::triage::Contraindicated| {
         vec![strong("• never "), code(never.fix.to_string()), text(format!(": {}", never.reason))]
     };
     lines.extend(bounded(&verdict.never, never, " that must not be tried"));

@@ -11,7 +11,7 @@ use crate::{
     incident::Fix,
     mesh::{PodUid, TargetRef},
     remediation::{Operation, PodEviction, StepResult, restart_pod::PodFacts},
-    triage::certificate::Life,
+    triage::certificate::Validity,
 };
 
 /// What is there now.
@@ -90,8 +90,8 @@ impl Reach {
             Ok(svid) => svid,
             Err(why) => return Ok(Settled::Awaited(format!("the SVID of {} could not be read: {why}", new.pod))),
         };
-        match svid.life(now) {
-            Life::Left { until, .. } => {
+        match svid.validity(now) {
+            Validity::Left { until, .. } => {
                 let result = StepResult::Replaced {
                     old: Some(planned.pod.clone()),
                     pod: new.pod,
@@ -100,10 +100,10 @@ impl Reach {
                 };
                 Ok(Settled::Seen(result))
             }
-            Life::Over { since } => {
+            Validity::Over { since } => {
                 Ok(Settled::Awaited(format!("{} still holds an SVID that ended at {since:.0}", new.pod)))
             }
-            Life::NotYet { starts } => {
+            Validity::NotYet { starts } => {
                 Ok(Settled::Awaited(format!("the SVID of {} begins only at {starts:.0}", new.pod)))
             }
         }

@@ -22,7 +22,7 @@ use crate::{
         AgentRestart, StepResult, WaitingPod,
         restart_spire_agent::{AgentFacts, NodeFacts, NodeState},
     },
-    triage::{AttestationSigns, certificate::Life, repeated_by_a_restart, works_since_its_start},
+    triage::{AttestationSigns, certificate::Validity, repeated_by_a_restart, works_since_its_start},
 };
 
 /// How far back the line of an agent's attestation is looked for: it is written once, when the agent starts.
@@ -162,7 +162,7 @@ impl Reach {
     async fn waits(&self, pod: &FoundPod, now: Timestamp) -> Option<WaitingPod> {
         let waiting = |not_after| Some(WaitingPod { pod: pod.pod.clone(), uid: pod.uid.clone(), not_after });
         match self.svid_of(pod).await {
-            Ok(svid) if svid.life(now).is_fresh() => None,
+            Ok(svid) if svid.validity(now).is_fresh() => None,
             Ok(svid) => waiting(Some(svid.not_after)),
             Err(_) => waiting(None),
         }
@@ -220,7 +220,8 @@ impl Reach {
             let Some(found) = found else { return Ok(None) };
             let svid = self.svid_of(&found).await;
             let is_new = |until: Timestamp| one.not_after.is_none_or(|before| until > before);
-            let renewed = svid.is_ok_and(|svid| matches!(svid.life(now), Life::Left { until, .. } if is_new(until)));
+            let renewed =
+                svid.is_ok_and(|svid| matches!(svid.validity(now), Validity::Left { until, .. } if is_new(until)));
             Ok::<_, ClusterError>(Some((one, renewed)))
         });
         let seen: Vec<_> = try_join_all(looks).await?.into_iter().flatten().collect();

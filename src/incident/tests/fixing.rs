@@ -10,7 +10,7 @@ use crate::{
     },
     mesh::PodUid,
     remediation::{Counters, PlanId, Proof, Sample, StepNumber, StepResult},
-    triage::{FixName, Never, Scenario},
+    triage::{Contraindicated, FixName, Scenario},
 };
 
 pub(super) fn sample(night: &Rehearsal, name: &str, answered: u64, failed: u64) -> Sample {
@@ -238,7 +238,7 @@ fn a_fix_that_the_verdict_speaks_against_is_refused_with_its_reason() {
     let mut night = Rehearsal::with_an_alert();
     let mut found = verdict(Scenario::SpireAgent, vec![FixName::SyncTrustBundle], night.now);
     let reason = "the agent of node-1 is frozen: a new pod would get no SVID".to_owned();
-    found.never.push(Never { fix: FixName::RestartPod, reason: reason.clone() });
+    found.never.push(Contraindicated { fix: FixName::RestartPod, reason: reason.clone() });
     night.outcome(&Outcome::TriageFinished { run: RunNumber(1), verdict: Box::new(found), evidence: None });
     let refused = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod });
     assert_eq!(refused, Err(Refusal::FixDoesNotFit { fix: FixName::RestartPod, reason }));

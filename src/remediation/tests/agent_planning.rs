@@ -8,7 +8,7 @@ use crate::{
         Budget, GuardRefusal, Plan, WaitingPod,
         restart_spire_agent::{AgentFacts, AgentRefusal, AgentRestartFacts, NODES_MOST, NodeFacts, NodeState, plan},
     },
-    triage::{Attestation, Confidence, FixName, Never, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
+    triage::{Attestation, Confidence, Contraindicated, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
 };
 
 fn three_in_the_morning() -> Timestamp {
@@ -151,7 +151,7 @@ fn what_stands_against_it_is_said_with_what_to_do_instead() {
 fn what_the_verdict_or_a_budget_says_against_it_counts() {
     let mut against = verdict();
     let reason = "istiod issued this certificate".to_owned();
-    against.never.push(Never { fix: FixName::RestartSpireAgent, reason: reason.clone() });
+    against.never.push(Contraindicated { fix: FixName::RestartSpireAgent, reason: reason.clone() });
     assert_eq!(drawn_for(&against, &[node("node-2")]), Err(vec![GuardRefusal::SpokenAgainst(reason).into()]));
     let mut other = verdict();
     other.fixes = vec![FixName::RestartPod];

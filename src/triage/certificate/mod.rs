@@ -20,7 +20,7 @@ pub use path::{PathError, verify_path};
 pub(in crate::triage) use pem::is_workload;
 pub use pem::{PemRemark, leaf_first, pem_remarks, read_pem};
 pub use search::SIGNATURES_MOST;
-pub use svid::{CLOCK_SKEW, Life, OVERDUE_SHARE, Svid, SvidError, moment};
+pub use svid::{CLOCK_SKEW, OVERDUE_SHARE, Svid, SvidError, Validity, moment};
 pub use warning::Warning;
 
 use base64::{Engine, engine::general_purpose::STANDARD};

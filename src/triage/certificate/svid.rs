@@ -52,7 +52,7 @@ pub enum SvidError {
 
 /// How much of a certificate's life is left.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Life {
+pub enum Validity {
     /// It begins later than now, beyond the skew that clocks may have.
     NotYet { starts: Timestamp },
     /// It is over, beyond the skew that clocks may have.
@@ -68,7 +68,7 @@ pub enum Life {
     },
 }
 
-impl Life {
+impl Validity {
     /// Whether it goes on, and is not overdue for its renewal.
     pub fn is_fresh(&self) -> bool {
         matches!(self, Self::Left { share, .. } if *share >= OVERDUE_SHARE)
@@ -120,17 +120,17 @@ impl Svid {
     }
 
     /// Where in its life it is.
-    pub fn life(&self, now: Timestamp) -> Life {
+    pub fn validity(&self, now: Timestamp) -> Validity {
         if self.not_before.duration_since(now) > CLOCK_SKEW {
-            return Life::NotYet { starts: self.not_before };
+            return Validity::NotYet { starts: self.not_before };
         }
         // The last moment still belongs to it (RFC 5280, 4.1.2.5).
         let left = self.not_after.duration_since(now);
         if left < -CLOCK_SKEW {
-            return Life::Over { since: self.not_after };
+            return Validity::Over { since: self.not_after };
         }
         let whole = self.not_after.duration_since(self.not_before).as_secs_f64().max(1.0);
-        Life::Left { share: (left.as_secs_f64() / whole).clamp(0.0, 1.0), until: self.not_after }
+        Validity::Left { share: (left.as_secs_f64() / whole).clamp(0.0, 1.0), until: self.not_after }
     }
 
     /// That the certificate is taken as valid only because clocks may differ, if so.

@@ -50,7 +50,7 @@ impl<'a> Call<'a> {
     }
 
     /// What the proxy itself says.
-    pub(super) fn own_words(&self) -> String {
+    pub(super) fn fields_of_the_proxy(&self) -> String {
         let [time, answer, cluster] = [&self.time, &self.answer, &self.cluster].map(|part| self.text(part));
         format!("{time}] \"- HTTP/1.1\"{answer}{cluster}")
     }

@@ -1,6 +1,6 @@
 //! TLS reasons in a proxy's log, as BoringSSL and Envoy word them (domain notes, section 5).
 
-use super::own_words::{from_the_cluster_on, own_words, shortened};
+use super::access_log_fields::{fields_of_the_proxy, from_the_cluster_on, shortened};
 use crate::triage::not_understood::{KEPT_MOST, shortened as shortened_failure, speaks_of_failure};
 
 /// What a line of a proxy's log says about TLS.
@@ -115,7 +115,7 @@ const VERIFY_WORDS: [(&str, TlsReason); 6] = [
 ///
 /// Only what the proxy itself says counts: callers choose their path and user agent.
 pub fn reason_of(line: &str) -> Option<TlsReason> {
-    let line = own_words(line);
+    let line = fields_of_the_proxy(line);
     let line = line.as_ref();
     let plain = line.replace('_', " ");
     let first = |words: &[(&str, TlsReason)]| {
@@ -169,7 +169,7 @@ pub(super) fn cluster_of(line: &str) -> Option<&str> {
 /// proxy itself says counts.
 pub(in crate::triage) fn is_not_understood(line: &str) -> bool {
     reason_of(line).is_none()
-        && speaks_of_failure(&own_words(line))
+        && speaks_of_failure(&fields_of_the_proxy(line))
         && !HARMLESS.iter().any(|words| line.contains(words))
 }
 
@@ -185,7 +185,7 @@ pub fn tls_lines(text: &str, most: usize) -> (Vec<String>, bool) {
         let (count, most, text) = if reason_of(line).is_some() {
             (&mut understood, most, shortened(line, LINE_MOST).into_owned())
         } else if is_not_understood(line) {
-            (&mut others, KEPT_MOST, shortened_failure(&own_words(line), LINE_MOST).into_owned())
+            (&mut others, KEPT_MOST, shortened_failure(&fields_of_the_proxy(line), LINE_MOST).into_owned())
         } else {
             continue;
         };

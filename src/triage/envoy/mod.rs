@@ -1,17 +1,17 @@
 //! What a sidecar's Envoy says, parsed: counters, served secrets, TLS reasons in its log.
 
-mod answered;
+mod access_log_fields;
 mod call;
 mod log;
-mod own_words;
+mod new_connections;
 mod secrets;
 mod sign;
 mod stats;
 
-pub use answered::{ENOUGH, connected_since};
 pub(super) use call::Call;
 pub(super) use log::is_not_understood;
 pub use log::{TlsReason, reason_of, tls_lines};
+pub use new_connections::{CONNECTIONS_ENOUGH, connected_since};
 pub use secrets::read_secrets;
 pub use sign::{Direction, Sign, SignCount, count_signs, sign_of};
 pub use stats::{add_hosts, read_stats};

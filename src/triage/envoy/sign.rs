@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
+    access_log_fields::fields_of_the_proxy,
     log::{TlsReason, cluster_of, reason_of},
-    own_words::own_words,
 };
 
 /// Who began the connection of which a line tells.
@@ -53,7 +53,7 @@ pub struct SignCount {
 /// Reads one line.
 pub fn sign_of(line: &str) -> Option<Sign> {
     let reason = reason_of(line)?;
-    let cluster = cluster_of(&own_words(line)).map(str::to_owned);
+    let cluster = cluster_of(&fields_of_the_proxy(line)).map(str::to_owned);
     let failed = |side: &str| line.contains(side) && !line.contains(&format!("{side}\"-\""));
     let direction = match cluster.as_deref() {
         Some(cluster) if cluster.starts_with("outbound|") => Direction::Outbound,

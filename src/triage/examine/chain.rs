@@ -9,7 +9,7 @@ use crate::{
         CheckId, CheckResult, Gathered, Missing, PemFile,
         bundles::{ends, in_file, served},
         certificate::{PathError, ders, verify_path},
-        copies::{IdentityCopy, Place},
+        certificate_sources::{CertificateSource, IdentityCopy},
         roots::{Roots, may_vouch, roots_for},
     },
 };
@@ -144,7 +144,7 @@ impl<'a> Rows<'a> {
     fn is_of_the_file(&self, copy: &IdentityCopy<'_>) -> bool {
         let named_by = |copy: &IdentityCopy<'_>| copy.chain.first().and_then(|leaf| issuer_name(leaf));
         let file = IdentityCopy::on_disk(self.pod);
-        copy.place == Place::File
+        copy.held_by == CertificateSource::File
             || file.is_some_and(|file| named_by(&file).is_some_and(|name| named_by(copy) == Some(name)))
     }
 

@@ -3,8 +3,8 @@
 use super::{Rows, Seen};
 use crate::triage::{
     CheckId, CheckResult,
-    certificate::{Life, OVERDUE_SHARE},
-    copies::{Holding, IdentityCopy, missing},
+    certificate::{OVERDUE_SHARE, Validity},
+    certificate_sources::{Holding, IdentityCopy, missing},
 };
 
 impl<'a> Rows<'a> {
@@ -12,7 +12,7 @@ impl<'a> Rows<'a> {
     pub(super) fn dates(&mut self, holding: &Holding, decides: Option<&IdentityCopy<'a>>) {
         let seen = self.seen(decides);
         let (result, summary) = match holding {
-            Holding::Svid { life, .. } => life_in_words(life),
+            Holding::Svid { validity, .. } => validity_in_words(validity),
             Holding::Bad(why) => (CheckResult::Fail, why.clone()),
             Holding::NoSecret => (CheckResult::Fail, "the proxy has never got an SVID".to_owned()),
             Holding::Unseen(why) => (CheckResult::Inconclusive, why.clone()),
@@ -28,9 +28,9 @@ impl<'a> Rows<'a> {
         decides: Option<&IdentityCopy<'a>>,
     ) {
         let Some(decides) = decides else { return };
-        for copy in [file, served].into_iter().flatten().filter(|copy| copy.place != decides.place) {
+        for copy in [file, served].into_iter().flatten().filter(|copy| copy.held_by != decides.held_by) {
             let (result, summary) = match &copy.leaf {
-                Ok(svid) => life_in_words(&svid.life(self.now)),
+                Ok(svid) => validity_in_words(&svid.validity(self.now)),
                 Err(error) => (CheckResult::Fail, error.to_string()),
             };
             self.add(CheckId::SvidDates, result, summary, (copy.source, copy.at), None);
@@ -67,13 +67,13 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn life_in_words(life: &Life) -> (CheckResult, String) {
-    match life {
-        Life::Over { since } => (CheckResult::Fail, format!("the SVID ended at {since:.0}")),
-        Life::NotYet { starts } => {
+fn validity_in_words(validity: &Validity) -> (CheckResult, String) {
+    match validity {
+        Validity::Over { since } => (CheckResult::Fail, format!("the SVID ended at {since:.0}")),
+        Validity::NotYet { starts } => {
             (CheckResult::Fail, format!("the SVID begins at {starts:.0}, in the future: clocks disagree"))
         }
-        Life::Left { share, until } => {
+        Validity::Left { share, until } => {
             let percent = (share * 100.0).floor();
             if *share < OVERDUE_SHARE {
                 let summary = format!("only {percent} % of its life is left (until {until:.0}): renewal is overdue");

@@ -1,7 +1,7 @@
 //! Step 1.5: whether the proxy serves what lies on disk.
 
 use super::{Rows, Stuck};
-use crate::triage::{CheckId, CheckResult, certificate::Life, copies::IdentityCopy};
+use crate::triage::{CheckId, CheckResult, certificate::Validity, certificate_sources::IdentityCopy};
 
 impl<'a> Rows<'a> {
     /// Is what the proxy serves what lies on disk, and if not, which hop is stuck?
@@ -12,8 +12,8 @@ impl<'a> Rows<'a> {
     ) -> Option<Stuck> {
         let (Some(file), Some(served)) = (file, served) else { return None };
         let (on_disk, at_the_proxy) = (file.leaf.as_ref().ok()?, served.leaf.as_ref().ok()?);
-        let fresh = |life: Life| life.is_fresh();
-        let fresh = (fresh(on_disk.life(self.now)), fresh(at_the_proxy.life(self.now)));
+        let fresh = |validity: Validity| validity.is_fresh();
+        let fresh = (fresh(on_disk.validity(self.now)), fresh(at_the_proxy.validity(self.now)));
         let same_issuer = self.issuer_of(file) == self.issuer_of(served);
         let (result, summary, stuck) = if file.chain.first() == served.chain.first() {
             (CheckResult::Pass, "the proxy serves the certificate of the file", None)

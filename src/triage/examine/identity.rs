@@ -5,7 +5,7 @@ use crate::{
     mesh::SpiffeId,
     triage::{
         CheckId, CheckResult, Evidence, PodEvidence,
-        copies::{Holding, IdentityCopy},
+        certificate_sources::{Holding, IdentityCopy},
     },
 };
 

@@ -11,11 +11,11 @@ use jiff::Timestamp;
 
 use super::{
     Check, CheckId, CheckResult, Evidence, PodEvidence, Subject,
-    copies::{IdentityCopy, deciding, holding},
+    certificate_sources::{IdentityCopy, deciding, holding},
     envoy::SignCount,
 };
 
-pub use super::copies::Holding;
+pub use super::certificate_sources::Holding;
 
 /// Who issued the certificate that decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Examined {
     /// The hop that is stuck, if the copies show one.
     pub stuck: Option<Stuck>,
     /// Whether the copy that decides is the one that peers see.
-    pub decided_by_what_peers_see: bool,
+    pub served_certificate_seen: bool,
     /// What the proxy logged, how often and when, and what is not known to be over.
     pub signs: Vec<SignCount>,
     /// When its log was read.
@@ -99,14 +99,14 @@ pub fn examine(pod: &PodEvidence, evidence: &Evidence, now: Timestamp) -> Examin
     rows.bundle_ends();
     let signs = rows.proxy_log(served.as_ref());
     rows.counters();
-    let decided_by_what_peers_see = !pod.sidecar || served.is_some();
+    let served_certificate_seen = !pod.sidecar || served.is_some();
     Examined {
         holding,
         chain,
         expected_instead,
         issuer,
         stuck,
-        decided_by_what_peers_see,
+        served_certificate_seen,
         signs,
         log_read_at: pod.proxy_log.at(),
         checks: rows.checks,

@@ -5,9 +5,9 @@ use jiff::SignedDuration;
 use super::Rows;
 use crate::triage::{
     CheckId, CheckResult, Redacted,
-    copies::{IdentityCopy, missing},
+    certificate_sources::{IdentityCopy, missing},
     counters::counted,
-    envoy::{ENOUGH, SignCount, TlsReason, count_signs, is_not_understood},
+    envoy::{CONNECTIONS_ENOUGH, SignCount, TlsReason, count_signs, is_not_understood},
     not_understood::Unclear,
 };
 
@@ -23,7 +23,7 @@ impl Rows<'_> {
         let signs = count_signs(log.lines.iter().map(Redacted::as_str));
         let connected = |sign: &SignCount| sign.cluster.as_ref().and_then(|cluster| log.connected_since.get(cluster));
         let (over, signs): (Vec<_>, Vec<_>) =
-            signs.into_iter().partition(|sign| connected(sign).is_some_and(|count| *count >= ENOUGH));
+            signs.into_iter().partition(|sign| connected(sign).is_some_and(|count| *count >= CONNECTIONS_ENOUGH));
         let (refused, signs): (Vec<_>, Vec<_>) = signs.into_iter().partition(|sign| issued_since(sign, served));
         // Istio writes no access log by default, so silence proves nothing; connections that worked do.
         let silent = if over.is_empty() { CheckResult::Inconclusive } else { CheckResult::Pass };

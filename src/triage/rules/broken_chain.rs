@@ -19,7 +19,7 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
         .filter(|(pod, _)| !explained.contains(&pod.pod))
         .filter_map(|(pod, found)| Some((pod, why(&found.chain)?)))
         .collect();
-    let logged = input.leaning(Scenario::TrustBundleMismatch);
+    let logged = input.hints(Scenario::TrustBundleMismatch);
     if broken.is_empty() && logged.is_empty() {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     mesh::{NodeName, PodRef},
-    triage::{CallAtOnce, Confidence, Consequence, FixName, Never, Scenario, Side},
+    triage::{CallAtOnce, Confidence, Consequence, Contraindicated, FixName, Scenario, Side},
 };
 
 /// What the rules conclude, before the verdict says what was looked at and what it is not.
@@ -17,7 +17,7 @@ pub(in crate::triage) struct Conclusion {
     pub(in crate::triage) reasons: Vec<String>,
     pub(in crate::triage) consequences: Vec<Consequence>,
     pub(in crate::triage) fixes: Vec<FixName>,
-    pub(in crate::triage) never: Vec<Never>,
+    pub(in crate::triage) never: Vec<Contraindicated>,
     pub(in crate::triage) call_at_once: Option<CallAtOnce>,
 }
 
@@ -53,7 +53,7 @@ impl Conclusion {
 
     /// With fixes that must not be tried, and why.
     pub(super) fn advise_against(mut self, fixes: &[FixName], reason: &str) -> Self {
-        self.never.extend(fixes.iter().map(|fix| Never { fix: *fix, reason: reason.to_owned() }));
+        self.never.extend(fixes.iter().map(|fix| Contraindicated { fix: *fix, reason: reason.to_owned() }));
         self
     }
 }

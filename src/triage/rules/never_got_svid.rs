@@ -12,7 +12,7 @@ use crate::{
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
         examine::{Examined, Holding},
-        leaning::SEVERAL,
+        log_hints::SEVERAL,
         spire::AgentState,
     },
 };

@@ -11,7 +11,7 @@ use crate::{
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
         examine::Examined,
-        leaning::SEVERAL,
+        log_hints::SEVERAL,
         spire::AgentState,
     },
 };

@@ -10,7 +10,7 @@ use crate::{
     mesh::{NodeName, PodRef},
     triage::{
         Confidence, FixName, Scenario, Side,
-        certificate::Life,
+        certificate::Validity,
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
         examine::{Holding, Stuck},
@@ -121,7 +121,7 @@ fn not_picked_up(input: &DiagnosisInput<'_>, by: &ByAgent<'_>, most: Confidence)
         let (back, kept) = restartable_of(input, &by.works);
         conclusion.pods = names(if back.is_empty() { &by.works } else { &back });
         conclusion = offer_restart(conclusion, &back, &kept);
-        let peers_see_it = by.works.iter().all(|(_, found)| found.decided_by_what_peers_see);
+        let peers_see_it = by.works.iter().all(|(_, found)| found.served_certificate_seen);
         let sure = by.unknown.is_empty() && peers_see_it;
         conclusion.confidence = if sure { most } else { most.min(Confidence::Medium) };
     }
@@ -206,11 +206,11 @@ fn unknown_sentence(seen: &SeenPod<'_>, why: &str, now: Timestamp) -> String {
 
 pub(super) fn stale_sentence((pod, found): &SeenPod<'_>, now: Timestamp) -> String {
     match &found.holding {
-        Holding::Svid { life: Life::Over { since }, source, .. } => {
+        Holding::Svid { validity: Validity::Over { since }, source, .. } => {
             let minutes = now.duration_since(*since).as_mins();
             format!("the SVID of {} ended {minutes} min ago ({source})", pod.pod)
         }
-        Holding::Svid { life: Life::Left { until, .. }, source, .. } if *until < now => {
+        Holding::Svid { validity: Validity::Left { until, .. }, source, .. } if *until < now => {
             let seconds = now.duration_since(*until).as_secs();
             format!(
                 "the SVID of {} should have been renewed by now; it ended {seconds} s ago, which clocks may differ by: \
@@ -218,7 +218,7 @@ pub(super) fn stale_sentence((pod, found): &SeenPod<'_>, now: Timestamp) -> Stri
                 pod.pod
             )
         }
-        Holding::Svid { life: Life::Left { until, .. }, source, .. } => {
+        Holding::Svid { validity: Validity::Left { until, .. }, source, .. } => {
             format!("the SVID of {} should have been renewed by now; it ends at {until:.0} ({source})", pod.pod)
         }
         _ => format!("the proxy of {} has never got an SVID", pod.pod),

@@ -6,7 +6,8 @@ use super::Conclusion;
 use crate::{
     mesh::PodRef,
     triage::{
-        CallAtOnce, Confidence, FixName, Scenario, certificate::Life, diagnosis_input::DiagnosisInput, examine::Holding,
+        CallAtOnce, Confidence, FixName, Scenario, certificate::Validity, diagnosis_input::DiagnosisInput,
+        examine::Holding,
     },
 };
 
@@ -14,7 +15,7 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
     let future: Vec<_> = input
         .pods
         .iter()
-        .filter(|(_, found)| matches!(found.holding, Holding::Svid { life: Life::NotYet { .. }, .. }))
+        .filter(|(_, found)| matches!(found.holding, Holding::Svid { validity: Validity::NotYet { .. }, .. }))
         .filter(|(pod, _)| !explained.contains(&pod.pod))
         .collect();
     if future.is_empty() {

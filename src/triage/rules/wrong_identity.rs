@@ -20,7 +20,7 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
         .filter(|(_, found)| found.expected_instead.is_some() || foreign(&found.chain))
         .filter(|(pod, _)| !explained.contains(&pod.pod))
         .collect();
-    let logged = input.leaning(Scenario::IdentityMismatch);
+    let logged = input.hints(Scenario::IdentityMismatch);
     if own.is_empty() && logged.is_empty() {
         return None;
     }

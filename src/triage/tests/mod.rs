@@ -1,9 +1,9 @@
 //! Nights as evidence, built in the words of the rows of `cases.yaml`.
 
 mod agents;
-mod copies;
+mod certificate_sources;
 mod dangerous;
-mod leanings;
+mod log_hints;
 mod registration;
 mod remarks;
 mod rows;

@@ -12,8 +12,8 @@ use crate::{
     people::{Mention, PersonId, Platform},
     remediation::{Budget, Operation, Plan, PlanContent, PodEviction, Proof, StepResult, Verification},
     triage::{
-        Check, CheckId, CheckResult, Confidence, Consequence, FixName, Never, NotChecked, On, Scenario, Side, Subject,
-        VERDICT_SCHEMA, Verdict,
+        Check, CheckId, CheckResult, Confidence, Consequence, Contraindicated, FixName, NotChecked, On, Scenario, Side,
+        Subject, VERDICT_SCHEMA, Verdict,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -143,7 +143,10 @@ pub(crate) fn diagnosed() -> Incident {
             why: "logs are forbidden: grant get on pods/log".to_owned(),
         }],
         fixes: vec![FixName::RestartPod],
-        never: vec![Never { fix: FixName::RestartSpireAgent, reason: "the agent renews for others".to_owned() }],
+        never: vec![Contraindicated {
+            fix: FixName::RestartSpireAgent,
+            reason: "the agent renews for others".to_owned(),
+        }],
         call_at_once: None,
     };
     Incident { verdict: Some(verdict), triage: Triage::Done { run: RunNumber(1), at: at(1) }, version: 6, ..opened() }

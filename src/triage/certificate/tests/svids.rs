@@ -6,7 +6,7 @@ use rcgen::{
 use super::make::{FRONTEND, authority_params, date, leaf_der, leaf_params, now, root};
 use crate::{
     mesh::SpiffeIdError,
-    triage::certificate::{Life, Svid, SvidError, Warning, bundle_end},
+    triage::certificate::{Svid, SvidError, Validity, Warning, bundle_end},
 };
 
 fn read(change: impl FnOnce(&mut CertificateParams)) -> Result<Svid, SvidError> {
@@ -99,16 +99,16 @@ fn a_minute_of_skew_is_tolerated_at_both_ends_and_said() {
         read(|leaf| (leaf.not_before, leaf.not_after) = (at(from), at(to))).unwrap()
     };
     let early = living(59, 3600);
-    assert!(matches!(early.life(now()), Life::Left { .. }));
+    assert!(matches!(early.validity(now()), Validity::Left { .. }));
     assert!(early.skew_remark(now()).unwrap().contains("in 59 s"));
-    assert!(matches!(living(61, 3600).life(now()), Life::NotYet { .. }));
+    assert!(matches!(living(61, 3600).validity(now()), Validity::NotYet { .. }));
     assert_eq!(living(61, 3600).skew_remark(now()), None);
     let exact = living(-3600, 0);
-    assert!(matches!(exact.life(now()), Life::Left { share, .. } if share <= 0.0), "overdue, and not yet over");
+    assert!(matches!(exact.validity(now()), Validity::Left { share, .. } if share <= 0.0), "overdue, and not yet over");
     assert_eq!(exact.skew_remark(now()), None, "its last moment belongs to it");
-    assert!(matches!(living(-3600, -60).life(now()), Life::Left { share, .. } if share <= 0.0));
+    assert!(matches!(living(-3600, -60).validity(now()), Validity::Left { share, .. } if share <= 0.0));
     assert!(living(-3600, -60).skew_remark(now()).unwrap().contains("60 s ago"));
-    assert!(matches!(living(-3600, -61).life(now()), Life::Over { .. }));
+    assert!(matches!(living(-3600, -61).validity(now()), Validity::Over { .. }));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::triage::{
     Check, CheckId, CheckResult, Gathered, Missing, PemFile, PodEvidence, ProxyStats, ServedSecrets,
-    copies::IdentityCopy,
+    certificate_sources::IdentityCopy,
     counters::calls_fail,
     diagnosis_input::DiagnosisInput,
     examine::{Chain, Examined, Holding, Issuer, Stuck},
@@ -14,7 +14,7 @@ pub(super) fn open_questions(input: &DiagnosisInput<'_>) -> Vec<String> {
         match &found.holding {
             Holding::Unseen(why) => open.push(format!("the certificate of {} could not be read: {why}", pod.pod)),
             Holding::Bad(why) => open.push(format!("no copy of {}'s certificate is an SVID: {why}", pod.pod)),
-            Holding::Svid { .. } if !found.decided_by_what_peers_see => {
+            Holding::Svid { .. } if !found.served_certificate_seen => {
                 open.push(format!("what the proxy of {} serves could not be seen: only its file was", pod.pod));
             }
             Holding::Svid { .. } => {

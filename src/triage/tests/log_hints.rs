@@ -6,8 +6,8 @@ use super::{EXPIRED_PEER, FRONTEND, Night, SAN, ago, never, redacted, renewal, s
 use crate::triage::{
     CallAtOnce, CheckId, CheckResult, Confidence, Consequence, FixName, Gathered, LogExcerpt, Scenario, Side,
     TlsCounters, Verdict,
-    envoy::{ENOUGH, TlsReason},
-    leaning::{RECENT, SEVERAL, leans_to},
+    envoy::{CONNECTIONS_ENOUGH, TlsReason},
+    log_hints::{RECENT, SEVERAL, scenario_hinted_by},
 };
 
 const NOT_REGISTERED: &str = "warning envoy config gRPC: workload is not authorized for the requested identities";
@@ -126,7 +126,7 @@ fn what_says_nothing_of_the_cause_leans_to_none() {
         TlsReason::PlaintextToUs,
         TlsReason::OwnApplication,
     ] {
-        assert_eq!(leans_to(reason), None, "{reason:?}");
+        assert_eq!(scenario_hinted_by(reason), None, "{reason:?}");
     }
 }
 
@@ -166,7 +166,9 @@ fn handshakes_that_fail_by_the_counters_alone_leave_open_what_a_peer_may_have() 
 #[test]
 fn signs_after_which_new_connections_worked_again_and_again_are_over() {
     let lines = vec![dated(2, REFUSED), dated(1, REFUSED), dated(1, REFUSED)];
-    for (connected, scenario) in [(ENOUGH, Scenario::NoFaultFound), (ENOUGH - 1, Scenario::Network)] {
+    for (connected, scenario) in
+        [(CONNECTIONS_ENOUGH, Scenario::NoFaultFound), (CONNECTIONS_ENOUGH - 1, Scenario::Network)]
+    {
         let mut night = logged(&lines);
         let connected_since = BTreeMap::from([("outbound|1||x".to_owned(), connected)]);
         let log = LogExcerpt { lines: redacted(&lines), connected_since, ..LogExcerpt::default() };
@@ -174,6 +176,10 @@ fn signs_after_which_new_connections_worked_again_and_again_are_over() {
         let verdict = night.verdict();
         assert_eq!(verdict.scenario, scenario, "{connected}: {:?}", verdict.reasons);
         let said = verdict.checks.iter().find(|row| row.id == CheckId::ProxyLog).map(|row| row.summary.clone());
-        assert_eq!(said.unwrap().contains("have worked since then"), connected == ENOUGH, "it is still told");
+        assert_eq!(
+            said.unwrap().contains("have worked since then"),
+            connected == CONNECTIONS_ENOUGH,
+            "it is still told"
+        );
     }
 }

@@ -5,13 +5,13 @@ use jiff::Timestamp;
 
 use super::{
     Gathered, PodEvidence,
-    certificate::{Life, OVERDUE_SHARE, Svid, SvidError, ders, leaf_first},
+    certificate::{OVERDUE_SHARE, Svid, SvidError, Validity, ders, leaf_first},
     envoy::{TlsReason, reason_of},
 };
 
 /// Where a copy was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum CertificateSource {
     /// The file in the workload.
     File,
     /// What the proxy serves.
@@ -21,7 +21,7 @@ pub(super) enum Place {
 /// One copy of a pod's identity.
 #[derive(Debug)]
 pub(super) struct IdentityCopy<'a> {
-    pub(super) place: Place,
+    pub(super) held_by: CertificateSource,
     pub(super) chain: Vec<Vec<u8>>,
     pub(super) leaf: Result<Svid, SvidError>,
     pub(super) source: &'a str,
@@ -29,23 +29,23 @@ pub(super) struct IdentityCopy<'a> {
 }
 
 impl<'a> IdentityCopy<'a> {
-    fn of(place: Place, certificates: &[String], source: &'a str, at: Timestamp) -> Option<Self> {
+    fn of(held_by: CertificateSource, certificates: &[String], source: &'a str, at: Timestamp) -> Option<Self> {
         // Evidence of older builds keeps a file in its own order.
         let chain = leaf_first(ders(certificates));
         let leaf = Svid::read(chain.first()?);
-        Some(Self { place, chain, leaf, source, at })
+        Some(Self { held_by, chain, leaf, source, at })
     }
 
     /// The copy of the file, if it could be read and holds a certificate.
     pub(super) fn on_disk(pod: &'a PodEvidence) -> Option<Self> {
         let file = pod.svid_file.value()?;
-        Self::of(Place::File, &file.certificates, pod.svid_file.source(), pod.svid_file.at())
+        Self::of(CertificateSource::File, &file.certificates, pod.svid_file.source(), pod.svid_file.at())
     }
 
     /// The copy that the proxy serves, if there is one.
     pub(super) fn served(pod: &'a PodEvidence) -> Option<Self> {
         let served = pod.served.value()?;
-        Self::of(Place::Proxy, &served.chain, pod.served.source(), pod.served.at())
+        Self::of(CertificateSource::Proxy, &served.chain, pod.served.source(), pod.served.at())
     }
 }
 
@@ -56,8 +56,8 @@ pub enum Holding {
     Svid {
         /// The leaf.
         svid: Svid,
-        /// Where in its life it is.
-        life: Life,
+        /// Whether it is in date, and for how long.
+        validity: Validity,
         /// Where it was read.
         source: String,
     },
@@ -72,17 +72,17 @@ pub enum Holding {
 impl Holding {
     /// Whether it is over.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self, Self::Svid { life: Life::Over { .. }, .. })
+        matches!(self, Self::Svid { validity: Validity::Over { .. }, .. })
     }
 
     /// Whether it is in date, and its renewal has missed its turn.
     pub(super) fn is_overdue(&self) -> bool {
-        matches!(self, Self::Svid { life: Life::Left { share, .. }, .. } if *share < OVERDUE_SHARE)
+        matches!(self, Self::Svid { validity: Validity::Left { share, .. }, .. } if *share < OVERDUE_SHARE)
     }
 
     /// Whether it is in date and its renewal is not due for long.
     pub(super) fn is_fresh(&self) -> bool {
-        matches!(self, Self::Svid { life: Life::Left { .. }, .. }) && !self.is_overdue()
+        matches!(self, Self::Svid { validity: Validity::Left { .. }, .. }) && !self.is_overdue()
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) fn deciding<'c, 'a>(
 pub(super) fn holding(pod: &PodEvidence, decides: Option<&IdentityCopy<'_>>, now: Timestamp) -> Holding {
     match decides.map(|copy| (copy, &copy.leaf)) {
         Some((copy, Ok(svid))) => {
-            Holding::Svid { life: svid.life(now), svid: svid.clone(), source: copy.source.to_owned() }
+            Holding::Svid { validity: svid.validity(now), svid: svid.clone(), source: copy.source.to_owned() }
         }
         Some((copy, Err(error))) => Holding::Bad(format!("{error} ({})", copy.source)),
         None if never_got_one(pod) => Holding::NoSecret,

@@ -18,18 +18,18 @@ const OF_THE_PROXY: [&str; 6] = [
 ];
 
 /// The line without what callers sent. Lines of an unknown form stay whole.
-pub(super) fn own_words(line: &str) -> Cow<'_, str> {
+pub(super) fn fields_of_the_proxy(line: &str) -> Cow<'_, str> {
     let start = line.trim_start();
     if start.starts_with('{') {
         let fields = serde_json::from_str::<Map<String, Value>>(start).ok();
         return fields.as_ref().and_then(of_the_proxy).map_or(Cow::Borrowed(line), Cow::Owned);
     }
-    Call::of(line).map_or(Cow::Borrowed(line), |call| Cow::Owned(call.own_words()))
+    Call::of(line).map_or(Cow::Borrowed(line), |call| Cow::Owned(call.fields_of_the_proxy()))
 }
 
 /// The line, or where it is longer than `most` bytes, what the proxy itself says in it: a long path would push that out.
 pub(super) fn shortened(line: &str, most: usize) -> Cow<'_, str> {
-    let whole = if line.len() > most { own_words(line) } else { Cow::Borrowed(line) };
+    let whole = if line.len() > most { fields_of_the_proxy(line) } else { Cow::Borrowed(line) };
     if whole.len() <= most {
         return whole;
     }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    access_log_fields::{endpoint_of, fields_of_the_proxy},
     log::{answer_of, cluster_of},
-    own_words::{endpoint_of, own_words},
     sign::sign_of,
 };
 
 /// So many new connections to a cluster, all of which worked, end what its signs told of. A fault that fails 5 % of the
 /// handshakes, which is where the alert begins, lets a hundred pass in a row once in 170 times.
-pub const ENOUGH: u64 = 100;
+pub const CONNECTIONS_ENOUGH: u64 = 100;
 
 /// The calls of a log to one cluster.
 #[derive(Default)]
@@ -42,7 +42,7 @@ pub fn connected_since(text: &str, kept: &[String]) -> BTreeMap<String, u64> {
     let mut clusters: BTreeMap<String, Calls> = of_signs.collect();
     let mut seen = BTreeSet::new();
     for line in text.lines() {
-        let own = own_words(line);
+        let own = fields_of_the_proxy(line);
         let Some(cluster) = cluster_of(&own) else { continue };
         let Some(calls) = clusters.get_mut(cluster) else { continue };
         let is_first = local_address(&own, cluster).map(|address| seen.insert(format!("{cluster} {address}")));
@@ -65,13 +65,13 @@ pub fn connected_since(text: &str, kept: &[String]) -> BTreeMap<String, u64> {
 }
 
 /// Whether somebody behind the proxy answered, whatever the answer was.
-fn is_answered(own_words: &str) -> bool {
-    answer_of(own_words).is_some_and(|(code, flags)| flags == "-" && code.len() == 3)
+fn is_answered(fields_of_the_proxy: &str) -> bool {
+    answer_of(fields_of_the_proxy).is_some_and(|(code, flags)| flags == "-" && code.len() == 3)
 }
 
 /// Where the proxy's own end of the connection was: it stands behind the cluster, and tells one connection from the next.
-fn local_address<'a>(own_words: &'a str, cluster: &str) -> Option<&'a str> {
-    let (_, behind) = own_words.rsplit_once(cluster)?;
+fn local_address<'a>(fields_of_the_proxy: &'a str, cluster: &str) -> Option<&'a str> {
+    let (_, behind) = fields_of_the_proxy.rsplit_once(cluster)?;
     behind.split_whitespace().next().filter(|address| address.contains(':'))
 }
 

@@ -21,7 +21,7 @@ pub(super) const SEVERAL: u64 = 2;
 
 /// The cause that a sign speaks for, where it speaks for one. Those that it does not name need another look: at our own
 /// certificate (peers say that it is over; it was never got or is not shown), or at the caller.
-pub(super) fn leans_to(reason: TlsReason) -> Option<Scenario> {
+pub(super) fn scenario_hinted_by(reason: TlsReason) -> Option<Scenario> {
     match reason {
         TlsReason::PeerExpired => Some(Scenario::ExpiredCertificate),
         TlsReason::PeerNotYetValid => Some(Scenario::ClockSkew),
@@ -79,7 +79,7 @@ impl DiagnosisInput<'_> {
     }
 
     /// The signs that are enough to name `scenario`, with how often they were logged of late.
-    pub(super) fn leaning(&self, scenario: Scenario) -> BTreeMap<TlsReason, u64> {
+    pub(super) fn hints(&self, scenario: Scenario) -> BTreeMap<TlsReason, u64> {
         let counted = |reason: TlsReason| Some((reason, self.several(reason)?));
         self.reasons(scenario).filter_map(counted).collect()
     }
@@ -92,7 +92,7 @@ impl DiagnosisInput<'_> {
     /// The signs that speak for a cause and are too few, or too old, to name it.
     pub(super) fn too_few(&self) -> Vec<String> {
         let signs = self.pods.iter().flat_map(|(_, found)| &found.signs).map(|sign| sign.reason);
-        let few = signs.filter(|reason| leans_to(*reason).is_some() && self.several(*reason).is_none());
+        let few = signs.filter(|reason| scenario_hinted_by(*reason).is_some() && self.several(*reason).is_none());
         let minutes = RECENT.as_mins();
         let sentence = |reason: TlsReason| {
             let (words, times) = (reason.words(), self.times(reason));
@@ -104,6 +104,6 @@ impl DiagnosisInput<'_> {
 
     fn reasons(&self, scenario: Scenario) -> impl Iterator<Item = TlsReason> {
         let signs = self.pods.iter().flat_map(|(_, found)| &found.signs).map(|sign| sign.reason);
-        signs.filter(move |reason| leans_to(*reason) == Some(scenario))
+        signs.filter(move |reason| scenario_hinted_by(*reason) == Some(scenario))
     }
 }
