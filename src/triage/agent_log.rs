@@ -6,6 +6,10 @@ use jiff::Timestamp;
 
 use super::{
     LogExcerpt,
+    agent_words::{
+        BAD, CANNOT_REACH, FEDERATION, HARMLESS, KUBELET, NO_IDENTITY, NOT_ATTESTED_IN_AN_ERROR, NOT_DIALLED,
+        NOT_SIGNED, RENEWAL, SERVER, WELL, WORKLOAD_ATTESTOR, WORKLOAD_NOT_ATTESTED, has,
+    },
     not_understood::{KEPT_MOST, speaks_of_failure},
 };
 
@@ -35,63 +39,6 @@ impl Sign {
     }
 }
 
-/// Said before the server answers: what came of it shows behind that.
-const RENEWAL: [&str; 2] = ["Renewing X509-SVID", "Creating X509-SVID"];
-const WELL: [&str; 4] = [
-    "Successfully rotated agent SVID",
-    "Successfully reattested node",
-    "Node attestation was successful",
-    "Successfully rotated",
-];
-const BAD: [&str; 10] = [
-    "Could not reattest agent",
-    "Could not rotate agent SVID",
-    "gent is banned",
-    "Agent crashed",
-    "already expired and reattest agent failed",
-    "Agent needs to re-attest",
-    "Agent failed re-attestation",
-    "rotate agent SVID failed",
-    "SVID key recovered, but SVID is expired",
-    "service account token has expired",
-];
-/// Said only about the SPIRE server.
-const CANNOT_REACH: [&str; 5] = [
-    "could not open attestation stream to SPIRE server",
-    "Failed to retrieve attestation result",
-    "Synchronize failed",
-    "SVID sync failed",
-    "failed to dial",
-];
-/// Said about anything that is dialled: they count only beside a word for the server.
-const NOT_DIALLED: [&str; 4] = ["Error while dialing", "connection refused", "i/o timeout", "no such host"];
-const SERVER: [&str; 4] = ["spire-server", "SPIRE server", ":8081", "subsystem_name=manager"];
-/// Words of lines that dial somebody else: the kubelet for a workload's attestation, a peer for its bundle.
-const ELSEWHERE: [&str; 7] =
-    ["workload attestor", "workload_attestor", "WorkloadAttestor", "kubelet", ":10250", "ederated", "bundle endpoint"];
-/// With the registration entry's ID and the server's own words.
-const NOT_SIGNED: &str = "Failed to mint X509 SVID";
-/// Errors and warnings of every day: a proxy went away, or a server that is older knows no status reports.
-const HARMLESS: [&str; 6] = [
-    "Error sending secrets over stream",
-    "Received error from stream secrets server",
-    "Received unexpected nonce; ignoring request",
-    "Failed to post agent status",
-    "SVID is not found. Starting node attestation",
-    "Bundle is not found",
-];
-const NO_IDENTITY: [&str; 5] = [
-    "No identity issued",
-    "no identity issued",
-    "Workload attestation failed",
-    "Failed to attest the workload",
-    "workload is not authorized for the requested identities",
-];
-
-fn has(line: &str, signs: &[&str]) -> bool {
-    signs.iter().any(|sign| line.contains(sign))
-}
-
 /// What a line says about the agent or its workloads, if anything.
 pub(super) fn sign_of(line: &str) -> Option<Sign> {
     known_sign(line).or_else(|| is_a_failure(line).then_some(Sign::NotUnderstood))
@@ -111,16 +58,27 @@ fn was_only_cancelled(line: &str) -> bool {
     codes.peek().is_some() && codes.all(|code| code.starts_with("Canceled"))
 }
 
+/// Whether a line is about somebody else whom the agent dials: the kubelet for a workload's attestation, a peer for its
+/// bundle.
+fn is_about_others(line: &str) -> bool {
+    has(line, &WORKLOAD_ATTESTOR) || has(line, &KUBELET) || has(line, &FEDERATION)
+}
+
+/// Whether a line says that the agent could not learn who a workload is: it then issues nothing, whatever entries there are.
+pub(super) fn could_not_attest_a_workload(line: &str) -> bool {
+    has(line, &WORKLOAD_NOT_ATTESTED) || has(line, &NOT_ATTESTED_IN_AN_ERROR) || has(line, &WORKLOAD_ATTESTOR)
+}
+
 fn known_sign(line: &str) -> Option<Sign> {
     if has(line, &RENEWAL) {
         Some(Sign::Renewal)
     } else if has(line, &WELL) {
         Some(Sign::Well)
-    } else if has(line, &NO_IDENTITY) {
+    } else if has(line, &NO_IDENTITY) || has(line, &WORKLOAD_NOT_ATTESTED) {
         Some(Sign::NoIdentity)
     } else if line.contains(NOT_SIGNED) {
         Some(Sign::NotSigned)
-    } else if has(line, &ELSEWHERE) {
+    } else if is_about_others(line) {
         None
     } else if line.contains("PermissionDenied") || line.contains("Unauthenticated") {
         (has(line, &BAD) || has(line, &CANNOT_REACH)).then_some(Sign::Bad)

@@ -4,6 +4,9 @@ use super::{
     LogExcerpt, Redacted,
     agent::{AgentState, by_its_log},
     agent_log::{Sign, entries, telling_lines},
+    agent_words::{
+        ATTESTED, ATTESTED_AGAIN, ATTESTED_ONCE_AND_IN_MEMORY, BANNED, FEDERATION, KUBELET, SERVER_NOT_TRUSTED, has,
+    },
     ends::end_of,
 };
 
@@ -30,12 +33,6 @@ pub struct AttestationSigns<'a> {
     pub has_server_token: bool,
 }
 
-/// How agents begin the line of an attestation; its field `reattestable` is the server's own word.
-const ATTESTED: &str = "Node attestation was successful";
-const ATTESTED_AGAIN: &str = "Successfully reattested node";
-/// SPIRE 1.15.3 and newer.
-const ONCE_AND_IN_MEMORY: &str = "Node attestation is not reattestable";
-
 impl AttestationSigns<'_> {
     /// What they say together: people first, then the agent, then its pod.
     pub fn read(&self) -> Attestation {
@@ -52,7 +49,7 @@ impl AttestationSigns<'_> {
 
 fn said_of_attestation(line: &str) -> Option<(bool, String)> {
     let says = |again| Some((again, format!("its log says: «{}»", end_of(&Redacted::new(line)))));
-    if line.contains(ONCE_AND_IN_MEMORY) {
+    if line.contains(ATTESTED_ONCE_AND_IN_MEMORY) {
         return says(false);
     }
     if line.contains(ATTESTED_AGAIN) {
@@ -66,30 +63,31 @@ fn said_of_attestation(line: &str) -> Option<(bool, String)> {
     }
 }
 
-/// What an agent writes where it would start from the same fault again, and what has to be mended first.
-const REPEATED: [(&str, &str); 3] = [
-    ("gent is banned", "the SPIRE server has banned it: lift the ban there first"),
-    (
-        "certificate signed by unknown authority",
-        "it does not trust the SPIRE server, because the bundle that it starts from is old: mend that bundle, or clear the \
-         agent's data directory",
-    ),
-    (
-        "ECDSA verification failure",
-        "it does not trust the SPIRE server, because the bundle that it starts from is old: mend that bundle, or clear the \
-         agent's data directory",
-    ),
-];
-/// Words of lines about somebody else's certificate: a peer's bundle endpoint, the kubelet.
-const OF_OTHERS: [&str; 4] = ["ederated", "bundle endpoint", "kubelet", "orkload"];
+/// What has to be mended first where an agent that says this would start from the same fault again.
+fn to_be_mended_first(line: &str) -> Option<&'static str> {
+    if line.contains(BANNED) {
+        Some("the SPIRE server has banned it: lift the ban there first")
+    } else if has(line, &SERVER_NOT_TRUSTED) {
+        Some(
+            "it does not trust the SPIRE server, because the bundle that it starts from is old: mend that bundle, or clear the \
+             agent's data directory",
+        )
+    } else {
+        None
+    }
+}
+
+/// Whether a line is about somebody else's certificate: a peer's, the kubelet's, a workload's.
+fn is_about_others(line: &str) -> bool {
+    has(line, &FEDERATION) || has(line, &KUBELET) || line.contains("orkload")
+}
 
 /// Why a restart would only repeat what is wrong, as the newest lines of the log say it.
 pub fn repeated_by_a_restart(log: &str) -> Option<String> {
-    let about_itself = |line: &&str| !OF_OTHERS.iter().any(|word| line.contains(word));
+    let about_itself = |line: &&str| !is_about_others(line);
     let worked = |line: &&str| !line.contains(ATTESTED) && !line.contains("Successfully");
     let mut newest = log.lines().rev().take_while(worked).filter(about_itself);
-    let known = |line: &str| REPEATED.iter().find(|(said, _)| line.contains(said)).map(|(_, what)| *what);
-    let (line, what) = newest.find_map(|line| Some((line, known(line)?)))?;
+    let (line, what) = newest.find_map(|line| Some((line, to_be_mended_first(line)?)))?;
     Some(format!("{what} («{}»)", end_of(&Redacted::new(line))))
 }
 

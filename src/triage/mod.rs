@@ -3,6 +3,7 @@
 mod agent;
 mod agent_log;
 mod agent_restart;
+mod agent_words;
 mod bundles;
 pub mod certificate;
 mod certificate_sources;

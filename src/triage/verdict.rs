@@ -149,7 +149,7 @@ pub enum Consequence {
     ExpiredCertificate,
     /// Certificates will run out: renewal has missed its turn.
     RotationOverdue,
-    /// Roots differ.
+    /// Roots differ. Reserved: no rule of this version names it, since bundles are not compared hop by hop.
     TrustBundleMismatch,
 }
 

@@ -7,8 +7,8 @@ use crate::{
         restart_pod::{PodFacts, PodRefusal, RestartFacts, plan},
     },
     triage::{
-        Check, CheckId, CheckResult, Confidence, FixName, Never, NotRestarted, On, RESTARTS_MOST, Scenario, Side,
-        Subject, VERDICT_SCHEMA, Verdict,
+        Check, CheckId, CheckResult, Confidence, Contraindicated, FixName, NotRestarted, On, RESTARTS_MOST, Scenario,
+        Side, Subject, VERDICT_SCHEMA, Verdict,
     },
 };
 
@@ -107,7 +107,7 @@ fn only_the_pods_that_the_verdict_names_are_restarted_and_each_line_names_one() 
 fn a_frozen_agent_refuses_the_restart_in_the_verdicts_own_words() {
     let mut verdict = verdict(&["frontend-1"]);
     let reason = "the agent of node-2 is frozen: a new pod would get no SVID".to_owned();
-    verdict.never.push(Never { fix: FixName::RestartPod, reason: reason.clone() });
+    verdict.never.push(Contraindicated { fix: FixName::RestartPod, reason: reason.clone() });
     assert_eq!(drawn(&verdict, &[facts("frontend-1")]), Err(vec![GuardRefusal::SpokenAgainst(reason).into()]));
 }
 

@@ -59,7 +59,7 @@ impl<'a> Rows<'a> {
     pub(super) fn file_chain(&mut self, file: Option<&IdentityCopy<'a>>, decides: Option<&IdentityCopy<'a>>) {
         let (Some(file), Some(served)) = (file, decides) else { return };
         let Ok(svid) = &file.leaf else { return };
-        if served.place == file.place {
+        if served.held_by == file.held_by {
             return;
         }
         let domain = svid.spiffe_id.trust_domain();

@@ -8,7 +8,7 @@ use crate::{
     mesh::{NodeName, PodRef},
     triage::{
         CallAtOnce, Confidence, FixName, PodEvidence, Scenario,
-        agent_log::{Sign, entries},
+        agent_log::{Sign, could_not_attest_a_workload, entries},
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
         examine::{Examined, Holding},
@@ -17,75 +17,72 @@ use crate::{
     },
 };
 
-/// How a SPIRE agent says that it could not learn who a workload is: it then issues nothing, whatever entries there are.
-const NOT_ATTESTED: [&str; 5] = [
-    "orkload attestation failed",
-    "Failed to attest the workload",
-    "workload attestor",
-    "workload_attestor",
-    "Failed to collect all selectors",
-];
-
 pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<Conclusion> {
     let is_open = |(pod, _): &&SeenPod<'_>| !explained.contains(&pod.pod);
     let is_without = |(pod, found): &&SeenPod<'_>| found.holding == Holding::NoSecret || has_no_entry(input, pod);
     let without: Vec<&SeenPod<'_>> = input.pods.iter().filter(is_without).filter(is_open).collect();
-    let state = |pod: &PodEvidence| input.agent_of(pod.node.as_ref());
-    let pods = without.iter().map(|(pod, _)| pod.pod.clone()).collect();
+    if without.is_empty() {
+        return None;
+    }
+    Some(agents_fault(input, &without).unwrap_or_else(|| no_entry(input, &without)))
+}
+
+fn about_these(scenario: Scenario, without: &[&SeenPod<'_>]) -> Conclusion {
     let has_got = |found: &Examined| {
         if found.holding == Holding::NoSecret { "has never got an SVID" } else { "serves no certificate" }
     };
-    let mut reasons: Vec<String> =
-        without.iter().map(|(pod, found)| format!("the proxy of {} {}", pod.pod, has_got(found))).collect();
-    let (first, _) = without.first()?;
-    let broken: Vec<_> =
-        without.iter().filter(|(pod, _)| matches!(state(pod), Some(state) if state.is_faulty())).collect();
-    if !broken.is_empty() {
-        reasons.extend(input.agent_reasons());
-        let mut conclusion = Conclusion::new(Scenario::SpireAgent, reasons);
-        conclusion.pods = pods;
-        conclusion.nodes = broken.iter().filter_map(|(pod, _)| pod.node.clone()).collect();
-        conclusion.fixes = vec![FixName::RestartSpireAgent];
-        return Some(
-            conclusion
-                .advise_against(&[FixName::RestartPod], "the node's agent does not work: it would get no SVID again"),
-        );
+    let reason = |(pod, found): &&SeenPod<'_>| format!("the proxy of {} {}", pod.pod, has_got(found));
+    let mut conclusion = Conclusion::new(scenario, without.iter().map(reason).collect());
+    conclusion.pods = without.iter().map(|(pod, _)| pod.pod.clone()).collect();
+    conclusion
+}
+
+/// The node's agent does not work.
+fn agents_fault(input: &DiagnosisInput<'_>, without: &[&SeenPod<'_>]) -> Option<Conclusion> {
+    let is_faulty = |(pod, _): &&&SeenPod<'_>| input.agent_of(pod.node.as_ref()).is_some_and(AgentState::is_faulty);
+    let broken: Vec<_> = without.iter().filter(is_faulty).collect();
+    if broken.is_empty() {
+        return None;
     }
+    let mut conclusion = about_these(Scenario::SpireAgent, without);
+    conclusion.reasons.extend(input.agent_reasons());
+    conclusion.nodes = broken.iter().filter_map(|(pod, _)| pod.node.clone()).collect();
+    conclusion.fixes = vec![FixName::RestartSpireAgent];
+    let why_no_restart = "the node's agent does not work: it would get no SVID again";
+    Some(conclusion.advise_against(&[FixName::RestartPod], why_no_restart))
+}
+
+/// No agent is seen at fault: then it is the registration entry, as far as anything speaks of it.
+fn no_entry(input: &DiagnosisInput<'_>, without: &[&SeenPod<'_>]) -> Conclusion {
     let refused = without.iter().find_map(|(pod, _)| refused(input, pod));
     let told = without.iter().map(|(_, found)| found.recently(TlsReason::NotRegistered)).max().unwrap_or(0);
     let told = told >= SEVERAL;
-    let works = without.iter().any(|(pod, _)| matches!(state(pod), Some(AgentState::Works(_))));
-    let scenario = if works || told || refused.is_some() { Scenario::IdentityMismatch } else { Scenario::Inconclusive };
-    let mut conclusion = Conclusion::new(scenario, reasons);
-    conclusion.pods = pods;
-    match refused {
-        Some((line, true)) => conclusion.reasons.push(format!("its agent says about this workload: {line}")),
-        Some((line, false)) => {
-            conclusion.confidence = Confidence::Medium;
-            conclusion.reasons.push(format!("its agent says, without naming a workload: {line}"));
-        }
-        None if told => {
-            conclusion.confidence = Confidence::Medium;
-            conclusion.reasons.push(TlsReason::NotRegistered.words().to_owned());
-        }
-        None if works => {
-            conclusion.confidence = Confidence::Medium;
-            conclusion.reasons.push("the agent of its node issues for others, and never for it".to_owned());
+    let works = |(pod, _): &&SeenPod<'_>| matches!(input.agent_of(pod.node.as_ref()), Some(AgentState::Works(_)));
+    let (confidence, why) = match refused {
+        Some((line, true)) => (Confidence::High, format!("its agent says about this workload: {line}")),
+        Some((line, false)) => (Confidence::Medium, format!("its agent says, without naming a workload: {line}")),
+        None if told => (Confidence::Medium, TlsReason::NotRegistered.words().to_owned()),
+        None if without.iter().any(works) => {
+            (Confidence::Medium, "the agent of its node issues for others, and never for it".to_owned())
         }
         None => {
-            conclusion.confidence = Confidence::Low;
-            let node = first.node.as_ref().map_or("its node", NodeName::as_str);
-            conclusion.reasons.push(format!("whether the SPIRE agent of {node} works is not known"));
+            let node = without.first().and_then(|(pod, _)| pod.node.as_ref()).map_or("its node", NodeName::as_str);
+            (Confidence::Low, format!("whether the SPIRE agent of {node} works is not known"))
         }
-    }
-    if scenario == Scenario::IdentityMismatch {
+    };
+    let is_known = confidence > Confidence::Low;
+    let scenario = if is_known { Scenario::IdentityMismatch } else { Scenario::Inconclusive };
+    let mut conclusion = about_these(scenario, without);
+    conclusion.confidence = confidence;
+    conclusion.reasons.push(why);
+    if is_known {
         conclusion.reasons.push(LOOK_FOR_ENTRY.to_owned());
         conclusion.call_at_once = Some(CallAtOnce::L2);
     }
-    Some(conclusion.advise_against(
+    conclusion.advise_against(
         &[FixName::RestartPod, FixName::RestartSpireAgent],
         "no registration entry seems to fit this workload: a restart would get no SVID either",
-    ))
+    )
 }
 
 /// Whether the proxy of a pod serves nothing, and the agent of its node says that it issues no identity, to it or to
@@ -95,8 +92,7 @@ fn has_no_entry(input: &DiagnosisInput<'_>, pod: &PodEvidence) -> bool {
     let has_a_file = pod.svid_file.value().is_some_and(|file| !file.certificates.is_empty());
     let log = input.agents.iter().find(|(agent, _)| Some(&agent.node) == pod.node.as_ref());
     let log = log.and_then(|(agent, _)| agent.log.value());
-    let attests =
-        log.is_some_and(|log| !log.lines.iter().any(|line| NOT_ATTESTED.iter().any(|words| line.contains(words))));
+    let attests = log.is_some_and(|log| !log.lines.iter().any(|line| could_not_attest_a_workload(line)));
     serves_nothing && !has_a_file && attests && refused(input, pod).is_some()
 }
 
