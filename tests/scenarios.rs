@@ -13,7 +13,7 @@ use mtls_medic::{
     },
     triage::{
         ProxyStats, ServedSecrets,
-        certificate::{Life, Svid, ders, read_pem},
+        certificate::{Svid, Validity, ders, read_pem},
         envoy::{Direction, TlsReason, add_hosts, count_signs, read_secrets, read_stats},
     },
 };
@@ -152,8 +152,8 @@ fn a_native_sidecar_is_an_init_container_and_can_be_asked_all_the_same() {
 #[test]
 fn a_proxy_that_keeps_its_old_svid_fails_though_the_file_is_new() {
     let mesh = night(Scenario::ProxyKeepsOldSvid);
-    assert!(matches!(mesh.file("frontend").unwrap().life(now()), Life::Left { .. }));
-    assert!(matches!(mesh.served_svid("frontend").life(now()), Life::Over { .. }));
+    assert!(matches!(mesh.file("frontend").unwrap().validity(now()), Validity::Left { .. }));
+    assert!(matches!(mesh.served_svid("frontend").validity(now()), Validity::Over { .. }));
     assert!(mesh.stats("frontend").requests_failed.unwrap() > 0);
 }
 
@@ -163,7 +163,7 @@ fn an_agent_that_hangs_is_green_and_says_nothing_of_it() {
     let (code, last) = mesh.agent_says("node-2");
     assert!(code == 0 && !last.contains("level=error"), "{last}");
     assert_eq!(mesh.ready("spire-system", "spire-agent"), [true; 3]);
-    assert!(matches!(mesh.file("frontend").unwrap().life(now()), Life::Over { .. }));
+    assert!(matches!(mesh.file("frontend").unwrap().validity(now()), Validity::Over { .. }));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn callers_reject_another_identity_and_the_server_learns_only_that_it_is_rejecte
 fn a_certificate_of_istiods_is_trusted_by_nobody_that_trusts_spire() {
     let mesh = night(Scenario::IstiodIssued);
     assert!(mesh.file("frontend").is_none(), "SPIRE's socket is not mounted");
-    assert!(matches!(mesh.served_svid("frontend").life(now()), Life::Left { .. }));
+    assert!(matches!(mesh.served_svid("frontend").validity(now()), Validity::Left { .. }));
     assert!(mesh.served("frontend").roots.contains_key(""), "istiod's proxies have no SPIFFE validator");
     assert!(mesh.signs("frontend").contains(&(TlsReason::PeerUnknownAuthority, Direction::Outbound)));
     assert!(mesh.signs("gateway").contains(&(TlsReason::PeerUnknownAuthority, Direction::Outbound)));
@@ -215,7 +215,7 @@ fn a_certificate_of_istiods_is_trusted_by_nobody_that_trusts_spire() {
 fn with_the_servers_clock_ahead_no_svid_has_begun() {
     let mesh = night(Scenario::ClockSkew);
     for app in ["gateway", "frontend"] {
-        assert!(matches!(mesh.served_svid(app).life(now()), Life::NotYet { .. }), "{app}");
+        assert!(matches!(mesh.served_svid(app).validity(now()), Validity::NotYet { .. }), "{app}");
     }
     assert!(mesh.signs("gateway").contains(&(TlsReason::PeerNotYetValid, Direction::Outbound)));
 }
