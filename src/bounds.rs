@@ -57,6 +57,11 @@ const OUTGOING_AT_ONCE: usize = SLACK_AT_ONCE + 4 + 4 + 1;
 pub const SOCKETS: usize = 2;
 /// The longest message of Slack's socket.
 pub const SOCKET_MESSAGE: usize = MIB;
+/// The longest message of Discord's gateway, and the largest interaction over HTTP: the message that was pressed comes with it,
+/// at most 6,000 characters in its embeds and 2,000 beside them.
+pub const DISCORD_MESSAGE: usize = 256 * KIB;
+/// The most that one message of Discord's gateway may become.
+pub const DISCORD_WEIGHT: usize = 512 * KIB;
 /// What may wait to be written to a WebSocket whose other end does not read.
 pub const SOCKET_QUEUE: usize = 64 * KIB;
 
@@ -119,6 +124,10 @@ pub const ALL: usize = ITSELF
     + WORK
     + SLACK_AT_ONCE * SLACK_WEIGHT
     + SOCKETS * (2 * SOCKET_MESSAGE + SLACK_WEIGHT + SOCKET_BUFFER + SOCKET_QUEUE)
+    + 2 * DISCORD_MESSAGE
+    + DISCORD_WEIGHT
+    + SOCKET_BUFFER
+    + SOCKET_QUEUE
     + SLACK_ANSWERS_AT_ONCE * (2 * SLACK_ANSWER + SLACK_ANSWER_WEIGHT)
     + SLACK_THREADS_AT_ONCE * SLACK_THREAD
     + OUTGOING_AT_ONCE * (OUTGOING_BUFFER + TLS)
