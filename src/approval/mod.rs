@@ -27,6 +27,9 @@ pub struct Question {
     pub approved_by: BTreeSet<PersonId>,
     /// How many are needed.
     pub needed: u8,
+    /// Of those who approved on another platform than the requester's: by which id each is known on that of the requester.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub known_beside_requester: BTreeSet<PersonId>,
 }
 
 /// The effect of a vote.
@@ -50,6 +53,12 @@ pub enum VoteRefusal {
     /// Too late.
     #[error("the question expired at {0:.0}: ask for the fix again to see a fresh plan")]
     Expired(Timestamp),
+    /// Nobody can tell whether the voter is the requester, who is known by an id of another platform.
+    #[error(
+        "it was asked for on another platform, and the configuration does not say who you are there (people.same): somebody \
+         else on that platform has to approve it"
+    )]
+    AnotherPlatform,
     /// The same person again.
     #[error("you have approved it already; it needs {missing} more")]
     Again {
@@ -62,16 +71,23 @@ impl Question {
     /// Asks for votes on a fix.
     pub fn ask(rule: &Rule, requester: PersonId, now: Timestamp) -> Self {
         let needed = rule.needed.max(1);
-        Self { requester, expires_at: now + rule.expires_after, approved_by: BTreeSet::new(), needed }
+        Self {
+            requester,
+            expires_at: now + rule.expires_after,
+            approved_by: BTreeSet::new(),
+            needed,
+            known_beside_requester: BTreeSet::new(),
+        }
     }
 
     /// Counts one vote. People are counted, not clicks or groups, and the requester is never one of them.
     pub fn vote(&self, voter: &Actor, now: Timestamp) -> Result<Vote, VoteRefusal> {
         self.may_vote(voter, now)?;
-        let missing = self.missing_with(&voter.id);
-        if self.approved_by.contains(&voter.id) {
-            return Err(VoteRefusal::Again { missing });
+        let counted = |id: &PersonId| self.approved_by.contains(id) || self.known_beside_requester.contains(id);
+        if counted(&voter.id) || voter.also.iter().any(counted) {
+            return Err(VoteRefusal::Again { missing: self.missing() });
         }
+        let missing = self.missing().saturating_sub(1);
         Ok(if missing == 0 { Vote::Approved } else { Vote::Counted { missing } })
     }
 
@@ -80,18 +96,26 @@ impl Question {
         if now >= self.expires_at {
             return Err(VoteRefusal::Expired(self.expires_at));
         }
-        if voter.id == self.requester {
+        if voter.is(&self.requester) {
             return Err(VoteRefusal::OwnRequest);
         }
         if !voter.may(Role::Approver, now) {
             return Err(VoteRefusal::NotAnApprover);
         }
-        Ok(())
+        match self.counts_as(voter) {
+            Some(_) => Ok(()),
+            None => Err(VoteRefusal::AnotherPlatform),
+        }
     }
 
-    fn missing_with(&self, voter: &PersonId) -> u8 {
-        let others = self.approved_by.iter().filter(|person| *person != voter).count();
-        let counted = u8::try_from(others).unwrap_or(u8::MAX).saturating_add(1);
+    /// The id by which a vote counts as one person: that of the requester's platform (invariant 11).
+    pub fn counts_as<'a>(&self, voter: &'a Actor) -> Option<&'a PersonId> {
+        voter.known_beside(&self.requester)
+    }
+
+    /// How many more people are needed.
+    fn missing(&self) -> u8 {
+        let counted = u8::try_from(self.approved_by.len()).unwrap_or(u8::MAX);
         self.needed.saturating_sub(counted)
     }
 }

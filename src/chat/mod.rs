@@ -2,15 +2,20 @@
 //!
 //! - `card` and `wording` say what is shown, as facts and sentences without any platform's markup (pure);
 //! - `grammar` reads what people type (pure);
-//! - a face (`slack`) draws the one and listens to the other; [`Ask`] is its way to the engine.
+//! - a face (`slack`, `discord`) draws the one and listens to the other; its [`Desk`] has requests answered by
+//!   [`Answering`], which is the one place that turns what was said into an answer; [`Ask`] is the way to the engine.
 
+mod answering;
+mod answers;
 mod ask;
 pub(crate) mod card;
+mod desk;
 #[cfg(feature = "discord")]
 pub mod discord;
 pub(crate) mod grammar;
 pub(crate) mod heartbeat;
 mod outgoing;
+mod outlived_presses;
 pub(crate) mod page;
 pub mod pager;
 pub mod slack;
@@ -18,6 +23,8 @@ pub(crate) mod terminal;
 mod whose;
 pub(crate) mod wording;
 
+pub use answering::{Answering, Buttons, Heard, Place, Reply, Says};
 pub use ask::{Ask, LIVE_MOST};
+pub use desk::{AT_ONCE_MOST, BusyDesk, Desk, Reception};
 pub use outgoing::{Connector, Outgoing, OutgoingError, checked, connector};
 pub use whose::{OtherBot, Whose};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    card::{Card, Line, Span},
+    card::{COMMAND, Card, Line, Span},
     wording::{self, Post},
 };
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
     engine::{Delivery, Done, MessageRef, Perform, PerformError, Task},
     incident::{Destination, Outcome, Work},
     legible,
-    people::Mention,
 };
 
 /// Where lines go.
@@ -84,10 +83,7 @@ const RAW_LINES_MOST: usize = 30;
 
 /// Who is called or asked, in front of what is said.
 fn called(post: &Post) -> String {
-    let name = |one: &Mention| match one {
-        Mention::User(name) | Mention::Group(name) => format!("@{name} "),
-    };
-    let mentions = post.mentions.iter().map(name);
+    let mentions = post.mentions.iter().map(|one| format!("@{} ", one.id()));
     let approvers = post.to_approvers.then(|| "@approvers ".to_owned());
     mentions.chain(approvers).collect()
 }
@@ -110,9 +106,10 @@ fn plain_span(span: &Span) -> String {
     match span {
         Span::Text(text) | Span::Strong(text) => text.clone(),
         Span::Code(text) => format!("`{text}`"),
+        Span::Command(words) => format!("`{COMMAND} {words}`"),
         Span::Time(at) => clock_face(*at),
         Span::Person(person) => format!("@{}", person.user),
-        Span::Mention(Mention::User(name) | Mention::Group(name)) => format!("@{name}"),
+        Span::Mention(whom) => format!("@{}", whom.id()),
     }
 }
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     alertmanager::Authentication,
-    chat::{Outgoing, OutgoingError, connector, heartbeat::Heartbeat, pager::Pagers, slack::Desk},
+    chat::{Outgoing, OutgoingError, connector, heartbeat::Heartbeat, pager::Pagers, slack::SlackDesk},
     clock::SteadyClock,
     cluster::{ClusterError, connect},
     config::{Config, ConfigError, Settled},
@@ -163,7 +163,7 @@ async fn stopped(
     bot: &Bot,
     serving: JoinHandle<io::Result<()>>,
     hearing: Option<JoinHandle<()>>,
-    desk: Option<Arc<Desk>>,
+    desk: Option<Arc<SlackDesk>>,
 ) {
     tracing::info!("stopping: what is under way finishes or is handed back");
     let intake = async {

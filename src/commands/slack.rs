@@ -11,7 +11,8 @@ use crate::{
         Whose,
         card::Link,
         slack::{
-            Client, Desk, Directory, Home, Look, Patience, Roster, SLACK_API, SLACK_HOOKS, SlackOut, Socket, router,
+            Client, Directory, Home, Look, Patience, Roster, SLACK_API, SLACK_HOOKS, SlackDesk, SlackOut,
+            SlackReception, Socket, router,
         },
     },
     clock::Clock,
@@ -20,7 +21,6 @@ use crate::{
     escalation::LevelNumber,
     http::{Bodies, Metrics},
     incident::{Face, Room},
-    people::Mention,
 };
 
 /// How requests come in.
@@ -67,11 +67,7 @@ impl SlackParts {
             SlackMode::Http => Way::Http(other),
         };
         let people = &config.people;
-        let mentions = |roster: &crate::config::Roster| -> Vec<Mention> {
-            let users = roster.users.iter().cloned().map(Mention::User);
-            users.chain(roster.groups.iter().cloned().map(Mention::Group)).collect()
-        };
-        let roster = Roster { commanders: mentions(&people.commanders), approvers: mentions(&people.approvers) };
+        let roster = Roster { commanders: people.commanders.mentions(), approvers: people.approvers.mentions() };
         let groups = (1_u8..)
             .zip(&people.levels)
             .flat_map(|(number, level)| {
@@ -112,9 +108,9 @@ impl SlackParts {
         inbox: Inbox,
         clock: Arc<dyn Clock>,
         bodies: Bodies,
-    ) -> (Router, Option<Arc<Socket>>, Arc<Desk>) {
+    ) -> (Router, Option<Arc<Socket>>, Arc<SlackDesk>) {
         let home = Home { whose: Whose::of(&inbox), ..self.home };
-        let desk = Desk::new(Arc::new(inbox), self.client, self.directory, home, clock.clone());
+        let desk = SlackReception::desk(Arc::new(inbox), self.client, self.directory, home, clock.clone());
         match self.way {
             Way::Socket(client) => {
                 let socket = Socket::new(*client, desk.clone(), Patience::default());

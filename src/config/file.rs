@@ -34,6 +34,8 @@ pub struct Config {
     pub triage: TriageLimits,
     /// The Slack workspace. Left out: nothing is posted anywhere, which `serve` says aloud.
     pub slack: Option<Slack>,
+    /// The Discord server. Slack may be there as well: one incident then lives on both.
+    pub discord: Option<Discord>,
     /// The runbook's address, for cards and pages. An alert's own `runbook_url` goes before it.
     pub runbook: Option<String>,
     /// Levels and roles.
@@ -215,6 +217,41 @@ pub struct Slack {
     pub api: Option<String>,
 }
 
+/// How the bot hears Discord.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiscordMode {
+    /// A WebSocket that the bot opens: no way in from outside is needed.
+    #[default]
+    Gateway,
+    /// Signed HTTP requests to `/discord/interactions`.
+    Http,
+}
+
+/// The Discord server ("guild").
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discord {
+    /// How the bot hears it (default `gateway`).
+    #[serde(default)]
+    pub mode: DiscordMode,
+    /// The bot's token.
+    pub bot_token: Secret,
+    /// The application's id.
+    #[serde(deserialize_with = "snowflake")]
+    pub application: String,
+    /// The application's public key, 64 hex digits, for `mode: http`. It is no secret.
+    pub public_key: Option<String>,
+    /// The server's id.
+    #[serde(deserialize_with = "snowflake")]
+    pub guild: String,
+    /// The incident channel's id.
+    #[serde(deserialize_with = "snowflake")]
+    pub channel: String,
+    /// Another address of Discord's API, for tests.
+    pub api: Option<String>,
+}
+
 /// Levels and roles. Users by id (`U…`), groups by id (`S…`).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -229,6 +266,9 @@ pub struct People {
     /// Who may approve fixes.
     #[serde(default)]
     pub approvers: Roster,
+    /// People with an id on each platform. Without it, nobody approves on one platform what was asked for on the other.
+    #[serde(default)]
+    pub same: Vec<SamePerson>,
 }
 
 /// People of a role.
@@ -239,6 +279,56 @@ pub struct Roster {
     pub users: Vec<String>,
     /// User groups by id.
     pub groups: Vec<String>,
+    /// The same on Discord.
+    pub discord: DiscordRoster,
+}
+
+/// People of a role on Discord, by ids of 17 to 20 digits.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscordRoster {
+    /// Users by id.
+    #[serde(deserialize_with = "snowflakes")]
+    pub users: Vec<String>,
+    /// Roles by id.
+    #[serde(deserialize_with = "snowflakes")]
+    pub roles: Vec<String>,
+}
+
+/// One person with an id on each platform.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamePerson {
+    /// The user's id on Slack.
+    pub slack: String,
+    /// The user's id on Discord.
+    #[serde(deserialize_with = "snowflake")]
+    pub discord: String,
+}
+
+/// Ids on Discord are numbers, which people write with and without quotes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Snowflake {
+    Text(String),
+    Number(u64),
+}
+
+impl From<Snowflake> for String {
+    fn from(id: Snowflake) -> Self {
+        match id {
+            Snowflake::Text(text) => text,
+            Snowflake::Number(number) => number.to_string(),
+        }
+    }
+}
+
+fn snowflake<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Snowflake::deserialize(from).map(String::from)
+}
+
+fn snowflakes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    Ok(Vec::<Snowflake>::deserialize(from)?.into_iter().map(String::from).collect())
 }
 
 /// One level.

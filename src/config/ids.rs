@@ -1,6 +1,9 @@
-//! Slack's ids: people are known by them alone, never by a name or an e-mail, which others can take on.
+//! Ids of Slack and Discord: people are known by them alone, never by a name or an e-mail, which others can take on.
 
 use super::{Config, file::Roster, plain_secrets::shown};
+
+/// Discord's ids are numbers of so many digits.
+const DISCORD_DIGITS: std::ops::RangeInclusive<usize> = 17..=20;
 
 /// Slack gives no shorter and no longer ids.
 const LENGTH: std::ops::RangeInclusive<usize> = 3..=32;
@@ -52,7 +55,17 @@ pub(super) fn check(config: &Config, problems: &mut Vec<String>) {
             ENTERPRISE.check("slack.enterprise", enterprise, problems);
         }
     }
+    if let Some(discord) = &config.discord {
+        snowflake("discord.application", &discord.application, "an application's id", problems);
+        snowflake("discord.guild", &discord.guild, "a server's id", problems);
+        snowflake("discord.channel", &discord.channel, "a channel's id", problems);
+    }
     let people = &config.people;
+    for same in &people.same {
+        USER.check("people.same: slack", &same.slack, problems);
+        snowflake("people.same: discord", &same.discord, "a user's id", problems);
+    }
+    one_person_each(config, problems);
     roster("people.commanders", &people.commanders, problems);
     roster("people.approvers", &people.approvers, problems);
     for (number, level) in (1_u8..).zip(&people.levels) {
@@ -66,5 +79,34 @@ fn roster(field: &str, roster: &Roster, problems: &mut Vec<String>) {
     }
     for group in &roster.groups {
         GROUP.check(&format!("{field}.groups"), group, problems);
+    }
+    for user in &roster.discord.users {
+        snowflake(&format!("{field}.discord.users"), user, "a user's id", problems);
+    }
+    for role in &roster.discord.roles {
+        snowflake(&format!("{field}.discord.roles"), role, "a role's id", problems);
+    }
+}
+
+/// An id on Discord: with Developer Mode on (User Settings, Advanced), a right click on anything copies it.
+fn snowflake(field: &str, id: &str, what: &str, problems: &mut Vec<String>) {
+    if !(DISCORD_DIGITS.contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())) {
+        let shown = shown(id);
+        problems.push(format!(
+            "{field}: {shown:?} is not {what} on Discord (17 to 20 digits): switch on Developer Mode under \"Advanced\", then \
+             right-click, \"Copy ID\""
+        ));
+    }
+}
+
+/// Two people must not become one: with an id in two links, one of them could approve their own request.
+fn one_person_each(config: &Config, problems: &mut Vec<String>) {
+    let mut seen = std::collections::BTreeSet::new();
+    for same in &config.people.same {
+        for id in [&same.slack, &same.discord] {
+            if !seen.insert(id) {
+                problems.push(format!("people.same: {id} is linked twice: one line a person"));
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration file: YAML. Each field is documented beside its type; unknown fields are refused, and all problems
 //! are reported at once. Secrets are never in the file: they come from other files or from the environment.
 
+mod chats;
 mod duration;
 mod file;
 mod ids;
@@ -16,8 +17,8 @@ use std::{
 };
 
 pub use file::{
-    Alertmanager, Approval, Config, Escalation, HeartbeatFile, Kubernetes, LevelFile, Mesh, Pager, PagerKind, People,
-    Roster, Slack, SlackMode, TriageLimits,
+    Alertmanager, Approval, Config, Discord, DiscordMode, DiscordRoster, Escalation, HeartbeatFile, Kubernetes,
+    LevelFile, Mesh, Pager, PagerKind, People, Roster, SamePerson, Slack, SlackMode, TriageLimits,
 };
 pub use mesh::mesh_settings;
 pub use secret::{Address, Secret};

@@ -84,9 +84,9 @@ fn every_mistake_of_a_file_is_told_at_once_with_its_place() {
     let why = mistakes::read::<Config>(text).unwrap_err().join("\n");
     insta::assert_snapshot!(why, @r#"
     listen: invalid socket address syntax at line 1, column 9
-    jornal: unknown field `jornal`, expected one of listen, journal, cluster, cluster_also, alertmanager, kubernetes, mesh, triage, slack, runbook, people, pagers, escalation, approval, writes, keep, heartbeat
+    jornal: unknown field `jornal`, expected one of listen, journal, cluster, cluster_also, alertmanager, kubernetes, mesh, triage, slack, discord, runbook, people, pagers, escalation, approval, writes, keep, heartbeat
     pagers.night.kind: it is missing, and has no default
-    people.approvers.user: unknown field `user`, expected one of users, groups
+    people.approvers.user: unknown field `user`, expected one of users, groups, discord
     people.levels[0].window: "…" is not a time: write 15m, 1h30m or 90s
     people.levels[1].team: it is missing, and has no default
     people.commanders: it is missing, and has no default

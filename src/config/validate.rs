@@ -12,8 +12,7 @@ use crate::{
     chat::checked,
     cluster::Settings,
     escalation::{self, Level, LevelNumber, PagerName},
-    incident::{Destination, Face, OwnCluster, Policy, WebAddress},
-    people::Mention,
+    incident::{OwnCluster, Policy, WebAddress},
 };
 
 /// The settled configuration.
@@ -95,29 +94,10 @@ impl Config {
         }
     }
 
-    /// The levels that can call nobody, since the bot mentions nobody without a chat; `serve` says so at the start.
-    pub fn calls_nobody(&self) -> Vec<String> {
-        let lost = (1_u8..).zip(&self.people.levels).filter(|(_, level)| self.slack.is_none() && level.pager.is_none());
-        lost.map(|(number, level)| {
-            format!(
-                "people.levels: L{number} {:?} is only mentioned, and without slack nobody is: give it a pager, or \
-                 configure slack",
-                level.team
-            )
-        })
-        .collect()
-    }
-
     /// The runbook's address.
     pub fn runbook(&self) -> Option<&str> {
         let once = self.slack.as_ref().and_then(|slack| slack.runbook.as_deref());
         self.runbook.as_deref().or(once)
-    }
-
-    /// What there is without a chat: said aloud at the start.
-    pub fn without_chat(&self) -> Option<&'static str> {
-        let said = "no chat is configured: incidents are kept and pagers called, and nothing is posted";
-        self.slack.is_none().then_some(said)
     }
 
     fn check_runbook(&self, problems: &mut Vec<String>) {
@@ -171,7 +151,7 @@ impl Config {
             if let Some(pager) = level.pager.as_ref().filter(|pager| !self.pagers.contains_key(*pager)) {
                 problems.push(format!("people.levels: L{number} calls the pager {pager:?}, which is not among pagers"));
             }
-            let mentions = mentions(&level.mention);
+            let mentions = level.mention.mentions();
             if mentions.is_empty() && level.pager.is_none() {
                 problems.push(format!("people.levels: L{number} {:?} has nobody to mention and no pager", level.team));
             }
@@ -187,9 +167,11 @@ impl Config {
     }
 
     fn check_people(&self, problems: &mut Vec<String>) {
-        let nobody = |roster: &Roster| roster.users.is_empty() && roster.groups.is_empty();
+        let nobody = |roster: &Roster| roster.mentions().is_empty();
         if nobody(&self.people.commanders) {
-            problems.push("people.commanders: name at least one user or group, else nobody can acknowledge".to_owned());
+            problems.push(
+                "people.commanders: name at least one user, group or role, else nobody can acknowledge".to_owned(),
+            );
         }
         if self.writes && nobody(&self.people.approvers) {
             problems.push(
@@ -218,9 +200,7 @@ impl Config {
     }
 
     fn policy(&self, levels: Vec<Level>) -> Policy {
-        let channels =
-            self.slack.iter().map(|slack| Destination { face: Face::Slack, channel: slack.channel.clone() }).collect();
-        let usual = Policy::usual(escalation::Policy::of(levels), channels);
+        let usual = Policy::usual(escalation::Policy::of(levels), self.channels());
         let or = |given: Option<Span>, usual: SignedDuration| given.map_or(usual, |span| span.0);
         let ladder = usual.escalation;
         Policy {
@@ -245,9 +225,4 @@ impl Config {
             channels: usual.channels,
         }
     }
-}
-
-pub(super) fn mentions(roster: &Roster) -> Vec<Mention> {
-    let users = roster.users.iter().cloned().map(Mention::User);
-    users.chain(roster.groups.iter().cloned().map(Mention::Group)).collect()
 }

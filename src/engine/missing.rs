@@ -28,7 +28,7 @@ fn describe(missing: &Missing) -> String {
     let since = missing.since.map_or_else(|| "the beginning".to_owned(), |at| format!("{at:.0}"));
     format!(
         "The bot's journal lost what was stored from {since} to {:.0} ({} transactions), and alerts that were answered may \
-         be among it: look in Alertmanager for what fires. Fixes are off until an approver says /mtls writes on",
+         be among it: look in Alertmanager for what fires. Fixes are off until an approver says `writes on`",
         missing.until, missing.transactions
     )
 }

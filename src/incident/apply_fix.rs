@@ -71,9 +71,10 @@ fn advance(fix: &mut Fix, event: &Event, at: Timestamp) {
             fix.plans_drawn = fix.plans_drawn.saturating_add(1);
             fix.phase = FixPhase::Asking { question: question.clone() };
         }
-        Event::VoteCounted { by, .. } => {
+        Event::VoteCounted { by, known_beside_requester, .. } => {
             if let FixPhase::Asking { question } = &mut fix.phase {
                 question.approved_by.insert(by.clone());
+                question.known_beside_requester.extend(known_beside_requester.clone());
             }
         }
         Event::FixApproved { plan, by, .. } => {

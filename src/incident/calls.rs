@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{CallReason, Cause, Destination, Incident, IncidentId, Lacks, Life, MentionPost, Triage, WebAddress};
-use crate::escalation::{LevelNumber, PagerName, Rung};
+use crate::{
+    escalation::{LevelNumber, PagerName, Rung},
+    people::Mention,
+};
 
 /// How long the first call of an opening waits for the diagnosis: the call should name the cause, and
 /// must not come much later for it.
@@ -266,8 +269,8 @@ impl Ways {
     }
 
     /// How many calls that makes.
-    pub(super) fn count(self, incident: &Incident) -> usize {
-        let mentions = if self.mention { incident.channels.len() } else { 0 };
+    pub(super) fn count(self, incident: &Incident, level: LevelNumber) -> usize {
+        let mentions = if self.mention { channels_of_call(incident, level).count() } else { 0 };
         mentions.saturating_add(usize::from(self.pager))
     }
 
@@ -280,6 +283,20 @@ impl Ways {
     pub(super) fn any(self) -> bool {
         self.mention || self.pager
     }
+}
+
+/// The channels in which a level is mentioned, each with its place among all: those of the platforms where it has somebody to
+/// mention. One with nobody anywhere is told of in all of them.
+pub(super) fn channels_of_call(
+    incident: &Incident,
+    level: LevelNumber,
+) -> impl Iterator<Item = (usize, Destination, Vec<Mention>)> {
+    let mentions = incident.policy.level(level).map(|level| level.mentions.clone()).unwrap_or_default();
+    let nobody = mentions.iter().all(|one| incident.channels.iter().all(|to| to.face.platform() != one.platform));
+    incident.channels.clone().into_iter().enumerate().filter_map(move |(place, to)| {
+        let own: Vec<Mention> = mentions.iter().filter(|one| one.platform == to.face.platform()).cloned().collect();
+        (nobody || !own.is_empty()).then_some((place, to, own))
+    })
 }
 
 /// Whether a call that was asked for in `rung` is still to be made. A window that has passed does not lose it: it is

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{FixNumber, MentionPost, Notice, Round, RunNumber};
 use crate::{
     escalation::{LevelNumber, PagerName, Rung},
-    people::{Mention, PersonId},
+    people::{Mention, PersonId, Platform},
     remediation::{PlanId, StepNumber},
 };
 
@@ -21,6 +21,17 @@ pub enum Face {
     /// The demo's web page.
     Page,
     Terminal,
+}
+
+impl Face {
+    /// The platform by whose ids people are known there.
+    pub fn platform(self) -> Platform {
+        match self {
+            Self::Slack => Platform::Slack,
+            Self::Discord => Platform::Discord,
+            Self::Page | Self::Terminal => Platform::Page,
+        }
+    }
 }
 
 /// A channel on a face.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     CallReason, Event, FixNumber, Incident, NewEffect, Notice, PageEnd, PageState, Policy, Round, Timer, Work,
-    calls::{Ways, due_of_call},
+    calls::{Ways, channels_of_call, due_of_call},
     settle::POLL_EVERY,
     storm::stands_for_a_storm,
 };
@@ -205,8 +205,8 @@ impl List<'_> {
             let work = Work::CallPager { pager, level, reason: reason.clone(), rung };
             self.effects.push(NewEffect { key: format!("pager:{rung_at}:{level}"), slot: None, due, work });
         }
-        for (at, to) in self.incident.channels.clone().into_iter().enumerate().filter(|_| ways.mention) {
-            let work = Work::Mention { to, level, mentions: known.mentions.clone(), reason: reason.clone(), rung };
+        for (at, to, mentions) in channels_of_call(self.incident, level).filter(|_| ways.mention) {
+            let work = Work::Mention { to, level, mentions, reason: reason.clone(), rung };
             self.effects.push(NewEffect { key: format!("call:{asked_at}:{level}:{at}"), slot: None, due, work });
         }
     }

@@ -230,6 +230,9 @@ pub enum Event {
         /// Which fix.
         fix: FixNumber,
         by: PersonId,
+        /// By which id the voter is known on the requester's platform, where that is another one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known_beside_requester: Option<PersonId>,
     },
     /// Enough have approved.
     FixApproved {

@@ -117,7 +117,7 @@ pub enum Refusal {
     #[error("your rights could not be confirmed just now: try again in a minute")]
     RightsUnknown,
     /// No such incident.
-    #[error("there is no {0}: `/mtls incidents` lists those that are open")]
+    #[error("there is no {0}: `incidents` lists those that are open")]
     NoIncident(IncidentId),
     /// It has ended.
     #[error("{0} is closed: if its alert fires anew, it is opened again, or a new incident opens")]
@@ -140,18 +140,16 @@ pub enum Refusal {
         ours: String,
     },
     /// No target is known.
-    #[error("it is not known which service this is about: say `/mtls target {0} NAMESPACE WORKLOAD` first")]
+    #[error("it is not known which service this is about: say `target {0} NAMESPACE WORKLOAD` first")]
     NoTarget(IncidentId),
     /// It stands for many incidents.
-    #[error(
-        "{0} stands for many incidents and has no service of its own: name one of them, as `/mtls incidents` lists them"
-    )]
+    #[error("{0} stands for many incidents and has no service of its own: name one of them, as `incidents` lists them")]
     StandsForMany(IncidentId),
     /// A triage is already running.
     #[error("a triage was asked for already and has not ended: wait for what it says in the thread")]
     TriageRunning,
     /// There is no verdict to base a fix on.
-    #[error("there is no verdict yet: run `/mtls triage {0}` first")]
+    #[error("there is no verdict yet: run `triage {0}` first")]
     NoVerdict(IncidentId),
     /// The verdict speaks against this fix.
     #[error("{fix} is refused here: {reason}")]
@@ -164,9 +162,7 @@ pub enum Refusal {
     #[error("{0} is not carried out by this version of the bot: follow the runbook by hand")]
     FixNotCarriedOut(FixName),
     /// It joined another incident.
-    #[error(
-        "{incident} joined {into}, which is about the same service: give the command there, as in `/mtls ack {into}`"
-    )]
+    #[error("{incident} joined {into}, which is about the same service: give the command there, as in `ack {into}`")]
     Joined {
         /// Which was asked about.
         incident: IncidentId,
@@ -176,7 +172,7 @@ pub enum Refusal {
     /// It only tells that a rule cannot see.
     #[error(
         "{0} only tells that an alert's rule sees nothing now: nobody is called for it, and there is nothing to diagnose. \
-             Mend the rule or its data source; `/mtls resolve {0}` closes it"
+             Mend the rule or its data source; `resolve {0}` closes it"
     )]
     OnlyTold(IncidentId),
     /// Another fix is under way.
@@ -187,19 +183,19 @@ pub enum Refusal {
     TriedTwice(FixName),
     /// Writes are off.
     #[error(
-        "fixes are switched off: the bot only diagnoses. An approver can say `/mtls writes on`, where the configuration \
+        "fixes are switched off: the bot only diagnoses. An approver can say `writes on`, where the configuration \
              allows fixes at all (config: writes)"
     )]
     WritesOff,
     /// Nothing waits for approval.
-    #[error("no fix is waiting for approval in {0}: ask for one, as in `/mtls fix {0} restart-pod`")]
+    #[error("no fix is waiting for approval in {0}: ask for one, as in `fix {0} restart-pod`")]
     NothingToApprove(IncidentId),
     /// The plan changed since the person saw it.
     #[error("that plan is not the one that waits now: look at the newest plan in the thread and decide on that one")]
     OtherPlan,
     /// The plan was drawn again, and the command does not say which one is meant.
     #[error(
-        "the plan was drawn again since it was first shown: look at plan {plan} in the thread, then say `/mtls {verb} {incident} {plan}`"
+        "the plan was drawn again since it was first shown: look at plan {plan} in the thread, then say `{verb} {incident} {plan}`"
     )]
     NamePlan {
         /// Which incident.
@@ -220,14 +216,14 @@ pub enum Refusal {
     AlreadyRunning,
     /// Somebody has it already.
     #[error(
-        "somebody has acknowledged it already ({0}): the card says who, and `/mtls handoff` with your own name takes it over"
+        "somebody has acknowledged it already ({0}): the card says who, and `handoff` with your own name takes it over"
     )]
     AlreadyAcknowledged(PersonId),
     /// It was escalated already since the card was drawn.
     #[error("that level was left already: the card shows who is called now")]
     AlreadyEscalated,
     /// There is no higher level.
-    #[error("there is no level above {level}: `/mtls handoff {incident} {level}` calls that one once more")]
+    #[error("there is no level above {level}: `handoff {incident} {level}` calls that one once more")]
     NoHigherLevel {
         /// Which incident.
         incident: IncidentId,
@@ -253,10 +249,10 @@ pub enum Refusal {
         known: Vec<LevelNumber>,
     },
     /// There is nothing to verify.
-    #[error("no fix has run in {0}, so there is nothing to verify: `/mtls triage {0}` looks at it afresh")]
+    #[error("no fix has run in {0}, so there is nothing to verify: `triage {0}` looks at it afresh")]
     NothingToVerify(IncidentId),
     /// Its effect is proved, so there is nothing to look at again.
-    #[error("{fix} was proved to work at {at:.0}: `/mtls triage {incident}` looks at the service afresh")]
+    #[error("{fix} was proved to work at {at:.0}: `triage {incident}` looks at the service afresh")]
     ProvedAlready {
         /// Which incident.
         incident: IncidentId,
@@ -265,7 +261,7 @@ pub enum Refusal {
         at: Timestamp,
     },
     /// Its alert still fires: asked back.
-    #[error("{} If you mean that: `/mtls resolve {incident} anyway {reason}`", CLOSING_WHILE_IT_FIRES)]
+    #[error("{} If you mean that: `resolve {incident} anyway {reason}`", CLOSING_WHILE_IT_FIRES)]
     StillFires {
         /// Which incident.
         incident: IncidentId,
@@ -280,7 +276,7 @@ pub enum Refusal {
     PlanNotClear(PlanId),
     /// It worked already, by what is known.
     #[error(
-        "{fix} worked at {at:.0}, and nothing was diagnosed since: `/mtls triage {incident}` looks whether it is needed \
+        "{fix} worked at {at:.0}, and nothing was diagnosed since: `triage {incident}` looks whether it is needed \
          again"
     )]
     JustWorked {

@@ -164,7 +164,7 @@ impl SettleContext<'_> {
         let asked = self.incident.calls.of(level);
         let got_through = asked.is_some_and(Asked::got_through);
         let refused = asked.map_or(0, |asked| asked.refused).saturating_add(1);
-        let ways = u32::try_from(Ways::of(self.incident, level).count(self.incident)).unwrap_or(u32::MAX);
+        let ways = u32::try_from(Ways::of(self.incident, level).count(self.incident, level)).unwrap_or(u32::MAX);
         if got_through || refused < ways {
             return vec![unreachable(Follows::OtherWay)];
         }

@@ -69,7 +69,7 @@ pub fn answer_to_switch(switch: &WriteSwitch) -> Answer {
         "Fixes may run again. Each one still needs the approval of somebody else."
     } else {
         "Fixes are off: nothing is written to the cluster any more. What was written already is still waited for. \
-         An approver lets them run again: `/mtls writes on`"
+         An approver lets them run again: `writes on`"
     };
     Answer { text: text.to_owned() }
 }

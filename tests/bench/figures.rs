@@ -49,7 +49,7 @@ fn policy(storm_per_minute: u32, room: Room, to: &str) -> Policy {
         number: escalation::LevelNumber(1),
         team: "L1".to_owned(),
         window: SignedDuration::from_mins(15),
-        mentions: vec![mtls_medic::people::Mention::Group("S1".to_owned())],
+        mentions: vec![mtls_medic::people::Mention::group(mtls_medic::people::Platform::Slack, "S1")],
         pager: None,
     };
     let channel = Destination { face, channel: to.to_owned() };

@@ -343,7 +343,7 @@ async fn work(inbox: Inbox, pages: Arc<Pages>, incident: IncidentId) -> Waits {
 
 async fn command(inbox: &Inbox, incident: IncidentId, act: Act) -> f64 {
     let id = PersonId { platform: Platform::Slack, workspace: "T".to_owned(), user: "U1".to_owned() };
-    let actor = Actor { id, roles: [Role::Commander].into(), as_of: Timestamp::now() };
+    let actor = Actor { id, also: [].into(), roles: [Role::Commander].into(), as_of: Timestamp::now() };
     let command = Command { incident, actor, key: format!("{incident}-{act:?}"), act };
     let began = Instant::now();
     inbox.submit(&command).await.unwrap_or_else(|error| panic!("{incident}: {error}"));

@@ -71,7 +71,7 @@ impl Instant {
 fn command(incident: IncidentId, user: &str, act: Act, now: Timestamp, key: &str) -> Command {
     let id = PersonId { platform: Platform::Slack, workspace: TEAM.to_owned(), user: user.to_owned() };
     let roles = [Role::Commander, Role::Approver].into();
-    Command { incident, actor: Actor { id, roles, as_of: now }, key: key.to_owned(), act }
+    Command { incident, actor: Actor { id, also: [].into(), roles, as_of: now }, key: key.to_owned(), act }
 }
 
 async fn meet(first: Meets, second: Meets) {

@@ -21,7 +21,7 @@ use mtls_medic::{
     escalation::{self},
     http::Bodies,
     incident::{Destination, Event, Face, Incident, OwnCluster, Policy},
-    people::Mention,
+    people::{Mention, Platform},
     simulate::{Simulation, world::Scenario},
 };
 
@@ -44,7 +44,7 @@ pub struct Night {
 }
 
 fn policy() -> Policy {
-    let users = ["U0LEVEL1", "U0LEVEL2", "U0LEVEL3"].map(|user| Mention::User(user.to_owned()));
+    let users = ["U0LEVEL1", "U0LEVEL2", "U0LEVEL3"].map(|user| Mention::user(Platform::Slack, user));
     let channel = Destination { face: Face::Slack, channel: CHANNEL.to_owned() };
     Policy {
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(30) },
@@ -126,7 +126,7 @@ impl Night {
         let simulation = Simulation::start(clock.clone(), scenario, "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
         let client = Client::new(&slack.api(), &BOT_TOKEN.to_owned().into()).unwrap();
-        let user = |id: &str| Mention::User(id.to_owned());
+        let user = |id: &str| Mention::user(Platform::Slack, id);
         let roster = Roster {
             commanders: vec![user("U0ONCALL"), user("U0SEC"), user("U0OTHER")],
             approvers: vec![user("U0SEC")],

@@ -67,7 +67,7 @@ fn policy() -> Policy {
         number: LevelNumber(1),
         team: "Platform On-Call".to_owned(),
         window: SignedDuration::from_mins(10),
-        mentions: vec![Mention::User("U0LEVEL1".to_owned())],
+        mentions: vec![Mention::user(Platform::Slack, "U0LEVEL1")],
         pager: Some(PagerName("on-call".to_owned())),
     };
     // A timer of the ladder falls into the night: the reminder, after 6 s of its clock.
@@ -99,7 +99,7 @@ fn command(incident: &Incident, who: &str, act: Act, now: Timestamp) -> Command 
     let roles = [Role::Commander, Role::Approver].into();
     let id = PersonId { platform: Platform::Slack, workspace: TEAM.to_owned(), user: who.to_owned() };
     // Each says it once, by its key, as platforms repeat requests.
-    Command { incident: incident.id, actor: Actor { id, roles, as_of: now }, key: who.to_owned(), act }
+    Command { incident: incident.id, actor: Actor { id, also: [].into(), roles, as_of: now }, key: who.to_owned(), act }
 }
 
 /// What the people of the night do next. Who approves has read the question first.
@@ -144,7 +144,7 @@ impl Case {
 
     async fn bot(&self, clock: Arc<SpedClock>) -> Bot {
         let client = Client::new(&self.slack, &BOT_TOKEN.to_owned().into()).unwrap();
-        let roster = Roster { commanders: Vec::new(), approvers: vec![Mention::User("U0SEC".to_owned())] };
+        let roster = Roster { commanders: Vec::new(), approvers: vec![Mention::user(Platform::Slack, "U0SEC")] };
         let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
         let slack = Arc::new(SlackOut::new(client, directory, Look::default()));
         let pager = Pager::Generic { url: self.pager.clone().into(), token: None };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    LIST_MOST, Line, code, command, end_line, plain,
+    LIST_MOST, Line, code, command, command_line, end_line, plain,
     storm::{self, survey_in_words, survey_lines},
     text::{strong, text, time, words},
 };
@@ -84,9 +84,9 @@ pub(super) fn what_is_wrong(incident: &Incident) -> Vec<Line> {
             text(format!(" have opened in cluster {} since ", incident.cluster)),
             time(incident.opened_at),
             text(". People are called once for all of them. The list: "),
-            code("/mtls incidents"),
+            command_line("incidents"),
             text(". All that are open are taken by "),
-            code("/mtls ack all"),
+            command_line("ack all"),
         ]];
         lines.extend(storm::services(incident));
         return lines;

@@ -17,8 +17,8 @@ pub(in crate::chat) use button::{ask_for_fixes, taking, votes};
 pub(in crate::chat) use progress::{end_line, level_name, plan_lines};
 pub(in crate::chat) use storm::{survey_in_words, survey_lines};
 pub use text::{
-    Line, Span, code, command, joined, lasted, people, person, plain, strong, text, time, utc, with_people, with_times,
-    words,
+    COMMAND, Line, Span, code, command, command_line, joined, lasted, people, person, plain, sentence, strong, text,
+    time, utc, with_people, words,
 };
 
 use jiff::Timestamp;
@@ -204,7 +204,7 @@ impl Card {
     pub fn with_writes_off(mut self) -> Self {
         self.buttons.retain(|button| !button.press.needs_writes());
         if let Some(fixes) = self.sections.iter_mut().find(|section| section.part == Part::Fixes) {
-            fixes.lines.push(words("Fixes are switched off, so the bot only diagnoses. Approvers: `/mtls writes on`, if the configuration allows fixes (writes)."));
+            fixes.lines.push(sentence("Fixes are switched off, so the bot only diagnoses. Approvers: `writes on`, if the configuration allows fixes (writes)."));
         }
         self
     }

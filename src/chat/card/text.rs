@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
+    chat::grammar::Verb,
     incident::IncidentId,
     people::{Mention, PersonId},
 };
@@ -14,8 +15,11 @@ pub enum Span {
     Text(String),
     /// Words that carry the line. May hold text from outside.
     Strong(String),
-    /// A name or a command, as it is typed. May hold text from outside.
+    /// A name, as it is typed. May hold text from outside.
     Code(String),
+    /// A command without the platform's name for all of them, as `fix INC-7 restart-pod`: each face writes it as people type
+    /// it there.
+    Command(String),
     /// A moment, shown in the reader's own time zone where the platform can do that.
     Time(Timestamp),
     /// A person who did something.
@@ -37,7 +41,7 @@ pub fn strong(words: impl Into<String>) -> Span {
     Span::Strong(words.into())
 }
 
-/// A name or a command.
+/// A name.
 pub fn code(words: impl Into<String>) -> Span {
     Span::Code(words.into())
 }
@@ -60,8 +64,16 @@ pub fn words(line: impl Into<String>) -> Line {
 /// A line that tells how to type a command about an incident.
 pub fn command(verb: &str, incident: IncidentId, rest: &str) -> Span {
     let gap = if rest.is_empty() { "" } else { " " };
-    code(format!("/mtls {verb} {incident}{gap}{rest}"))
+    command_line(format!("{verb} {incident}{gap}{rest}"))
 }
+
+/// A command, as `writes off`.
+pub fn command_line(words: impl Into<String>) -> Span {
+    Span::Command(words.into())
+}
+
+/// The platforms' name for all commands of the bot.
+pub const COMMAND: &str = "/mtls";
 
 /// People one after the other: "A, B and C".
 pub fn people<'a>(who: impl IntoIterator<Item = &'a PersonId>) -> Line {
@@ -91,8 +103,37 @@ pub fn utc(moment: Timestamp) -> String {
 /// How long a moment is in the texts of decisions: `2026-03-01T03:00:00Z`.
 const MOMENT: usize = 20;
 
-/// A sentence of the engine as a line: the moments in it become times for the reader.
-pub fn with_times(sentence: &str) -> Line {
+/// A sentence of the engine as a line: the moments in it become times for the reader, and what stands between back-ticks and
+/// begins with a verb becomes a command.
+pub fn sentence(sentence: &str) -> Line {
+    with_times(sentence).into_iter().flat_map(with_commands).collect()
+}
+
+fn with_commands(span: Span) -> Line {
+    let Span::Text(words) = &span else { return vec![span] };
+    let pieces: Vec<&str> = words.split('`').collect();
+    let mut line = Line::new();
+    let mut plain = String::new();
+    for (place, piece) in pieces.iter().enumerate() {
+        let closed = place.saturating_add(1) < pieces.len();
+        let verb = piece.split_whitespace().next().and_then(Verb::parse);
+        if place % 2 == 1 && closed && verb.is_some() {
+            line.push(text(std::mem::take(&mut plain)));
+            line.push(command_line(*piece));
+        } else {
+            let ticked = place % 2 == 1;
+            plain.push_str(if ticked { "`" } else { "" });
+            plain.push_str(piece);
+            plain.push_str(if ticked && closed { "`" } else { "" });
+        }
+    }
+    line.push(text(plain));
+    line.retain(|span| *span != text(""));
+    line
+}
+
+/// A sentence whose moments become times for the reader.
+fn with_times(sentence: &str) -> Line {
     let (mut line, mut rest) = (Line::new(), sentence);
     let mut from = 0_usize;
     while let Some(end) = rest.get(from..).and_then(|tail| tail.find('Z')).map(|at| from.saturating_add(at)) {
@@ -148,9 +189,10 @@ pub fn plain(line: &[Span]) -> String {
     line.iter()
         .map(|span| match span {
             Span::Text(words) | Span::Strong(words) | Span::Code(words) => words.clone(),
+            Span::Command(words) => format!("{COMMAND} {words}"),
             Span::Time(moment) => utc(*moment),
             Span::Person(who) => format!("@{who}"),
-            Span::Mention(Mention::User(id) | Mention::Group(id)) => format!("@{id}"),
+            Span::Mention(whom) => format!("@{}", whom.id()),
         })
         .collect()
 }

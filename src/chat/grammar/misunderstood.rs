@@ -19,7 +19,7 @@ const ECHO_MOST: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misunderstood {
     /// No such command.
-    #[error("I do not know `{word}`.{} `/mtls help` lists what you can say.", Guess(.nearest.map(Verb::usage)))]
+    #[error("I do not know `{word}`.{} `help` lists what you can say.", Guess(.nearest.map(Verb::usage)))]
     Verb {
         /// What was typed.
         word: String,
@@ -49,17 +49,17 @@ pub enum Misunderstood {
         extra: String,
     },
     /// Not a target.
-    #[error("{0}: say `{usage}`, for example `/mtls target INC-7 web deploy/frontend`", usage = Verb::Target.usage())]
+    #[error("{0}: say `{usage}`, for example `target INC-7 web deploy/frontend`", usage = Verb::Target.usage())]
     Target(String),
     /// Neither a person nor a level.
     #[error(
         "`{}` is neither a person nor a level: type `@` and pick the person from the list that opens, as in \
-         `/mtls handoff INC-7 @user`, or name a level, as in `/mtls handoff INC-7 L2`",
+         `handoff INC-7 @user`, or name a level, as in `handoff INC-7 L2`",
         echo(.0)
     )]
     Whom(String),
     /// The incident is named, and too late.
-    #[error("the incident comes first: `/mtls {} {incident} {}`", .verb.word(), echo(.rest))]
+    #[error("the incident comes first: `{} {incident} {}`", .verb.word(), echo(.rest))]
     Order {
         /// For which command.
         verb: Verb,
@@ -68,8 +68,11 @@ pub enum Misunderstood {
         /// All the rest.
         rest: String,
     },
+    /// Not the id of an incident.
+    #[error("`{}` is no incident: they are called INC-7", echo(.0))]
+    NoIncident(String),
     /// More than one incident is open.
-    #[error("{} incidents are open ({}): name one, as in `/mtls {} {}`", count_of_live(.live), some(.live), .verb.word(), first(.live))]
+    #[error("{} incidents are open ({}): name one, as in `{} {}`", count_of_live(.live), some(.live), .verb.word(), first(.live))]
     WhichIncident {
         /// What was typed.
         verb: Verb,
@@ -78,7 +81,7 @@ pub enum Misunderstood {
     /// Other bots hear what is typed as well.
     #[error(
         "bots of several clusters hear what you type here, and this is the one of {cluster}: say what you mean with the cluster, as in \
-         `/mtls {} {example}`",
+         `{} {example}`",
         .verb.word()
     )]
     WhichBot {
@@ -101,7 +104,7 @@ pub enum Misunderstood {
     #[error(transparent)]
     OtherBot(#[from] OtherBot),
     /// No incident is open.
-    #[error("no incident is open: name an old one, as in `/mtls status INC-7`")]
+    #[error("no incident is open: name an old one, as in `status INC-7`")]
     NothingOpen,
     /// Too long.
     #[error("that is longer than {most} characters: put long texts into a file or a message of your own")]
@@ -148,7 +151,7 @@ fn no_such_fix(name: &str, nearest: Option<FixName>) -> String {
     let known = known.join("`, `");
     match (name, nearest) {
         ("", _) => format!("`fix` needs a name: I can do `{known}`, as in `{}`", Verb::Fix.usage()),
-        (name, Some(fix)) => format!("There is no fix `{name}`. Did you mean `/mtls fix {fix}`?"),
+        (name, Some(fix)) => format!("There is no fix `{name}`. Did you mean `fix {fix}`?"),
         (name, None) => format!("There is no fix `{name}`. I can do `{known}`."),
     }
 }

@@ -1,7 +1,8 @@
-//! Reads what people type after `/mtls`. Pure: the caller hands in the live incidents.
+//! Reads commands: typed as a line of words, or chosen by parts. Pure: the caller hands in the live incidents.
 
+mod chosen;
 mod misunderstood;
-mod slack;
+mod notation;
 mod verb;
 
 #[cfg(test)]
@@ -9,7 +10,10 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+#[allow(unused_imports, reason = "the face with typed options reads and draws with them")]
+pub use chosen::{Chosen, Parameter, Taken, said, with_names};
 pub use misunderstood::Misunderstood;
+pub use notation::{ByName, Notation, is_id};
 pub use verb::Verb;
 
 use crate::{
@@ -34,6 +38,8 @@ const INCIDENT_DIGITS_MOST: usize = 6;
 pub struct ParseContext<'a> {
     /// The platform, for the ids of people.
     pub platform: Platform,
+    /// How people are written there.
+    pub notation: &'a dyn Notation,
     /// The workspace, for the ids of people.
     pub workspace: &'a str,
     /// The incident whose thread it was said in.
@@ -68,7 +74,7 @@ pub enum Said {
     Act(IncidentId, Act),
 }
 
-/// Reads one command, without the leading `/mtls`.
+/// Reads one command, without the platform's name for all of them.
 pub fn parse(text: &str, place: &ParseContext<'_>) -> Result<Said, Misunderstood> {
     if text.len() > COMMAND_MOST {
         return Err(Misunderstood::TooLong { most: COMMAND_MOST });
@@ -102,7 +108,7 @@ fn note(rest: &str, place: &ParseContext<'_>) -> Result<Said, Misunderstood> {
         Some(typed) => (ours(Verb::Note, &typed, place)?, after),
         None => (left_out(Verb::Note, place)?, rest),
     };
-    let text = slack::unescape(text, place.platform);
+    let text = place.notation.text(text);
     if text.trim().is_empty() {
         return Err(Misunderstood::Missing { verb: Verb::Note, what: "the text of the note" });
     }
@@ -125,7 +131,7 @@ fn writes(rest: &str, place: &ParseContext<'_>) -> Result<Said, Misunderstood> {
     if let (true, None, Some(cluster)) = (on, cluster, place.whose.to_be_named()) {
         return Err(Misunderstood::WhichBot { verb: Verb::Writes, cluster, example: format!("on/{cluster}") });
     }
-    Ok(Said::Writes { on, reason: slack::unescape(reason, place.platform) })
+    Ok(Said::Writes { on, reason: place.notation.text(reason) })
 }
 
 /// Whether it is `all`, or `all/blue`.
@@ -167,7 +173,7 @@ fn with_words(verb: Verb, words: &[&str], place: &ParseContext<'_>) -> Result<Sa
         (Verb::Approve, [plan]) => Act::Approve { plan: Some(plan_id(verb, plan)?) },
         (Verb::Reject, []) => Act::Reject { plan: None },
         (Verb::Reject, [plan]) => Act::Reject { plan: Some(plan_id(verb, plan)?) },
-        (Verb::Fix, [name]) => Act::ProposeFix { fix: FixName::parse(name).ok_or_else(|| Misunderstood::fix(name))? },
+        (Verb::Fix, [name]) => Act::ProposeFix { fix: wanted_fix(name)? },
         (Verb::Fix, []) => return Err(Misunderstood::fix("")),
         (Verb::Target, [namespace, workload]) => Act::SetTarget { target: target(namespace, workload)? },
         (Verb::Target, _) => return Err(Misunderstood::Missing { verb, what: "a namespace and a workload" }),
@@ -246,9 +252,16 @@ fn resolve(rest: &str, place: &ParseContext<'_>) -> Result<Said, Misunderstood> 
     } else {
         left_out(Verb::Resolve, place)?
     };
-    let reason = slack::unescape(reason, place.platform);
+    Ok(Said::Act(incident, closing(&place.notation.text(reason), anyway)))
+}
+
+fn closing(reason: &str, anyway: bool) -> Act {
     let reason = (!reason.trim().is_empty()).then(|| reason.trim().to_owned());
-    Ok(Said::Act(incident, Act::Resolve { reason, anyway }))
+    Act::Resolve { reason, anyway }
+}
+
+fn wanted_fix(name: &str) -> Result<FixName, Misunderstood> {
+    FixName::parse(name).ok_or_else(|| Misunderstood::fix(name))
 }
 
 fn target(namespace: &str, workload: &str) -> Result<TargetRef, Misunderstood> {
@@ -258,13 +271,15 @@ fn target(namespace: &str, workload: &str) -> Result<TargetRef, Misunderstood> {
 
 fn hand_off_to(word: &str, place: &ParseContext<'_>) -> Result<HandOffTo, Misunderstood> {
     let level = word.strip_prefix(['L', 'l']).and_then(|digits| digits.parse().ok()).map(LevelNumber);
-    let group = slack::group(word)
+    let group = place
+        .notation
+        .group(word)
         .and_then(|group| place.groups.iter().find(|(known, _)| known == group))
         .map(|(_, level)| *level);
     if let Some(level) = level.or(group) {
         return Ok(HandOffTo::Level(level));
     }
-    let user = slack::user(word, place.platform).ok_or_else(|| Misunderstood::Whom(word.to_owned()))?;
+    let user = place.notation.user(word).ok_or_else(|| Misunderstood::Whom(word.to_owned()))?;
     let workspace = place.workspace.to_owned();
     Ok(HandOffTo::Person(PersonId { platform: place.platform, workspace, user: user.to_owned() }))
 }

@@ -2,12 +2,20 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    chat::Whose,
+    chat::{Whose, slack::SlackNotation},
     incident::{Keeper, OwnCluster},
 };
 
 fn place<'a>(live: &'a [IncidentId], groups: &'a [(String, LevelNumber)]) -> ParseContext<'a> {
-    ParseContext { platform: Platform::Slack, workspace: "T0TEAM", thread: None, live, whose: Whose::default(), groups }
+    ParseContext {
+        platform: Platform::Slack,
+        notation: &SlackNotation,
+        workspace: "T0TEAM",
+        thread: None,
+        live,
+        whose: Whose::default(),
+        groups,
+    }
 }
 
 fn said(text: &str) -> Result<Said, Misunderstood> {
@@ -23,7 +31,6 @@ fn told(text: &str) -> String {
 fn every_command_of_the_help_is_understood_as_it_is_written_there() {
     let filled = |usage: &str| {
         usage
-            .trim_start_matches("/mtls ")
             .replace("[INC]|all", "all")
             .replace("[INC]", "INC-7")
             .replace("[PLAN]", "0123abcd")
@@ -45,7 +52,7 @@ fn the_incident_may_be_left_out_when_only_one_is_open_or_in_its_thread() {
     assert_eq!(said("ack"), Ok(Said::Act(IncidentId::new(7), Act::Acknowledge)));
     let two = [IncidentId::new(7), IncidentId::new(8)];
     let told = parse("ack", &place(&two, &[])).unwrap_err().to_string();
-    assert_eq!(told, "2 incidents are open (INC-7, INC-8): name one, as in `/mtls ack INC-7`");
+    assert_eq!(told, "2 incidents are open (INC-7, INC-8): name one, as in `ack INC-7`");
     let thread = ParseContext { thread: Some(IncidentId::new(8)), ..place(&two, &[]) };
     assert_eq!(parse("ack", &thread), Ok(Said::Act(IncidentId::new(8), Act::Acknowledge)));
     assert_eq!(parse("ack 9", &thread), Ok(Said::Act(IncidentId::new(9), Act::Acknowledge)));
@@ -56,7 +63,7 @@ fn the_incident_may_be_left_out_when_only_one_is_open_or_in_its_thread() {
 fn when_more_are_open_than_are_read_the_answer_counts_none_that_it_has_not_seen() {
     let many: Vec<IncidentId> = (1..=100).map(IncidentId::new).collect();
     let told = parse("ack", &place(&many, &[])).unwrap_err().to_string();
-    insta::assert_snapshot!(told, @"100 or more incidents are open (INC-1, INC-2, INC-3, INC-4, INC-5, INC-6, INC-7, INC-8, …): name one, as in `/mtls ack INC-1`");
+    insta::assert_snapshot!(told, @"100 or more incidents are open (INC-1, INC-2, INC-3, INC-4, INC-5, INC-6, INC-7, INC-8, …): name one, as in `ack INC-1`");
 }
 
 fn of_blue(shared_app: bool) -> Whose {
@@ -89,7 +96,7 @@ fn all_that_are_open_are_taken_with_one_command_however_many_there_are() {
     }
     let heard = |text: &str, shared| parse(text, &ParseContext { whose: of_blue(shared), ..place(&several, &[]) });
     assert_eq!(heard("ack all/blue", true), Ok(Said::AckAll));
-    assert!(heard("ack all", true).unwrap_err().to_string().contains("as in `/mtls ack all/blue`"));
+    assert!(heard("ack all", true).unwrap_err().to_string().contains("as in `ack all/blue`"));
     assert!(heard("ack all/red", false).unwrap_err().to_string().contains("this is not the bot of red"));
     assert!(matches!(heard("ack everything", false), Err(Misunderstood::WhichIncident { .. })));
 }
@@ -101,7 +108,7 @@ fn the_kill_switch_stops_whichever_bot_hears_it_and_lets_only_the_one_that_was_n
     for said in ["writes off it looks like an attack", "writes off/blue it looks like an attack"] {
         assert_eq!(heard(said, true), Ok(off.clone()), "{said}");
     }
-    assert!(heard("writes on", true).unwrap_err().to_string().contains("as in `/mtls writes on/blue`"));
+    assert!(heard("writes on", true).unwrap_err().to_string().contains("as in `writes on/blue`"));
     assert!(heard("writes on/red", true).unwrap_err().to_string().contains("this is not the bot of red"));
     for said in ["writes on/blue", "writes ON/Blue"] {
         assert_eq!(heard(said, true), Ok(Said::Writes { on: true, reason: String::new() }), "{said}");
@@ -117,7 +124,7 @@ fn where_bots_share_one_app_a_command_names_its_incident_with_the_cluster() {
         assert_eq!(
             heard(unclear).unwrap_err().to_string(),
             "bots of several clusters hear what you type here, and this is the one of blue: say what you mean with the \
-             cluster, as in `/mtls ack INC-7/blue`",
+             cluster, as in `ack INC-7/blue`",
             "{unclear}"
         );
     }
@@ -129,19 +136,19 @@ fn where_bots_share_one_app_a_command_names_its_incident_with_the_cluster() {
 fn a_wrong_command_gets_the_nearest_right_one() {
     assert_eq!(
         told("aprove"),
-        "I do not know `aprove`. Did you mean `/mtls approve [INC] [PLAN]`? `/mtls help` lists what you can say."
+        "I do not know `aprove`. Did you mean `approve [INC] [PLAN]`? `help` lists what you can say."
     );
-    assert_eq!(told("xyzzy"), "I do not know `xyzzy`. `/mtls help` lists what you can say.");
-    assert_eq!(told("fix restart-pods"), "There is no fix `restart-pods`. Did you mean `/mtls fix restart-pod`?");
-    assert_eq!(told("fix restart-pod INC-7"), "the incident comes first: `/mtls fix INC-7 restart-pod`");
-    assert_eq!(told("handoff @jane inc-9"), "the incident comes first: `/mtls handoff INC-9 @jane`");
+    assert_eq!(told("xyzzy"), "I do not know `xyzzy`. `help` lists what you can say.");
+    assert_eq!(told("fix restart-pods"), "There is no fix `restart-pods`. Did you mean `fix restart-pod`?");
+    assert_eq!(told("fix restart-pod INC-7"), "the incident comes first: `fix INC-7 restart-pod`");
+    assert_eq!(told("handoff @jane inc-9"), "the incident comes first: `handoff INC-9 @jane`");
     assert!(told("fix").contains("I can do `restart-pod`"));
     assert!(told("handoff somebody").contains("neither a person nor a level"));
     assert!(told("handoff @jane").contains("pick the person from the list"), "Slack did not resolve that name");
     assert!(told("target INC-7 web").contains("a namespace and a workload"));
     assert!(told("target INC-7 Web frontend").contains("lower-case letters"));
     assert!(told("ack INC-7 now").contains("`now`"));
-    assert_eq!(told("resolve anyway INC-7"), "the incident comes first: `/mtls resolve INC-7 anyway`");
+    assert_eq!(told("resolve anyway INC-7"), "the incident comes first: `resolve INC-7 anyway`");
 }
 
 #[test]
@@ -179,7 +186,7 @@ fn a_reason_for_closing_is_taken_as_it_stands() {
 fn help_lists_only_what_the_caller_may_do() {
     let words =
         |roles: &[Role]| help(&roles.iter().copied().collect()).into_iter().map(|(usage, _)| usage).collect::<Vec<_>>();
-    assert_eq!(words(&[]), ["/mtls help", "/mtls incidents", "/mtls status [INC]"]);
+    assert_eq!(words(&[]), ["help", "incidents", "status [INC]"]);
     assert!(!words(&[Role::Commander]).iter().any(|usage| usage.contains("approve")));
     assert_eq!(words(&[Role::Commander, Role::Approver]).len(), Verb::ALL.len());
 }
@@ -194,5 +201,68 @@ proptest! {
                 prop_assert!(!told.contains('\n'));
             }
         }
+    }
+}
+
+fn chosen(verb: Verb, given: &[(Parameter, &str)]) -> Result<Said, String> {
+    let live = [IncidentId::new(7)];
+    let given = given.iter().map(|(what, word)| (*what, (*word).to_owned())).collect();
+    super::said(&Chosen { verb, given }, &place(&live, &[])).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_command_chosen_by_its_parts_means_what_the_same_words_mean_when_they_are_typed() {
+    use Parameter::{Anyway, Fix, Incident, Namespace, Plan, Reason, Switch, Text, To, Workload};
+    let nights: [(Verb, &[(Parameter, &str)]); 18] = [
+        (Verb::Help, &[]),
+        (Verb::Incidents, &[]),
+        (Verb::Status, &[(Incident, "INC-7")]),
+        (Verb::Triage, &[]),
+        (Verb::Ack, &[(Incident, "7")]),
+        (Verb::Ack, &[(Incident, "all")]),
+        (Verb::Target, &[(Namespace, "web"), (Workload, "deploy/frontend")]),
+        (Verb::Fix, &[(Incident, "INC-7"), (Fix, "restart-pod")]),
+        (Verb::Withdraw, &[]),
+        (Verb::Approve, &[(Plan, "c9676c36")]),
+        (Verb::Reject, &[(Incident, "INC-7"), (Plan, "c9676c36")]),
+        (Verb::Verify, &[]),
+        (Verb::Note, &[(Text, "the node was cordoned")]),
+        (Verb::Handoff, &[(To, "L2")]),
+        (Verb::Escalate, &[]),
+        (Verb::Resolve, &[(Incident, "INC-7"), (Anyway, "True"), (Reason, "the rule is wrong")]),
+        (Verb::Writes, &[(Switch, "off"), (Reason, "a change is running")]),
+        (Verb::Fix, &[(Fix, "restart-pods")]),
+    ];
+    for (verb, given) in nights {
+        let live = [IncidentId::new(7)];
+        let whole = Chosen { verb, given: given.iter().map(|(what, word)| (*what, (*word).to_owned())).collect() };
+        let typed = parse(&whole.as_typed(), &place(&live, &[])).map_err(|error| error.to_string());
+        assert_eq!(chosen(verb, given), typed, "{whole:?}");
+    }
+}
+
+#[test]
+fn a_note_chosen_by_its_parts_is_taken_as_it_stands_and_what_is_missing_is_named() {
+    use Parameter::{Incident, Text};
+    let note = chosen(Verb::Note, &[(Text, "INC-9 is the same")]);
+    assert_eq!(note, Ok(Said::Act(IncidentId::new(7), Act::Note { text: "INC-9 is the same".to_owned() })));
+    assert_eq!(chosen(Verb::Note, &[]).unwrap_err(), "`note` needs the text of the note: `note [INC] TEXT`");
+    assert_eq!(chosen(Verb::Status, &[(Incident, "web")]).unwrap_err(), "`web` is no incident: they are called INC-7");
+}
+
+#[test]
+fn a_typed_command_is_shown_with_the_names_of_its_parts_where_people_choose_them() {
+    for (typed, named) in [
+        ("fix INC-7 restart-pod", "fix incident:INC-7 fix:restart-pod"),
+        ("fix restart-pod", "fix fix:restart-pod"),
+        ("ack INC-7", "ack incident:INC-7"),
+        ("ack all", "ack incident:all"),
+        ("handoff INC-7 @you", "handoff incident:INC-7 to:@you"),
+        ("target INC-7 NAMESPACE WORKLOAD", "target incident:INC-7 namespace:NAMESPACE workload:WORKLOAD"),
+        ("resolve INC-7 anyway the rule is wrong", "resolve incident:INC-7 anyway:True reason:the rule is wrong"),
+        ("writes on", "writes switch:on"),
+        ("incidents", "incidents"),
+    ] {
+        assert_eq!(with_names(typed), named);
     }
 }

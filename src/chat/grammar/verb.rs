@@ -2,7 +2,7 @@
 
 use crate::people::Role;
 
-/// A command after `/mtls`.
+/// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// What can be said.
@@ -87,10 +87,10 @@ impl Verb {
         self.entry().0
     }
 
-    /// How it is written in full, as `/mtls fix [INC] NAME`.
+    /// How it is written in full, as `fix [INC] NAME`.
     pub fn usage(self) -> String {
         let (word, rest, _) = self.entry();
-        if rest.is_empty() { format!("/mtls {word}") } else { format!("/mtls {word} {rest}") }
+        if rest.is_empty() { word.to_owned() } else { format!("{word} {rest}") }
     }
 
     /// What it does.

@@ -1,11 +1,8 @@
 //! The routes of the page.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use axum::{
@@ -21,15 +18,13 @@ use serde_json::{Value, json};
 
 use super::{DemoChannel, guard::own_page_only};
 use crate::{
-    chat::Whose,
     chat::{
-        Ask,
-        card::{Card, Press},
-        grammar::{self, ParseContext, Said},
+        Answering, Ask, Heard, Place, Says, Whose,
+        card::{COMMAND, Press, plain},
+        grammar::ByName,
     },
-    incident::{Act, Command, IncidentId, SwitchRequest, TakeAll},
     legible,
-    people::{Actor, Platform, Role},
+    people::{Actor, Platform},
 };
 
 /// The largest request that is read, in bytes: a command.
@@ -49,14 +44,15 @@ pub trait Backstage: Send + Sync + 'static {
 
 struct RouteState {
     page: Arc<DemoChannel>,
-    ask: Arc<dyn Ask>,
+    answering: Answering,
     backstage: Arc<dyn Backstage>,
     presses: AtomicU64,
 }
 
 /// The page and what it asks.
 pub fn router(page: Arc<DemoChannel>, ask: Arc<dyn Ask>, backstage: Arc<dyn Backstage>) -> Router {
-    let desk = Arc::new(RouteState { page, ask, backstage, presses: AtomicU64::new(0) });
+    let answering = Answering::new(ask, Whose::default(), page.clock());
+    let desk = Arc::new(RouteState { page, answering, backstage, presses: AtomicU64::new(0) });
     Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/page.js", get(script))
@@ -107,57 +103,14 @@ fn told(text: impl Into<String>) -> Response {
 
 async fn command(State(desk): State<Arc<RouteState>>, Json(typed): Json<Typed>) -> Response {
     let Some(actor) = desk.backstage.person(&typed.person) else { return StatusCode::BAD_REQUEST.into_response() };
-    let live = match desk.ask.live().await {
-        Ok(live) => live,
-        Err(error) => return told(error.to_string()),
-    };
-    let ids: Vec<IncidentId> = live.iter().map(|incident| incident.id).collect();
-    let place = ParseContext {
-        platform: Platform::Page,
-        workspace: "demo",
-        thread: None,
-        live: &ids,
-        whose: Whose::default(),
-        groups: &[],
-    };
-    let text = typed.text.trim().strip_prefix("/mtls").unwrap_or(&typed.text).trim();
-    match grammar::parse(text, &place) {
-        Err(error) => told(error.to_string()),
-        Ok(Said::Help) => told(help(&actor.roles)),
-        Ok(Said::Incidents) => {
-            let lines: Vec<String> = live.iter().map(|incident| Card::of(incident).summary()).collect();
-            told(if lines.is_empty() { "No incident is open.".to_owned() } else { lines.join("\n") })
-        }
-        Ok(Said::Status(id)) => match desk.ask.incident(id).await {
-            Ok(Some(incident)) => told(Card::of(&incident).summary()),
-            Ok(None) => told(format!("There is no {id}.")),
-            Err(error) => told(error.to_string()),
-        },
-        Ok(Said::Writes { on, reason }) => {
-            let request = SwitchRequest { key: desk.fresh_key(), actor, on, reason };
-            told(desk.ask.switch_writes(request).await.map_or_else(|error| error.to_string(), |answer| answer.text))
-        }
-        Ok(Said::AckAll) => {
-            let request = TakeAll { key: desk.fresh_key(), actor };
-            told(desk.ask.take_all(request).await.map_or_else(|error| error.to_string(), |answer| answer.text))
-        }
-        Ok(Said::Act(id, act)) => {
-            desk.page.said(id, &actor.id.user, &format!("/mtls {text}"));
-            desk.submit(id, act, actor).await
-        }
-    }
-}
-
-fn help(roles: &BTreeSet<Role>) -> String {
-    grammar::help(roles).into_iter().map(|(usage, does)| format!("{usage}  {does}")).collect::<Vec<_>>().join("\n")
+    let text = typed.text.trim().strip_prefix(COMMAND).unwrap_or(&typed.text).trim();
+    desk.answer(&Heard::Typed(text.to_owned()), actor, &format!("{COMMAND} {text}")).await
 }
 
 async fn press(State(desk): State<Arc<RouteState>>, Json(pressed): Json<PressedOnPage>) -> Response {
     let Some(actor) = desk.backstage.person(&pressed.person) else { return StatusCode::BAD_REQUEST.into_response() };
-    let id = pressed.press.incident;
     let label: String = pressed.label.chars().take(80).collect();
-    desk.page.said(id, &actor.id.user, &format!("(presses {label})"));
-    desk.submit(id, pressed.press.act, actor).await
+    desk.answer(&Heard::Press(Some(pressed.press)), actor, &format!("(presses {label})")).await
 }
 
 async fn rate(State(desk): State<Arc<RouteState>>, Json(new): Json<NewRate>) -> StatusCode {
@@ -178,11 +131,15 @@ impl RouteState {
         format!("page-{}", self.presses.fetch_add(1, Ordering::Relaxed))
     }
 
-    async fn submit(&self, incident: IncidentId, act: Act, actor: Actor) -> Response {
-        let command = Command { incident, actor, key: self.fresh_key(), act };
-        match self.ask.submit(command).await {
-            Ok(answer) => told(answer.text),
-            Err(error) => told(error.to_string()),
+    /// Answers; what was said about an incident is shown in its thread, as `shown`, before what follows from it.
+    async fn answer(&self, heard: &Heard, actor: Actor, shown: &str) -> Response {
+        let place = Place { platform: Platform::Page, workspace: "demo", notation: &ByName, groups: &[] };
+        if let Some(id) = self.answering.about(heard, &place).await {
+            self.page.said(id, &actor.id.user, shown);
+        }
+        match self.answering.answer(heard, actor, &self.fresh_key(), &place).await.says {
+            Says::Lines(lines) => told(lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")),
+            Says::Card(card) => told(card.summary()),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chat::{
-        card::{Button, Card, Line, Span, Style},
+        card::{Button, COMMAND, Card, Line, Span, Style},
         wording::{self, Post},
     },
     clock::Clock,
@@ -43,7 +43,12 @@ impl DemoChannel {
         Self { clock, threads: Mutex::default() }
     }
 
-    /// The clock that it shows.
+    /// The clock of the demo.
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// The time that it shows.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -123,9 +128,7 @@ impl DemoChannel {
 }
 
 fn mention(one: &Mention) -> String {
-    match one {
-        Mention::User(name) | Mention::Group(name) => format!("@{name}"),
-    }
+    format!("@{}", one.id())
 }
 
 pub(super) fn lines(all: &[Line]) -> Vec<Value> {
@@ -139,6 +142,7 @@ fn line(spans: &[Span]) -> Value {
             Span::Text(text) => json!({"text": text}),
             Span::Strong(text) => json!({"strong": text}),
             Span::Code(text) => json!({"code": text}),
+            Span::Command(words) => json!({"code": format!("{COMMAND} {words}")}),
             Span::Time(at) => json!({"time": at}),
             Span::Person(person) => json!({"mention": format!("@{}", person.user)}),
             Span::Mention(one) => json!({"mention": mention(one)}),

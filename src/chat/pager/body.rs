@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chat::{
-        card::{survey_in_words, utc},
+        card::{COMMAND, survey_in_words, utc},
         wording::WITHOUT_A_JOURNAL,
     },
     escalation::{LevelNumber, Rung},
@@ -100,7 +100,7 @@ impl<'a> Call<'a> {
         }
         let faces: Vec<Face> = self.incident.channels.iter().map(|channel| channel.face).collect();
         if faces.contains(&Face::Slack) {
-            return format!("Acknowledge in Slack: /mtls ack {id}, or press Acknowledge on the card of {id}");
+            return format!("Acknowledge in Slack: {COMMAND} ack {id}, or press Acknowledge on the card of {id}");
         }
         if !faces.is_empty() {
             return format!("Acknowledge on the card of {id}");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::chat::card::Press;
+use crate::chat::Heard;
 
 /// The longest id or key that is read from a payload.
 const FIELD_MOST: usize = 255;
@@ -23,24 +23,18 @@ pub struct Asked {
     pub user: String,
     /// Where a private answer goes.
     pub response_url: Option<String>,
-    /// What was asked.
-    pub what: What,
+    pub heard: Heard,
+    /// The button, where one was pressed.
+    pub pressed: Option<PressedButton>,
 }
 
-/// What was asked.
+/// A button that was pressed.
 #[derive(Debug, Clone, PartialEq)]
-pub enum What {
-    /// Typed after `/mtls`.
-    Command(String),
-    /// A button was pressed.
-    Press {
-        /// What it was drawn for; `None` when that cannot be read (a button of another version).
-        press: Option<Press>,
-        /// What it said.
-        label: String,
-        /// The message that it stands in.
-        message: Option<Pressed>,
-    },
+pub struct PressedButton {
+    /// What it said.
+    pub label: String,
+    /// The message that it stands in.
+    pub message: Option<Pressed>,
 }
 
 /// A message with buttons.
@@ -94,7 +88,8 @@ impl Asked {
             channel: field(payload, "/channel_id")?,
             user: field(payload, "/user_id")?,
             response_url: address(payload),
-            what: What::Command(payload.get("text").and_then(Value::as_str).unwrap_or_default().to_owned()),
+            heard: Heard::Typed(payload.get("text").and_then(Value::as_str).unwrap_or_default().to_owned()),
+            pressed: None,
         })
     }
 
@@ -132,7 +127,8 @@ impl Asked {
             channel: field(payload, "/channel/id")?,
             user: field(payload, "/user/id")?,
             response_url: address(payload),
-            what: What::Press { press, label: field(action, "/text/text").unwrap_or_default(), message },
+            heard: Heard::Press(press),
+            pressed: Some(PressedButton { label: field(action, "/text/text").unwrap_or_default(), message }),
         })
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     engine::{Delivery, Done, MessageRef, Perform, PerformError, Task},
     escalation::LevelNumber,
     incident::{Destination, Incident, Lacks, MentionPost, Notice, Outcome, WebAddress, Work},
-    people::{Mention, Role},
+    people::{Mention, Platform, Role, Whom},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -169,7 +169,7 @@ impl SlackOut {
             // Counted as an attempt, so that it ends: details that never arrive help nobody.
             return Err(PerformError::Again { reason, after: None });
         }
-        let mut post = wording::notice(notice, &task.incident);
+        let mut post = wording::notice(notice, &task.incident).on(Platform::Slack);
         if matches!(notice, Notice::HandedTo { .. }) {
             post = post.or_links(&self.look.links);
         }
@@ -210,7 +210,7 @@ impl SlackOut {
         call: &MentionPost,
     ) -> Result<Done, PerformError> {
         let Some(sent) = &task.root else { return Ok(Outcome::NoLongerWanted.into()) };
-        let post = wording::call(level, &call.reason, &task.incident).or_links(&self.look.links);
+        let post = wording::call(level, &call.reason, &task.incident).or_links(&self.look.links).on(Platform::Slack);
         let message = block_kit::post(&post, &post.mentions, &key(&task.incident, &call.key));
         note_cuts(&task.incident, &message);
         match self.client.update(&to.channel, &sent.id, &message.text, &message.blocks).await {
@@ -235,9 +235,9 @@ impl SlackOut {
         }
         let mut empty = Vec::new();
         for mention in mentions {
-            match mention {
-                Mention::User(_) => return None,
-                Mention::Group(group) => match self.client.members(group).await {
+            match &mention.whom {
+                Whom::User(_) => return None,
+                Whom::Group(group) => match self.client.members(group).await {
                     Ok(members) if members.is_empty() => empty.push(group.as_str()),
                     Err(SlackError::Refused { code, .. }) if GONE.contains(&code.as_str()) => {
                         empty.push(group.as_str());

@@ -15,11 +15,12 @@ use serde_json::json;
 
 use super::{
     asked::{Asked, Unreadable},
-    inbound::{BusyDesk, Desk},
+    inbound::SlackDesk,
     signature::{NotSigned, SignedClaim},
 };
 use crate::{
     bounds::{SLACK_BODY, SLACK_COMMAND_BODY, SLACK_WEIGHT, weigh},
+    chat::BusyDesk,
     clock::Clock,
     http::{AGAIN_AFTER, Bodies, Sender},
 };
@@ -27,14 +28,14 @@ use crate::{
 /// What the routes need.
 #[derive(Clone)]
 struct Doors {
-    desk: Arc<Desk>,
+    desk: Arc<SlackDesk>,
     secret: Arc<SecretString>,
     clock: Arc<dyn Clock>,
     bodies: Bodies,
 }
 
 /// The routes: `POST /slack/commands` and `POST /slack/interactivity`.
-pub fn router(desk: Arc<Desk>, signing_secret: SecretString, clock: Arc<dyn Clock>, bodies: Bodies) -> Router {
+pub fn router(desk: Arc<SlackDesk>, signing_secret: SecretString, clock: Arc<dyn Clock>, bodies: Bodies) -> Router {
     Router::new()
         .route("/slack/commands", post(command))
         .route("/slack/interactivity", post(interaction))

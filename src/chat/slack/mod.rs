@@ -1,9 +1,8 @@
 //! Slack: draws cards and posts as Block Kit, and listens by Socket Mode or signed HTTP requests.
 //!
 //! Out: [`SlackOut`] performs effects with `block_kit` and a [`Client`]. In: [`router`] (HTTP) and [`Socket`] read
-//! requests into [`Asked`], and the [`Desk`] answers them.
+//! requests into [`Asked`], and the [`SlackDesk`] answers them.
 
-mod answers;
 mod asked;
 pub(crate) mod block_kit;
 mod client;
@@ -13,6 +12,7 @@ mod http;
 mod inbound;
 mod installation;
 mod mrkdwn;
+mod notation;
 mod outlived_buttons;
 mod people;
 mod post_attempts;
@@ -26,13 +26,15 @@ mod stories;
 #[cfg(test)]
 mod tests;
 
-pub use asked::{Asked, Pressed, Unreadable, What};
+pub use asked::{Asked, Pressed, PressedButton, Unreadable};
 pub use client::{Client, Identity, SLACK_API, Whither};
 pub use delivery::{Look, SlackOut};
 pub use error::SlackError;
 pub use http::router;
-pub use inbound::{AT_ONCE_MOST, BusyDesk, Desk, Home, SLACK_HOOKS};
+pub use inbound::{Home, SLACK_HOOKS, SlackDesk, SlackReception};
 pub use installation::{Installation, SCOPES, Scope};
+#[cfg(test)]
+pub(crate) use notation::SlackNotation;
 pub use people::{Directory, Roster};
 pub use rate_limits::SendTurn;
 pub use signature::{NotSigned, SIGNATURE_LASTS, SignedClaim};

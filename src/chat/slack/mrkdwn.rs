@@ -2,9 +2,9 @@
 //! people become mentions (invariant 7).
 
 use crate::{
-    chat::card::{Span, utc},
+    chat::card::{COMMAND, Span, utc},
     legible,
-    people::{Mention, PersonId, Platform},
+    people::{Mention, PersonId, Platform, Whom},
 };
 
 /// What stands where something was cut.
@@ -86,6 +86,7 @@ fn one(span: &Span, room: usize) -> (String, bool) {
         Span::Text(words) => escape(words, room),
         Span::Strong(words) => wrapped('*', "∗", words, room),
         Span::Code(words) => wrapped('`', "ˋ", words, room),
+        Span::Command(words) => wrapped('`', "ˋ", &format!("{COMMAND} {words}"), room),
         Span::Time(moment) => {
             let seconds = moment.as_second();
             (format!("<!date^{seconds}^{{date_short_pretty}} {{time}}|{}>", utc(*moment)), false)
@@ -116,15 +117,17 @@ fn is_id(id: &str) -> bool {
 pub(super) fn person(who: &PersonId) -> String {
     match who.platform {
         Platform::Slack if is_id(&who.user) => format!("<@{}>", who.user),
-        _ => escape(&format!("@{}", who.user), 64).0,
+        Platform::Slack | Platform::Page => escape(&format!("@{}", who.user), 64).0,
+        other @ Platform::Discord => escape(&format!("@{} ({other})", who.user), 64).0,
     }
 }
 
 /// Somebody who is called.
 pub(super) fn mention(whom: &Mention) -> String {
-    match whom {
-        Mention::User(id) if is_id(id) => format!("<@{id}>"),
-        Mention::Group(id) if is_id(id) => format!("<!subteam^{id}>"),
-        Mention::User(id) | Mention::Group(id) => escape(&format!("@{id}"), 64).0,
+    match &whom.whom {
+        _ if whom.platform == Platform::Discord => escape(&format!("@{} ({})", whom.id(), whom.platform), 64).0,
+        Whom::User(id) if is_id(id) => format!("<@{id}>"),
+        Whom::Group(id) if is_id(id) => format!("<!subteam^{id}>"),
+        Whom::User(id) | Whom::Group(id) => escape(&format!("@{id}"), 64).0,
     }
 }

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::{block_kit::Message, mrkdwn};
 use crate::{
-    chat::card::{Card, Line, Press, person, text, with_people, with_times, words},
-    escalation::Ladder,
-    incident::{Act, Incident, IncidentId, Life},
-    remediation::PlanId,
+    chat::{
+        card::{Line, Press},
+        outlived_presses::{still_works, why_gone},
+    },
+    incident::{Incident, IncidentId},
 };
 
 /// Of how many incidents posts with buttons are remembered; those of an incident that is not are read from its thread.
@@ -62,11 +63,6 @@ impl PostWithButtons {
     }
 }
 
-/// Whether a press of this button could be answered with anything but a refusal: the card has every button that works.
-pub(super) fn still_works(press: &Press, incident: &Incident) -> bool {
-    press.incident == incident.id && Card::of(incident).buttons.iter().any(|button| button.press.is_same_as(press))
-}
-
 /// Whether these are the blocks of a card, which is drawn anew by its own effect.
 pub(super) fn is_card(blocks: &[Value]) -> bool {
     blocks.iter().any(|block| block.get("block_id").and_then(Value::as_str).is_some_and(|key| key.ends_with("/card")))
@@ -81,30 +77,6 @@ pub(super) fn without_buttons(blocks: &[Value], why: &Line) -> Vec<Value> {
         blocks.iter().filter(|block| !matches!(kind(block).as_str(), "actions" | "context")).cloned().collect();
     kept.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": why, "verbatim": true }] }));
     kept
-}
-
-/// How what a button asked for was decided.
-pub(super) fn why_gone(act: &Act, incident: &Incident) -> Line {
-    match incident.life {
-        Life::Closed { .. } => return words(format!("{} is closed.", incident.id)),
-        Life::Clearing { .. } => return words("All alerts are resolved: the card at the top says what comes next."),
-        Life::Open => {}
-    }
-    match (act, &incident.ladder) {
-        (Act::Acknowledge | Act::AcknowledgeAll, Ladder::Running { holder: Some(holder), .. }) => {
-            vec![person(holder), text(" has it.")]
-        }
-        (Act::Acknowledge | Act::AcknowledgeAll, _) => words("Nobody is called now: the card at the top says why."),
-        (Act::Approve { plan: Some(plan) } | Act::Reject { plan: Some(plan) }, _) => how_decided(plan, incident),
-        _ => words("This is no longer the next step: the card at the top shows what can be done now."),
-    }
-}
-
-fn how_decided(plan: &PlanId, incident: &Incident) -> Line {
-    match incident.fate_of(Some(plan)) {
-        Some(fate) => with_people(with_times(&format!("Plan {plan}: {fate}.")), &fate.people()),
-        None => words(format!("Plan {plan} is no longer the one that waits: the card at the top shows the newest.")),
-    }
 }
 
 /// What is known of an incident's posts with buttons.

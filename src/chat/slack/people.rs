@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::client::Client;
 use crate::{
     clock::Clock,
-    people::{Actor, Mention, PersonId, Platform, RIGHTS_LAST, Role},
+    people::{Actor, Mention, PersonId, Platform, RIGHTS_LAST, Role, Whom},
 };
 
 /// A group is asked for again after this; between this and [`RIGHTS_LAST`] an old answer still serves when Slack fails.
@@ -96,18 +96,18 @@ impl Directory {
             as_of = Timestamp::UNIX_EPOCH;
         }
         let id = PersonId { platform: Platform::Slack, workspace: self.team.clone(), user: user.to_owned() };
-        Actor { id, roles, as_of }
+        Actor { id, also: BTreeSet::new(), roles, as_of }
     }
 
     /// Whether the person has the role and since when that is known; `None` when it cannot be known.
     async fn has(&self, user: &str, role: Role, now: Timestamp) -> Option<(bool, Timestamp)> {
         let holders = self.roster.holders(role);
-        if holders.iter().any(|holder| matches!(holder, Mention::User(id) if id == user)) {
+        if holders.contains(&Mention::user(Platform::Slack, user)) {
             return Some((true, now));
         }
         let mut unknown = false;
         for holder in holders {
-            if let Mention::Group(id) = holder {
+            if let Mention { platform: Platform::Slack, whom: Whom::Group(id) } = holder {
                 match self.group(id).await {
                     Some(group) if group.members.contains(user) => {
                         let age = self.clock.steady().duration_since(group.read_at);

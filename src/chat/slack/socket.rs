@@ -24,7 +24,7 @@ use super::{
     asked::{Asked, Unreadable},
     client::Client,
     error::SlackError,
-    inbound::Desk,
+    inbound::SlackDesk,
 };
 use crate::{
     bounds::{
@@ -64,7 +64,7 @@ const SENT_WITHIN: Duration = Duration::from_secs(5);
 pub struct Socket {
     /// With the app-level token (`xapp-`).
     client: Client,
-    desk: Arc<Desk>,
+    desk: Arc<SlackDesk>,
     /// How many connections have said hello and are open.
     open: watch::Sender<usize>,
     /// One for each connection that is there, whether it is good or not.
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Socket {
 
 impl Socket {
     /// A connection that is not open yet; `client` holds the app-level token.
-    pub fn new(client: Client, desk: Arc<Desk>, patience: Patience) -> Arc<Self> {
+    pub fn new(client: Client, desk: Arc<SlackDesk>, patience: Patience) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(SOCKETS));
         Arc::new(Self { client, desk, open: watch::Sender::new(0), places, patience })
     }

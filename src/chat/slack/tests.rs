@@ -16,7 +16,7 @@ use crate::{
     escalation::LevelNumber,
     incident::{CallReason, Incident, Notice, RunNumber},
     legible::hostile,
-    people::Mention,
+    people::{Mention, Platform},
     remediation::{Operation, Proof},
 };
 
@@ -57,7 +57,7 @@ fn the_posts_that_call_and_ask() {
     let asking = night::asking();
     let wanted = wording::notice(&Notice::ApprovalWanted { plan: night::plan().id() }, &asking);
     assert!(wanted.to_approvers);
-    let approvers = [Mention::Group("S0APPROVERS".to_owned())];
+    let approvers = [Mention::group(Platform::Slack, "S0APPROVERS")];
     insta::assert_snapshot!("approval_wanted", seen(&block_kit::post(&wanted, &approvers, "ask-1")));
     let verdict = wording::notice(&Notice::Verdict { run: RunNumber(1) }, &night::diagnosed());
     insta::assert_snapshot!("verdict", seen(&block_kit::post(&verdict, &[], "verdict-1")));

@@ -16,8 +16,8 @@ pub use raw::{Raw, checks};
 
 use notice::ASK_WITH_THE_BUTTON;
 
-use super::card::{Button, Line, Link, plain, words};
-use crate::people::Mention;
+use super::card::{Button, Line, Link, plain, sentence, words};
+use crate::people::{Mention, Platform};
 
 /// One post into the incident's thread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,8 +50,8 @@ impl Post {
         if self.buttons.len() == before {
             return self;
         }
-        let off = words(
-            "Fixes are switched off: follow the runbook by hand, or an approver says `/mtls writes on`, where the \
+        let off = sentence(
+            "Fixes are switched off: follow the runbook by hand, or an approver says `writes on`, where the \
              configuration allows fixes at all (writes).",
         );
         let asks = words(ASK_WITH_THE_BUTTON);
@@ -59,6 +59,12 @@ impl Post {
             Some(line) => *line = off,
             None => self.lines.push(off),
         }
+        self
+    }
+
+    /// The post as one platform shows it: nobody is mentioned who is known elsewhere.
+    pub fn on(mut self, platform: Platform) -> Self {
+        self.mentions.retain(|one| one.platform == platform);
         self
     }
 

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     chat::card::{
-        self, Line, code, command, lasted, level_name, person, strong, survey_lines, text, time, verdict_lines, words,
+        self, Line, code, command, command_line, lasted, level_name, person, strong, survey_lines, text, time,
+        verdict_lines, words,
     },
     escalation::{LevelNumber, Rung},
     incident::{CloseReason, Follows, Incident, Life, Notice},
@@ -49,7 +50,7 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
             text(" the level is called again."),
         ]]),
         Notice::HandedTo { to, by } => Post {
-            mentions: vec![Mention::User(to.user.clone())],
+            mentions: vec![to.into()],
             broadcast: true,
             links: call::links(incident),
             ..Post::saying(vec![
@@ -194,7 +195,7 @@ pub fn notice(notice: &Notice, incident: &Incident) -> Post {
                     " ({} so far). They are called once for all of them. The list: ",
                     (*count).max(incident.storm.unwrap_or(0))
                 )),
-                code("/mtls incidents"),
+                command_line("incidents"),
             ]])
         },
     }
@@ -229,7 +230,7 @@ fn writes_switched(on: bool, by: &PersonId, reason: &str) -> Post {
         line.push(text(format!(" ({reason})")));
     }
     line.push(text(". "));
-    line.push(code(if on { "/mtls writes off" } else { "/mtls writes on" }));
+    line.push(command_line(if on { "writes off" } else { "writes on" }));
     line.push(text(if on { " stops them." } else { " lets them run again." }));
     Post { broadcast: !on, ..Post::saying(vec![line]) }
 }
@@ -248,7 +249,7 @@ fn reminder(incident: &Incident, level: Option<LevelNumber>, until: Timestamp) -
                 text(" the level is called again, unless you give a command, a fix or a note: "),
                 command("note", incident.id, "TEXT"),
             ],
-            vec![Mention::User(holder.user.clone())],
+            vec![holder.into()],
         ),
         (None, Some(level)) => (
             vec![
@@ -317,7 +318,7 @@ fn surveyed(survey: &Survey) -> Post {
     lines.extend(survey_lines(survey));
     lines.push(vec![
         text("Next: to go on with one service, name its incident, as "),
-        code("/mtls incidents"),
+        command_line("incidents"),
         text(" lists them; it then gets a card, diagnostics and fixes of its own."),
     ]);
     let failed = (!survey.checks.is_empty()).then(|| checks_that_did_not_pass(&survey.checks));

@@ -11,7 +11,7 @@ use crate::{
 
 fn read(post: &Post) -> String {
     let loud = if post.broadcast { "(channel) " } else { "" };
-    let called: Vec<String> = post.mentions.iter().map(|whom| format!("{whom:?} ")).collect();
+    let called: Vec<String> = post.mentions.iter().map(|one| format!("{:?} ", one.whom)).collect();
     let buttons: Vec<String> = post.buttons.iter().map(|button| format!("\n[{}]", button.label)).collect();
     format!("{loud}{}{}\n", called.concat(), post.summary() + &buttons.concat())
 }
@@ -200,7 +200,7 @@ fn a_level_that_is_called_because_of_what_was_found_hears_who_else_is() {
 fn who_holds_it_is_reminded_by_name_when_nothing_is_done() {
     let incident = Incident { fix: None, ..night::asking() };
     let post = notice(&Notice::Reminder { level: Some(LevelNumber(1)), until: night::at(18) }, &incident);
-    assert_eq!(post.mentions, [Mention::User("U0ONCALL".to_owned())]);
+    assert_eq!(post.mentions, [Mention::user(Platform::Slack, "U0ONCALL")]);
     assert!(post.summary().contains("no sign of work"));
 }
 

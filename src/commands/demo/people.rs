@@ -36,7 +36,7 @@ impl Persona {
             Self::Security => BTreeSet::from([Role::Commander, Role::Approver]),
         };
         let id = PersonId { platform: Platform::Page, workspace: "demo".to_owned(), user: self.user().to_owned() };
-        Actor { id, roles, as_of: now }
+        Actor { id, also: BTreeSet::new(), roles, as_of: now }
     }
 
     pub(super) fn command(self, incident: IncidentId, act: Act, key: String, now: Timestamp) -> Command {
@@ -47,7 +47,7 @@ impl Persona {
 /// The runbook's levels, and times that fit the demo.
 pub(super) fn policy(channel: Destination) -> Policy {
     let groups = ["platform-on-call", "platform-security", "infrastructure"];
-    let ladder = escalation::Policy::runbook(groups.map(|group| Mention::Group(group.to_owned())));
+    let ladder = escalation::Policy::runbook(groups.map(|group| Mention::group(Platform::Page, group)));
     Policy {
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(30) },
         writes_enabled: true,

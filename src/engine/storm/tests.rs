@@ -109,7 +109,7 @@ async fn a_body_that_comes_whole_again_takes_back_that_targets_are_missing() {
 fn who(user: &str, at: jiff::Timestamp) -> crate::people::Actor {
     use crate::people::{Actor, PersonId, Platform, Role};
     let id = PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: user.to_owned() };
-    Actor { id, roles: [Role::Commander].into(), as_of: at }
+    Actor { id, also: [].into(), roles: [Role::Commander].into(), as_of: at }
 }
 
 #[tokio::test]

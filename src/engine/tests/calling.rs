@@ -138,7 +138,7 @@ async fn comes(engine: &Engine, alerts: Vec<AlertSighting>) {
 
 async fn somebody_takes(engine: &Engine, number: u32, now: Timestamp) {
     let id = PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: "U0".to_owned() };
-    let actor = Actor { id, roles: [Role::Commander].into(), as_of: now };
+    let actor = Actor { id, also: [].into(), roles: [Role::Commander].into(), as_of: now };
     let command =
         Command { incident: IncidentId::new(number), actor, key: format!("ack-{number}"), act: Act::Acknowledge };
     engine.inbox().submit(&command).await.unwrap();

@@ -64,7 +64,7 @@ impl Two {
 
     async fn says(&self, user: &str, incident: u32, act: Act) -> Result<Answer, SubmitError> {
         let roles = BTreeSet::from([Role::Commander]);
-        let actor = Actor { id: person(user), roles, as_of: self.clock.now() };
+        let actor = Actor { id: person(user), also: BTreeSet::new(), roles, as_of: self.clock.now() };
         let key = format!("{user}-{incident}-{act:?}");
         self.inbox.submit(&Command { incident: IncidentId::new(incident), actor, key, act }).await
     }
@@ -217,7 +217,7 @@ async fn a_command_for_an_incident_that_joined_another_is_told_where_to_go() {
     two.joins("U0ONCALL").await;
     let refused = two.says("U0SECOND", 2, Act::Acknowledge).await.unwrap_err();
     assert!(matches!(refused, SubmitError::Refused(Refusal::Joined { into, .. }) if into.number() == 1), "{refused}");
-    insta::assert_snapshot!(refused, @"INC-2 joined INC-1, which is about the same service: give the command there, as in `/mtls ack INC-1`");
+    insta::assert_snapshot!(refused, @"INC-2 joined INC-1, which is about the same service: give the command there, as in `ack INC-1`");
 }
 
 #[tokio::test]

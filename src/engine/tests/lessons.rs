@@ -11,7 +11,7 @@ use crate::{
     escalation::{Level, LevelNumber},
     incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, Notice, Outcome},
     mesh::{Namespace, TargetRef},
-    people::Mention,
+    people::{Mention, Platform},
 };
 
 /// A chat that shows everything at once, but for the edits of cards while they hang, and remembers whom it called.
@@ -61,7 +61,7 @@ pub(super) fn with_two_levels() -> Policy {
         number: LevelNumber(number),
         team: format!("team {number}"),
         window: SignedDuration::from_mins(minutes),
-        mentions: vec![Mention::User(format!("U{number}"))],
+        mentions: vec![Mention::user(Platform::Slack, format!("U{number}"))],
         pager: None,
     };
     let escalation = escalation::Policy { levels: vec![level(1, 15), level(2, 30)], ..policy().escalation };

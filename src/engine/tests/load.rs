@@ -27,7 +27,7 @@ fn body(group: &str, alerts: Vec<AlertSighting>) -> AlertDelivery {
 
 fn engineer() -> Actor {
     let id = PersonId { platform: Platform::Slack, workspace: "T0TEAM".to_owned(), user: "U0ONCALL".to_owned() };
-    Actor { id, roles: [Role::Commander, Role::Approver].into(), as_of: Timestamp::UNIX_EPOCH }
+    Actor { id, also: [].into(), roles: [Role::Commander, Role::Approver].into(), as_of: Timestamp::UNIX_EPOCH }
 }
 
 async fn note(inbox: &Inbox, incident: IncidentId, key: &str) {

@@ -18,7 +18,7 @@ async fn when_answered_alerts_are_gone_at_the_start_people_are_called_once_and_f
     let live = first.inbox().live(10).await.unwrap();
     let [incident] = live.iter().map(|stored| &stored.incident).collect::<Vec<_>>()[..] else { panic!("{live:?}") };
     let alert = incident.alerts.values().next().unwrap();
-    insta::assert_snapshot!(format!("{}: {}", incident.alert, alert.sighting.summary.as_ref().unwrap()), @"MtlsMedicJournalLostRecords: The bot's journal lost what was stored from the beginning to 2026-11-28T03:00:00Z (7 transactions), and alerts that were answered may be among it: look in Alertmanager for what fires. Fixes are off until an approver says /mtls writes on");
+    insta::assert_snapshot!(format!("{}: {}", incident.alert, alert.sighting.summary.as_ref().unwrap()), @"MtlsMedicJournalLostRecords: The bot's journal lost what was stored from the beginning to 2026-11-28T03:00:00Z (7 transactions), and alerts that were answered may be among it: look in Alertmanager for what fires. Fixes are off until an approver says `writes on`");
     assert!(matches!(incident.ladder, crate::escalation::Ladder::Running { .. }), "its first level is called");
     assert!(!first.inbox().policy().writes_enabled);
     drop(first);

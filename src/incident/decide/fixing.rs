@@ -61,7 +61,8 @@ impl DecisionContext<'_> {
         let by = self.actor.id.clone();
         match question.vote(self.actor, self.now)? {
             Vote::Counted { missing } => {
-                let event = Event::VoteCounted { fix: fix.number, by };
+                let known = question.counts_as(self.actor).filter(|known| **known != by).cloned();
+                let event = Event::VoteCounted { fix: fix.number, by, known_beside_requester: known };
                 Ok((vec![event], format!("Counted. It needs {missing} more.")))
             }
             Vote::Approved => {
@@ -76,7 +77,7 @@ impl DecisionContext<'_> {
 
     pub(super) fn reject(&self, plan: Option<&PlanId>) -> Decided {
         let (fix, question) = self.asking(plan, "reject")?;
-        if fix.requester == self.actor.id {
+        if self.actor.is(&fix.requester) {
             return Err(Refusal::Vote(VoteRefusal::OwnRequest));
         }
         question.may_vote(self.actor, self.now)?;
@@ -88,7 +89,7 @@ impl DecisionContext<'_> {
         let over = || self.incident.fate_of(None).map(|fate| Refusal::NotWaiting(Box::new(fate)));
         let nothing = || over().unwrap_or(Refusal::NothingToApprove(self.incident.id));
         let fix = self.incident.fix.as_ref().ok_or_else(nothing)?;
-        if fix.requester != self.actor.id {
+        if !self.actor.is(&fix.requester) {
             return Err(Refusal::NotYours);
         }
         let Some(event) = self.ended_before_a_write(FixEnd::Withdrawn) else { return Err(Refusal::AlreadyRunning) };

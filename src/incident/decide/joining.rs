@@ -66,7 +66,7 @@ pub fn join(
     let taken = draft.acknowledged_by(&holder, scene);
     let who = if !taken {
         String::new()
-    } else if holder == command.actor.id {
+    } else if command.actor.is(&holder) {
         format!(" You have {} now.", other.id)
     } else {
         format!(" {holder}, who had {}, has {} now.", incident.id, other.id)

@@ -102,7 +102,7 @@ impl DecisionContext<'_> {
             return Ok(());
         }
         // The person who asked for the fix hears the reason that matters, even without the approver's role.
-        let own = self.incident.fix.as_ref().is_some_and(|fix| fix.requester == self.actor.id);
+        let own = self.incident.fix.as_ref().is_some_and(|fix| self.actor.is(&fix.requester));
         Err(if role == Role::Approver && own {
             Refusal::Vote(crate::approval::VoteRefusal::OwnRequest)
         } else {

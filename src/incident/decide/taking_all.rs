@@ -39,7 +39,7 @@ pub fn share(incident: &Incident, actor: &Actor, now: Timestamp, policy: &Policy
     let scene = DecisionContext { incident, actor, now, policy };
     match may_be_given(&Act::AcknowledgeAll, incident).and_then(|()| scene.acknowledge()) {
         Ok((events, _)) => Share::Taken(events),
-        Err(Refusal::AlreadyAcknowledged(holder)) if holder == actor.id => Share::Theirs,
+        Err(Refusal::AlreadyAcknowledged(holder)) if actor.is(&holder) => Share::Theirs,
         Err(Refusal::AlreadyAcknowledged(_)) => Share::Somebodys,
         Err(Refusal::OnlyTold(_)) => Share::OnlyTells,
         Err(_) => Share::Ending,
@@ -121,7 +121,7 @@ impl Taken {
             let _ = write!(text, " {count} {what}.");
         }
         if self.left {
-            text.push_str(" More are open: say `/mtls ack all` again.");
+            text.push_str(" More are open: say `ack all` again.");
         }
         Answer { text }
     }

@@ -23,8 +23,8 @@ fn closed_by(night: &Rehearsal) -> ClosedBy {
 #[test]
 fn closing_while_the_alert_fires_is_asked_back_and_then_done_with_its_reason() {
     let mut night = Rehearsal::with_an_alert();
-    insta::assert_snapshot!(night.says("U0ONCALL", resolve(None, false)).unwrap_err().to_string(), @"Its alert still fires. Closing it stops the calls, and only a new firing opens it again. If you mean that: `/mtls resolve INC-1 anyway REASON`");
-    insta::assert_snapshot!(night.says("U0ONCALL", resolve(Some("lamp test"), false)).unwrap_err().to_string(), @"Its alert still fires. Closing it stops the calls, and only a new firing opens it again. If you mean that: `/mtls resolve INC-1 anyway lamp test`");
+    insta::assert_snapshot!(night.says("U0ONCALL", resolve(None, false)).unwrap_err().to_string(), @"Its alert still fires. Closing it stops the calls, and only a new firing opens it again. If you mean that: `resolve INC-1 anyway REASON`");
+    insta::assert_snapshot!(night.says("U0ONCALL", resolve(Some("lamp test"), false)).unwrap_err().to_string(), @"Its alert still fires. Closing it stops the calls, and only a new firing opens it again. If you mean that: `resolve INC-1 anyway lamp test`");
     assert!(night.incident().is_live());
     night.says("U0ONCALL", resolve(Some(" lamp test "), true)).unwrap();
     assert_eq!(closed_by(&night), ClosedBy { who: person("U0ONCALL"), why: Some("lamp test".to_owned()) });
@@ -102,7 +102,7 @@ fn a_fix_that_just_worked_is_not_asked_for_again_before_somebody_has_looked() {
     let end = crate::incident::FixEnd::Verified { verification: worked };
     crate::incident::apply(night.incident.as_mut().unwrap(), &Event::FixEnded { fix: FixNumber(1), end }, night.now);
     let told = night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap_err().to_string();
-    insta::assert_snapshot!(told, @"restart-pod worked at 2026-11-24T03:05:00Z, and nothing was diagnosed since: `/mtls triage INC-1` looks whether it is needed again");
+    insta::assert_snapshot!(told, @"restart-pod worked at 2026-11-24T03:05:00Z, and nothing was diagnosed since: `triage INC-1` looks whether it is needed again");
     night.now += MINUTE;
     night.says("U0ONCALL", Act::Triage).unwrap();
     let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);

@@ -4,7 +4,7 @@ use super::rehearsal::{MINUTE, Rehearsal, three_in_the_morning};
 use crate::{
     escalation::{LevelNumber, Rung},
     incident::{Act, AlertStatus, CallReason, Event, HandOffTo, Outcome, Refusal, RunNumber, Timer},
-    people::Mention,
+    people::{Mention, Platform},
     triage::{CallAtOnce, Scenario},
 };
 
@@ -136,7 +136,7 @@ fn nobody_reachable_anywhere_is_said_and_tried_again_every_hour() {
 fn an_edited_policy_never_changes_a_night_that_is_under_way() {
     let mut night = Rehearsal::with_an_alert();
     night.policy.escalation.levels[1].window = SignedDuration::from_hours(9);
-    night.policy.escalation.levels[1].mentions = vec![Mention::Group("S9".to_owned())];
+    night.policy.escalation.levels[1].mentions = vec![Mention::group(Platform::Slack, "S9")];
     night.passes(15 * MINUTE);
     assert_eq!(night.rung().until(), night.now + 30 * MINUTE);
 }
@@ -160,7 +160,7 @@ fn who_asks_for_a_level_above_the_last_is_told_what_is_true_then() {
     let mut night = Rehearsal::with_an_alert();
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(L3) }).unwrap();
     let refused = |night: &mut Rehearsal| night.says("U0ONCALL", Act::Escalate { from: None }).unwrap_err().to_string();
-    insta::assert_snapshot!(refused(&mut night), @"there is no level above L3: `/mtls handoff INC-1 L3` calls that one once more");
+    insta::assert_snapshot!(refused(&mut night), @"there is no level above L3: `handoff INC-1 L3` calls that one once more");
     night.passes(61 * MINUTE);
     insta::assert_snapshot!(refused(&mut night), @"every level of INC-1 was called, and all are called again at 2026-11-24T05:00:00Z unless somebody acknowledges");
 }
@@ -204,6 +204,7 @@ fn people_without_the_role_or_with_stale_rights_command_nothing() {
     assert!(matches!(night.says("U0NOBODY", Act::Acknowledge), Err(Refusal::NotAllowed(_))));
     let mut actor = crate::people::Actor {
         id: super::rehearsal::person("U0ONCALL"),
+        also: [].into(),
         roles: [crate::people::Role::Commander].into(),
         as_of: night.now - 6 * MINUTE,
     };

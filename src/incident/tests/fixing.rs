@@ -272,7 +272,7 @@ fn after_a_redraw_the_approval_has_to_name_the_plan_that_was_read() {
     night.outcome(&Outcome::PlanDrawn { fix: FixNumber(1), plan: Box::new(plan(&["frontend-2"], night.now)) });
     let newest = plan_id(&night);
     let refused = night.says("U0SECURITY", Act::Approve { plan: None }).unwrap_err();
-    assert!(refused.to_string().contains(&format!("/mtls approve INC-1 {newest}")), "{refused}");
+    assert!(refused.to_string().contains(&format!("approve INC-1 {newest}")), "{refused}");
     night.says("U0SECURITY", Act::Approve { plan: Some(newest) }).unwrap();
 }
 

@@ -25,7 +25,7 @@ pub(super) fn three_in_the_morning() -> Timestamp {
 }
 
 pub(super) fn policy() -> Policy {
-    let ladder = escalation::Policy::runbook(["S1", "S2", "S3"].map(|group| Mention::Group(group.to_owned())));
+    let ladder = escalation::Policy::runbook(["S1", "S2", "S3"].map(|group| Mention::group(Platform::Slack, group)));
     let channel = Destination { face: Face::Slack, channel: "C0INCIDENTS".to_owned() };
     Policy {
         approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
@@ -213,7 +213,7 @@ impl Rehearsal {
             "U0NOBODY" => BTreeSet::new(),
             _ => BTreeSet::from([Role::Commander, Role::Approver]),
         };
-        Actor { id: person(user), roles, as_of: self.now }
+        Actor { id: person(user), also: BTreeSet::new(), roles, as_of: self.now }
     }
 
     pub(super) fn says(&mut self, user: &str, act: Act) -> Result<Answer, Refusal> {

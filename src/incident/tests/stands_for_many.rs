@@ -242,7 +242,8 @@ fn what_stands_for_many_is_diagnosed_on_command_and_has_no_service_and_no_fix_of
         Err(refusal) => refusal.to_string(),
         Ok(()) => panic!("it was done"),
     };
-    let many = "INC-1 stands for many incidents and has no service of its own: name one of them, as `/mtls incidents` lists them";
+    let many =
+        "INC-1 stands for many incidents and has no service of its own: name one of them, as `incidents` lists them";
     assert_eq!(refused(Act::SetTarget { target: target() }), many);
     assert_eq!(refused(Act::ProposeFix { fix: FixName::RestartPod }), many);
     assert_eq!(refused(Act::Triage), many);

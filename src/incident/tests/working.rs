@@ -25,7 +25,7 @@ fn note() -> Act {
 
 /// Somebody who may approve fixes and may not command the bot.
 fn says_as_approver_only(night: &mut Rehearsal, act: Act) -> Result<Vec<Event>, Refusal> {
-    let actor = Actor { id: person("U0APPROVER"), roles: [Role::Approver].into(), as_of: night.now };
+    let actor = Actor { id: person("U0APPROVER"), also: [].into(), roles: [Role::Approver].into(), as_of: night.now };
     let command = Command { incident: IncidentId::new(1), actor, key: "a".to_owned(), act };
     let (events, _) = decide(night.incident(), &command, night.now, &night.policy)?;
     for event in &events {

@@ -14,7 +14,7 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
     };
     let reasons = vec![
         format!("{own}, and its proxies say in {times} line(s) that a peer's is over"),
-        "look at the peer: `/mtls target INC NAMESPACE WORKLOAD` with the service that is called".to_owned(),
+        "look at the peer: `target INC NAMESPACE WORKLOAD` with the service that is called".to_owned(),
     ];
     let mut conclusion = Conclusion::new(Scenario::ExpiredCertificate, reasons);
     conclusion.side = Side::Peer;

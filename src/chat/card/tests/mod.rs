@@ -97,11 +97,11 @@ fn a_long_list_is_cut_with_a_count() {
 
 #[test]
 fn moments_in_a_sentence_become_times_for_the_reader() {
-    let line = with_times("Zürich: it closes at 2026-03-01T03:15:00Z, or at 2026-03-01T03:16:00Z. Zzz");
+    let line = sentence("Zürich: it closes at 2026-03-01T03:15:00Z, or at 2026-03-01T03:16:00Z. Zzz");
     assert_eq!(line.iter().filter(|span| matches!(span, Span::Time(_))).count(), 2);
     assert_eq!(line[1], time(at(15)));
     assert!(plain(&line).ends_with("or at 2026-03-01 03:16:00 UTC. Zzz"));
-    assert_eq!(with_times("no moment"), words("no moment"));
+    assert_eq!(sentence("no moment"), words("no moment"));
 }
 
 #[test]

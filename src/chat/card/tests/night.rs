@@ -49,9 +49,9 @@ pub(crate) fn policy() -> Policy {
     };
     Policy {
         levels: vec![
-            level(1, "Platform On-Call", 15, Mention::Group("S0ONCALL".to_owned())),
-            level(2, "Platform Security", 30, Mention::Group("S0SECURITY".to_owned())),
-            level(3, "Infrastructure", 60, Mention::User("U0INFRA".to_owned())),
+            level(1, "Platform On-Call", 15, Mention::group(Platform::Slack, "S0ONCALL")),
+            level(2, "Platform Security", 30, Mention::group(Platform::Slack, "S0SECURITY")),
+            level(3, "Infrastructure", 60, Mention::user(Platform::Slack, "U0INFRA")),
         ],
         repeat_every: SignedDuration::from_hours(1),
         reminder_percent: 33,
@@ -191,7 +191,13 @@ pub(crate) fn plan() -> Plan {
 
 /// Acknowledged by U0ONCALL, who asked for restart-pod: its plan waits.
 pub(crate) fn asking() -> Incident {
-    let question = Question { requester: who("U0ONCALL"), expires_at: at(33), approved_by: BTreeSet::new(), needed: 1 };
+    let question = Question {
+        requester: who("U0ONCALL"),
+        expires_at: at(33),
+        approved_by: BTreeSet::new(),
+        needed: 1,
+        known_beside_requester: BTreeSet::new(),
+    };
     let fix = Fix {
         number: FixNumber(1),
         name: FixName::RestartPod,

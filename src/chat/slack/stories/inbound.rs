@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     chat::{
-        Whose,
-        slack::{AT_ONCE_MOST, Asked, Client, Desk, Home, router},
+        AT_ONCE_MOST, Whose,
+        slack::{Asked, Client, Home, SlackReception, router},
     },
     engine::{Perform, Task},
     escalation::LevelNumber,
@@ -68,7 +68,7 @@ impl SlackStory {
             Client::new(&self.slack.api(), &BOT_TOKEN.to_owned().into()).unwrap().counted(self.metrics.clone());
         let home = Home { whose, ..home(&self.slack) };
         let directory = directory(&client, &self.clock);
-        self.desk = Desk::new(self.inbox.clone(), client, directory, home, self.clock.clone());
+        self.desk = SlackReception::desk(self.inbox.clone(), client, directory, home, self.clock.clone());
     }
 
     fn last_told(&self, user: &str) -> String {

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use super::{Client, Desk, Directory, Home, Look, Roster, SlackOut};
+use super::{Client, Directory, Home, Look, Roster, SlackDesk, SlackOut, SlackReception};
 use crate::{
     chat::{Ask, Whose, card::tests as night},
     clock::VirtualClock,
@@ -23,7 +23,7 @@ use crate::{
         Act, Answer, Command, Destination, Event, Face, FixPhase, Incident, IncidentId, Policy, Refusal, SwitchRequest,
         TakeAll, Taken, Work, answer_to_switch, apply, decide_switch, may_take_all, share,
     },
-    people::{Mention, Role},
+    people::{Mention, Platform, Role},
 };
 use fake_slack::{APP_TOKEN, BOT_TOKEN, CHANNEL, FakeSlack, TEAM};
 
@@ -89,7 +89,7 @@ struct SlackStory {
     clock: Arc<VirtualClock>,
     inbox: Arc<FakeInbox>,
     out: SlackOut,
-    desk: Arc<Desk>,
+    desk: Arc<SlackDesk>,
     metrics: Metrics,
 }
 
@@ -109,7 +109,7 @@ impl SlackStory {
         let directory = directory(&client, &clock);
         let look = Look { links: Vec::new() };
         let out = SlackOut::new(client.clone(), directory.clone(), look);
-        let desk = Desk::new(inbox.clone(), client, directory, home(&slack), clock.clone());
+        let desk = SlackReception::desk(inbox.clone(), client, directory, home(&slack), clock.clone());
         Self { slack, clock, inbox, out, desk, metrics }
     }
 
@@ -156,8 +156,8 @@ impl SlackStory {
 
 fn directory(client: &Client, clock: &Arc<VirtualClock>) -> Arc<Directory> {
     let roster = Roster {
-        commanders: vec![Mention::User("U0ONCALL".to_owned())],
-        approvers: vec![Mention::Group("S0APPROVERS".to_owned())],
+        commanders: vec![Mention::user(Platform::Slack, "U0ONCALL")],
+        approvers: vec![Mention::group(Platform::Slack, "S0APPROVERS")],
     };
     Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()))
 }

@@ -7,7 +7,7 @@ use crate::{
     engine::{Done, Perform, PerformError, Task},
     escalation::{Ladder, LevelNumber, Rung},
     incident::{CallReason, Calls, CloseReason, FirstCall, Incident, Life, Notice, Outcome, RunNumber, Work},
-    people::Mention,
+    people::{Mention, Platform},
 };
 
 pub(super) fn draw() -> Work {
@@ -18,7 +18,7 @@ pub(super) fn call() -> Work {
     Work::Mention {
         to: channel(),
         level: LevelNumber(1),
-        mentions: vec![Mention::Group("S0ONCALL".to_owned())],
+        mentions: vec![Mention::group(Platform::Slack, "S0ONCALL")],
         reason: CallReason::Opened,
         rung: Rung::Waiting { level: LevelNumber(1), until: night::at(15) },
     }
@@ -363,7 +363,7 @@ async fn after_the_last_window_all_are_called_by_name_again() {
     let work = Work::Mention {
         to: channel(),
         level: LevelNumber(3),
-        mentions: vec![Mention::User("U0INFRA".to_owned())],
+        mentions: vec![Mention::user(Platform::Slack, "U0INFRA")],
         reason: CallReason::Repeat,
         rung,
     };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     chat::{
         LIVE_MOST,
-        card::{Card, Line, code, command, person, strong, text, with_people, with_times, words},
+        card::{self, Card, Line, command, command_line, person, strong, text, with_people, words},
         grammar,
     },
     engine::SubmitError,
@@ -19,14 +19,16 @@ use crate::{
 const LISTED_MOST: usize = 20;
 
 /// The commands of this person; leaves out those that the bot would refuse.
-pub(super) fn help(actor: &Actor, now: Timestamp, live: &[Arc<Incident>]) -> Vec<Line> {
+pub(in crate::chat) fn help(actor: &Actor, now: Timestamp, live: &[Arc<Incident>]) -> Vec<Line> {
     let roles: BTreeSet<Role> =
         [Role::Commander, Role::Approver].into_iter().filter(|role| actor.may(*role, now)).collect();
     let mut lines = vec![words("What you can say here (INC may be left out when only one incident is open):")];
-    lines.extend(grammar::help(&roles).into_iter().map(|(usage, does)| vec![code(usage), text(format!(": {does}"))]));
+    lines.extend(
+        grammar::help(&roles).into_iter().map(|(usage, does)| vec![command_line(usage), text(format!(": {does}"))]),
+    );
     lines.extend(not_for_foreign(live));
     if roles.is_empty() {
-        lines.push(words("More is open to people whose user or group is in the configuration (people)."));
+        lines.push(words("More is open to people whose user, group or role is in the configuration (people)."));
     }
     lines
 }
@@ -49,7 +51,7 @@ fn not_for_foreign(live: &[Arc<Incident>]) -> Option<Line> {
 }
 
 /// Why it was not done, as a sentence.
-pub(super) fn refusal(error: &SubmitError) -> Vec<Line> {
+pub(in crate::chat) fn refusal(error: &SubmitError) -> Vec<Line> {
     let people = match error {
         SubmitError::Refused(refusal) => refusal.people(),
         _ => Vec::new(),
@@ -58,16 +60,16 @@ pub(super) fn refusal(error: &SubmitError) -> Vec<Line> {
 }
 
 /// An error as a sentence of its own.
-pub(super) fn sentence(error: &dyn std::error::Error) -> Line {
+pub(in crate::chat) fn sentence(error: &dyn std::error::Error) -> Line {
     let mut said = error.to_string();
     if let Some(first) = said.get(..1).map(str::to_uppercase) {
         said.replace_range(..1, &first);
     }
-    with_times(&said)
+    card::sentence(&said)
 }
 
 /// Somebody else has it: who, and how to take it over.
-pub(super) fn taken(id: IncidentId, holder: &PersonId) -> Vec<Line> {
+pub(in crate::chat) fn taken(id: IncidentId, holder: &PersonId) -> Vec<Line> {
     vec![vec![
         person(holder),
         text(" has acknowledged it already. To take it over, name yourself: "),
@@ -76,7 +78,7 @@ pub(super) fn taken(id: IncidentId, holder: &PersonId) -> Vec<Line> {
 }
 
 /// The open incidents, a line each.
-pub(super) fn list(live: &[Arc<Incident>]) -> Vec<Line> {
+pub(in crate::chat) fn list(live: &[Arc<Incident>]) -> Vec<Line> {
     if live.is_empty() {
         return vec![words("No incident is open.")];
     }
