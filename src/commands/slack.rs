@@ -8,11 +8,11 @@ use secrecy::SecretString;
 use super::serve::ServeError;
 use crate::{
     chat::{
-        Whose,
+        Roster, Whose,
         card::Link,
         slack::{
-            Client, Directory, Home, Look, Patience, Roster, SLACK_API, SLACK_HOOKS, SlackDesk, SlackOut,
-            SlackReception, Socket, router,
+            Client, Directory, Home, Look, Patience, SLACK_API, SLACK_HOOKS, SlackDesk, SlackOut, SlackReception,
+            Socket, router,
         },
     },
     clock::Clock,
@@ -67,7 +67,7 @@ impl SlackParts {
             SlackMode::Http => Way::Http(other),
         };
         let people = &config.people;
-        let roster = Roster { commanders: people.commanders.mentions(), approvers: people.approvers.mentions() };
+        let roster = config.roster();
         let groups = (1_u8..)
             .zip(&people.levels)
             .flat_map(|(number, level)| {

@@ -1,9 +1,12 @@
 //! Which chats are configured, and who is reached there.
 
+use std::collections::BTreeSet;
+
 use super::{Config, file::Roster};
 use crate::{
+    chat,
     incident::{Destination, Face},
-    people::{Mention, Platform},
+    people::{Mention, PersonId, Platform, SamePeople},
 };
 
 impl Config {
@@ -12,6 +15,26 @@ impl Config {
         let slack = self.slack.iter().map(|slack| (Face::Slack, &slack.channel));
         let discord = self.discord.iter().map(|discord| (Face::Discord, &discord.channel));
         slack.chain(discord).map(|(face, channel)| Destination { face, channel: channel.clone() }).collect()
+    }
+
+    /// Who may do what.
+    pub fn roster(&self) -> chat::Roster {
+        let people = &self.people;
+        let linked = people.same.iter().filter_map(|same| {
+            let slack = (Platform::Slack, &self.slack.as_ref()?.team, &same.slack);
+            let discord = (Platform::Discord, &self.discord.as_ref()?.guild, &same.discord);
+            let id = |(platform, workspace, user): (Platform, &String, &String)| PersonId {
+                platform,
+                workspace: workspace.clone(),
+                user: user.clone(),
+            };
+            Some(BTreeSet::from([id(slack), id(discord)]))
+        });
+        chat::Roster {
+            commanders: people.commanders.mentions(),
+            approvers: people.approvers.mentions(),
+            same: SamePeople::new(linked),
+        }
     }
 
     fn has(&self, platform: Platform) -> bool {

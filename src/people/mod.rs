@@ -1,5 +1,9 @@
 //! Actors, roles and levels of people. Pure: the edge looks up who is in which group.
 
+mod same_person;
+
+pub use same_person::SamePeople;
+
 use std::{collections::BTreeSet, fmt};
 
 use jiff::{SignedDuration, Timestamp};

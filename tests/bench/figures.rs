@@ -20,7 +20,10 @@ use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
     alertmanager::{Authentication, Credential},
-    chat::slack::{Client, Directory, Look, Roster, SlackOut},
+    chat::{
+        Roster,
+        slack::{Client, Directory, Look, SlackOut},
+    },
     clock::SystemClock,
     cluster::{Settings, connect_to, gather},
     commands::bot::{Bot, Parts},
@@ -135,7 +138,7 @@ async fn first_message() {
     let slack = FakeSlack::open().await;
     slack.group("S1", &["U0ONCALL"]);
     let client = Client::new(&slack.api(), &BOT_TOKEN.to_owned().into()).unwrap();
-    let roster = Roster { commanders: Vec::new(), approvers: Vec::new() };
+    let roster = Roster::default();
     let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, Arc::new(SystemClock)));
     let face = Arc::new(SlackOut::new(client, directory, Look::default()));
     let (engine, address, stop, _folder) = bot(100_000, Room::Chat(Face::Slack), face, CHANNEL).await;

@@ -8,8 +8,8 @@ use mtls_medic::{
     alertmanager::Authentication,
     approval::Rule,
     chat::{
-        Whose,
-        slack::{Client, Home, Look, Roster},
+        Roster, Whose,
+        slack::{Client, Home, Look},
     },
     clock::{Clock, SpedClock, VirtualClock},
     cluster::{Settings, connect_to},
@@ -130,6 +130,7 @@ impl Night {
         let roster = Roster {
             commanders: vec![user("U0ONCALL"), user("U0SEC"), user("U0OTHER")],
             approvers: vec![user("U0SEC")],
+            ..Roster::default()
         };
         let home = Home {
             team: TEAM.to_owned(),

@@ -19,9 +19,9 @@ use mtls_medic::{
     alertmanager::Authentication,
     approval::Rule,
     chat::{
-        Outgoing, connector,
+        Outgoing, Roster, connector,
         pager::{Pager, Pagers},
-        slack::{Client, Directory, Look, Roster, SlackOut},
+        slack::{Client, Directory, Look, SlackOut},
     },
     clock::{Clock, SpedClock},
     commands::bot::{Bot, Parts},
@@ -144,7 +144,11 @@ impl Case {
 
     async fn bot(&self, clock: Arc<SpedClock>) -> Bot {
         let client = Client::new(&self.slack, &BOT_TOKEN.to_owned().into()).unwrap();
-        let roster = Roster { commanders: Vec::new(), approvers: vec![Mention::user(Platform::Slack, "U0SEC")] };
+        let roster = Roster {
+            commanders: Vec::new(),
+            approvers: vec![Mention::user(Platform::Slack, "U0SEC")],
+            ..Roster::default()
+        };
         let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
         let slack = Arc::new(SlackOut::new(client, directory, Look::default()));
         let pager = Pager::Generic { url: self.pager.clone().into(), token: None };

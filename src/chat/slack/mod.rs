@@ -35,7 +35,7 @@ pub use inbound::{Home, SLACK_HOOKS, SlackDesk, SlackReception};
 pub use installation::{Installation, SCOPES, Scope};
 #[cfg(test)]
 pub(crate) use notation::SlackNotation;
-pub use people::{Directory, Roster};
+pub use people::Directory;
 pub use rate_limits::SendTurn;
 pub use signature::{NotSigned, SIGNATURE_LASTS, SignedClaim};
 pub use socket::{Patience, Socket, other_connections};

@@ -9,30 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::client::Client;
 use crate::{
+    chat::Roster,
     clock::Clock,
     people::{Actor, Mention, PersonId, Platform, RIGHTS_LAST, Role, Whom},
 };
 
 /// A group is asked for again after this; between this and [`RIGHTS_LAST`] an old answer still serves when Slack fails.
 const REFRESH: SignedDuration = SignedDuration::from_secs(60);
-
-/// Who may do what, as configured.
-#[derive(Debug, Clone, Default)]
-pub struct Roster {
-    /// Who may command.
-    pub commanders: Vec<Mention>,
-    /// Who may approve.
-    pub approvers: Vec<Mention>,
-}
-
-impl Roster {
-    fn holders(&self, role: Role) -> &[Mention] {
-        match role {
-            Role::Commander => &self.commanders,
-            Role::Approver => &self.approvers,
-        }
-    }
-}
 
 #[derive(Debug, Clone)]
 struct Group {
@@ -95,14 +78,18 @@ impl Directory {
         if roles.is_empty() && unknown {
             as_of = Timestamp::UNIX_EPOCH;
         }
-        let id = PersonId { platform: Platform::Slack, workspace: self.team.clone(), user: user.to_owned() };
-        Actor { id, also: BTreeSet::new(), roles, as_of }
+        let id = self.person(user);
+        Actor { also: self.roster.same.others(&id), id, roles, as_of }
+    }
+
+    fn person(&self, user: &str) -> PersonId {
+        PersonId { platform: Platform::Slack, workspace: self.team.clone(), user: user.to_owned() }
     }
 
     /// Whether the person has the role and since when that is known; `None` when it cannot be known.
     async fn has(&self, user: &str, role: Role, now: Timestamp) -> Option<(bool, Timestamp)> {
         let holders = self.roster.holders(role);
-        if holders.contains(&Mention::user(Platform::Slack, user)) {
+        if self.roster.names(&self.person(user), role) {
             return Some((true, now));
         }
         let mut unknown = false;

@@ -16,6 +16,7 @@ mod rehearsal;
 mod stands_for_many;
 mod storm;
 mod switch;
+mod two_platforms;
 mod unseeing;
 mod voting;
 mod working;

@@ -121,6 +121,7 @@ enum Next {
 }
 
 impl<'a> Connection<'a> {
+    /// Goes on with a connection whose gateway has said hello.
     pub fn over(greeted: Greeted, gateway: &'a Gateway, pace: &'a mut Pace) -> Self {
         let Greeted { stream, beat } = greeted;
         let now = std::time::Instant::now();

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use super::{Client, Directory, Home, Look, Roster, SlackDesk, SlackOut, SlackReception};
+use super::{Client, Directory, Home, Look, SlackDesk, SlackOut, SlackReception};
 use crate::{
-    chat::{Ask, Whose, card::tests as night},
+    chat::{Ask, Roster, Whose, card::tests as night},
     clock::VirtualClock,
     engine::{MessageRef, Progress, SubmitError, Task},
     http::Metrics,
@@ -158,6 +158,7 @@ fn directory(client: &Client, clock: &Arc<VirtualClock>) -> Arc<Directory> {
     let roster = Roster {
         commanders: vec![Mention::user(Platform::Slack, "U0ONCALL")],
         approvers: vec![Mention::group(Platform::Slack, "S0APPROVERS")],
+        ..Roster::default()
     };
     Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()))
 }
