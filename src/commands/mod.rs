@@ -8,6 +8,7 @@ use std::{
 use crate::legible;
 
 pub mod bot;
+pub mod chat;
 pub mod demo;
 pub mod diagnose;
 pub mod doctor;

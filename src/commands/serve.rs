@@ -10,6 +10,7 @@ use axum::{
     routing::get,
 };
 use clap::Args;
+use futures::future::join_all;
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -17,12 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     bot::{Bot, Parts, STOPS_WITHIN},
+    chat::{ChatParts, Connection, Finishing, Listening},
     pagers::pager,
     slack::SlackParts,
 };
 use crate::{
     alertmanager::Authentication,
-    chat::{Outgoing, OutgoingError, connector, heartbeat::Heartbeat, pager::Pagers, slack::SlackDesk},
+    chat::{Outgoing, OutgoingError, connector, heartbeat::Heartbeat, pager::Pagers},
     clock::SteadyClock,
     cluster::{ClusterError, connect},
     config::{Config, ConfigError, Settled},
@@ -76,7 +78,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     telemetry::start(args.log, "info");
     let config = Config::load(&args.config)?;
     let (clock, metrics) = (Arc::new(SteadyClock::of_this_machine()), http::Metrics::default());
-    let Outside { settled, slack, pagers, heartbeat } = Outside::of(&config, clock.clone(), &metrics)?;
+    let Outside { settled, chats, pagers, heartbeat } = Outside::of(&config, &clock, &metrics)?;
     if args.check {
         println!("{}", checked(&config));
         return Ok(());
@@ -101,23 +103,21 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     }
     .in_reach(reach);
     parts.performers.push((Room::Pager, Arc::new(pagers)));
-    parts.performers.extend(slack.iter().map(SlackParts::face));
+    parts.performers.extend(chats.iter().map(|chat| chat.face()));
     let bot = Bot::start(parts).await?;
     let stop = CancellationToken::new();
     let listing = listing(bot.inbox.clone(), settled.authentication);
     let mut routes = bot.routes.clone().merge(listing);
-    let (mut hearing, mut desk) = (None, None);
-    if let Some(slack) = slack {
-        let (more, socket, at) = slack.listen(bot.inbox.clone(), clock, bodies);
-        desk = Some(at);
-        if let Some(socket) = socket.clone() {
-            bot.readiness.require(
-                "Slack's socket is not open, so nobody can acknowledge in chat: check the app-level token and the way out",
-                move || socket.is_open(),
-            );
-        }
+    let (mut hearing, mut desks) = (Vec::new(), Vec::new());
+    for chat in chats {
+        let Listening { routes: more, connection, desk } =
+            chat.listen(bot.inbox.clone(), clock.clone(), bodies.clone());
         routes = routes.merge(more);
-        hearing = socket.map(|socket| tokio::spawn(socket.run(stop.clone())));
+        desks.push(desk);
+        if let Some(Connection { run, is_open, when_closed }) = connection {
+            bot.readiness.require(when_closed, is_open);
+            hearing.push(tokio::spawn(run(stop.clone())));
+        }
     }
     let failed = |source| ServeError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
@@ -129,32 +129,33 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let serving = tokio::spawn(http::serve(listener, routes, stop.clone()));
     super::until_stopped().await;
     stop.cancel();
-    stopped(&bot, serving, hearing, desk).await;
+    stopped(&bot, serving, hearing, desks).await;
     Ok(())
 }
 
 /// What is outside of the bot, as it is configured.
 struct Outside {
     settled: Settled,
-    slack: Option<SlackParts>,
+    chats: Vec<Box<dyn ChatParts>>,
     pagers: Pagers,
     heartbeat: Option<Heartbeat>,
 }
 
 impl Outside {
     /// Says all that is wrong at once: who mends one secret at a time starts the bot as often.
-    fn of(config: &Config, clock: Arc<SteadyClock>, metrics: &http::Metrics) -> Result<Self, ServeError> {
+    fn of(config: &Config, clock: &Arc<SteadyClock>, metrics: &http::Metrics) -> Result<Self, ServeError> {
         let settled = config.settle().map_err(ServeError::from);
-        let slack = SlackParts::of(config, clock, metrics);
+        let slack = SlackParts::of(config, clock.clone(), metrics);
         let pagers = pagers(config);
         let wrong = [settled.as_ref().err(), slack.as_ref().err(), pagers.as_ref().err()];
         let problems: Vec<String> = wrong.into_iter().flatten().flat_map(problems_of).cloned().collect();
         if !problems.is_empty() {
             return Err(ConfigError::Problems(problems).into());
         }
-        let (mut settled, slack, pagers) = (settled?, slack?, pagers?.with_metrics(metrics.clone()));
+        let (mut settled, pagers) = (settled?, pagers?.with_metrics(metrics.clone()));
+        let chats = slack?.into_iter().map(|slack| -> Box<dyn ChatParts> { Box::new(slack) }).collect();
         let heartbeat = settled.heartbeat.take().map(|(url, every)| heartbeat(url, every, metrics)).transpose()?;
-        Ok(Self { settled, slack, pagers, heartbeat })
+        Ok(Self { settled, chats, pagers, heartbeat })
     }
 }
 
@@ -162,19 +163,15 @@ impl Outside {
 async fn stopped(
     bot: &Bot,
     serving: JoinHandle<io::Result<()>>,
-    hearing: Option<JoinHandle<()>>,
-    desk: Option<Arc<SlackDesk>>,
+    hearing: Vec<JoinHandle<()>>,
+    desks: Vec<Arc<dyn Finishing>>,
 ) {
     tracing::info!("stopping: what is under way finishes or is handed back");
     let intake = async {
         drop(serving.await);
-        if let Some(hearing) = hearing {
-            drop(hearing.await);
-        }
-        // What Slack was told is taken is finished.
-        if let Some(desk) = desk {
-            desk.quiet().await;
-        }
+        drop(join_all(hearing).await);
+        // What people were told is taken is finished.
+        join_all(desks.iter().map(|desk| desk.finished())).await;
     };
     let (taken, ()) = tokio::join!(tokio::time::timeout(STOPS_WITHIN, intake), bot.stop());
     if taken.is_err() {

@@ -5,14 +5,16 @@ use std::{collections::BTreeSet, sync::Arc};
 use axum::Router;
 use secrecy::SecretString;
 
-use super::serve::ServeError;
+use super::{
+    chat::{ChatParts, Connection, Listening},
+    serve::ServeError,
+};
 use crate::{
     chat::{
         Roster, Whose,
         card::Link,
         slack::{
-            Client, Directory, Home, Look, Patience, SLACK_API, SLACK_HOOKS, SlackDesk, SlackOut, SlackReception,
-            Socket, router,
+            Client, Directory, Home, Look, Patience, SLACK_API, SLACK_HOOKS, SlackOut, SlackReception, Socket, router,
         },
     },
     clock::Clock,
@@ -95,28 +97,33 @@ impl SlackParts {
         let directory = Arc::new(Directory::new(client.clone(), home.team.clone(), roster, clock));
         Self { client, directory, look, home, way }
     }
+}
 
-    /// What posts go out through.
-    pub fn face(&self) -> (Room, Arc<dyn Perform>) {
+impl ChatParts for SlackParts {
+    fn face(&self) -> (Room, Arc<dyn Perform>) {
         let out = SlackOut::new(self.client.clone(), self.directory.clone(), self.look.clone());
         (Room::Chat(Face::Slack), Arc::new(out))
     }
 
-    /// What requests come in by: routes in HTTP mode, a socket in Socket Mode.
-    pub fn listen(
-        self,
-        inbox: Inbox,
-        clock: Arc<dyn Clock>,
-        bodies: Bodies,
-    ) -> (Router, Option<Arc<Socket>>, Arc<SlackDesk>) {
+    /// Routes in HTTP mode, a socket in Socket Mode.
+    fn listen(self: Box<Self>, inbox: Inbox, clock: Arc<dyn Clock>, bodies: Bodies) -> Listening {
         let home = Home { whose: Whose::of(&inbox), ..self.home };
         let desk = SlackReception::desk(Arc::new(inbox), self.client, self.directory, home, clock.clone());
         match self.way {
             Way::Socket(client) => {
                 let socket = Socket::new(*client, desk.clone(), Patience::default());
-                (Router::new(), Some(socket), desk)
+                let opened = socket.clone();
+                let connection = Connection {
+                    run: Box::new(move |stop| Box::pin(socket.run(stop))),
+                    is_open: Box::new(move || opened.is_open()),
+                    when_closed: "Slack's socket is not open, so nobody can acknowledge in chat: check the app-level token \
+                                  and the way out",
+                };
+                Listening { routes: Router::new(), connection: Some(connection), desk }
             }
-            Way::Http(secret) => (router(desk.clone(), secret, clock, bodies), None, desk),
+            Way::Http(secret) => {
+                Listening { routes: router(desk.clone(), secret, clock, bodies), connection: None, desk }
+            }
         }
     }
 }

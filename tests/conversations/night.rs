@@ -15,6 +15,7 @@ use mtls_medic::{
     cluster::{Settings, connect_to},
     commands::{
         bot::{Bot, Parts},
+        chat::ChatParts,
         slack::{SlackParts, Way},
     },
     engine::{Engine, Inbox},
@@ -148,7 +149,7 @@ impl Night {
         let mut parts = Parts::new(journal, clock.clone(), "prod-eu-1", policy, open).in_reach(reach);
         parts.performers.push(workspace.face());
         let Bot { engine, inbox, routes, .. } = Bot::start(parts).await.unwrap();
-        let (slack_routes, _, _) = workspace.listen(inbox.clone(), clock.clone(), Bodies::default());
+        let slack_routes = Box::new(workspace).listen(inbox.clone(), clock.clone(), Bodies::default()).routes;
         Self { slack, clock, engine, inbox, bot: routes.merge(slack_routes), simulation, _folder: folder }
     }
 
