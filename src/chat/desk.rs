@@ -48,6 +48,11 @@ pub trait Reception: Send + Sync + 'static {
     async fn mark(&self, asked: &Self::Asked, buttons: &Buttons);
     /// Answers privately. `signature` says first who speaks.
     async fn whisper(&self, asked: &Self::Asked, reply: &Reply, signature: Option<&str>);
+    /// Whether a person who is sent away is told so by a private answer: a command has an answer of its own that the platform
+    /// shows, a press has none.
+    fn told_busy_apart(&self, asked: &Self::Asked) -> bool {
+        matches!(self.heard(asked), Heard::Press(_))
+    }
     /// Counts a request that was refused before anything was decided.
     fn count_refusal(&self, reason: &'static str);
 }
@@ -97,15 +102,16 @@ impl<R: Reception> Desk<R> {
         Ok(())
     }
 
-    /// Tells somebody whose press could not be taken: unlike a command, a press has no answer that the platform would show.
+    /// Tells somebody whose request could not be taken.
     fn say_busy(self: &Arc<Self>, asked: R::Asked) {
         tracing::warn!(user = self.reception.user(&asked), "a request was sent away: the bot is busy");
         self.reception.count_refusal("busy");
         let Ok(place) = Arc::clone(&self.spare).try_acquire_owned() else { return };
-        if matches!(self.reception.heard(&asked), Heard::Press(_)) {
+        if self.reception.told_busy_apart(&asked) {
             let desk = Arc::clone(self);
             tokio::spawn(async move {
-                let busy = words("The bot is busy, and your press was not taken: try again in a moment.");
+                let what = if matches!(desk.reception.heard(&asked), Heard::Press(_)) { "press" } else { "command" };
+                let busy = words(format!("The bot is busy, and your {what} was not taken: try again in a moment."));
                 desk.whisper(&asked, vec![busy]).await;
                 drop(place);
             });

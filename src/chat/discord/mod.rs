@@ -1,11 +1,26 @@
 //! Discord: draws cards and posts as embeds and buttons, and listens by the gateway or by signed HTTP interactions.
 
+mod first_answer;
 mod gateway;
+mod http;
+mod inbound;
+mod interaction;
 mod jitter;
+mod modal;
+mod people;
+mod registration;
 mod signature;
+mod suggestions;
 
+pub use first_answer::FirstAnswer;
 pub use gateway::{Entrance, FindGateway, Gateway, GatewayPatience, Hear, NoEntrance, ToMend};
+pub use http::router;
+pub use inbound::{AnswerCalls, DiscordDesk, DiscordHome, DiscordReception, Drawing, NotAnswered, Request};
+pub use interaction::{Asked, COMMAND, Pressed, Typing, Unknown, Unreadable, What};
+pub use people::{DiscordNotation, DiscordRoster};
+pub use registration::{are_ours, commands};
 pub use signature::{NotSigned, PublicKey, SIGNATURE_LASTS, SignedClaim};
+pub use suggestions::Suggestion;
 
 #[cfg(test)]
 mod stories;

@@ -3,4 +3,10 @@
 mod both_faces;
 #[path = "../../../../tests/fake_discord/gateway.rs"]
 mod fake_gateway;
+#[path = "../../../../tests/fake_discord/interactions.rs"]
+mod fake_interactions;
 mod gateway;
+mod inbound;
+mod interactions;
+mod registration;
+mod suggestions;

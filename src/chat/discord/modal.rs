@@ -1,0 +1,78 @@
+//! A form for what needs a text: `/mtls note` without one, and `/mtls resolve` without a reason.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use serenity::model::application::{ComponentType, InputTextStyle};
+
+use crate::chat::grammar::{Chosen, Parameter, Verb};
+
+/// How the custom_id of a form begins.
+pub(super) const FORM: &str = "form/";
+/// The longest custom_id.
+const CUSTOM_ID_MOST: usize = 100;
+/// The longest text that a text input takes.
+const INPUT_MOST: usize = 4_000;
+
+/// One form.
+struct Form {
+    title: &'static str,
+    asks_for: Parameter,
+    label: &'static str,
+    /// Whether it can be sent without.
+    required: bool,
+}
+
+fn form(verb: Verb) -> Option<Form> {
+    match verb {
+        Verb::Note => Some(Form {
+            title: "Write something into the incident",
+            asks_for: Parameter::Text,
+            label: "Note",
+            required: true,
+        }),
+        Verb::Resolve => Some(Form {
+            title: "Close the incident",
+            asks_for: Parameter::Reason,
+            label: "Why it is over",
+            required: false,
+        }),
+        _ => None,
+    }
+}
+
+/// The form that a command opens, where it lacks its text. What was given for its other options travels in the form's id;
+/// where that is too long, there is none.
+pub(super) fn wanted(chosen: &Chosen) -> Option<Value> {
+    let form = form(chosen.verb).filter(|form| !chosen.given.contains_key(&form.asks_for))?;
+    let given = chosen.given.iter().map(|(parameter, value)| (parameter.name(), value.as_str()));
+    let given = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
+    let custom_id = format!("{FORM}{}?{given}", chosen.verb.word());
+    let input = json!({
+        "type": u8::from(ComponentType::InputText),
+        "custom_id": form.asks_for.name(),
+        "style": u8::from(InputTextStyle::Paragraph),
+        "label": form.label,
+        "required": form.required,
+        "max_length": INPUT_MOST,
+    });
+    (custom_id.len() <= CUSTOM_ID_MOST).then(|| {
+        json!({
+            "custom_id": custom_id,
+            "title": form.title,
+            "components": [{ "type": u8::from(ComponentType::ActionRow), "components": [input] }],
+        })
+    })
+}
+
+/// Reads what travelled in a form's id, behind [`FORM`].
+pub(super) fn read(id: &str) -> Option<Chosen> {
+    let (verb, given) = id.split_once('?')?;
+    let verb = Verb::parse(verb).filter(|verb| form(*verb).is_some())?;
+    let mut chosen = Chosen { verb, given: BTreeMap::new() };
+    for (name, value) in url::form_urlencoded::parse(given.as_bytes()) {
+        let parameter = verb.parameters().iter().map(|taken| taken.what).find(|it| it.name() == name)?;
+        chosen.given.insert(parameter, value.into_owned());
+    }
+    Some(chosen)
+}
