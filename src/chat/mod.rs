@@ -8,6 +8,7 @@
 mod answering;
 mod answers;
 mod ask;
+mod bounded;
 pub(crate) mod card;
 mod desk;
 #[cfg(feature = "discord")]

@@ -1,17 +1,24 @@
 //! Discord: draws cards and posts as embeds and buttons, and listens by the gateway or by signed HTTP interactions.
 
+mod builder;
+mod custom_id;
 mod first_answer;
 mod gateway;
 mod http;
 mod inbound;
 mod interaction;
 mod jitter;
+pub mod limits;
+mod markdown;
+pub mod message;
 mod modal;
+mod parts;
 mod people;
 mod registration;
 mod signature;
 mod suggestions;
 
+pub use custom_id::DiscordPress;
 pub use first_answer::FirstAnswer;
 pub use gateway::{Entrance, FindGateway, Gateway, GatewayPatience, Hear, NoEntrance, ToMend};
 pub use http::router;
@@ -24,3 +31,5 @@ pub use suggestions::Suggestion;
 
 #[cfg(test)]
 mod stories;
+#[cfg(test)]
+mod tests;

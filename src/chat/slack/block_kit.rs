@@ -3,13 +3,13 @@
 
 use serde_json::{Value, json};
 
-use super::mrkdwn::{CUT, escape, escape_raw, length, line, mention};
+use super::mrkdwn::{escape, escape_raw, line, mention};
 use crate::{
     chat::{
+        bounded::{length, plain},
         card::{Button, Card, Line, Link, Section, Span, State, Style},
         wording::{Post, Raw},
     },
-    legible,
     people::Mention,
 };
 
@@ -301,23 +301,6 @@ fn element(at: usize, button: &Button) -> Option<Value> {
         fields.insert("confirm".to_owned(), dialog);
     }
     Some(element)
-}
-
-/// Text of a plain_text object: nothing in it is markup, so nothing is escaped, but it must not be empty.
-fn plain(text: &str, most: usize) -> (String, bool) {
-    let clean = legible::line(text).into_owned();
-    if length(&clean) <= most {
-        return (if clean.trim().is_empty() { "–".to_owned() } else { clean }, false);
-    }
-    let (room, mut used) = (most.saturating_sub(length(CUT)), 0_usize);
-    let kept: String = clean
-        .chars()
-        .take_while(|c| {
-            used = used.saturating_add(c.len_utf16());
-            used <= room
-        })
-        .collect();
-    (format!("{kept}{CUT}"), true)
 }
 
 fn plain_text(text: &str) -> Value {

@@ -2,18 +2,13 @@
 //! people become mentions (invariant 7).
 
 use crate::{
-    chat::card::{COMMAND, Span, utc},
+    chat::{
+        bounded::{self, fill},
+        card::{COMMAND, Span, utc},
+    },
     legible,
     people::{Mention, PersonId, Platform, Whom},
 };
-
-/// What stands where something was cut.
-pub(super) const CUT: &str = "… [cut]";
-
-/// How long Slack may think a text is: UTF-16 units, which are never fewer than characters.
-pub(super) fn length(text: &str) -> usize {
-    text.chars().map(char::len_utf16).sum()
-}
 
 /// One character as it may appear in mrkdwn; nothing for those that only mislead the eye.
 fn escaped(character: char) -> Option<String> {
@@ -27,58 +22,22 @@ fn escaped(character: char) -> Option<String> {
 
 /// Text from outside, escaped, in at most `most` units, and whether it was cut.
 pub(super) fn escape(text: &str, most: usize) -> (String, bool) {
-    fill(text, most, escaped)
+    fill(text.chars().filter_map(escaped), most)
 }
 
 /// Text for a block of code: line ends stay, back-ticks are defused.
 pub(super) fn escape_raw(text: &str, most: usize) -> (String, bool) {
-    fill(text, most, |character| match character {
+    let piece = |character| match character {
         '\n' | '\t' => Some(character.to_string()),
         '`' => Some("ˋ".to_owned()),
         other => escaped(other),
-    })
-}
-
-fn fill(text: &str, most: usize, piece: impl Fn(char) -> Option<String>) -> (String, bool) {
-    let (mut out, mut used) = (String::new(), 0_usize);
-    // Where the text would end if the mark had to follow.
-    let (mut fallback, room) = (0, most.saturating_sub(length(CUT)));
-    for character in text.chars() {
-        let Some(piece) = piece(character) else { continue };
-        used = used.saturating_add(length(&piece));
-        if used > most {
-            out.truncate(fallback);
-            out.push_str(CUT);
-            return (out, true);
-        }
-        out.push_str(&piece);
-        if used <= room {
-            fallback = out.len();
-        }
-    }
-    (out, false)
+    };
+    fill(text.chars().filter_map(piece), most)
 }
 
 /// One line in at most `most` units, and whether something was cut.
 pub(super) fn line(spans: &[Span], most: usize) -> (String, bool) {
-    let mut out = String::new();
-    for (at, span) in spans.iter().enumerate() {
-        let last = at.saturating_add(1) == spans.len();
-        let reserved = if last { 0 } else { length(CUT) };
-        let room = most.saturating_sub(length(&out)).saturating_sub(reserved);
-        let (piece, cut) = one(span, room);
-        let fits = length(&piece) <= room;
-        if fits {
-            out.push_str(&piece);
-        }
-        if cut || !fits {
-            if !out.ends_with(CUT) && length(&out).saturating_add(length(CUT)) <= most {
-                out.push_str(CUT);
-            }
-            return (out, true);
-        }
-    }
-    (out, false)
+    bounded::line(spans, most, |span, _, room| one(span, room))
 }
 
 fn one(span: &Span, room: usize) -> (String, bool) {
