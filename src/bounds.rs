@@ -62,6 +62,12 @@ pub const SOCKET_MESSAGE: usize = MIB;
 pub const DISCORD_MESSAGE: usize = 256 * KIB;
 /// The most that one message of Discord's gateway may become.
 pub const DISCORD_WEIGHT: usize = 512 * KIB;
+/// The largest answer of Discord's HTTP API: 25 messages, each as long as Discord lets them be.
+pub const DISCORD_ANSWER: usize = 512 * KIB;
+/// How many answers of Discord are read at once; more wait.
+pub const DISCORD_ANSWERS_AT_ONCE: usize = 1;
+/// The most that one answer of Discord may become.
+pub const DISCORD_ANSWER_WEIGHT: usize = MIB;
 /// What may wait to be written to a WebSocket whose other end does not read.
 pub const SOCKET_QUEUE: usize = 64 * KIB;
 
@@ -128,6 +134,7 @@ pub const ALL: usize = ITSELF
     + DISCORD_WEIGHT
     + SOCKET_BUFFER
     + SOCKET_QUEUE
+    + DISCORD_ANSWERS_AT_ONCE * (2 * DISCORD_ANSWER + DISCORD_ANSWER_WEIGHT)
     + SLACK_ANSWERS_AT_ONCE * (2 * SLACK_ANSWER + SLACK_ANSWER_WEIGHT)
     + SLACK_THREADS_AT_ONCE * SLACK_THREAD
     + OUTGOING_AT_ONCE * (OUTGOING_BUFFER + TLS)

@@ -11,11 +11,9 @@ use super::{
 };
 use crate::{
     chat::{
-        Roster, Whose,
+        Look, Roster, Whose,
         card::Link,
-        slack::{
-            Client, Directory, Home, Look, Patience, SLACK_API, SLACK_HOOKS, SlackOut, SlackReception, Socket, router,
-        },
+        slack::{Client, Directory, Home, Patience, SLACK_API, SLACK_HOOKS, SlackOut, SlackReception, Socket, router},
     },
     clock::Clock,
     config::{Config, ConfigError, SlackMode},

@@ -21,8 +21,8 @@ use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
     alertmanager::{Authentication, Credential},
     chat::{
-        Roster,
-        slack::{Client, Directory, Look, SlackOut},
+        Look, Roster,
+        slack::{Client, Directory, SlackOut},
     },
     clock::SystemClock,
     cluster::{Settings, connect_to, gather},

@@ -8,8 +8,8 @@ use mtls_medic::{
     alertmanager::Authentication,
     approval::Rule,
     chat::{
-        Roster, Whose,
-        slack::{Client, Home, Look},
+        Look, Roster, Whose,
+        slack::{Client, Home},
     },
     clock::{Clock, SpedClock, VirtualClock},
     cluster::{Settings, connect_to},

@@ -19,9 +19,9 @@ use mtls_medic::{
     alertmanager::Authentication,
     approval::Rule,
     chat::{
-        Outgoing, Roster, connector,
+        Look, Outgoing, Roster, connector,
         pager::{Pager, Pagers},
-        slack::{Client, Directory, Look, SlackOut},
+        slack::{Client, Directory, SlackOut},
     },
     clock::{Clock, SpedClock},
     commands::bot::{Bot, Parts},

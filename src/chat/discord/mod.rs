@@ -2,6 +2,7 @@
 
 mod builder;
 mod custom_id;
+mod error;
 mod first_answer;
 mod gateway;
 mod http;
@@ -15,10 +16,12 @@ mod modal;
 mod parts;
 mod people;
 mod registration;
+mod rest;
 mod signature;
 mod suggestions;
 
 pub use custom_id::DiscordPress;
+pub use error::DiscordError;
 pub use first_answer::FirstAnswer;
 pub use gateway::{Entrance, FindGateway, Gateway, GatewayPatience, Hear, NoEntrance, ToMend};
 pub use http::router;
@@ -26,6 +29,7 @@ pub use inbound::{AnswerCalls, DiscordDesk, DiscordHome, DiscordReception, Drawi
 pub use interaction::{Asked, COMMAND, Pressed, Typing, Unknown, Unreadable, What};
 pub use people::{DiscordNotation, DiscordRoster};
 pub use registration::{are_ours, commands};
+pub use rest::{DISCORD_API, Rest};
 pub use signature::{NotSigned, PublicKey, SIGNATURE_LASTS, SignedClaim};
 pub use suggestions::Suggestion;
 

@@ -15,11 +15,12 @@ use slack_morphism::{SlackApiToken, SlackApiTokenValue, SlackClient, errors::Sla
 use super::{
     block_kit::Message,
     error::{SlackError, translate},
-    rate_limits::{RateLimits, SendTurn},
     transport::Transport,
 };
 use crate::chat::{
+    outbox::Whither,
     outgoing::{CALL_LIMIT, Outgoing, OutgoingError, checked, connector},
+    rate_limits::{RateLimits, SendTurn},
     wording::Raw,
 };
 use crate::{
@@ -36,18 +37,6 @@ const PAGE: u32 = 100;
 const PAGES_MOST: usize = 10;
 /// The event type of our metadata.
 const EVENT_TYPE: &str = "mtls_medic_message";
-
-/// Where a message goes.
-#[derive(Debug, Clone, Copy)]
-pub struct Whither<'a> {
-    pub channel: &'a str,
-    /// The thread, by its root message.
-    pub thread: Option<&'a str>,
-    /// Whether a message of a thread is shown in the channel too.
-    pub broadcast: bool,
-    /// Whose turn it is after Slack made us wait.
-    pub turn: SendTurn,
-}
 
 /// The client.
 #[derive(Clone)]

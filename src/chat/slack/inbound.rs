@@ -10,7 +10,7 @@ use super::{
     block_kit::{self, Message},
     client::Client,
     notation::SlackNotation,
-    outlived_buttons::{is_card, without_buttons},
+    outbox::{is_card, without_buttons},
     people::Directory,
 };
 use crate::{

@@ -6,17 +6,14 @@
 mod asked;
 pub(crate) mod block_kit;
 mod client;
-mod delivery;
 mod error;
 mod http;
 mod inbound;
 mod installation;
 mod mrkdwn;
 mod notation;
-mod outlived_buttons;
+mod outbox;
 mod people;
-mod post_attempts;
-mod rate_limits;
 mod signature;
 mod socket;
 mod transport;
@@ -27,15 +24,14 @@ mod stories;
 mod tests;
 
 pub use asked::{Asked, Pressed, PressedButton, Unreadable};
-pub use client::{Client, Identity, SLACK_API, Whither};
-pub use delivery::{Look, SlackOut};
+pub use client::{Client, Identity, SLACK_API};
 pub use error::SlackError;
 pub use http::router;
 pub use inbound::{Home, SLACK_HOOKS, SlackDesk, SlackReception};
 pub use installation::{Installation, SCOPES, Scope};
 #[cfg(test)]
 pub(crate) use notation::SlackNotation;
+pub use outbox::{SlackCarrier, SlackOut};
 pub use people::Directory;
-pub use rate_limits::SendTurn;
 pub use signature::{NotSigned, SIGNATURE_LASTS, SignedClaim};
 pub use socket::{Patience, Socket, other_connections};

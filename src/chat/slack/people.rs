@@ -45,19 +45,14 @@ impl Directory {
         Self { client, team, roster, clock, groups: Mutex::default() }
     }
 
-    /// The time.
-    pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// The time as it would be had the clock never been set.
-    pub(super) fn steady(&self) -> Timestamp {
-        self.clock.steady()
+    /// The clock by which rights grow old.
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Who is mentioned when somebody of a role is wanted.
     pub fn holders(&self, role: Role) -> Vec<Mention> {
-        self.roster.holders(role).to_vec()
+        self.roster.holders(role).iter().filter(|one| one.platform == Platform::Slack).cloned().collect()
     }
 
     /// A person with the roles that they have now. When a group that could give a role cannot be looked up, that role is

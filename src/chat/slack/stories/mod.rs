@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use super::{Client, Directory, Home, Look, SlackDesk, SlackOut, SlackReception};
+use super::{Client, Directory, Home, SlackDesk, SlackOut, SlackReception};
 use crate::{
-    chat::{Ask, Roster, Whose, card::tests as night},
+    chat::{Ask, Look, Roster, Whose, card::tests as night},
     clock::VirtualClock,
     engine::{MessageRef, Progress, SubmitError, Task},
     http::Metrics,

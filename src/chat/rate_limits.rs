@@ -1,7 +1,7 @@
-//! Doors that Slack has shut: after a 429 nobody knocks there again before its `Retry-After` is over, whichever slot or
+//! Doors that a platform has shut: after a 429 nobody knocks there again before its `Retry-After` is over, whichever slot or
 //! person it is. When it opens pages go first, and the rest follows in the order of the queue.
 //!
-//! The doors open in real time (`Instant`) and not on the bot's clock: `Retry-After` is seconds of Slack's, which no demo
+//! The doors open in real time (`Instant`) and not on the bot's clock: `Retry-After` is seconds of the platform's, which no demo
 //! makes pass faster.
 
 use std::{
@@ -24,13 +24,13 @@ pub enum SendTurn {
     Rest,
 }
 
-/// The doors of one workspace, by method and channel. Cheap to clone; all clones share them.
+/// The doors of one workspace, by call and channel. Cheap to clone; all clones share them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RateLimits(Arc<Mutex<BTreeMap<(&'static str, String), Instant>>>);
+pub(in crate::chat) struct RateLimits(Arc<Mutex<BTreeMap<(&'static str, String), Instant>>>);
 
 impl RateLimits {
-    /// Slack asked us to wait.
-    pub(super) fn shut(&self, method: &'static str, channel: &str, until: Instant) {
+    /// The platform asked us to wait.
+    pub(in crate::chat) fn shut(&self, method: &'static str, channel: &str, until: Instant) {
         let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if doors.len() < DOORS_MOST || doors.contains_key(&(method, channel.to_owned())) {
             let known = doors.entry((method, channel.to_owned())).or_insert(until);
@@ -39,7 +39,13 @@ impl RateLimits {
     }
 
     /// How long a call still has to wait at `now`; `None` when the door is open.
-    pub(super) fn wait(&self, method: &'static str, channel: &str, turn: SendTurn, now: Instant) -> Option<Duration> {
+    pub(in crate::chat) fn wait(
+        &self,
+        method: &'static str,
+        channel: &str,
+        turn: SendTurn,
+        now: Instant,
+    ) -> Option<Duration> {
         let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         doors.retain(|_, until| now < *until + PAGES_AHEAD);
         let until = *doors.get(&(method, channel.to_owned()))?;

@@ -12,7 +12,7 @@ const KEPT_MOST: usize = 10_000;
 /// What is known of a post that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tried {
-    /// It is surely not in the channel: Slack refused every call for it, or none was made.
+    /// It is surely not in the channel: the platform refused every call for it, or none was made.
     Unsent,
     /// The call failed in a way that leaves it open.
     Unsure,

@@ -1,39 +1,110 @@
-//! Cards, posts and mentions on their way into the channel. An edge: it calls one pure function, sends, and reports.
+//! Cards, posts and mentions on their way into a channel: the rules that every face sends by. An edge: it calls one pure
+//! function, sends, and reports.
+
+mod outlived_buttons;
+mod post_attempts;
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    block_kit::{self, Message},
-    client::{Client, Whither},
-    error::SlackError,
-    outlived_buttons::{PostWithButtons, Shelf, without_buttons},
-    people::Directory,
+use self::{
+    outlived_buttons::{PostWithButtons, Shelf},
     post_attempts::PostAttempts,
+};
+use super::{
+    card::{Card, Line, Link, Press},
     rate_limits::SendTurn,
+    wording::{self, Post, Raw},
 };
 use crate::{
-    chat::{
-        card::{Card, Link},
-        wording::{self, Post},
-    },
+    clock::Clock,
     engine::{Delivery, Done, MessageRef, Perform, PerformError, Task},
     escalation::LevelNumber,
     incident::{Destination, Incident, Lacks, MentionPost, Notice, Outcome, WebAddress, Work},
-    people::{Mention, Platform, Role, Whom},
+    people::{Mention, Platform, Role},
 };
-use std::{sync::Arc, time::Duration};
+
+/// A message as one platform sends it.
+pub trait Sent: Clone + Debug + Send + Sync + 'static {
+    /// What its buttons ask for.
+    fn presses(&self) -> Vec<Press>;
+    /// Whether it is a card, which is drawn anew by its own effect.
+    fn is_card(&self) -> bool;
+    /// The same message without its buttons, and a line in their place.
+    fn without_buttons(&self, why: &Line) -> Self;
+    /// Raw output that did not fit, whole.
+    fn file(&self) -> Option<&Raw>;
+    /// The message as it is when the file could not be uploaded.
+    fn without_file(&self) -> Self;
+    /// How many pieces were cut or left out.
+    fn cuts(&self) -> usize;
+}
+
+/// Why a platform did not do what it was asked.
+pub trait SendError: std::error::Error + Into<PerformError> + Send + 'static {
+    /// The platform said no, so that nothing was done: no answer was lost.
+    fn is_certain(&self) -> bool;
+    /// The platform would say no again.
+    fn is_refusal(&self) -> bool;
+    /// The message is not there any more.
+    fn is_gone(&self) -> bool;
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Whither<'a> {
+    pub channel: &'a str,
+    /// The thread, by its root message.
+    pub thread: Option<&'a str>,
+    /// Whether a message of a thread is shown in the channel too.
+    pub broadcast: bool,
+    /// Whose turn it is after the platform made us wait.
+    pub turn: SendTurn,
+}
+
+/// What one platform does for the outbox: it draws, sends and finds.
+#[async_trait]
+pub trait Carrier: Clone + Debug + Send + Sync + 'static {
+    type Message: Sent;
+    type Error: SendError;
+
+    fn platform(&self) -> Platform;
+    /// Counts a call that went out, and how many posts wait.
+    fn count_call(&self);
+    fn set_waiting(&self, posts: usize);
+
+    fn card(&self, card: &Card, key: &str) -> Self::Message;
+    fn post(&self, post: &Post, mentions: &[Mention], key: &str) -> Self::Message;
+
+    /// Sends a message that carries our key, and returns its id.
+    async fn send(&self, to: Whither<'_>, message: &Self::Message, key: &str) -> Result<String, Self::Error>;
+    /// Replaces a message of ours.
+    async fn edit(&self, to: Whither<'_>, id: &str, message: &Self::Message) -> Result<(), Self::Error>;
+    /// Looks for a message of ours by its key: in a thread, or in the channel since then.
+    async fn find(&self, to: Whither<'_>, since: Timestamp, key: &str) -> Result<Option<String>, Self::Error>;
+    /// The messages of a thread that may be ours.
+    async fn thread(&self, channel: &str, root: &str) -> Result<Vec<(String, Self::Message)>, Self::Error>;
+    /// Puts raw text beside a message.
+    async fn upload(&self, to: Whither<'_>, raw: &Raw) -> Result<(), Self::Error>;
+    /// The address under which people find a message of ours.
+    async fn link(&self, channel: &str, id: &str) -> Result<String, Self::Error>;
+    /// Why a mention would reach nobody. A group that cannot be looked up is mentioned all the same: a page is not lost
+    /// because a lookup failed.
+    async fn nobody_behind(&self, mentions: &[Mention]) -> Option<String>;
+    /// Who is mentioned when somebody of a role is wanted, on this platform.
+    fn holders(&self, role: Role) -> Vec<Mention>;
+}
 
 /// The slot of the root message.
 const CARD: &str = "card";
 /// A post waits for its root message; so many attempts later it goes into the channel by itself, since details that
 /// never arrive help nobody.
 const WAIT_FOR_ROOT: u32 = 5;
-/// Slack's answers for a user group that somebody deleted or switched off: nobody is behind it.
-const GONE: [&str; 2] = ["no_such_subteam", "subteam_not_found"];
 /// How long the link to a card that was just posted may take.
 const LINK_WITHIN: Duration = Duration::from_secs(3);
-/// How far before the opening our own posts are looked for: Slack's clock and ours may differ.
+/// How far before the opening our own posts are looked for: The platform's clock and ours may differ.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(10);
 
 /// What the configuration says about how things are shown.
@@ -43,29 +114,29 @@ pub struct Look {
     pub links: Vec<Link>,
 }
 
-/// The Slack face: performs what goes out.
-#[derive(Debug, Clone)]
-pub struct SlackOut {
-    client: Client,
-    directory: Arc<Directory>,
+/// Performs what goes out on one face.
+#[derive(Clone)]
+pub struct Outbox<C: Carrier> {
+    carrier: C,
+    clock: Arc<dyn Clock>,
     look: Look,
     memory: PostAttempts,
-    shelf: Arc<Shelf>,
+    shelf: Arc<Shelf<C::Message>>,
     /// Since when this process remembers, by the clock that nobody sets.
     since: Timestamp,
 }
 
-impl SlackOut {
-    /// A face over one client.
-    pub fn new(client: Client, directory: Arc<Directory>, look: Look) -> Self {
-        let (memory, shelf, since) = (PostAttempts::default(), Arc::default(), directory.steady());
-        Self { client, directory, look, memory, shelf, since }
+impl<C: Carrier> Outbox<C> {
+    /// A face over one carrier.
+    pub fn over(carrier: C, clock: Arc<dyn Clock>, look: Look) -> Self {
+        let since = clock.steady();
+        Self { carrier, clock, look, memory: PostAttempts::default(), shelf: Arc::default(), since }
     }
 
     /// Whether an incident opened before this process began, which then does not remember all that it sent.
     fn is_older_than_this_process(&self, incident: &Incident) -> bool {
-        let age = self.directory.now().duration_since(incident.opened_at);
-        age > self.directory.steady().duration_since(self.since)
+        let age = self.clock.now().duration_since(incident.opened_at);
+        age > self.clock.steady().duration_since(self.since)
     }
 
     async fn draw(&self, task: &Task, to: &Destination) -> Result<Done, PerformError> {
@@ -74,33 +145,33 @@ impl SlackOut {
         let mut card = Card::of(incident).with_progress(task.progress.looked().as_ref());
         card.links.clone_from(&self.look.links);
         let card = if task.writes_enabled { card } else { card.with_writes_off() };
-        let card = card.with_backlog(self.memory.waiting(), self.directory.now());
-        let message = block_kit::card(&card, &key);
+        let card = card.with_backlog(self.memory.waiting(), self.clock.now());
+        let message = self.carrier.card(&card, &key);
         note_cuts(incident, &message);
         let known = match &task.root {
             Some(root) => Some(root.id.clone()),
             // A drawing takes the place of an older one of the same slot, whose answer may have been lost: a card of
             // before this process began is looked for at its first attempt too.
             None if self.memory.may_be_there(&key, task.attempt > 1 || self.is_older_than_this_process(incident)) => {
-                self.find(task, to, None, &key).await?
+                self.find(task, to, None, &key).await.map_err(Into::into)?
             }
             None => None,
         };
         let mut posted = task.root.is_none();
         let id = match known {
-            Some(id) => match self.client.update(&to.channel, &id, &message.text, &message.blocks).await {
+            Some(id) => match self.carrier.edit(root_of(to), &id, &message).await {
                 Ok(()) => id,
                 // Somebody deleted it: a card is always owed.
-                Err(SlackError::Refused { code, .. }) if code == "message_not_found" => {
+                Err(error) if error.is_gone() => {
                     posted = true;
-                    self.put(root_of(to), &message, &key, true).await?
+                    self.put(root_of(to), &message, &key, true).await.map_err(Into::into)?
                 }
                 Err(error) => return Err(error.into()),
             },
-            None => self.put(root_of(to), &message, &key, true).await?,
+            None => self.put(root_of(to), &message, &key, true).await.map_err(Into::into)?,
         };
         match &task.root {
-            Some(root) => self.clear_away(incident, to, &root.id).await?,
+            Some(root) => self.clear_away(incident, to, &root.id).await.map_err(Into::into)?,
             None if !self.is_older_than_this_process(incident) => self.shelf.learn(incident.id, []),
             None => {}
         }
@@ -114,7 +185,7 @@ impl SlackOut {
 
     /// The link to a message. One that cannot be had soon holds nothing up: calls are then made without it.
     async fn link_of(&self, to: &Destination, id: &str) -> Option<WebAddress> {
-        let asked = tokio::time::timeout(LINK_WITHIN, self.client.permalink(&to.channel, id));
+        let asked = tokio::time::timeout(LINK_WITHIN, self.carrier.link(&to.channel, id));
         let link = match asked.await {
             Ok(Ok(link)) => WebAddress::parse(&link),
             Ok(Err(error)) => {
@@ -127,33 +198,34 @@ impl SlackOut {
     }
 
     /// Sends a message. `clean` says that it is surely not in the channel yet, so that a refusal leaves it so.
-    async fn put(&self, to: Whither<'_>, message: &Message, key: &str, clean: bool) -> Result<String, SlackError> {
-        let sent = self.client.post(to, message, key).await;
+    async fn put(&self, to: Whither<'_>, message: &C::Message, key: &str, clean: bool) -> Result<String, C::Error> {
+        let sent = self.carrier.send(to, message, key).await;
         match &sent {
             Ok(_) => self.memory.sent(key),
-            Err(SlackError::RateLimited { .. } | SlackError::Refused { .. }) if clean => self.memory.unsent(key),
+            Err(error) if clean && error.is_certain() => self.memory.unsent(key),
             Err(_) => self.memory.unsure(key),
         }
-        let waiting = u64::try_from(self.memory.waiting()).unwrap_or(u64::MAX);
-        self.client.metrics.set("slack_posts_waiting", &[], waiting);
+        self.carrier.set_waiting(self.memory.waiting());
         sent
     }
 
     /// Takes the buttons off posts whose question was decided, by whichever way. A failure has the card drawn again, and
     /// this tried again with it.
-    async fn clear_away(&self, incident: &Incident, to: &Destination, root: &str) -> Result<(), SlackError> {
+    async fn clear_away(&self, incident: &Incident, to: &Destination, root: &str) -> Result<(), C::Error> {
         if !self.shelf.knows(incident.id) {
-            match self.client.thread(&to.channel, root, PostWithButtons::kept).await {
-                Ok(posts) => self.shelf.learn(incident.id, posts),
+            match self.carrier.thread(&to.channel, root).await {
+                Ok(posts) => {
+                    let kept = |(id, message)| PostWithButtons::kept(id, message);
+                    self.shelf.learn(incident.id, posts.into_iter().filter_map(kept));
+                }
                 // Draw the card all the same: the next drawing looks again, and so does the next press.
                 Err(error) => tracing::warn!(incident = %incident.id, %error, "old buttons could not be looked for"),
             }
         }
         for (post, why) in self.shelf.outlived(incident) {
-            let blocks = without_buttons(&post.blocks, &why);
-            match self.client.update(&to.channel, &post.id, &post.text, &blocks).await {
-                Ok(()) | Err(SlackError::Refused { .. }) => self.shelf.forget(incident.id, &post.id),
-                Err(error) => return Err(error),
+            match self.carrier.edit(in_thread(to, root), &post.id, &post.message.without_buttons(&why)).await {
+                Err(error) if !error.is_refusal() => return Err(error),
+                _ => self.shelf.forget(incident.id, &post.id),
             }
         }
         Ok(())
@@ -169,7 +241,7 @@ impl SlackOut {
             // Counted as an attempt, so that it ends: details that never arrive help nobody.
             return Err(PerformError::Again { reason, after: None });
         }
-        let mut post = wording::notice(notice, &task.incident).on(Platform::Slack);
+        let mut post = wording::notice(notice, &task.incident).on(self.carrier.platform());
         if matches!(notice, Notice::HandedTo { .. }) {
             post = post.or_links(&self.look.links);
         }
@@ -178,7 +250,7 @@ impl SlackOut {
         }
         let mut mentions = std::mem::take(&mut post.mentions);
         if post.to_approvers {
-            mentions.extend(self.directory.holders(Role::Approver));
+            mentions.extend(self.carrier.holders(Role::Approver));
         }
         let id = self.send(task, to, &post, &mentions).await?;
         let outcome = Outcome::Shown { to: to.clone(), first_card: false };
@@ -189,12 +261,12 @@ impl SlackOut {
         let Work::Mention { mentions, reason, .. } = &task.work else {
             return Err(PerformError::Never { reason: "only a mention calls a level".to_owned() });
         };
-        if let Some(why) = self.nobody_behind(mentions).await {
+        if let Some(why) = self.carrier.nobody_behind(mentions).await {
             return Ok(Outcome::NobodyBehind { level, why }.into());
         }
         let post = wording::call(level, reason, &task.incident).or_links(&self.look.links);
         let id = self.send(task, to, &post, mentions).await?;
-        self.client.metrics.count("calls_sent_total", &[("way", "slack")], 1);
+        self.carrier.count_call();
         let unexplained =
             Lacks::of(&task.incident).cause.then(|| MentionPost { key: task.key.clone(), reason: reason.clone() });
         let outcome = Outcome::Mentioned { level, to: to.clone(), unexplained };
@@ -210,14 +282,13 @@ impl SlackOut {
         call: &MentionPost,
     ) -> Result<Done, PerformError> {
         let Some(sent) = &task.root else { return Ok(Outcome::NoLongerWanted.into()) };
-        let post = wording::call(level, &call.reason, &task.incident).or_links(&self.look.links).on(Platform::Slack);
-        let message = block_kit::post(&post, &post.mentions, &key(&task.incident, &call.key));
+        let post =
+            wording::call(level, &call.reason, &task.incident).or_links(&self.look.links).on(self.carrier.platform());
+        let message = self.carrier.post(&post, &post.mentions, &key(&task.incident, &call.key));
         note_cuts(&task.incident, &message);
-        match self.client.update(&to.channel, &sent.id, &message.text, &message.blocks).await {
+        match self.carrier.edit(root_of(to), &sent.id, &message).await {
             Ok(()) => {}
-            Err(SlackError::Refused { code, .. }) if code == "message_not_found" => {
-                return Ok(Outcome::NoLongerWanted.into());
-            }
+            Err(error) if error.is_gone() => return Ok(Outcome::NoLongerWanted.into()),
             Err(error) => return Err(error.into()),
         }
         self.shelf.forget(task.incident.id, &sent.id);
@@ -225,28 +296,6 @@ impl SlackOut {
             self.shelf.add(task.incident.id, standing);
         }
         Ok(done(Outcome::CallCompleted, to, &call.key, sent.id.clone(), task.incident.version))
-    }
-
-    /// Why a mention would reach nobody. A group that cannot be looked up is mentioned all the same: a page is not lost
-    /// because a lookup failed.
-    async fn nobody_behind(&self, mentions: &[Mention]) -> Option<String> {
-        if mentions.is_empty() {
-            return Some("nobody is configured to be mentioned".to_owned());
-        }
-        let mut empty = Vec::new();
-        for mention in mentions {
-            match &mention.whom {
-                Whom::User(_) => return None,
-                Whom::Group(group) => match self.client.members(group).await {
-                    Ok(members) if members.is_empty() => empty.push(group.as_str()),
-                    Err(SlackError::Refused { code, .. }) if GONE.contains(&code.as_str()) => {
-                        empty.push(group.as_str());
-                    }
-                    _ => return None,
-                },
-            }
-        }
-        Some(format!("the user group {} has no members, or is gone", empty.join(" and ")))
     }
 
     /// Sends into the thread, or into the channel when there is no root message; looks first when an attempt before may
@@ -259,7 +308,7 @@ impl SlackOut {
         mentions: &[Mention],
     ) -> Result<String, PerformError> {
         let key = key(&task.incident, &task.key);
-        let message = block_kit::post(post, mentions, &key);
+        let message = self.carrier.post(post, mentions, &key);
         note_cuts(&task.incident, &message);
         let thread = task.root.as_ref().map(|root| root.id.as_str());
         let calls = matches!(task.work, Work::Mention { .. });
@@ -282,17 +331,17 @@ impl SlackOut {
                 self.memory.sent(&key);
                 id
             }
-            None => self.put(whither, &message, &key, clean).await?,
+            None => self.put(whither, &message, &key, clean).await.map_err(Into::into)?,
         };
         if let Some(standing) = PostWithButtons::sent(&id, &message, task.incident.version) {
             self.shelf.add(task.incident.id, standing);
         }
         // A post that was found may have lost its file to the same crash: two files are better than none.
-        if let Some(file) = &message.file {
+        if let Some(file) = message.file() {
             let beside = Whither { thread: Some(thread.unwrap_or(&id)), ..whither };
-            if let Err(error) = self.client.upload(beside, file).await {
+            if let Err(error) = self.carrier.upload(beside, file).await {
                 tracing::warn!(incident = %task.incident.id, %error, "the rest of a long output could not be uploaded");
-                self.take_back_the_file(to, &id, &message).await;
+                self.take_back_the_file(whither, &id, &message).await;
             }
         }
         Ok(id)
@@ -300,9 +349,8 @@ impl SlackOut {
 
     /// The post stands: a file that fails takes nothing away that was promised to wake somebody up. But it must not say
     /// that there is one.
-    async fn take_back_the_file(&self, to: &Destination, id: &str, message: &Message) {
-        let blocks = message.without_file();
-        if let Err(error) = self.client.update(&to.channel, id, &message.text, &blocks).await {
+    async fn take_back_the_file(&self, to: Whither<'_>, id: &str, message: &C::Message) {
+        if let Err(error) = self.carrier.edit(to, id, &message.without_file()).await {
             tracing::warn!(%error, "a post could not be told that its file is missing");
         }
     }
@@ -313,34 +361,41 @@ impl SlackOut {
         to: &Destination,
         thread: Option<&str>,
         key: &str,
-    ) -> Result<Option<String>, SlackError> {
+    ) -> Result<Option<String>, C::Error> {
         let since = oldest(&task.incident);
-        if let Some(found) = self.client.find(&to.channel, thread, &since, key).await? {
+        let place = thread.map_or_else(|| root_of(to), |root| in_thread(to, root));
+        if let Some(found) = self.carrier.find(place, since, key).await? {
             return Ok(Some(found));
         }
         // A page may have gone out before the card did: then it stands in the channel and not in the thread.
         if thread.is_some() && matches!(task.work, Work::Mention { .. }) {
-            return self.client.find(&to.channel, None, &since, key).await;
+            return self.carrier.find(root_of(to), since, key).await;
         }
         Ok(None)
     }
 }
 
+impl<C: Carrier> Debug for Outbox<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbox").field("carrier", &self.carrier).finish_non_exhaustive()
+    }
+}
+
 #[async_trait]
-impl Perform for SlackOut {
+impl<C: Carrier> Perform for Outbox<C> {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         match &task.work {
             Work::DrawCard { to } => self.draw(&task, to).await,
             Work::Post { to, notice } => self.post(&task, to, notice).await,
             Work::Mention { to, level, .. } => self.call(&task, to, *level).await,
             Work::UpdateMention { to, level, post } => self.complete(&task, to, *level, post).await,
-            _ => Err(PerformError::Never { reason: "Slack only draws, posts and mentions".to_owned() }),
+            _ => Err(PerformError::Never { reason: "a chat only draws, posts and mentions".to_owned() }),
         }
     }
 }
 
 /// What marks a message of ours, over all incidents of a channel.
-pub(super) fn key(incident: &Incident, slot: &str) -> String {
+pub(in crate::chat) fn key(incident: &Incident, slot: &str) -> String {
     format!("mtls-medic/{}/{}/{slot}", incident.id, incident.created_at().as_second())
 }
 
@@ -348,21 +403,25 @@ fn root_of(to: &Destination) -> Whither<'_> {
     Whither { channel: &to.channel, thread: None, broadcast: false, turn: SendTurn::Rest }
 }
 
+fn in_thread<'a>(to: &'a Destination, root: &'a str) -> Whither<'a> {
+    Whither { thread: Some(root), ..root_of(to) }
+}
+
 fn done(outcome: Outcome, to: &Destination, slot: &str, id: String, version: u64) -> Done {
     let delivery = Delivery { to: to.clone(), slot: slot.to_owned(), message: MessageRef { id, version } };
     Done { outcome, delivery: Some(delivery), evidence: None }
 }
 
-/// A message id as Slack writes them, for the moment from which on our posts can be there.
-fn oldest(incident: &Incident) -> String {
-    // Slack's own clock was set by nobody: by one of the two they are there.
+/// The moment from which on our posts can be there.
+fn oldest(incident: &Incident) -> Timestamp {
+    // The platform's own clock was set by nobody: by one of the two they are there.
     let opened_at = incident.created_at().min(incident.opened_at);
-    let from = opened_at.saturating_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{}.000000", from.as_second().max(0))
+    opened_at.saturating_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH)
 }
 
-fn note_cuts(incident: &Incident, message: &Message) {
-    if message.cuts > 0 {
-        tracing::info!(incident = %incident.id, cuts = message.cuts, "a message was cut to fit into Slack's limits");
+fn note_cuts(incident: &Incident, message: &impl Sent) {
+    let cuts = message.cuts();
+    if cuts > 0 {
+        tracing::info!(incident = %incident.id, cuts, "a message was cut to fit into the platform's limits");
     }
 }

@@ -1,0 +1,91 @@
+//! Why Discord did not do what it was asked, and whether asking again can help.
+
+use jiff::SignedDuration;
+
+use crate::{chat::outbox::SendError, engine::PerformError};
+
+/// Why a call to Discord failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DiscordError {
+    /// Discord asks us to wait (429), or will if we go on.
+    #[error("Discord's {call} is rate limited")]
+    RateLimited {
+        call: &'static str,
+        /// For how long.
+        after: SignedDuration,
+    },
+    /// Discord refused.
+    #[error("Discord refused to {call}: HTTP {status}, code {code} ({message}){}", hint(*status, *code))]
+    Refused {
+        call: &'static str,
+        status: u16,
+        /// Discord's own number for the reason; 0 where it gave none.
+        code: u64,
+        /// Discord's words for it, bounded.
+        message: String,
+    },
+    /// Discord was not reached, or did not answer in time or with sense.
+    #[error("Discord could not be reached to {call}: {reason}")]
+    Unreachable { call: &'static str, reason: String },
+    /// The answer is longer than is read of one.
+    #[error("Discord's answer to {call} is too long")]
+    TooLong { call: &'static str },
+}
+
+/// "Unknown Channel": also a thread that somebody deleted, or that was never made.
+pub(super) const UNKNOWN_CHANNEL: u64 = 10_003;
+const UNKNOWN_MESSAGE: u64 = 10_008;
+/// "A thread has already been created for this message".
+pub(super) const THREAD_IS_THERE: u64 = 160_004;
+/// "Invalid Form Body": the message itself is refused.
+const INVALID_FORM: u64 = 50_035;
+const MISSING_ACCESS: u64 = 50_001;
+const MISSING_PERMISSIONS: u64 = 50_013;
+const ARCHIVED: u64 = 50_083;
+
+/// What the operator can do about a refusal.
+fn hint(status: u16, code: u64) -> &'static str {
+    match (status, code) {
+        (401, _) => "; check the bot's token",
+        (_, MISSING_ACCESS | MISSING_PERMISSIONS) => {
+            "; give the bot its permissions in the channel (deploy/discord.md)"
+        }
+        (_, UNKNOWN_CHANNEL) => "; check discord.channel in the configuration",
+        (_, ARCHIVED) => "; somebody locked the thread",
+        _ => "",
+    }
+}
+
+impl From<DiscordError> for PerformError {
+    fn from(error: DiscordError) -> Self {
+        let reason = error.to_string();
+        match error {
+            DiscordError::RateLimited { after, .. } => Self::Again { reason, after: Some(after) },
+            DiscordError::Refused { code: INVALID_FORM, .. } => Self::Never { reason },
+            DiscordError::Refused { .. } | DiscordError::Unreachable { .. } | DiscordError::TooLong { .. } => {
+                Self::Again { reason, after: None }
+            }
+        }
+    }
+}
+
+impl DiscordError {
+    /// Whether Discord gave this number as the reason.
+    pub(super) fn is(&self, wanted: u64) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == wanted)
+    }
+}
+
+impl SendError for DiscordError {
+    fn is_certain(&self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Refused { .. })
+    }
+
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
+    fn is_gone(&self) -> bool {
+        self.is(UNKNOWN_MESSAGE) || self.is(UNKNOWN_CHANNEL)
+    }
+}

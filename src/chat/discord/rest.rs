@@ -1,0 +1,320 @@
+//! The calls of Discord's HTTP API that we make. serenity's own client waits inside a call for as long as Discord asks, hides
+//! for how long, and reads answers to their end: this one bounds them, and lets the engine wait.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    body::Bytes,
+    header::{self, HeaderName},
+};
+use hyper_util::client::legacy;
+use jiff::SignedDuration;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::error::{DiscordError, THREAD_IS_THERE};
+use crate::{
+    bounds::{DISCORD_ANSWER, DISCORD_ANSWER_WEIGHT, DISCORD_ANSWERS_AT_ONCE, weigh},
+    chat::{
+        outgoing::{CALL_LIMIT, Connector, OutgoingError, checked, connector, sender},
+        rate_limits::{RateLimits, SendTurn},
+        wording::Raw,
+    },
+    http::Metrics,
+};
+
+/// Discord's own address.
+pub const DISCORD_API: &str = "https://discord.com/api/v10";
+/// How Discord wants bots to name themselves.
+const USER_AGENT: &str = concat!("DiscordBot (mtls-medic, ", env!("CARGO_PKG_VERSION"), ")");
+/// The longest wait that Discord can ask of us: a wrong answer must not silence the bot for a day.
+const RETRY_AFTER_MOST: f64 = 900.0;
+/// How long is waited after a 429 that does not say how long.
+const WITHOUT_A_WORD: f64 = 5.0;
+/// How many messages one page of a search has.
+const PAGE: usize = 25;
+/// How many pages are looked through.
+const PAGES_MOST: usize = 40;
+/// A quiet thread is folded away after a day; a new post unfolds it.
+const FOLDED_AFTER_MINUTES: u32 = 1_440;
+/// How much of Discord's words for a refusal is kept, in characters.
+const WORDS_MOST: usize = 200;
+/// The door of a 429 that is about all calls.
+const EVERY_CALL: &str = "every call";
+
+/// One call.
+struct Call<'a> {
+    /// What it is for, as the end of "refused to"; with `place`, the bucket of its rate limit.
+    name: &'static str,
+    place: &'a str,
+    method: Method,
+    path: String,
+    turn: SendTurn,
+    /// Interactions are answered by their token, which stands in the path.
+    with_token: bool,
+}
+
+impl<'a> Call<'a> {
+    fn new(name: &'static str, place: &'a str, method: Method, path: String) -> Self {
+        Self { name, place, method, path, turn: SendTurn::Page, with_token: true }
+    }
+
+    fn after_pages(self, turn: SendTurn) -> Self {
+        Self { turn, ..self }
+    }
+}
+
+/// The client. Cheap to clone.
+#[derive(Clone)]
+pub struct Rest {
+    http: legacy::Client<Connector, Full<Bytes>>,
+    base: String,
+    token: SecretString,
+    /// So many answers are read at once.
+    places: Arc<Semaphore>,
+    limits: RateLimits,
+    pub(super) metrics: Metrics,
+}
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rest({})", self.base)
+    }
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refusal {
+    code: u64,
+    message: String,
+    retry_after: Option<f64>,
+    global: bool,
+}
+
+impl Rest {
+    /// A client with one bot's token; `base` is [`DISCORD_API`] outside of tests.
+    pub fn new(base: &str, token: &SecretString, metrics: Metrics) -> Result<Self, OutgoingError> {
+        checked(base)?;
+        Ok(Self {
+            http: sender(connector()?),
+            base: base.trim_end_matches('/').to_owned(),
+            token: token.clone(),
+            places: Arc::new(Semaphore::new(DISCORD_ANSWERS_AT_ONCE)),
+            limits: RateLimits::default(),
+            metrics,
+        })
+    }
+
+    /// Posts a message and returns its id.
+    pub async fn post(&self, channel: &str, message: &Value, turn: SendTurn) -> Result<String, DiscordError> {
+        let call = Call::new("post", channel, Method::POST, format!("/channels/{channel}/messages"));
+        self.json::<Named>(call.after_pages(turn), Some(message)).await.map(|posted| posted.id)
+    }
+
+    /// Replaces a message of ours.
+    pub async fn edit(&self, channel: &str, id: &str, message: &Value) -> Result<(), DiscordError> {
+        let call = Call::new("edit", channel, Method::PATCH, format!("/channels/{channel}/messages/{id}"));
+        self.json::<Value>(call.after_pages(SendTurn::Rest), Some(message)).await.map(drop)
+    }
+
+    /// Makes the thread of a message, whose id is the message's own. One that is there already is the same thread.
+    pub async fn make_thread(&self, channel: &str, message: &str, name: &str) -> Result<(), DiscordError> {
+        let path = format!("/channels/{channel}/messages/{message}/threads");
+        let body = json!({ "name": name, "auto_archive_duration": FOLDED_AFTER_MINUTES });
+        match self.json::<Value>(Call::new("make a thread", channel, Method::POST, path), Some(&body)).await {
+            Err(error) if !error.is(THREAD_IS_THERE) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Messages of a channel or thread after that id, oldest first, as far as is looked.
+    pub async fn messages(&self, channel: &str, after: &str) -> Result<Vec<Value>, DiscordError> {
+        let (mut all, mut after) = (Vec::new(), after.to_owned());
+        for _ in 0..PAGES_MOST {
+            let path = format!("/channels/{channel}/messages?limit={PAGE}&after={after}");
+            let call = Call::new("read messages", channel, Method::GET, path);
+            // Newest first, whichever way is asked.
+            let mut page: Vec<Value> = self.json(call.after_pages(SendTurn::Rest), None).await?;
+            page.reverse();
+            let last = page.last().and_then(|message| message.get("id")?.as_str().map(str::to_owned));
+            let whole = page.len() < PAGE;
+            all.append(&mut page);
+            match last {
+                Some(last) if !whole => after = last,
+                _ => break,
+            }
+        }
+        Ok(all)
+    }
+
+    /// Posts a message with a file.
+    pub async fn upload(&self, channel: &str, message: &Value, file: &Raw) -> Result<(), DiscordError> {
+        let call = Call::new("post a file", channel, Method::POST, format!("/channels/{channel}/messages"));
+        let (kind, body) = form(message, file);
+        self.bytes(call.after_pages(SendTurn::Rest), &kind, body).await.map(drop)
+    }
+
+    /// Answers an interaction for the first time.
+    pub async fn first_answer(&self, id: &str, token: &SecretString, body: &Value) -> Result<(), DiscordError> {
+        let path = format!("/interactions/{id}/{}/callback", token.expose_secret());
+        self.by_interaction("answer", Method::POST, path, body).await
+    }
+
+    /// Replaces the first answer to an interaction.
+    pub async fn edit_answer(&self, app: &str, token: &SecretString, body: &Value) -> Result<(), DiscordError> {
+        let path = format!("/webhooks/{app}/{}/messages/@original", token.expose_secret());
+        self.by_interaction("finish an answer", Method::PATCH, path, body).await
+    }
+
+    /// Says more about an interaction.
+    pub async fn follow_up(&self, app: &str, token: &SecretString, body: &Value) -> Result<(), DiscordError> {
+        let path = format!("/webhooks/{app}/{}", token.expose_secret());
+        self.by_interaction("follow up", Method::POST, path, body).await
+    }
+
+    async fn by_interaction(
+        &self,
+        name: &'static str,
+        method: Method,
+        path: String,
+        body: &Value,
+    ) -> Result<(), DiscordError> {
+        let call = Call { with_token: false, ..Call::new(name, "", method, path) };
+        self.bytes(call, "application/json", body.to_string().into_bytes()).await.map(drop)
+    }
+
+    /// Registers the bot's commands in a server, in place of those that were there.
+    pub async fn register(&self, app: &str, guild: &str, commands: &Value) -> Result<(), DiscordError> {
+        let path = format!("/applications/{app}/guilds/{guild}/commands");
+        self.json::<Value>(Call::new("register commands", guild, Method::PUT, path), Some(commands)).await.map(drop)
+    }
+
+    /// What `path` holds, for the set-up: `/users/@me`, a channel, roles.
+    pub async fn get<T: DeserializeOwned>(&self, name: &'static str, path: &str) -> Result<T, DiscordError> {
+        self.json(Call::new(name, "", Method::GET, path.to_owned()), None).await
+    }
+
+    async fn json<T: DeserializeOwned>(&self, call: Call<'_>, body: Option<&Value>) -> Result<T, DiscordError> {
+        let name = call.name;
+        let sent = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let answer = self.bytes(call, "application/json", sent).await?;
+        if weigh(&answer) > DISCORD_ANSWER_WEIGHT {
+            return Err(DiscordError::TooLong { call: name });
+        }
+        serde_json::from_slice(&answer).map_err(|_| DiscordError::Unreachable {
+            call: name,
+            reason: "the answer was not what Discord documents".to_owned(),
+        })
+    }
+
+    /// Calls, unless Discord asked us not to; and remembers when it does.
+    async fn bytes(&self, call: Call<'_>, kind: &str, body: Vec<u8>) -> Result<Bytes, DiscordError> {
+        let (name, now) = (call.name, Instant::now());
+        let waits = [(name, call.place), (EVERY_CALL, "")];
+        let wait = waits.into_iter().filter_map(|(door, place)| self.limits.wait(door, place, call.turn, now)).max();
+        if let Some(wait) = wait {
+            return Err(DiscordError::RateLimited {
+                call: name,
+                after: wait.try_into().unwrap_or(SignedDuration::MAX),
+            });
+        }
+        match tokio::time::timeout(CALL_LIMIT, self.exchange(&call, kind, body)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let reason = format!("no answer within {} s", CALL_LIMIT.as_secs());
+                Err(DiscordError::Unreachable { call: name, reason })
+            }
+        }
+    }
+
+    async fn exchange(&self, call: &Call<'_>, kind: &str, body: Vec<u8>) -> Result<Bytes, DiscordError> {
+        // Errors of the connection may show the address, in which an interaction's token stands: kept is their kind.
+        let lost = |reason: &str| DiscordError::Unreachable { call: call.name, reason: reason.to_owned() };
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(format!("{}{}", self.base, call.path))
+            .header(header::USER_AGENT, USER_AGENT)
+            .header(header::CONTENT_TYPE, kind);
+        if call.with_token {
+            request = request.header(header::AUTHORIZATION, format!("Bot {}", self.token.expose_secret()));
+        }
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|_| lost("the address is none"))?;
+        let response = self.http.request(request).await.map_err(|_| lost("the connection failed"))?;
+        let _place = self.places.acquire().await.map_err(|_| lost("the bot stops"))?;
+        let (head, body) = response.into_parts();
+        self.heed(call, &head.headers);
+        let body = Limited::new(body, DISCORD_ANSWER).collect().await.map_err(|error| {
+            let too_long = error.is::<http_body_util::LengthLimitError>();
+            if too_long { DiscordError::TooLong { call: call.name } } else { lost("the connection failed") }
+        })?;
+        let body = body.to_bytes();
+        match head.status {
+            status if status.is_success() => Ok(body),
+            StatusCode::TOO_MANY_REQUESTS => Err(self.told_to_wait(call, &head.headers, &body)),
+            status if status.is_server_error() => Err(lost(&format!("HTTP status {status}"))),
+            status => {
+                let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+                let message = refusal.message.chars().take(WORDS_MOST).collect();
+                Err(DiscordError::Refused { call: call.name, status: status.as_u16(), code: refusal.code, message })
+            }
+        }
+    }
+
+    /// Discord says with each answer how many calls are left of the same kind: the last one shuts the door.
+    fn heed(&self, call: &Call<'_>, headers: &HeaderMap) {
+        let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()?.parse::<f64>().ok());
+        let left = header(HeaderName::from_static("x-ratelimit-remaining"));
+        let opens = header(HeaderName::from_static("x-ratelimit-reset-after"));
+        if let (Some(0.0), Some(opens)) = (left, opens) {
+            self.limits.shut(call.name, call.place, Instant::now() + bounded(opens));
+        }
+    }
+
+    fn told_to_wait(&self, call: &Call<'_>, headers: &HeaderMap, body: &[u8]) -> DiscordError {
+        let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
+        let header = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let wait = bounded(refusal.retry_after.or(header).unwrap_or(WITHOUT_A_WORD));
+        let (door, place) = if refusal.global { (EVERY_CALL, "") } else { (call.name, call.place) };
+        self.limits.shut(door, place, Instant::now() + wait);
+        self.metrics.count("discord_rate_limited_total", &[("call", call.name)], 1);
+        DiscordError::RateLimited { call: call.name, after: wait.try_into().unwrap_or(SignedDuration::MAX) }
+    }
+}
+
+/// Seconds of Discord's, which may be anything, as a wait.
+fn bounded(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.clamp(0.0, RETRY_AFTER_MOST)).unwrap_or_default()
+}
+
+/// A message with a file as `multipart/form-data`, with its content type.
+fn form(message: &Value, file: &Raw) -> (String, Vec<u8>) {
+    // The text must not hold the line that ends it.
+    let mut boundary = "mtls-medic-part".to_owned();
+    while file.text.contains(&boundary) {
+        boundary.push('-');
+    }
+    let name: String = file
+        .title
+        .chars()
+        .map(|sign| if sign.is_ascii_alphanumeric() || "-._".contains(sign) { sign } else { '-' })
+        .collect();
+    let body = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"payload_json\"\r\nContent-Type: application/json\r\n\r\n\
+         {message}\r\n--{boundary}\r\nContent-Disposition: form-data; name=\"files[0]\"; filename=\"{name}.txt\"\r\n\
+         Content-Type: text/plain; charset=utf-8\r\n\r\n{}\r\n--{boundary}--\r\n",
+        file.text
+    );
+    (format!("multipart/form-data; boundary={boundary}"), body.into_bytes())
+}
