@@ -230,13 +230,11 @@ impl Rest {
                 after: wait.try_into().unwrap_or(SignedDuration::MAX),
             });
         }
-        match tokio::time::timeout(CALL_LIMIT, self.exchange(&call, kind, body)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let reason = format!("no answer within {} s", CALL_LIMIT.as_secs());
-                Err(DiscordError::Unreachable { call: name, reason })
-            }
-        }
+        let answer = tokio::time::timeout(CALL_LIMIT, self.exchange(&call, kind, body)).await;
+        answer.unwrap_or_else(|_| {
+            let reason = format!("no answer within {} s", CALL_LIMIT.as_secs());
+            Err(DiscordError::Unreachable { call: name, reason })
+        })
     }
 
     async fn exchange(&self, call: &Call<'_>, kind: &str, body: Vec<u8>) -> Result<Bytes, DiscordError> {
