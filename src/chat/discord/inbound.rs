@@ -13,12 +13,12 @@ use super::{
     first_answer::{FirstAnswer, for_one_alone},
     interaction::{Asked, Pressed, Typing, What},
     modal,
-    people::{DiscordNotation, DiscordRoster},
+    people::{self, DiscordNotation},
     suggestions::suggest,
 };
 use crate::{
     chat::{
-        Answering, Ask, BusyDesk, Buttons, Desk, Heard, Place, Reception, Reply, Whose,
+        Answering, Ask, BusyDesk, Buttons, Desk, Heard, Place, Reception, Reply, Roster, Whose,
         answers::sentence,
         card::{Line, Press},
     },
@@ -50,7 +50,7 @@ pub struct DiscordHome {
     pub whose: Whose,
     /// Which roles stand for which level.
     pub groups: Vec<(String, LevelNumber)>,
-    pub roster: DiscordRoster,
+    pub roster: Roster,
 }
 
 /// Why an answer did not arrive.
@@ -134,7 +134,7 @@ impl DiscordReception {
     /// The rights are those of the moment at which Discord sent it.
     fn actor_of(&self, asked: &Asked) -> Actor {
         let as_of = asked.at.min(self.clock.now());
-        self.home.roster.actor(&self.home.guild, &asked.user, &asked.roles, as_of)
+        people::actor(&self.home.roster, &self.home.guild, &asked.user, &asked.roles, as_of)
     }
 
     fn request(&self, asked: Asked, by_http: bool) -> Request {

@@ -27,7 +27,7 @@ pub use gateway::{Entrance, FindGateway, Gateway, GatewayPatience, Hear, NoEntra
 pub use http::router;
 pub use inbound::{AnswerCalls, DiscordDesk, DiscordHome, DiscordReception, Drawing, NotAnswered, Request};
 pub use interaction::{Asked, COMMAND, Pressed, Typing, Unknown, Unreadable, What};
-pub use people::{DiscordNotation, DiscordRoster};
+pub use people::DiscordNotation;
 pub use registration::{are_ours, commands};
 pub use rest::{DISCORD_API, Rest};
 pub use signature::{NotSigned, PublicKey, SIGNATURE_LASTS, SignedClaim};

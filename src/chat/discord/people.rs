@@ -1,35 +1,34 @@
 //! Who may do what, by user ids and by the roles that Discord says the person has at the moment of asking.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use crate::{
-    chat::grammar::{Notation, is_id},
+    chat::{
+        Roster,
+        grammar::{Notation, is_id},
+    },
     people::{Actor, Mention, PersonId, Platform, Role},
 };
 
-/// Who may do what, as configured.
-#[derive(Debug, Clone, Default)]
-pub struct DiscordRoster {
-    pub commanders: Vec<Mention>,
-    pub approvers: Vec<Mention>,
-    /// The ids elsewhere of a user of this server (`people.same`).
-    pub also: BTreeMap<String, BTreeSet<PersonId>>,
-}
-
-impl DiscordRoster {
-    /// A person with the roles that the server gave them, as of when Discord said so.
-    pub fn actor(&self, guild: &str, user: &str, server_roles: &BTreeSet<String>, as_of: Timestamp) -> Actor {
-        let is_held = |holders: &[Mention]| {
-            holders.contains(&Mention::user(Platform::Discord, user))
-                || server_roles.iter().any(|role| holders.contains(&Mention::group(Platform::Discord, role.as_str())))
-        };
-        let roles = [(Role::Commander, &self.commanders), (Role::Approver, &self.approvers)];
-        let roles = roles.into_iter().filter(|(_, holders)| is_held(holders)).map(|(role, _)| role).collect();
-        let id = PersonId { platform: Platform::Discord, workspace: guild.to_owned(), user: user.to_owned() };
-        Actor { id, also: self.also.get(user).cloned().unwrap_or_default(), roles, as_of }
-    }
+/// A person with the roles that the server gave them, as of when Discord said so.
+pub(super) fn actor(
+    roster: &Roster,
+    guild: &str,
+    user: &str,
+    server_roles: &BTreeSet<String>,
+    as_of: Timestamp,
+) -> Actor {
+    let id = PersonId { platform: Platform::Discord, workspace: guild.to_owned(), user: user.to_owned() };
+    let by_server_role = |role: Role| {
+        let holds =
+            |server_role: &String| roster.holders(role).contains(&Mention::group(Platform::Discord, server_role));
+        server_roles.iter().any(holds)
+    };
+    let holds = |role: &Role| roster.names(&id, *role) || by_server_role(*role);
+    let roles = [Role::Commander, Role::Approver].into_iter().filter(holds).collect();
+    Actor { also: roster.same.others(&id), id, roles, as_of }
 }
 
 /// `<@123>` is a user and `<@&123>` a role.
@@ -61,17 +60,17 @@ mod tests {
 
     const GUILD: &str = "200";
 
-    fn roster() -> DiscordRoster {
-        DiscordRoster {
+    fn roster() -> Roster {
+        Roster {
             commanders: vec![Mention::user(Platform::Discord, "1"), Mention::group(Platform::Discord, "11")],
             approvers: vec![Mention::group(Platform::Discord, "12"), Mention::user(Platform::Slack, "2")],
-            also: BTreeMap::new(),
+            ..Roster::default()
         }
     }
 
     fn roles(user: &str, server_roles: &[&str]) -> Vec<Role> {
         let server_roles = server_roles.iter().map(|role| (*role).to_owned()).collect();
-        roster().actor(GUILD, user, &server_roles, Timestamp::UNIX_EPOCH).roles.into_iter().collect()
+        actor(&roster(), GUILD, user, &server_roles, Timestamp::UNIX_EPOCH).roles.into_iter().collect()
     }
 
     #[test]

@@ -15,18 +15,17 @@ use tokio::sync::Notify;
 use super::fake_interactions::{APPLICATION, CHANNEL, GUILD, Person, Signer, in_thread, ping};
 use crate::{
     chat::{
-        AT_ONCE_MOST, Ask, Reply, Says, Whose,
+        AT_ONCE_MOST, Ask, Reply, Roster, Says, Whose,
         card::{Press, plain, tests as night},
         discord::{
-            AnswerCalls, DiscordDesk, DiscordHome, DiscordReception, DiscordRoster, Drawing, Hear, NotAnswered,
-            PublicKey, router,
+            AnswerCalls, DiscordDesk, DiscordHome, DiscordReception, Drawing, Hear, NotAnswered, PublicKey, router,
         },
     },
     clock::{Clock, VirtualClock},
     engine::SubmitError,
     http::{Bodies, Metrics},
     incident::{Act, Answer, Command, Incident, IncidentId, Refusal, SwitchRequest, TakeAll},
-    people::{Mention, PersonId, Platform, Role},
+    people::{Mention, PersonId, Platform, Role, SamePeople},
 };
 
 const APPROVERS: &str = "100000000000000012";
@@ -152,10 +151,11 @@ impl DiscordStory {
         let engine = Arc::new(Engine { clock: clock.clone(), incident: Arc::new(incident), commands, stuck, goes_on });
         let (calls, metrics) = (Arc::new(Calls::default()), Metrics::default());
         let slack = PersonId { platform: Platform::Slack, workspace: "T0TEAM".to_owned(), user: "U0SEC".to_owned() };
-        let roster = DiscordRoster {
+        let discord = PersonId { platform: Platform::Discord, workspace: GUILD.to_owned(), user: SECURITY.to_owned() };
+        let roster = Roster {
             commanders: vec![Mention::user(Platform::Discord, ON_CALL)],
             approvers: vec![Mention::group(Platform::Discord, APPROVERS)],
-            also: [(SECURITY.to_owned(), [slack].into())].into(),
+            same: SamePeople::new([[slack, discord].into()]),
         };
         let home = DiscordHome {
             application: APPLICATION.to_owned(),
