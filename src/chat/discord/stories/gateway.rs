@@ -293,11 +293,13 @@ async fn where_the_gateway_is_not_known_the_bot_asks_again_and_begins_no_session
     assert_eq!(*night.sign_post.asked.borrow(), 3);
 
     let night = GatewayStory::started(quick(), |discord, sign_post| {
-        sign_post.first.lock().unwrap().push_back(Ok(entrance(discord, 0)));
+        let none = Entrance { renewed_in: Duration::from_millis(1), ..entrance(discord, 0) };
+        sign_post.first.lock().unwrap().extend([Ok(none.clone()), Ok(none)]);
     })
     .await;
-    until(&night.sign_post.asked.subscribe(), |asked| *asked == 1).await;
-    assert!(night.discord.identified().is_empty(), "one more would reset the token");
+    night.is_open(true).await;
+    assert_eq!(*night.sign_post.asked.borrow(), 3, "it waits until the day's sessions are renewed");
+    assert_eq!(night.discord.connections(), 1, "one more would reset the token");
 }
 
 #[tokio::test]
