@@ -11,6 +11,8 @@ pub mod bot;
 pub mod chat;
 pub mod demo;
 pub mod diagnose;
+#[cfg(feature = "discord")]
+pub mod discord;
 pub mod doctor;
 mod pagers;
 pub mod serve;

@@ -146,17 +146,40 @@ impl Outside {
     fn of(config: &Config, clock: &Arc<SteadyClock>, metrics: &http::Metrics) -> Result<Self, ServeError> {
         let settled = config.settle().map_err(ServeError::from);
         let slack = SlackParts::of(config, clock.clone(), metrics);
+        let discord = discord(config, clock, metrics);
         let pagers = pagers(config);
-        let wrong = [settled.as_ref().err(), slack.as_ref().err(), pagers.as_ref().err()];
+        let wrong = [settled.as_ref().err(), slack.as_ref().err(), discord.as_ref().err(), pagers.as_ref().err()];
         let problems: Vec<String> = wrong.into_iter().flatten().flat_map(problems_of).cloned().collect();
         if !problems.is_empty() {
             return Err(ConfigError::Problems(problems).into());
         }
         let (mut settled, pagers) = (settled?, pagers?.with_metrics(metrics.clone()));
-        let chats = slack?.into_iter().map(|slack| -> Box<dyn ChatParts> { Box::new(slack) }).collect();
+        let slack = slack?.map(|slack| -> Box<dyn ChatParts> { Box::new(slack) });
+        let chats = slack.into_iter().chain(discord?).collect();
         let heartbeat = settled.heartbeat.take().map(|(url, every)| heartbeat(url, every, metrics)).transpose()?;
         Ok(Self { settled, chats, pagers, heartbeat })
     }
+}
+
+/// The Discord server, if one is configured.
+#[cfg(feature = "discord")]
+fn discord(
+    config: &Config,
+    clock: &Arc<SteadyClock>,
+    metrics: &http::Metrics,
+) -> Result<Option<Box<dyn ChatParts>>, ServeError> {
+    let parts = super::discord::DiscordParts::of(config, clock.clone(), metrics)?;
+    Ok(parts.map(|discord| -> Box<dyn ChatParts> { Box::new(discord) }))
+}
+
+/// This bot was built without Discord.
+#[cfg(not(feature = "discord"))]
+fn discord(config: &Config, _: &Arc<SteadyClock>, _: &http::Metrics) -> Result<Option<Box<dyn ChatParts>>, ServeError> {
+    if config.discord.is_none() {
+        return Ok(None);
+    }
+    let problem = "discord: this bot was built without it (feature discord): take another build, or leave it out";
+    Err(ConfigError::Problems(vec![problem.to_owned()]).into())
 }
 
 /// Stops all at once, so that the whole stop fits into what an orchestrator gives before it kills.

@@ -12,7 +12,6 @@ use super::{
 use crate::{
     chat::{
         Look, Roster, Whose,
-        card::Link,
         slack::{Client, Directory, Home, Patience, SLACK_API, SLACK_HOOKS, SlackOut, SlackReception, Socket, router},
     },
     clock::Clock,
@@ -74,11 +73,6 @@ impl SlackParts {
                 level.mention.groups.iter().cloned().map(move |group| (group, LevelNumber(number)))
             })
             .collect();
-        let links = config
-            .runbook()
-            .map(|url| Link { label: Link::RUNBOOK.to_owned(), url: url.to_owned() })
-            .into_iter()
-            .collect();
         let home = Home {
             team: slack.team.clone(),
             enterprise: slack.enterprise.clone(),
@@ -87,7 +81,7 @@ impl SlackParts {
             groups,
             hooks: SLACK_HOOKS.to_owned(),
         };
-        Ok(Some(Self::new(client, home, roster, Look { links }, way, clock)))
+        Ok(Some(Self::new(client, home, roster, Look { links: config.links() }, way, clock)))
     }
 
     /// Of a workspace that is known already.

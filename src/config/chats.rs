@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Config, file::Roster};
 use crate::{
-    chat,
+    chat::{self, card::Link},
     incident::{Destination, Face},
     people::{Mention, PersonId, Platform, SamePeople},
 };
@@ -15,6 +15,12 @@ impl Config {
         let slack = self.slack.iter().map(|slack| (Face::Slack, &slack.channel));
         let discord = self.discord.iter().map(|discord| (Face::Discord, &discord.channel));
         slack.chain(discord).map(|(face, channel)| Destination { face, channel: channel.clone() }).collect()
+    }
+
+    /// The links on every card.
+    pub fn links(&self) -> Vec<Link> {
+        let runbook = self.runbook().map(|url| Link { label: Link::RUNBOOK.to_owned(), url: url.to_owned() });
+        runbook.into_iter().collect()
     }
 
     /// Who may do what.

@@ -1,7 +1,9 @@
 //! Discord: draws cards and posts as embeds and buttons, and listens by the gateway or by signed HTTP interactions.
 
 mod builder;
+mod calls;
 mod custom_id;
+mod drawing;
 mod error;
 mod first_answer;
 mod gateway;
@@ -13,6 +15,7 @@ pub mod limits;
 mod markdown;
 pub mod message;
 mod modal;
+mod outbox;
 mod parts;
 mod people;
 mod registration;
@@ -21,15 +24,17 @@ mod signature;
 mod suggestions;
 
 pub use custom_id::DiscordPress;
+pub use drawing::drawing;
 pub use error::DiscordError;
 pub use first_answer::FirstAnswer;
 pub use gateway::{Entrance, FindGateway, Gateway, GatewayPatience, Hear, NoEntrance, ToMend};
 pub use http::router;
 pub use inbound::{AnswerCalls, DiscordDesk, DiscordHome, DiscordReception, Drawing, NotAnswered, Request};
 pub use interaction::{Asked, COMMAND, Pressed, Typing, Unknown, Unreadable, What};
+pub use outbox::{DiscordCarrier, DiscordOut};
 pub use people::DiscordNotation;
 pub use registration::{are_ours, commands};
-pub use rest::{DISCORD_API, Rest};
+pub use rest::{DISCORD_API, GuildRole, Rest};
 pub use signature::{NotSigned, PublicKey, SIGNATURE_LASTS, SignedClaim};
 pub use suggestions::Suggestion;
 

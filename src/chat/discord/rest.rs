@@ -94,6 +94,16 @@ struct Named {
     id: String,
 }
 
+/// A role of a server.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GuildRole {
+    pub id: String,
+    pub name: String,
+    /// Bits, as a number in a string.
+    #[serde(default)]
+    pub permissions: String,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Refusal {
@@ -199,6 +209,11 @@ impl Rest {
     pub async fn register(&self, app: &str, guild: &str, commands: &Value) -> Result<(), DiscordError> {
         let path = format!("/applications/{app}/guilds/{guild}/commands");
         self.json::<Value>(Call::new("register commands", guild, Method::PUT, path), Some(commands)).await.map(drop)
+    }
+
+    /// The roles of a server.
+    pub async fn roles(&self, guild: &str) -> Result<Vec<GuildRole>, DiscordError> {
+        self.get("read the roles", &format!("/guilds/{guild}/roles")).await
     }
 
     /// What `path` holds, for the set-up: `/users/@me`, a channel, roles.
