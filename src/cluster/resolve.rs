@@ -10,7 +10,7 @@ use k8s_openapi::{
 use kube::{Api, api::ListParams, core::Selector};
 
 use super::{ClusterError, Reach, admin::PROXY, endpoints::pods_behind, transport::is_too_much};
-use crate::mesh::{NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef};
+use crate::mesh::{ControllerRef, NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef};
 
 /// A pod as it was found.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the object, not a state of ours")]
@@ -22,8 +22,7 @@ pub struct FoundPod {
     pub node: Option<NodeName>,
     /// As whom.
     pub service_account: Option<ServiceAccount>,
-    /// Its controller, as (kind, name).
-    pub controller: Option<(String, String)>,
+    pub controller: Option<ControllerRef>,
     /// Whether it is Ready.
     pub ready: bool,
     /// How often its containers restarted.
@@ -194,7 +193,7 @@ pub(super) fn found(pod: &Pod) -> Option<FoundPod> {
         uid: meta.uid.as_deref()?.parse().ok()?,
         node: spec.and_then(|spec| spec.node_name.as_deref()).and_then(|node| node.parse().ok()),
         service_account: spec.and_then(|spec| spec.service_account_name.as_deref()).and_then(|name| name.parse().ok()),
-        controller: owner.map(|owner| (owner.kind.clone(), owner.name.clone())),
+        controller: owner.and_then(|owner| ControllerRef::new(&owner.kind, &owner.name)),
         ready,
         restarts: statuses.flatten().flatten().map(|one| one.restart_count).sum(),
         started: meta.creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
@@ -211,11 +210,12 @@ pub(super) fn found(pod: &Pod) -> Option<FoundPod> {
 pub(super) async fn workload_of(
     reach: &Reach,
     namespace: &str,
-    (kind, name): &(String, String),
-) -> Result<(String, String), ClusterError> {
-    if kind != "ReplicaSet" {
-        return Ok((kind.clone(), name.clone()));
+    controller: &ControllerRef,
+) -> Result<ControllerRef, ClusterError> {
+    if controller.kind() != "ReplicaSet" {
+        return Ok(controller.clone());
     }
+    let name = controller.name();
     let what = format!("ReplicaSet {namespace}/{name}");
     let api: Api<ReplicaSet> = Api::namespaced(reach.client.clone(), namespace);
     let call =
@@ -223,7 +223,8 @@ pub(super) async fn workload_of(
     let set = reach.bounded(&what, call).await?;
     let owner =
         set.metadata.owner_references.unwrap_or_default().into_iter().find(|owner| owner.controller == Some(true));
-    Ok(owner.map_or_else(|| (kind.clone(), name.clone()), |owner| (owner.kind, owner.name)))
+    let owner = owner.and_then(|owner| ControllerRef::new(owner.kind, owner.name));
+    Ok(owner.unwrap_or_else(|| controller.clone()))
 }
 
 #[cfg(test)]

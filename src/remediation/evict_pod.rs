@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::mesh::{NodeName, PodRef, PodUid};
+use crate::mesh::{ControllerRef, NodeName, PodRef, PodUid, controller_in_words, empty_for_none};
 
 /// One life of a pod that a plan will end, and who brings up the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,10 +12,12 @@ pub struct PodEviction {
     pub uid: PodUid,
     /// Where it runs.
     pub node: Option<NodeName>,
-    /// The controller that replaces it, as `ReplicaSet/frontend-7d9c5b6f4`.
-    pub controller: String,
-    /// The workload that owns it, as `deploy/frontend`.
-    pub workload: String,
+    /// The controller that replaces it.
+    #[serde(with = "empty_for_none")]
+    pub controller: Option<ControllerRef>,
+    /// The workload that owns it.
+    #[serde(with = "empty_for_none")]
+    pub workload: Option<ControllerRef>,
     /// What is wrong with it, in one sentence. Not part of what is approved.
     pub because: String,
 }
@@ -35,8 +37,9 @@ pub struct PodInstance {
     pub pod: PodRef,
     /// Which life of it.
     pub uid: PodUid,
-    /// The controller that replaces it, as `DaemonSet/spire-agent`.
-    pub controller: String,
+    /// The controller that replaces it.
+    #[serde(with = "empty_for_none")]
+    pub controller: Option<ControllerRef>,
 }
 
 impl PodInstance {
@@ -60,11 +63,13 @@ impl PodEviction {
     }
 
     pub(super) fn identity(&self) -> serde_json::Value {
-        serde_json::json!([self.pod, self.uid, self.node, self.controller, self.workload])
+        let (controller, workload) = (self.controller.as_ref(), self.workload.as_ref());
+        let (controller, workload) = (empty_for_none::text(controller), empty_for_none::text(workload));
+        serde_json::json!([self.pod, self.uid, self.node, controller, workload])
     }
 
     pub(super) fn details(&self) -> String {
         let node = self.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"));
-        format!("{node}, replaced by {}: {}", self.controller, self.because)
+        format!("{node}, replaced by {}: {}", controller_in_words(self.controller.as_ref()), self.because)
     }
 }

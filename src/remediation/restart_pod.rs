@@ -7,7 +7,7 @@ use super::{
     guard::{by_budgets, by_verdict, each_once, warning_of_budgets},
 };
 use crate::{
-    mesh::{Namespace, NodeName, PodRef, PodUid, TargetRef},
+    mesh::{ControllerRef, Namespace, NodeName, PodRef, PodUid, TargetRef},
     triage::{FixName, NotRestarted, RESTARTS_MOST, Subject, Verdict, too_many, why_not_restarted},
 };
 
@@ -18,10 +18,9 @@ pub struct PodFacts {
     /// Which life.
     pub uid: PodUid,
     pub node: Option<NodeName>,
-    /// Its controller, as (kind, name).
-    pub controller: Option<(String, String)>,
-    /// The workload behind it, as (kind, name).
-    pub workload: Option<(String, String)>,
+    pub controller: Option<ControllerRef>,
+    /// The workload behind its controller.
+    pub workload: Option<ControllerRef>,
     /// Whether it is Ready.
     pub ready: bool,
     /// When this life of it was created, on the API server's clock.
@@ -102,7 +101,7 @@ fn is_judged(pod: &PodFacts, verdict: &Verdict) -> bool {
 
 fn refused_pod(pod: &PodFacts, protected: &[Namespace]) -> Vec<PodRefusal> {
     let which = || pod.pod.clone();
-    let kind = pod.controller.as_ref().map(|(kind, _)| kind.as_str());
+    let kind = pod.controller.as_ref().map(ControllerRef::kind);
     let never = why_not_restarted(&pod.pod.namespace, protected, kind).into_iter();
     let mut refusals: Vec<PodRefusal> = never.map(|why| PodRefusal::NotRestarted { pod: which(), why }).collect();
     refusals.extend(by_budgets(&pod.pod, pod.ready, &pod.budgets).into_iter().map(PodRefusal::from));
@@ -125,8 +124,8 @@ fn warnings(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts
     warnings.extend(not_looked_at(facts, stale));
     for pod in stale {
         warnings.extend(warning_of_budgets(&pod.pod, &pod.budgets));
-        if let Some((kind, name)) = pod.controller.as_ref().filter(|(kind, _)| !REPLACING.contains(&kind.as_str())) {
-            warnings.push(format!("whether {kind}/{name} brings {} back is not known to the bot", pod.pod));
+        if let Some(other) = pod.controller.as_ref().filter(|controller| !REPLACING.contains(&controller.kind())) {
+            warnings.push(format!("whether {other} brings {} back is not known to the bot", pod.pod));
         }
     }
     warnings
@@ -152,10 +151,6 @@ fn not_looked_at(facts: &RestartFacts<'_>, stale: &[&PodFacts]) -> Option<String
     })
 }
 
-fn named(pair: Option<&(String, String)>) -> String {
-    pair.map(|(kind, name)| format!("{kind}/{name}")).unwrap_or_default()
-}
-
 fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts]) -> Plan {
     let operations = stale
         .iter()
@@ -164,8 +159,8 @@ fn drawn(facts: &RestartFacts<'_>, stale: &[&PodFacts], replaced: &[&PodFacts]) 
                 pod: pod.pod.clone(),
                 uid: pod.uid.clone(),
                 node: pod.node.clone(),
-                controller: named(pod.controller.as_ref()),
-                workload: named(pod.workload.as_ref().or(pod.controller.as_ref())),
+                controller: pod.controller.clone(),
+                workload: pod.workload.clone().or_else(|| pod.controller.clone()),
                 because: facts.verdict.scenario.title().to_owned(),
             })
         })

@@ -9,7 +9,7 @@ use super::{
     guard::{by_budgets, by_verdict, each_once, warning_of_budgets},
 };
 use crate::{
-    mesh::{NodeName, PodRef, PodUid, TargetRef},
+    mesh::{ControllerRef, NodeName, PodRef, PodUid, TargetRef, controller_in_words},
     triage::{Attestation, FixName, Verdict},
 };
 
@@ -46,7 +46,7 @@ impl AgentRestart {
 
     pub(super) fn details(&self) -> String {
         let waiting: Vec<String> = self.waiting.iter().map(|waiting| waiting.pod.to_string()).collect();
-        let (node, controller) = (&self.node, &self.agent.controller);
+        let (node, controller) = (&self.node, controller_in_words(self.agent.controller.as_ref()));
         format!(" on {node}, brought back by {controller}; waiting for it: {}: {}", waiting.join(", "), self.because)
     }
 }
@@ -68,8 +68,7 @@ pub struct AgentFacts {
     pub pod: PodRef,
     /// Which life.
     pub uid: PodUid,
-    /// Its controller, as (kind, name).
-    pub controller: Option<(String, String)>,
+    pub controller: Option<ControllerRef>,
     /// Whether it is Ready.
     pub ready: bool,
     /// The disruption budgets that cover it.
@@ -223,16 +222,16 @@ fn restart_of(facts: &NodeFacts, verdict: &Verdict) -> Result<AgentRestart, Vec<
     }
     refusals.extend(agent.repeated.iter().map(|why| AgentRefusal::Repeated { node: node(), why: why.clone() }));
     refusals.extend(by_budgets(&agent.pod, agent.ready, &agent.budgets).into_iter().map(AgentRefusal::from));
-    let controller = agent.controller.as_ref().filter(|(kind, _)| kind == "DaemonSet");
-    let Some((kind, name)) = controller.filter(|_| refusals.is_empty()) else {
-        if controller.is_none() {
+    let is_daemon_set = agent.controller.as_ref().is_some_and(|controller| controller.kind() == "DaemonSet");
+    if !is_daemon_set || !refusals.is_empty() {
+        if !is_daemon_set {
             refusals.push(AgentRefusal::NotOfADaemonSet(agent.pod.clone()));
         }
         return Err(refusals);
-    };
+    }
     Ok(AgentRestart {
         node: node(),
-        agent: PodInstance { pod: agent.pod.clone(), uid: agent.uid.clone(), controller: format!("{kind}/{name}") },
+        agent: PodInstance { pod: agent.pod.clone(), uid: agent.uid.clone(), controller: agent.controller.clone() },
         waiting: facts.waiting.clone(),
         because: verdict.scenario.title().to_owned(),
     })

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::redact::{Redacted, certificates_by_domain, certificates_only, lines_of_one_log};
-use crate::mesh::{Namespace, NodeName, PodRef, PodUid, ServiceAccount, TargetRef, TrustDomain};
+use crate::mesh::{
+    ControllerRef, Namespace, NodeName, PodRef, PodUid, ScaledController, ServiceAccount, TargetRef, TrustDomain,
+};
 
 /// The version of the document, in its field `schema`.
 pub const EVIDENCE_SCHEMA: &str = "mtls-medic.evidence/v1";
@@ -213,8 +215,8 @@ pub struct PodEvidence {
     pub node: Option<NodeName>,
     /// Who it runs as.
     pub service_account: Option<ServiceAccount>,
-    /// Its controller, as `ReplicaSet/frontend-1`, if it has one.
-    pub controller: Option<String>,
+    /// `None` for a pod that nobody brings up again.
+    pub controller: Option<ControllerRef>,
     /// Whether it is Ready.
     pub ready: bool,
     /// Whether a sidecar is there.
@@ -344,9 +346,9 @@ pub struct Evidence {
     pub servers: Vec<ServerEvidence>,
     /// Why no server pod is listed, if none is.
     pub servers_missing: Option<Missing>,
-    /// The workload controllers of the server, as `StatefulSet/spire-server (0 replicas)`, where no pod of it was found.
+    /// The controllers of the server, where no pod of it was found.
     #[serde(default)]
-    pub server_controllers: Vec<String>,
+    pub server_controllers: Vec<ScaledController>,
     /// How many pods the agents' selector matches on any node; absent where that was not asked.
     #[serde(default)]
     pub agent_pods: Option<u32>,

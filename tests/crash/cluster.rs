@@ -13,7 +13,7 @@ use mtls_medic::{
     clock::{Clock, SpedClock},
     engine::{Done, Perform, PerformError, Task},
     incident::{Outcome, Work},
-    mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
+    mesh::{ControllerRef, Namespace, ObjectName, PodRef, PodUid, TargetRef},
     remediation::{Counters, Operation, Plan, PlanContent, PodEviction, Sample, StepResult},
     triage::{Confidence, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
 };
@@ -100,8 +100,8 @@ fn plan(living: &str, at: Timestamp) -> Plan {
         pod: pod(living),
         uid: uid(living),
         node: None,
-        controller: "ReplicaSet/frontend".to_owned(),
-        workload: "Deployment/frontend".to_owned(),
+        controller: ControllerRef::new("ReplicaSet", "frontend"),
+        workload: ControllerRef::new("Deployment", "frontend"),
         because: "expired".to_owned(),
     };
     Plan::new(PlanContent {

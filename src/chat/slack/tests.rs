@@ -16,6 +16,7 @@ use crate::{
     escalation::LevelNumber,
     incident::{CallReason, Incident, Notice, RunNumber},
     legible::hostile,
+    mesh::ControllerRef,
     people::{Mention, Platform},
     remediation::{Operation, Proof},
 };
@@ -181,7 +182,7 @@ proptest! {
         plan.warnings = vec![long.clone(); many];
         let Operation::EvictPod(eviction) = &mut plan.operations[0] else { panic!("it ends no pod") };
         eviction.because.clone_from(&long);
-        eviction.controller.clone_from(&long);
+        eviction.controller = ControllerRef::new("ReplicaSet", long.as_str());
         let id = plan.id();
         let verdict = incident.verdict.as_mut().unwrap();
         verdict.reasons = vec![long.clone(); many];

@@ -12,10 +12,13 @@ use k8s_openapi::{
 use kube::{Api, api::ListParams};
 
 use super::Gathering;
-use crate::cluster::ClusterError;
+use crate::{
+    cluster::ClusterError,
+    mesh::{ControllerRef, ScaledController},
+};
 
-/// The controllers of the server's pods, each with how many it shall have.
-pub(super) async fn of_the_server(gathering: &Gathering) -> Vec<String> {
+/// The controllers of the server's pods.
+pub(super) async fn of_the_server(gathering: &Gathering) -> Vec<ScaledController> {
     let settings = &gathering.reach.settings;
     let made = Made::by(&settings.server_selector);
     let params = made.params();
@@ -30,15 +33,16 @@ pub(super) async fn of_the_server(gathering: &Gathering) -> Vec<String> {
     let Ok((Ok(sets), Ok(deployments))) = gathering.in_time(what, call).await else { return Vec::new() };
     let sets = sets.map(|list| list.items).unwrap_or_default().into_iter();
     let sets = sets.filter(|set| made.from(&set.spec.template, &set.metadata));
-    let sets = sets.map(|set| named("StatefulSet", set.metadata.name, set.spec.replicas));
+    let sets = sets.filter_map(|set| scaled("StatefulSet", set.metadata.name, set.spec.replicas));
     let others = deployments.map(|list| list.items).unwrap_or_default().into_iter();
     let others = others.filter(|one| made.from(&one.spec.template, &one.metadata));
-    let others = others.map(|one| named("Deployment", one.metadata.name, one.spec.replicas));
+    let others = others.filter_map(|one| scaled("Deployment", one.metadata.name, one.spec.replicas));
     sets.chain(others).collect()
 }
 
-fn named(kind: &str, name: Option<String>, replicas: Option<i32>) -> String {
-    format!("{kind}/{} ({} replicas)", name.unwrap_or_default(), replicas.unwrap_or(1))
+fn scaled(kind: &str, name: Option<String>, replicas: Option<i32>) -> Option<ScaledController> {
+    let controller = ControllerRef::new(kind, name?)?;
+    Some(ScaledController { controller, replicas: replicas.unwrap_or(1) })
 }
 
 /// How a controller is told to make the pods of a selector.

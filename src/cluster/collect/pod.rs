@@ -34,7 +34,7 @@ pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEviden
         uid: found.uid.clone(),
         node: found.node.clone(),
         service_account: found.service_account.clone(),
-        controller: found.controller.as_ref().map(|(kind, name)| format!("{kind}/{name}")),
+        controller: found.controller.clone(),
         ready: found.ready,
         sidecar: found.sidecar,
         ambient: found.ambient,

@@ -14,7 +14,7 @@ use crate::{
         exec::Tool,
         resolve::{PODS_MOST, list_pods},
     },
-    mesh::{NodeName, PodRef},
+    mesh::{NodeName, PodRef, ScaledController},
     triage::{
         AgentEvidence, AgentPod, Gathered, Healthcheck, LogExcerpt, Missing, Redacted, ServerEvidence,
         spire::{AgentState, agent_state, log_reaches, read_healthcheck, renewed_since, telling_lines},
@@ -241,5 +241,5 @@ pub(super) async fn gather_servers(gathering: &Gathering) -> Servers {
 pub(super) struct Servers {
     pub(super) seen: Vec<ServerEvidence>,
     pub(super) missing: Option<Missing>,
-    pub(super) controllers: Vec<String>,
+    pub(super) controllers: Vec<ScaledController>,
 }

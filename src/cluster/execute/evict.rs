@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     cluster::{ClusterError, Reach, resolve::found},
+    mesh::controller_in_words,
     remediation::PodInstance,
 };
 
@@ -70,11 +71,12 @@ impl Reach {
         if now.going {
             return Ok(StillThere::Over(format!("{} is being ended", planned.pod)));
         }
-        let controller = now.controller.map(|(kind, name)| format!("{kind}/{name}")).unwrap_or_default();
-        if controller == planned.controller {
+        if now.controller == planned.controller {
             return Ok(StillThere::Same);
         }
-        Ok(StillThere::Moved(format!("{} belongs to {controller} now, not to {}", planned.pod, planned.controller)))
+        let (now, before) =
+            (controller_in_words(now.controller.as_ref()), controller_in_words(planned.controller.as_ref()));
+        Ok(StillThere::Moved(format!("{} belongs to {now} now, not to {before}", planned.pod)))
     }
 
     /// 404 and 409 are what a lost precondition looks like, and also a conflict that has nothing to do with it.

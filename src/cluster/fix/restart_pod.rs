@@ -9,7 +9,7 @@ use super::{Settled, budgets::that_cover};
 use crate::{
     cluster::{ClusterError, FoundPod, Reach, resolve, resolve::workload_of},
     incident::Fix,
-    mesh::{PodUid, TargetRef},
+    mesh::{ControllerRef, PodUid, TargetRef, controller_in_words},
     remediation::{Operation, PodEviction, StepResult, restart_pod::PodFacts},
     triage::certificate::Validity,
 };
@@ -33,8 +33,7 @@ impl Reach {
         let owners = controllers.iter().map(|controller| workload_of(self, namespace, controller));
         let workloads = try_join_all(owners).await?;
         let workloads: BTreeMap<_, _> = controllers.iter().zip(workloads).collect();
-        let scopes: BTreeSet<_> =
-            workloads.values().map(|(kind, name)| scope(target, &format!("{kind}/{name}"))).collect();
+        let scopes: BTreeSet<_> = workloads.values().map(|workload| scope(target, Some(workload))).collect();
         let siblings = scopes.iter().filter(|scope| *scope != target).map(|scope| resolve(self, scope));
         let siblings = try_join_all(siblings).await?.into_iter().flat_map(|found| found.pods);
         let mut pods_before: Vec<PodUid> = resolved.pods.iter().cloned().chain(siblings).map(|pod| pod.uid).collect();
@@ -61,7 +60,7 @@ impl Reach {
         planned: &PodEviction,
         now: Timestamp,
     ) -> Result<Settled, ClusterError> {
-        let resolved = resolve(self, &scope(target, &planned.workload)).await?;
+        let resolved = resolve(self, &scope(target, planned.workload.as_ref())).await?;
         let planned_before = |pod: &FoundPod| {
             fix.plan
                 .iter()
@@ -71,16 +70,17 @@ impl Reach {
         };
         let taken =
             |pod: &FoundPod| fix.results.iter().filter_map(StepResult::brought_up).any(|(_, uid)| *uid == pod.uid);
-        let of_the_same = |pod: &&FoundPod| {
-            pod.controller.as_ref().map(|(kind, name)| format!("{kind}/{name}")).as_ref() == Some(&planned.controller)
-        };
+        let of_the_same = |pod: &&FoundPod| pod.controller.is_some() && pod.controller == planned.controller;
         let new = resolved
             .pods
             .into_iter()
             .rev()
             .find(|pod| of_the_same(&pod) && !planned_before(pod) && !taken(pod) && !was_there(fix, pod));
         let Some(new) = new else {
-            return Ok(Settled::Awaited(format!("{} has not started a new pod yet", planned.controller)));
+            return Ok(Settled::Awaited(format!(
+                "{} has not started a new pod yet",
+                controller_in_words(planned.controller.as_ref())
+            )));
         };
         if !new.ready {
             return Ok(Settled::Awaited(format!("{} is not Ready yet", new.pod)));
@@ -112,10 +112,11 @@ impl Reach {
 
 /// Where a replacement appears: among the pods of the workload that owned the evicted one. A target that is a pod would
 /// name the evicted one for ever, and a Service may select several workloads.
-fn scope(target: &TargetRef, workload: &str) -> TargetRef {
+fn scope(target: &TargetRef, workload: Option<&ControllerRef>) -> TargetRef {
     let owner = || {
-        let (kind, name) = workload.split_once('/')?;
-        TargetRef::parse(target.namespace.clone(), &format!("{}/{name}", kind.to_lowercase())).ok()
+        let workload = workload?;
+        let text = format!("{}/{}", workload.kind().to_lowercase(), workload.name());
+        TargetRef::parse(target.namespace.clone(), &text).ok()
     };
     owner().unwrap_or_else(|| target.clone())
 }

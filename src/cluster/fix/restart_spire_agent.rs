@@ -17,7 +17,7 @@ use crate::{
         resolve::{PODS_MOST, list_pods},
     },
     incident::{Fix, FixPhase},
-    mesh::{NodeName, PodUid, TargetRef},
+    mesh::{NodeName, PodUid, TargetRef, controller_in_words},
     remediation::{
         AgentRestart, StepResult, WaitingPod,
         restart_spire_agent::{AgentFacts, NodeFacts, NodeState},
@@ -181,7 +181,7 @@ impl Reach {
         let Some(new) = self.agents_on(node).await?.into_iter().find(is_new) else {
             return Ok(Settled::Awaited(format!(
                 "{} has not started a new agent on {node} yet",
-                planned.agent.controller
+                controller_in_words(planned.agent.controller.as_ref())
             )));
         };
         if !new.ready {

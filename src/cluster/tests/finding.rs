@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Mesh, pod, pod_ref, target};
 use crate::{
     cluster::{FoundPod, choose::choose, resolve},
-    mesh::{PodRef, PodUid},
+    mesh::{ControllerRef, PodRef, PodUid},
     simulate::{api::ApiFault, store::Kind},
 };
 
@@ -84,8 +84,8 @@ async fn a_plan_for_many_pods_looks_their_owner_up_once() {
     mesh.options.inject("get", "replicasets", ApiFault::status(500, "asked again"));
     let facts = mesh.reach.restart_facts(&target("svc/frontend")).await.unwrap();
     assert_eq!((facts.pods.len(), facts.pods_before.len()), (42, 42));
-    let deployment = ("Deployment".to_owned(), "frontend".to_owned());
-    assert!(facts.pods.iter().all(|one| one.workload.as_ref() == Some(&deployment) && one.budgets.len() == 1));
+    let deployment = ControllerRef::new("Deployment", "frontend");
+    assert!(facts.pods.iter().all(|one| one.workload == deployment && one.budgets.len() == 1));
 }
 
 /// A target that is a pod does not name its siblings, and none of them is a replacement of it.

@@ -23,7 +23,7 @@ use super::{Limits, Reach, Settings, connect_to, exec::Tool, resolve};
 use crate::{
     clock::{Clock, VirtualClock},
     incident::{Fix, FixNumber, FixPhase, Run},
-    mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
+    mesh::{ControllerRef, Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
     remediation::{Operation, Plan, PlanContent, PodEviction},
     simulate::{
@@ -197,8 +197,8 @@ fn fix_of(target: TargetRef, pod: &PodRef, uid: &PodUid) -> Fix {
         pod: pod.clone(),
         uid: uid.clone(),
         node: None,
-        controller: "ReplicaSet/frontend-7d9c".to_owned(),
-        workload: "Deployment/frontend".to_owned(),
+        controller: ControllerRef::new("ReplicaSet", "frontend-7d9c"),
+        workload: ControllerRef::new("Deployment", "frontend"),
         because: "its SVID ended".to_owned(),
     };
     let plan = Plan::new(PlanContent {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::{
     incident::{Fix, FixNumber, FixPhase, Outcome, Run},
-    mesh::{PodRef, PodUid, TargetRef},
+    mesh::{ControllerRef, PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
     remediation::{AgentRestart, Operation, Plan, PlanContent, PodInstance, StepNumber, StepResult},
     triage::FixName,
@@ -57,7 +57,7 @@ fn about_to_restart(number: u32) -> (Fix, NewEffect) {
     let agent = PodInstance {
         pod: pod(&format!("agent-{number}")),
         uid: PodUid::parse(&format!("uid-{number}")).unwrap(),
-        controller: "DaemonSet/spire-agent".to_owned(),
+        controller: ControllerRef::new("DaemonSet", "spire-agent"),
     };
     let restart = AgentRestart {
         node: format!("node-{number}").parse().unwrap(),

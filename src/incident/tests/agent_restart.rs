@@ -3,7 +3,7 @@
 use super::rehearsal::{Rehearsal, pod, target, verdict};
 use crate::{
     incident::{Act, Event, FixEnd, FixNumber, FixPhase, Outcome, Round, RunNumber, Triage, offer},
-    mesh::PodUid,
+    mesh::{ControllerRef, PodUid},
     remediation::{
         AgentRestart, Operation, Plan, PlanContent, PlanId, PodInstance, Proof, StepNumber, StepResult, WaitingPod,
     },
@@ -15,7 +15,7 @@ fn restart(node: &str, waiting: &[&str]) -> Operation {
     let agent = PodInstance {
         pod: pod(&format!("spire-agent-{node}")),
         uid: uid(node),
-        controller: "DaemonSet/spire-agent".to_owned(),
+        controller: ControllerRef::new("DaemonSet", "spire-agent"),
     };
     let waits = |name: &&str| WaitingPod { pod: pod(name), uid: uid(name), not_after: None };
     Operation::RestartAgent(AgentRestart {

@@ -12,7 +12,7 @@ use crate::{
         FixNumber, Incident, IncidentId, IncidentKey, NewEffect, Outcome, Policy, Refusal, Room, RunNumber,
         SightingContext, Timer, Work, apply, begin, decide, effects, moved, settle, sight, still_wanted,
     },
-    mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
+    mesh::{ControllerRef, Namespace, ObjectName, PodRef, PodUid, TargetRef},
     people::{Actor, Mention, PersonId, Platform, Role},
     remediation::{Operation, Plan, PlanContent, PlanId, PodEviction, StepNumber, StepResult},
     triage::{Confidence, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
@@ -71,8 +71,8 @@ pub(super) fn plan(pods: &[&str], at: Timestamp) -> Plan {
             pod: pod(name),
             uid: PodUid::parse(&format!("uid-{name}")).unwrap(),
             node: None,
-            controller: "ReplicaSet/frontend".to_owned(),
-            workload: "deploy/frontend".to_owned(),
+            controller: ControllerRef::new("ReplicaSet", "frontend"),
+            workload: ControllerRef::new("deploy", "frontend"),
             because: "its SVID ended".to_owned(),
         })
     };

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
+    mesh::{ControllerRef, Namespace, ObjectName, PodRef, PodUid, TargetRef},
     remediation::{
         Budget, GuardRefusal, Plan, WaitingPod,
         restart_spire_agent::{AgentFacts, AgentRefusal, AgentRestartFacts, NODES_MOST, NodeFacts, NodeState, plan},
@@ -53,7 +53,7 @@ fn node(name: &str) -> NodeFacts {
         agent: Some(AgentFacts {
             pod: pod("spire-system", &format!("spire-agent-{name}")),
             uid: uid(name),
-            controller: Some(("DaemonSet".to_owned(), "spire-agent".to_owned())),
+            controller: ControllerRef::new("DaemonSet", "spire-agent"),
             ready: false,
             budgets: Vec::new(),
             attestation: Attestation::Again("its pod carries a token for the SPIRE server".to_owned()),
@@ -124,7 +124,7 @@ fn what_stands_against_it_is_said_with_what_to_do_instead() {
         refused(|facts, _| facts.state = NodeState::NotReady),
         refused(|facts, _| facts.agent = None),
         refused(|_, agent| agent.controller = None),
-        refused(|_, agent| agent.controller = Some(("ReplicaSet".to_owned(), "spire-agent".to_owned()))),
+        refused(|_, agent| agent.controller = ControllerRef::new("ReplicaSet", "spire-agent")),
         refused(|_, agent| agent.attestation = once()),
         refused(|_, agent| agent.attestation = Attestation::Unknown),
         refused(|_, agent| {

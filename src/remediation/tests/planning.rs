@@ -1,7 +1,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    mesh::{Namespace, ObjectName, PodRef, PodUid, TargetRef},
+    mesh::{ControllerRef, Namespace, ObjectName, PodRef, PodUid, TargetRef},
     remediation::{
         Budget, GuardRefusal, Operation, Plan, PlanContent, PodEviction,
         restart_pod::{PodFacts, PodRefusal, RestartFacts, plan},
@@ -53,8 +53,8 @@ fn facts(name: &str) -> PodFacts {
         pod: pod(name),
         uid: PodUid::parse(&format!("uid-{name}")).unwrap(),
         node: None,
-        controller: Some(("ReplicaSet".to_owned(), "frontend-7d9c".to_owned())),
-        workload: Some(("Deployment".to_owned(), "frontend".to_owned())),
+        controller: ControllerRef::new("ReplicaSet", "frontend-7d9c"),
+        workload: ControllerRef::new("Deployment", "frontend"),
         ready: true,
         created_at: three_in_the_morning() - SignedDuration::from_hours(2),
         budgets: vec![budget("frontend", 1)],
@@ -98,8 +98,8 @@ fn only_the_pods_that_the_verdict_names_are_restarted_and_each_line_names_one() 
     assert_eq!(plan.warnings, Vec::<String>::new());
     let Operation::EvictPod(planned) = &plan.operations[0] else { panic!("it ends no pod") };
     assert_eq!(
-        (planned.controller.as_str(), planned.workload.as_str()),
-        ("ReplicaSet/frontend-7d9c", "Deployment/frontend")
+        (planned.controller.clone(), planned.workload.clone()),
+        (ControllerRef::new("ReplicaSet", "frontend-7d9c"), ControllerRef::new("Deployment", "frontend"))
     );
 }
 
@@ -129,7 +129,7 @@ fn a_bare_pod_is_refused_because_it_would_never_come_back() {
 #[test]
 fn static_pods_and_jobs_are_refused_because_an_eviction_brings_no_fresh_pod() {
     for kind in ["Node", "Job"] {
-        let owned = PodFacts { controller: Some((kind.to_owned(), "x".to_owned())), ..facts("frontend-1") };
+        let owned = PodFacts { controller: ControllerRef::new(kind, "x"), ..facts("frontend-1") };
         let expected =
             |why: &NotRestarted| matches!(why, NotRestarted::NotReplaced { kind: found, .. } if found == kind);
         assert!(matches!(refused(owned).as_slice(), [PodRefusal::NotRestarted { why, .. }] if expected(why)));
@@ -138,7 +138,7 @@ fn static_pods_and_jobs_are_refused_because_an_eviction_brings_no_fresh_pod() {
 
 #[test]
 fn an_unknown_controller_is_warned_of() {
-    let owned = PodFacts { controller: Some(("CloneSet".to_owned(), "frontend".to_owned())), ..facts("frontend-1") };
+    let owned = PodFacts { controller: ControllerRef::new("CloneSet", "frontend"), ..facts("frontend-1") };
     let plan = drawn(&verdict(&["frontend-1"]), &[owned, facts("frontend-2")]).unwrap();
     assert!(plan.warnings.iter().any(|warning| warning.contains("CloneSet/frontend")), "{:?}", plan.warnings);
 }
@@ -295,8 +295,8 @@ fn other_words_do_not_change_what_was_approved_and_another_pod_controller_or_bud
         hash_of(&|plan| plan.budgets.clear()),
         hash_of(&|plan| plan.operations.clear()),
         eviction(&|pod| pod.uid = PodUid::parse("another").unwrap()),
-        eviction(&|pod| pod.controller = "ReplicaSet/another".to_owned()),
-        eviction(&|pod| pod.workload = "deploy/another".to_owned()),
+        eviction(&|pod| pod.controller = ControllerRef::new("ReplicaSet", "another")),
+        eviction(&|pod| pod.workload = ControllerRef::new("deploy", "another")),
     ];
     assert!(same.iter().all(|id| *id == drawn.id()), "{same:?}");
     assert!(other.iter().all(|id| *id != drawn.id()), "{other:?}");

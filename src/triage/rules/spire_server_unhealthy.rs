@@ -32,8 +32,12 @@ pub(super) fn why_no_server(input: &DiagnosisInput<'_>) -> Option<String> {
     if servers.is_empty() {
         let gone = matches!(input.evidence.servers_missing, Some(Missing::Gone { .. }));
         let controllers = &input.evidence.server_controllers;
-        return (gone && !controllers.is_empty())
-            .then(|| format!("no pod of the SPIRE server runs, though it has {}", controllers.join(", ")));
+        return (gone && !controllers.is_empty()).then(|| {
+            format!(
+                "no pod of the SPIRE server runs, though it has {}",
+                controllers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            )
+        });
     }
     let sick = |server| server_health(server, input.renews()) == Some(false);
     if !servers.iter().all(sick) {

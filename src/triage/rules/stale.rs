@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Conclusion;
 use crate::{
-    mesh::{NodeName, PodRef},
+    mesh::{ControllerRef, NodeName, PodRef},
     triage::{
         Confidence, FixName, Scenario, Side,
         certificate::Validity,
@@ -164,7 +164,7 @@ fn restartable_of<'s>(input: &DiagnosisInput<'_>, works: &[&'s SeenPod<'s>]) -> 
     let (mut back, mut kept) = (Vec::new(), Vec::new());
     for seen in works {
         let (pod, protected) = (&seen.0, &input.evidence.expectations.protected);
-        let kind = pod.controller.as_deref().map(|controller| controller.split('/').next().unwrap_or_default());
+        let kind = pod.controller.as_ref().map(ControllerRef::kind);
         match why_not_restarted(&pod.pod.namespace, protected, kind).first() {
             None => back.push(*seen),
             Some(why) => kept.push(format!("{} {why}", pod.pod)),

@@ -1,6 +1,7 @@
 //! Agents and the server, judged by signs and by time.
 
 use super::{DIAL, FRONTEND, Night, gone, never, renewal, said};
+use crate::mesh::{ControllerRef, ScaledController};
 use crate::triage::{AgentPod, CallAtOnce, Confidence, Consequence, FixName, Missing, Scenario, spire::telling_lines};
 
 const GATEWAY: &str = "spiffe://prod.example.org/ns/web/sa/gateway";
@@ -136,7 +137,8 @@ fn a_server_that_is_scaled_to_nothing_is_down_and_no_network_issue() {
     night.agent_says(0, &[said(5, DIAL), said(1, DIAL)]);
     night.evidence.servers.clear();
     night.evidence.servers_missing = Some(Missing::Gone { what: "a pod app=spire-server in spire".to_owned() });
-    night.evidence.server_controllers = vec!["StatefulSet/spire-server (0 replicas)".to_owned()];
+    night.evidence.server_controllers =
+        vec![ScaledController { controller: ControllerRef::new("StatefulSet", "spire-server").unwrap(), replicas: 0 }];
     let verdict = night.verdict();
     assert_eq!((verdict.scenario, verdict.call_at_once), (Scenario::SpireServer, Some(CallAtOnce::L2)));
 }

@@ -122,7 +122,7 @@ fn a_restart_that_its_guards_would_refuse_is_not_offered_and_why_is_said() {
     ] {
         let mut night = Night::healthy();
         night.holds(0, -10);
-        night.pod(0).controller = controller.map(ToOwned::to_owned);
+        night.pod(0).controller = controller.map(|text| text.parse().unwrap());
         let verdict = night.verdict();
         assert_eq!((verdict.scenario, verdict.confidence), (Scenario::ExpiredCertificate, Confidence::High));
         assert!(verdict.fixes.is_empty(), "{controller:?}");

@@ -25,7 +25,7 @@ use super::{
     AgentEvidence, AgentPod, EVIDENCE_SCHEMA, Evidence, Expectations, FixName, Gathered, Healthcheck, LogExcerpt,
     Missing, PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets, ServerEvidence, TlsCounters, Verdict, diagnose,
 };
-use crate::mesh::{NodeName, PodRef, TargetRef};
+use crate::mesh::{ControllerRef, NodeName, PodRef, TargetRef};
 
 pub(super) const FRONTEND: &str = "spiffe://prod.example.org/ns/web/sa/frontend";
 /// The same workload in the trust domain that istiod signs for here.
@@ -179,7 +179,7 @@ impl Night {
             uid: "11111111-0000-4000-8000-000000000001".parse().unwrap(),
             node: Some(node.clone()),
             service_account: Some("frontend".parse().unwrap()),
-            controller: Some("ReplicaSet/frontend-1".to_owned()),
+            controller: ControllerRef::new("ReplicaSet", "frontend-1"),
             ready: true,
             sidecar: true,
             ambient: false,

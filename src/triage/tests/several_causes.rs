@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Authority, FRONTEND, Night, OF_ISTIOD, gone, three};
+use crate::mesh::ControllerRef;
 use crate::triage::{FixName, Scenario};
 
 #[test]
@@ -73,7 +74,7 @@ fn a_cause_counts_by_the_pods_that_show_it_and_not_by_those_that_a_fix_restarts(
         night.holds(number, -10);
         night.pod(number).controller = None;
     }
-    night.pod(5).controller = Some("ReplicaSet/frontend-1".to_owned());
+    night.pod(5).controller = ControllerRef::new("ReplicaSet", "frontend-1");
     for at in [0, 1] {
         night.serves(at, &future);
         night.file(at, &future);

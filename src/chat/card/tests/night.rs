@@ -8,7 +8,7 @@ use crate::{
         Alert, AlertSighting, Destination, Face, Fingerprint, Fix, FixEnd, FixNumber, FixPhase, IncidentKey, PastFix,
         Run, RunNumber, Triage,
     },
-    mesh::{Namespace, NodeName, ObjectName, PodRef, PodUid, TargetKind, TargetRef},
+    mesh::{ControllerRef, Namespace, NodeName, ObjectName, PodRef, PodUid, TargetKind, TargetRef},
     people::{Mention, PersonId, Platform},
     remediation::{Budget, Operation, Plan, PlanContent, PodEviction, Proof, StepResult, Verification},
     triage::{
@@ -173,8 +173,8 @@ pub(crate) fn plan() -> Plan {
         pod: pod("frontend-7d9c5b6f4-aaaaa"),
         uid: PodUid::parse("0a1b2c3d").unwrap(),
         node: Some(NodeName::parse("node-1").unwrap()),
-        controller: "ReplicaSet/frontend-7d9c5b6f4".to_owned(),
-        workload: "deploy/frontend".to_owned(),
+        controller: ControllerRef::new("ReplicaSet", "frontend-7d9c5b6f4"),
+        workload: ControllerRef::new("deploy", "frontend"),
         because: "its SVID expired 40 min ago".to_owned(),
     };
     Plan::new(PlanContent {
