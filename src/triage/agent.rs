@@ -157,11 +157,6 @@ fn without_proof(agent: &AgentEvidence, log: &LogExcerpt, expected: &Expected) -
     AgentState::Unknown(format!("{nothing}, and {why}"))
 }
 
-/// Judges one agent by itself, without what it should have renewed.
-pub fn agent_state(agent: &AgentEvidence) -> AgentState {
-    judge(agent, &Expected::default(), Some(1)).state
-}
-
 /// Judges one agent by what it should have renewed. `matching` is how many pods its selector matches anywhere in SPIRE's
 /// namespace, if that is known.
 pub(super) fn judge(agent: &AgentEvidence, expected: &Expected, matching: Option<u32>) -> Judged {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod agent_log;
+mod agent_log_excerpt;
 mod agent_restart;
 mod agent_words;
 mod bundles;
@@ -17,6 +18,7 @@ mod evidence;
 mod examine;
 mod fix;
 mod log_hints;
+pub(crate) mod look_further;
 mod next_step;
 mod not_understood;
 mod redact;
@@ -31,6 +33,7 @@ mod survey;
 mod tests;
 mod verdict;
 
+pub(crate) use agent_log_excerpt::agent_log_excerpt;
 pub use agent_restart::{Attestation, AttestationSigns, repeated_by_a_restart, works_since_its_start};
 pub use check_id::{CheckId, UnknownCheck};
 pub use diagnosis::diagnose;

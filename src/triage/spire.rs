@@ -8,10 +8,7 @@ use super::{
     not_understood::Unclear,
 };
 
-pub use super::{
-    agent::{AgentState, agent_state},
-    agent_log::{log_reaches, renewed_since, telling_lines},
-};
+pub use super::agent::AgentState;
 
 /// What an agent wrote of failures that no rule knows.
 pub(super) fn not_understood(agent: &AgentEvidence) -> Option<Unclear> {

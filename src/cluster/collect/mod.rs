@@ -1,7 +1,6 @@
 //! Gathers the evidence of a triage: all checks at once, each with its own limit, and one limit over all.
 
 mod controllers;
-mod look_back;
 mod mounted;
 mod pod;
 mod spire;
@@ -20,7 +19,6 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use tokio::time::{Instant, timeout_at};
 
-use self::look_back::LookBack;
 use super::{ClusterError, FoundPod, Reach, choose::choose, resolve};
 use crate::{
     clock::Clock,
@@ -122,10 +120,7 @@ pub async fn gather_about(
     )?;
     let Looked { pods, rest, agents } = looked;
     let agent_pods = if agents.is_empty() { None } else { spire::count_agents(listed).await };
-    let agents = agents.into_iter().map(|agent| {
-        let back = LookBack::of(&agent.evidence.node, &pods, clock.now());
-        spire::look_further_back(&gathering, agent, back)
-    });
+    let agents = agents.into_iter().map(|agent| spire::look_further_back(&gathering, agent, &pods));
     let agents = join_all(agents).await;
     Ok(Evidence {
         schema: EVIDENCE_SCHEMA.to_owned(),

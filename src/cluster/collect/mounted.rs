@@ -9,7 +9,7 @@ use crate::{
     triage::{Gathered, PemFile},
 };
 
-/// The certificates of a file from the ConfigMap that is mounted there; `None` when none is, or it holds none.
+/// The certificates of a file from the ConfigMap that is mounted there; `None` when none is.
 pub(super) async fn mounted(gathering: &Gathering, found: &FoundPod, path: &str) -> Option<Gathered<PemFile>> {
     let namespace = found.pod.namespace.as_str();
     let api: Api<Pod> = Api::namespaced(gathering.reach.client.clone(), namespace);
@@ -21,12 +21,12 @@ pub(super) async fn mounted(gathering: &Gathering, found: &FoundPod, path: &str)
     };
     let pod = gathering.in_time(&what, gathering.reach.bounded(&what, call)).await.ok()?;
     let (name, key) = mounted_at(&pod, found.container.as_deref()?, path)?;
-    match gathering.config_map(namespace, &name, [&key, &key]).await {
-        Gathered::Seen { value, source, at } if !value.certificates.is_empty() => {
-            Some(Gathered::Seen { value, source: format!("{source} (mounted as {path})"), at })
+    Some(match gathering.config_map(namespace, &name, [&key, &key]).await {
+        Gathered::Seen { value, source, at } => {
+            Gathered::Seen { value, source: format!("{source} (mounted as {path})"), at }
         }
-        _ => None,
-    }
+        missing @ Gathered::Missing { .. } => missing,
+    })
 }
 
 /// The ConfigMap and its key that a container sees under a path. A `subPath` is left out: such a file stays as it was

@@ -8,9 +8,10 @@ use crate::{
         exec::Tool,
     },
     triage::{
-        Gathered, LogExcerpt, Missing, PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets,
+        Gathered, LogExcerpt, PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets,
         certificate::read_pem,
         envoy::{connected_since, tls_lines},
+        look_further::{LookFurther, after_bundle_file, shown_bundle},
     },
 };
 
@@ -63,13 +64,14 @@ async fn file(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<P
     gathering.check(source, call).await
 }
 
-/// The bundle file; where no tool can show it, the ConfigMap behind it (what the proxy trusts is gathered beside it).
+/// The bundle file, or the ConfigMap behind it (what the proxy trusts is gathered beside it).
 async fn bundle(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<PemFile> {
     let read = file(gathering, found, path).await;
-    let no_way_in =
-        matches!(read, Gathered::Missing { reason: Missing::ToolMissing { .. } | Missing::Forbidden { .. }, .. });
-    let instead = if no_way_in { mounted(gathering, found, path).await } else { None };
-    instead.unwrap_or(read)
+    let behind = match after_bundle_file(&read) {
+        Some(LookFurther::MountedConfigMap) => mounted(gathering, found, path).await,
+        _ => None,
+    };
+    shown_bundle(read, behind)
 }
 
 async fn served(gathering: &Gathering, found: &FoundPod, admin: &Admin<'_>) -> Gathered<ServedSecrets> {

@@ -7,7 +7,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 
-use super::{Gathering, controllers, gap, look_back::LookBack};
+use super::{Gathering, controllers, gap};
 use crate::{
     cluster::{
         ClusterError, FoundPod, Reach,
@@ -16,13 +16,12 @@ use crate::{
     },
     mesh::{NodeName, PodRef, ScaledController},
     triage::{
-        AgentEvidence, AgentPod, Gathered, Healthcheck, LogExcerpt, Missing, Redacted, ServerEvidence,
-        spire::{AgentState, agent_state, log_reaches, read_healthcheck, renewed_since, telling_lines},
+        AgentEvidence, AgentPod, Gathered, Healthcheck, LogExcerpt, Missing, PodEvidence, ServerEvidence,
+        agent_log_excerpt,
+        look_further::{LookFurther, after_agent_log, after_healthcheck, after_server_pods},
+        spire::read_healthcheck,
     },
 };
-
-/// How many lines of a log are kept as evidence.
-const LINES_KEPT: usize = 60;
 
 /// One agent, and its pod as it was found.
 pub(super) struct Agent {
@@ -92,7 +91,7 @@ pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName, listed:
     let since = gathering.reach.settings.agent_log_since;
     let (healthcheck, log) = futures::join!(
         healthcheck(gathering, &found, Tool::AgentHealthcheck, "spire-agent healthcheck"),
-        agent_log(gathering, node, &found, since),
+        agent_log(gathering, &found, since),
     );
     let evidence = AgentEvidence {
         node: node.clone(),
@@ -105,15 +104,13 @@ pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName, listed:
     Agent { evidence, found: Some(found) }
 }
 
-/// The same agent with its log read once more, and further back where need be, where the first look shows no renewal since
-/// the pods of its node were due for one: SVIDs that live longer are renewed less often, and silence is a sign only where the
-/// log is long enough to hold a renewal. Nor does a log that was cut behind the API server tell so: it is shorter, and silent.
-pub(super) async fn look_further_back(gathering: &Gathering, agent: Agent, back: Option<LookBack>) -> AgentEvidence {
+/// The same agent, with its log read further back where what the `pods` of its node hold asks for that.
+pub(super) async fn look_further_back(gathering: &Gathering, agent: Agent, pods: &[PodEvidence]) -> AgentEvidence {
     let mut evidence = agent.evidence;
-    let (Some(found), Some(back), Some(log)) = (agent.found, back, evidence.log.value()) else { return evidence };
-    let since = back.since(gathering.clock.now()).max(gathering.reach.settings.agent_log_since);
-    if !renewed_since(log, back.due) {
-        let again = agent_log(gathering, &evidence.node, &found, since).await;
+    let (usual, now) = (gathering.reach.settings.agent_log_since, gathering.clock.now());
+    let further = after_agent_log(&evidence, pods, usual, now);
+    if let (Some(found), Some(LookFurther::AgentLog { since })) = (agent.found, further) {
+        let again = agent_log(gathering, &found, since).await;
         // Silence that was seen is more than a longer look that came to nothing.
         if again.value().is_some() {
             evidence.log = again;
@@ -142,9 +139,11 @@ async fn healthcheck(gathering: &Gathering, found: &FoundPod, tool: Tool, source
             Ok(output) => {
                 Ok(read_healthcheck(output.exit_code, &String::from_utf8_lossy(&output.stdout), &output.stderr))
             }
-            Err(gone @ ClusterError::NotFound { .. }) => Err(gone),
-            // The first refusal names what is the better one to mend.
-            Err(error) => gathering.reach.http_health(&found.pod).await.ok_or(error),
+            Err(error) => match after_healthcheck(&error.missing()) {
+                // The first refusal names what is the better one to mend.
+                Some(LookFurther::HttpHealth) => gathering.reach.http_health(&found.pod).await.ok_or(error),
+                _ => Err(error),
+            },
         }
     };
     gathering.check(source.to_owned(), call).await
@@ -163,9 +162,8 @@ impl Reach {
     }
 }
 
-/// The agent's log. An agent of today exits when its own SVID has ended, so that the reason stands in the log of the
-/// container that ran before the restart.
-async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod, since: Duration) -> Gathered<LogExcerpt> {
+/// The agent's log, with that of the container that ran before its last restart.
+async fn agent_log(gathering: &Gathering, found: &FoundPod, since: Duration) -> Gathered<LogExcerpt> {
     let (reach, pod, container) = (&gathering.reach, &found.pod, found.container.as_deref());
     let since = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     let call = async {
@@ -174,48 +172,17 @@ async fn agent_log(gathering: &Gathering, node: &NodeName, found: &FoundPod, sin
             if found.restarts > 0 { reach.previous_log(pod, container, since).await.ok() } else { None }
         };
         let (before, now) = futures::join!(before, reach.log(pod, container, since));
-        let before = before.map(|text| telling_lines(&text)).unwrap_or_default();
-        let before = if speaks_against(gathering, node, found, &before) { before } else { Vec::new() };
-        // Of the life of today alone: what lies between two lives is silence of neither.
-        let reaches = now.as_ref().ok().and_then(|text| log_reaches(text));
-        let now = match now {
-            Ok(text) => telling_lines(&text),
+        let excerpt = agent_log_excerpt(before.as_deref(), now.as_deref().ok());
+        match now {
             // A container that waits to be started again has no log yet, and why it waits stands in the one before.
-            Err(error) if before.is_empty() => return Err(error),
-            Err(_) => Vec::new(),
-        };
-        let all = [before, now].concat();
-        let skipped = all.len().saturating_sub(LINES_KEPT);
-        Ok(LogExcerpt {
-            lines: all.into_iter().skip(skipped).map(Redacted::from).collect(),
-            cut: skipped > 0,
-            reaches,
-            ..LogExcerpt::default()
-        })
+            Err(error) if excerpt.lines.is_empty() => Err(error),
+            _ => Ok(excerpt),
+        }
     };
     gathering.check("log of spire-agent".to_owned(), call).await
 }
 
-/// Whether a life that has ended ended with a fault. What it did well proves nothing about the life of today, so such
-/// lines are left out.
-fn speaks_against(gathering: &Gathering, node: &NodeName, found: &FoundPod, lines: &[String]) -> bool {
-    let lines = lines.iter().map(|line| Redacted::new(line)).collect();
-    let excerpt = LogExcerpt { lines, ..LogExcerpt::default() };
-    let source = "log of spire-agent (before its last restart)".to_owned();
-    let life = AgentEvidence {
-        node: node.clone(),
-        pod: AgentPod::Found(found.pod.clone()),
-        ready: true,
-        restarts: 0,
-        healthcheck: gap(gathering, "spire-agent healthcheck", "that container has ended"),
-        log: Gathered::Seen { value: excerpt, source, at: gathering.clock.now() },
-    };
-    let state = agent_state(&life);
-    state.is_faulty() || matches!(state, AgentState::CannotReachServer(_))
-}
-
-/// The server's pods and why none are listed; and, where there are none, the controllers that should have made them: a
-/// server that is scaled to nothing is down, and no pod says so.
+/// The server's pods, or why none are listed.
 pub(super) async fn gather_servers(gathering: &Gathering) -> Servers {
     let settings = &gathering.reach.settings;
     let call = list_pods(&gathering.reach, &settings.spire_namespace, &settings.server_selector, None);
@@ -223,7 +190,7 @@ pub(super) async fn gather_servers(gathering: &Gathering) -> Servers {
         Ok(pods) => pods.into_iter().filter(|pod| !pod.going && !pod.ended).collect(),
         Err(error) => return Servers { missing: Some(error.missing()), ..Servers::default() },
     };
-    if pods.is_empty() {
+    if after_server_pods(pods.len()) == Some(LookFurther::ServerControllers) {
         let what = format!("a pod {} in {}", settings.server_selector, settings.spire_namespace);
         let controllers = controllers::of_the_server(gathering).await;
         return Servers { missing: Some(Missing::Gone { what }), controllers, ..Servers::default() };

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::{FutureExt, future::join_all};
 use tokio::time::Instant;
 
-use super::{Gathering, LookBack, Progress, choose, pod, spire};
+use super::{Gathering, Progress, choose, pod, spire};
 use crate::{
     clock::Clock,
     cluster::{ClusterError, FoundPod, Reach, resolve},
@@ -90,11 +90,7 @@ async fn look_at(gathering: &Gathering, targets: &[TargetRef], listed: &spire::L
         join_all(nodes.iter().map(|node| spire::gather_agent(gathering, node, listed.clone()))),
     );
     let pods: Vec<PodEvidence> = of_each.iter().flatten().map(|seen: &Seen| seen.pod.clone()).collect();
-    let now = gathering.clock.now();
-    let agents = agents.into_iter().map(|agent| {
-        let back = LookBack::of(&agent.evidence.node, &pods, now);
-        spire::look_further_back(gathering, agent, back)
-    });
+    let agents = agents.into_iter().map(|agent| spire::look_further_back(gathering, agent, &pods));
     Looked { of_each, agents: join_all(agents).await }
 }
 

@@ -2,7 +2,9 @@
 
 use super::{DIAL, FRONTEND, Night, gone, never, renewal, said};
 use crate::mesh::{ControllerRef, ScaledController};
-use crate::triage::{AgentPod, CallAtOnce, Confidence, Consequence, FixName, Missing, Scenario, spire::telling_lines};
+use crate::triage::{
+    AgentPod, CallAtOnce, Confidence, Consequence, FixName, Missing, Scenario, agent_log::telling_lines,
+};
 
 const GATEWAY: &str = "spiffe://prod.example.org/ns/web/sa/gateway";
 

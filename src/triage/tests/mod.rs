@@ -4,6 +4,7 @@ mod agents;
 mod certificate_sources;
 mod dangerous;
 mod log_hints;
+mod look_further;
 mod registration;
 mod remarks;
 mod rows;
