@@ -3,8 +3,8 @@
 
 use super::{
     LogExcerpt, Redacted,
-    agent::{AgentState, by_its_log},
     agent_log::{log_reaches, telling_lines},
+    examine::spire_agent::{AgentState, by_its_log},
 };
 
 /// How many lines of a log are kept as evidence.

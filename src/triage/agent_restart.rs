@@ -2,12 +2,12 @@
 
 use super::{
     LogExcerpt, Redacted,
-    agent::{AgentState, by_its_log},
     agent_log::{Sign, entries, telling_lines},
     agent_words::{
         ATTESTED, ATTESTED_AGAIN, ATTESTED_ONCE_AND_IN_MEMORY, BANNED, FEDERATION, KUBELET, SERVER_NOT_TRUSTED, has,
     },
     ends::end_of,
+    examine::spire_agent::{AgentState, by_its_log},
 };
 
 /// Whether an agent that starts anew can attest its node again.

@@ -2,10 +2,13 @@
 
 use super::{
     Check, Evidence, NotChecked, On, RuledOut, Scenario, VERDICT_SCHEMA, Verdict,
-    bundles::{keys_in_maps, spire_bundle_check},
     diagnosis_input::DiagnosisInput,
+    examine::{
+        bundles::{keys_in_maps, spire_bundle_check},
+        spire_agent::{agent_check, failures_in_its_log},
+        spire_server::{server_check, servers_unseen},
+    },
     ruled_out, rules,
-    spire::{agent_check, failures_in_its_log, server_check, servers_unseen},
 };
 
 /// The verdict on what was gathered. The time is that of the evidence, so that a past night is judged as of then.

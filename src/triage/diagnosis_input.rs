@@ -4,8 +4,10 @@ use jiff::Timestamp;
 
 use super::{
     AgentEvidence, Consequence, Evidence, Gathered, Missing, NotChecked, PodEvidence,
-    agent::{AgentState, Due, Expected, Judged, judge},
-    examine::{Examined, Holding, Issuer, Stuck, examine},
+    examine::{
+        Examined, Holding, Issuer, Stuck, examine,
+        spire_agent::{AgentState, Due, Expected, Judged, judge},
+    },
 };
 use crate::mesh::NodeName;
 

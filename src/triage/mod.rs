@@ -1,11 +1,9 @@
 //! Typed evidence, examiners, diagnosis. Pure: the time of a verdict is the time of its evidence.
 
-mod agent;
 mod agent_log;
 mod agent_log_excerpt;
 mod agent_restart;
 mod agent_words;
-mod bundles;
 pub mod certificate;
 mod certificate_sources;
 mod check_id;
@@ -17,6 +15,7 @@ pub mod envoy;
 mod evidence;
 mod examine;
 mod fix;
+mod healthcheck;
 mod log_hints;
 pub(crate) mod look_further;
 mod next_step;
@@ -26,7 +25,6 @@ mod restartable;
 mod roots;
 mod ruled_out;
 mod rules;
-pub(crate) mod spire;
 mod subject;
 mod survey;
 #[cfg(test)]
@@ -43,6 +41,7 @@ pub use evidence::{
 };
 pub use examine::{Chain, Examined, Holding, Issuer, Stuck, examine};
 pub use fix::FixName;
+pub(crate) use healthcheck::read_healthcheck;
 pub use redact::{Redacted, RedactedLog, holds_a_secret};
 pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
 pub use subject::Subject;

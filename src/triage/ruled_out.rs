@@ -5,9 +5,8 @@ use super::{
     certificate::Validity,
     diagnosis::not,
     diagnosis_input::DiagnosisInput,
-    examine::{Chain, Examined, Holding},
+    examine::{Chain, Examined, Holding, spire_agent::AgentState, spire_server::server_health},
     rules::Conclusion,
-    spire::{AgentState, server_health},
 };
 
 /// Causes that may lie at the peer. Evidence of our own side rules them out only where a log says why handshakes fail.

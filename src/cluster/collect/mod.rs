@@ -1,9 +1,12 @@
 //! Gathers the evidence of a triage: all checks at once, each with its own limit, and one limit over all.
 
+mod bundles;
 mod controllers;
+mod healthcheck;
 mod mounted;
 mod pod;
-mod spire;
+mod spire_agent;
+mod spire_server;
 mod survey;
 
 #[cfg(test)]
@@ -15,15 +18,13 @@ use std::sync::Arc;
 
 use futures::{FutureExt, future::join_all};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
 use tokio::time::{Instant, timeout_at};
 
 use super::{ClusterError, FoundPod, Reach, choose::choose, resolve};
 use crate::{
     clock::Clock,
     mesh::{PodRef, TargetRef},
-    triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PemFile, PodEvidence, certificate::read_pem},
+    triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PodEvidence},
 };
 
 /// Called when a check ends, with its source.
@@ -64,22 +65,6 @@ impl Gathering {
         let ended = timeout_at(self.deadline, call).await;
         ended.unwrap_or_else(|_| Err(ClusterError::TimedOut { what: what.to_owned(), seconds }))
     }
-
-    pub(super) async fn config_map(&self, namespace: &str, name: &str, keys: [&str; 2]) -> Gathered<PemFile> {
-        let source = format!("ConfigMap {namespace}/{name}");
-        let api: Api<ConfigMap> = Api::namespaced(self.reach.client.clone(), namespace);
-        let call = async {
-            let map = api
-                .get(name)
-                .await
-                .map_err(|error| ClusterError::of(&error, "get", "configmaps", namespace, &source))?;
-            let data = map.data.unwrap_or_default();
-            let text = keys.iter().find_map(|key| data.get(*key)).cloned().unwrap_or_default();
-            Ok(read_pem(text.as_bytes()))
-        };
-        let call = self.reach.bounded(&source, call);
-        self.check(source.clone(), call).await
-    }
 }
 
 /// Gathers the evidence about a target. Fails only when the target itself cannot be found; every other gap is part of
@@ -107,20 +92,18 @@ pub async fn gather_about(
         deadline: Instant::now() + reach.settings.limits.overall,
         progress,
     };
-    let namespace = target.namespace.as_str();
-    let spire_namespace = reach.settings.spire_namespace.clone();
-    let listed = spire::list_agents(&gathering);
+    let listed = spire_agent::list(&gathering);
     // What lies around the target is asked beside it; a target that is not there ends all of it.
     let (looked, _, servers, spire_bundle, istio_root) = futures::try_join!(
         Box::pin(look_at(&gathering, target, alerted, &listed)),
         listed.clone().map(Ok),
-        spire::gather_servers(&gathering).map(Ok),
-        gathering.config_map(&spire_namespace, "spire-bundle", ["bundle.crt", "bundle.pem"]).map(Ok),
-        gathering.config_map(namespace, "istio-ca-root-cert", ["root-cert.pem", "ca.crt"]).map(Ok),
+        spire_server::gather(&gathering).map(Ok),
+        bundles::of_spire(&gathering).map(Ok),
+        bundles::of_istio(&gathering, &target.namespace).map(Ok),
     )?;
     let Looked { pods, rest, agents } = looked;
-    let agent_pods = if agents.is_empty() { None } else { spire::count_agents(listed).await };
-    let agents = agents.into_iter().map(|agent| spire::look_further_back(&gathering, agent, &pods));
+    let agent_pods = if agents.is_empty() { None } else { spire_agent::count_all(listed).await };
+    let agents = agents.into_iter().map(|agent| spire_agent::look_further_back(&gathering, agent, &pods));
     let agents = join_all(agents).await;
     Ok(Evidence {
         schema: EVIDENCE_SCHEMA.to_owned(),
@@ -144,14 +127,14 @@ struct Looked {
     pods: Vec<PodEvidence>,
     /// Those that were not looked at.
     rest: Vec<FoundPod>,
-    agents: Vec<spire::Agent>,
+    agents: Vec<spire_agent::Agent>,
 }
 
 async fn look_at(
     gathering: &Gathering,
     target: &TargetRef,
     alerted: &[PodRef],
-    listed: &spire::ListedAgents<'_>,
+    listed: &spire_agent::ListedAgents<'_>,
 ) -> Result<Looked, ClusterError> {
     let resolved = gathering.in_time(&target.to_string(), resolve(&gathering.reach, target)).await?;
     let (looked_at, rest) = choose(resolved.pods, alerted, gathering.reach.settings.limits.sample.max(1));
@@ -160,7 +143,7 @@ async fn look_at(
     nodes.dedup();
     let (pods, agents) = futures::join!(
         join_all(looked_at.iter().map(|found| pod::gather(gathering, found))),
-        join_all(nodes.iter().map(|node| spire::gather_agent(gathering, node, listed.clone()))),
+        join_all(nodes.iter().map(|node| spire_agent::gather(gathering, node, listed.clone()))),
     );
     Ok(Looked { pods, rest, agents })
 }

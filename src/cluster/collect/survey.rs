@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::{FutureExt, future::join_all};
 use tokio::time::Instant;
 
-use super::{Gathering, Progress, choose, pod, spire};
+use super::{Gathering, Progress, bundles, choose, pod, spire_agent, spire_server};
 use crate::{
     clock::Clock,
     cluster::{ClusterError, FoundPod, Reach, resolve},
@@ -30,15 +30,14 @@ pub async fn gather_several(
         deadline: Instant::now() + reach.settings.limits.overall,
         progress,
     };
-    let spire_namespace = reach.settings.spire_namespace.clone();
-    let listed = spire::list_agents(&gathering);
+    let listed = spire_agent::list(&gathering);
     let (looked, servers, spire_bundle, roots) = futures::join!(
         Box::pin(look_at(&gathering, targets, &listed)),
-        spire::gather_servers(&gathering),
-        gathering.config_map(&spire_namespace, "spire-bundle", ["bundle.crt", "bundle.pem"]),
+        spire_server::gather(&gathering),
+        bundles::of_spire(&gathering),
         roots(&gathering, targets),
     );
-    let agent_pods = if looked.agents.is_empty() { None } else { spire::count_agents(listed.clone()).await };
+    let agent_pods = if looked.agents.is_empty() { None } else { spire_agent::count_all(listed.clone()).await };
     let evidence = |target: &TargetRef, seen: Seen| {
         let node = seen.pod.node.clone();
         let agents = looked.agents.iter().filter(|agent| Some(&agent.node) == node.as_ref()).cloned().collect();
@@ -76,7 +75,7 @@ struct Looked {
     agents: Vec<AgentEvidence>,
 }
 
-async fn look_at(gathering: &Gathering, targets: &[TargetRef], listed: &spire::ListedAgents<'_>) -> Looked {
+async fn look_at(gathering: &Gathering, targets: &[TargetRef], listed: &spire_agent::ListedAgents<'_>) -> Looked {
     let resolved = join_all(targets.iter().map(|target| one_pod(gathering, target))).await;
     let mut nodes: Vec<NodeName> = resolved.iter().flatten().filter_map(|(found, _)| found.node.clone()).collect();
     nodes.sort();
@@ -87,10 +86,10 @@ async fn look_at(gathering: &Gathering, targets: &[TargetRef], listed: &spire::L
     });
     let (of_each, agents) = futures::join!(
         join_all(gather),
-        join_all(nodes.iter().map(|node| spire::gather_agent(gathering, node, listed.clone()))),
+        join_all(nodes.iter().map(|node| spire_agent::gather(gathering, node, listed.clone()))),
     );
     let pods: Vec<PodEvidence> = of_each.iter().flatten().map(|seen: &Seen| seen.pod.clone()).collect();
-    let agents = agents.into_iter().map(|agent| spire::look_further_back(gathering, agent, &pods));
+    let agents = agents.into_iter().map(|agent| spire_agent::look_further_back(gathering, agent, &pods));
     Looked { of_each, agents: join_all(agents).await }
 }
 
@@ -110,8 +109,7 @@ async fn roots(gathering: &Gathering, targets: &[TargetRef]) -> BTreeMap<Namespa
     namespaces.sort();
     namespaces.dedup();
     let asked = namespaces.into_iter().map(|namespace| async move {
-        let root = gathering.config_map(namespace.as_str(), "istio-ca-root-cert", ["root-cert.pem", "ca.crt"]);
-        let root = root.boxed().await;
+        let root = bundles::of_istio(gathering, &namespace).boxed().await;
         (namespace, root)
     });
     join_all(asked).await.into_iter().collect()

@@ -11,9 +11,8 @@ use crate::{
         agent_log::{Sign, could_not_attest_a_workload, entries},
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
-        examine::{Examined, Holding},
+        examine::{Examined, Holding, spire_agent::AgentState},
         log_hints::SEVERAL,
-        spire::AgentState,
     },
 };
 

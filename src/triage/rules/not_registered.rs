@@ -10,9 +10,8 @@ use crate::{
         CallAtOnce, Confidence, FixName, PodEvidence, Scenario,
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
-        examine::Examined,
+        examine::{Examined, spire_agent::AgentState},
         log_hints::SEVERAL,
-        spire::AgentState,
     },
 };
 

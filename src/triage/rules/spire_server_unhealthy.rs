@@ -6,7 +6,7 @@ use super::Conclusion;
 use crate::triage::{
     CallAtOnce, FixName, Missing, Scenario,
     diagnosis_input::DiagnosisInput,
-    spire::{AgentState, server_health},
+    examine::{spire_agent::AgentState, spire_server::server_health},
 };
 
 pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {

@@ -13,9 +13,8 @@ use crate::{
         certificate::Validity,
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
-        examine::{Holding, Stuck},
+        examine::{Holding, Stuck, spire_agent::AgentState},
         restartable::{RESTARTS_MOST, too_many, why_not_restarted},
-        spire::AgentState,
     },
 };
 

@@ -11,11 +11,10 @@ use std::collections::BTreeSet;
 use super::{Conclusion, spire_server_unhealthy::why_no_server};
 use crate::triage::{
     CheckId, CheckResult, Confidence, Gathered, Missing, Redacted, Scenario,
-    bundles::spire_bundle_check,
     diagnosis_input::DiagnosisInput,
     envoy::{self, TlsReason},
+    examine::{bundles::spire_bundle_check, spire_agent::not_understood as by_the_agent},
     not_understood::Unclear,
-    spire::not_understood as by_the_agent,
 };
 
 pub(super) fn judge(input: &DiagnosisInput<'_>) -> Conclusion {

@@ -3,7 +3,10 @@
 use super::why_no_server;
 use crate::triage::{
     diagnosis_input::DiagnosisInput,
-    spire::{AgentState, not_signed, server_check},
+    examine::{
+        spire_agent::{AgentState, not_signed},
+        spire_server::server_check,
+    },
 };
 
 pub(super) fn open_questions(input: &DiagnosisInput<'_>) -> Vec<String> {

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{
+use crate::triage::{
     Check, CheckId, CheckResult, Evidence, PemFile, ServedSecrets, Subject,
     certificate::{PemRemark, bundle_end, ders, pem_remarks},
     roots::domain_of,
 };
 
 /// The roots by the trust domain that they speak for; under an empty name those of none.
-pub(super) type ByDomain = BTreeMap<String, Vec<Vec<u8>>>;
+pub(in crate::triage) type ByDomain = BTreeMap<String, Vec<Vec<u8>>>;
 
 /// What a bundle's end says.
-pub(super) struct EndRow {
-    pub(super) result: CheckResult,
-    pub(super) summary: String,
-    pub(super) remedy: Option<&'static str>,
+pub(in crate::triage) struct EndRow {
+    pub(in crate::triage) result: CheckResult,
+    pub(in crate::triage) summary: String,
+    pub(in crate::triage) remedy: Option<&'static str>,
 }
 
 const REMEDY: &str = "see why SPIRE has not published the next authority: `spire-server bundle show`, `X509 CA prepared` in \
@@ -27,7 +27,7 @@ const KEY_REMEDY: &str = "take the key out of the ConfigMap, see who wrote it th
                           read ConfigMaps has it";
 
 /// The roots of a file. One without a SPIFFE ID speaks for every domain, and so may be the successor in each.
-pub(super) fn in_file(file: &PemFile) -> ByDomain {
+pub(in crate::triage) fn in_file(file: &PemFile) -> ByDomain {
     grouped(ders(&file.certificates))
 }
 
@@ -45,7 +45,7 @@ fn grouped(roots: Vec<Vec<u8>>) -> ByDomain {
 }
 
 /// What a proxy trusts: by domain with SPIFFE's validator, one list without.
-pub(super) fn served(served: &ServedSecrets) -> ByDomain {
+pub(in crate::triage) fn served(served: &ServedSecrets) -> ByDomain {
     let named = served.roots.iter().filter(|(domain, _)| !domain.is_empty());
     let mut by_domain: ByDomain = named.map(|(domain, roots)| (domain.clone(), ders(roots))).collect();
     if by_domain.is_empty() {
@@ -55,7 +55,7 @@ pub(super) fn served(served: &ServedSecrets) -> ByDomain {
 }
 
 /// The row of one bundle; none where there is no root, which is another finding.
-pub(super) fn ends(by_domain: &ByDomain, now: Timestamp) -> Option<EndRow> {
+pub(in crate::triage) fn ends(by_domain: &ByDomain, now: Timestamp) -> Option<EndRow> {
     if by_domain.values().all(Vec::is_empty) {
         return None;
     }
@@ -74,7 +74,7 @@ pub(super) fn ends(by_domain: &ByDomain, now: Timestamp) -> Option<EndRow> {
 }
 
 /// The row of SPIRE's own bundle.
-pub(super) fn spire_bundle_check(evidence: &Evidence) -> Option<Check> {
+pub(in crate::triage) fn spire_bundle_check(evidence: &Evidence) -> Option<Check> {
     let bundle = &evidence.spire_bundle;
     let row = ends(&in_file(bundle.value()?), evidence.gathered_at)?;
     Some(Check {
@@ -89,7 +89,7 @@ pub(super) fn spire_bundle_check(evidence: &Evidence) -> Option<Check> {
 }
 
 /// The rows of keys that lie in the ConfigMaps of bundles: everybody who may read the ConfigMap has them.
-pub(super) fn keys_in_maps(evidence: &Evidence) -> impl Iterator<Item = Check> {
+pub(in crate::triage) fn keys_in_maps(evidence: &Evidence) -> impl Iterator<Item = Check> {
     let maps = [(Subject::SpireBundle, &evidence.spire_bundle), (Subject::IstioRoot, &evidence.istio_root)];
     maps.into_iter().filter_map(|(subject, map)| {
         let remarks = map.value().map(pem_remarks).unwrap_or_default();

@@ -4,9 +4,13 @@
 //! certificate that should have been renewed since: a good sign must be newer than what it is to prove. Silence is a sign
 //! as well, where the log is known to reach back far enough and an SVID has ended meanwhile.
 
+mod rows;
+
+pub(in crate::triage) use rows::{agent_check, failures_in_its_log, not_signed, not_understood};
+
 use jiff::Timestamp;
 
-use super::{
+use crate::triage::{
     AgentEvidence, AgentPod, Gathered, Healthcheck, LogExcerpt,
     agent_log::{Entry, Sign, entries, names},
     ends::end_of,
@@ -36,28 +40,28 @@ impl AgentState {
 
 /// An SVID that an agent should have renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Due {
-    pub(super) spiffe_id: String,
+pub(in crate::triage) struct Due {
+    pub(in crate::triage) spiffe_id: String,
     /// Since when: half of its life.
-    pub(super) since: Timestamp,
+    pub(in crate::triage) since: Timestamp,
     /// Whether it has ended meanwhile.
-    pub(super) over: bool,
+    pub(in crate::triage) over: bool,
 }
 
 /// What the pods of a node say of its agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Expected {
+pub(in crate::triage) struct Expected {
     /// What it should have renewed.
-    pub(super) due: Vec<Due>,
+    pub(in crate::triage) due: Vec<Due>,
     /// When the newest SVID of the node was issued.
-    pub(super) newest: Option<Timestamp>,
+    pub(in crate::triage) newest: Option<Timestamp>,
 }
 
 /// How one agent was judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Judged {
-    pub(super) state: AgentState,
-    pub(super) remedy: Option<String>,
+pub(in crate::triage) struct Judged {
+    pub(in crate::triage) state: AgentState,
+    pub(in crate::triage) remedy: Option<String>,
 }
 
 impl Judged {
@@ -75,7 +79,7 @@ fn quoted(entry: &Entry<'_>) -> String {
 
 /// What the log says about the agent: only what came after the last good sign counts against it, and only a renewal
 /// that is newer than what is due speaks for it, unless a failure came after that. `None` when it says neither.
-pub(super) fn by_its_log(log: &LogExcerpt, due: &[Due]) -> Option<AgentState> {
+pub(in crate::triage) fn by_its_log(log: &LogExcerpt, due: &[Due]) -> Option<AgentState> {
     let every = entries(log);
     let tells = |entry: &&Entry<'_>| entry.sign != Sign::NoIdentity && !entry.sign.speaks_against_a_renewal();
     let all: Vec<Entry<'_>> = every.iter().filter(tells).copied().collect();
@@ -159,7 +163,7 @@ fn without_proof(agent: &AgentEvidence, log: &LogExcerpt, expected: &Expected) -
 
 /// Judges one agent by what it should have renewed. `matching` is how many pods its selector matches anywhere in SPIRE's
 /// namespace, if that is known.
-pub(super) fn judge(agent: &AgentEvidence, expected: &Expected, matching: Option<u32>) -> Judged {
+pub(in crate::triage) fn judge(agent: &AgentEvidence, expected: &Expected, matching: Option<u32>) -> Judged {
     if agent.pod == AgentPod::Absent {
         return no_pod(matching);
     }

@@ -1,4 +1,4 @@
-//! SPIRE's server and agents (runbook step 2).
+//! SPIRE's agents (runbook steps 2.2 and 2.3).
 
 use std::time::Duration;
 
@@ -7,19 +7,17 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 
-use super::{Gathering, controllers, gap};
+use super::{Gathering, gap, healthcheck::healthcheck};
 use crate::{
     cluster::{
-        ClusterError, FoundPod, Reach,
+        ClusterError, FoundPod,
         exec::Tool,
         resolve::{PODS_MOST, list_pods},
     },
-    mesh::{NodeName, PodRef, ScaledController},
+    mesh::NodeName,
     triage::{
-        AgentEvidence, AgentPod, Gathered, Healthcheck, LogExcerpt, Missing, PodEvidence, ServerEvidence,
-        agent_log_excerpt,
-        look_further::{LookFurther, after_agent_log, after_healthcheck, after_server_pods},
-        spire::read_healthcheck,
+        AgentEvidence, AgentPod, Gathered, LogExcerpt, Missing, PodEvidence, agent_log_excerpt,
+        look_further::{LookFurther, after_agent_log},
     },
 };
 
@@ -37,12 +35,12 @@ fn count(pods: &[FoundPod]) -> Option<u32> {
 }
 
 /// How many pods the agents' selector matches on any node: one that matches nothing is wrong.
-pub(super) async fn count_agents(listed: ListedAgents<'_>) -> Option<u32> {
+pub(super) async fn count_all(listed: ListedAgents<'_>) -> Option<u32> {
     listed.await.as_deref().ok().and_then(count)
 }
 
 /// Lists them. A triage knows its nodes only when it has found its pods, and need not wait for that.
-pub(super) fn list_agents(gathering: &Gathering) -> ListedAgents<'_> {
+pub(super) fn list(gathering: &Gathering) -> ListedAgents<'_> {
     let settings = &gathering.reach.settings;
     let call = list_pods(&gathering.reach, &settings.spire_namespace, &settings.agent_selector, None);
     gathering.in_time("pods of the SPIRE agent", call).boxed().shared()
@@ -72,7 +70,7 @@ async fn agent_on(
     }
 }
 
-pub(super) async fn gather_agent(gathering: &Gathering, node: &NodeName, listed: ListedAgents<'_>) -> Agent {
+pub(super) async fn gather(gathering: &Gathering, node: &NodeName, listed: ListedAgents<'_>) -> Agent {
     let found = match agent_on(gathering, node, listed).await {
         Ok(found) => found,
         Err(error) => return Agent { evidence: unseen(gathering, node, error.missing()), found: None },
@@ -133,35 +131,6 @@ fn unseen(gathering: &Gathering, node: &NodeName, reason: Missing) -> AgentEvide
     }
 }
 
-async fn healthcheck(gathering: &Gathering, found: &FoundPod, tool: Tool, source: &str) -> Gathered<Healthcheck> {
-    let call = async {
-        match gathering.reach.exec(&found.pod, found.container.as_deref(), &tool).await {
-            Ok(output) => {
-                Ok(read_healthcheck(output.exit_code, &String::from_utf8_lossy(&output.stdout), &output.stderr))
-            }
-            Err(error) => match after_healthcheck(&error.missing()) {
-                // The first refusal names what is the better one to mend.
-                Some(LookFurther::HttpHealth) => gathering.reach.http_health(&found.pod).await.ok_or(error),
-                _ => Err(error),
-            },
-        }
-    };
-    gathering.check(source.to_owned(), call).await
-}
-
-impl Reach {
-    /// What SPIRE's HTTP probes say, for images and rights without its command; `None` when they are not answered.
-    async fn http_health(&self, pod: &PodRef) -> Option<Healthcheck> {
-        let what = format!("HTTP health of {pod}");
-        let port = self.port(pod, self.settings.health_port);
-        let (live, ready) = futures::join!(port.get("/live", &what), port.get("/ready", &what));
-        let (live, ready) = (live.ok()?, ready.ok()?);
-        let healthy = live.is_success() && ready.is_success();
-        let output = format!("asked over HTTP: /live answers {}, /ready answers {}", live.status, ready.status);
-        Some(Healthcheck { healthy, output: output.into() })
-    }
-}
-
 /// The agent's log, with that of the container that ran before its last restart.
 async fn agent_log(gathering: &Gathering, found: &FoundPod, since: Duration) -> Gathered<LogExcerpt> {
     let (reach, pod, container) = (&gathering.reach, &found.pod, found.container.as_deref());
@@ -180,33 +149,4 @@ async fn agent_log(gathering: &Gathering, found: &FoundPod, since: Duration) -> 
         }
     };
     gathering.check("log of spire-agent".to_owned(), call).await
-}
-
-/// The server's pods, or why none are listed.
-pub(super) async fn gather_servers(gathering: &Gathering) -> Servers {
-    let settings = &gathering.reach.settings;
-    let call = list_pods(&gathering.reach, &settings.spire_namespace, &settings.server_selector, None);
-    let pods: Vec<FoundPod> = match gathering.in_time("pods of the SPIRE server", call).await {
-        Ok(pods) => pods.into_iter().filter(|pod| !pod.going && !pod.ended).collect(),
-        Err(error) => return Servers { missing: Some(error.missing()), ..Servers::default() },
-    };
-    if after_server_pods(pods.len()) == Some(LookFurther::ServerControllers) {
-        let what = format!("a pod {} in {}", settings.server_selector, settings.spire_namespace);
-        let controllers = controllers::of_the_server(gathering).await;
-        return Servers { missing: Some(Missing::Gone { what }), controllers, ..Servers::default() };
-    }
-    let one = |found: FoundPod| async move {
-        let check = healthcheck(gathering, &found, Tool::ServerHealthcheck, "spire-server healthcheck").await;
-        ServerEvidence { pod: found.pod, ready: found.ready, healthcheck: check }
-    };
-    let seen = futures::future::join_all(pods.into_iter().map(one)).await;
-    Servers { seen, ..Servers::default() }
-}
-
-/// What was found of the SPIRE server.
-#[derive(Default)]
-pub(super) struct Servers {
-    pub(super) seen: Vec<ServerEvidence>,
-    pub(super) missing: Option<Missing>,
-    pub(super) controllers: Vec<ScaledController>,
 }

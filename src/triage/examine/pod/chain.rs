@@ -7,9 +7,9 @@ use crate::{
     mesh::{SpiffeId, TrustDomain},
     triage::{
         CheckId, CheckResult, Gathered, Missing, PemFile,
-        bundles::{ends, in_file, served},
         certificate::{PathError, ders, verify_path},
         certificate_sources::{CertificateSource, IdentityCopy},
+        examine::bundles::{ends, in_file, served},
         roots::{Roots, may_vouch, roots_for},
     },
 };
