@@ -12,7 +12,7 @@ use mtls_medic::{
         world::{Scenario, World},
     },
     triage::{
-        ProxyStats, ServedSecrets,
+        ProxyStats, RootsOf, ServedSecrets,
         certificate::{Svid, Validity, ders, read_pem},
         envoy::{Direction, TlsReason, add_hosts, count_signs, read_secrets, read_stats},
     },
@@ -206,7 +206,10 @@ fn a_certificate_of_istiods_is_trusted_by_nobody_that_trusts_spire() {
     let mesh = night(Scenario::IstiodIssued);
     assert!(mesh.file("frontend").is_none(), "SPIRE's socket is not mounted");
     assert!(matches!(mesh.served_svid("frontend").validity(now()), Validity::Left { .. }));
-    assert!(mesh.served("frontend").roots.contains_key(""), "istiod's proxies have no SPIFFE validator");
+    assert!(
+        mesh.served("frontend").roots.contains_key(&RootsOf::NoDomain),
+        "istiod's proxies have no SPIFFE validator"
+    );
     assert!(mesh.signs("frontend").contains(&(TlsReason::PeerUnknownAuthority, Direction::Outbound)));
     assert!(mesh.signs("gateway").contains(&(TlsReason::PeerUnknownAuthority, Direction::Outbound)));
 }

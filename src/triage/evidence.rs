@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::redact::{Redacted, certificates_by_domain, certificates_only, lines_of_one_log};
+use super::{
+    RootsOf,
+    redact::{Redacted, certificates_by_domain, certificates_only, lines_of_one_log},
+};
 use crate::mesh::{
     ControllerRef, Namespace, NodeName, PodRef, PodUid, ScaledController, ServiceAccount, TargetRef, TrustDomain,
 };
@@ -117,9 +120,9 @@ pub struct ServedSecrets {
     /// The chain that it presents, base64 of DER, leaf first.
     #[serde(deserialize_with = "certificates_only")]
     pub chain: Vec<String>,
-    /// The roots that it trusts, by trust domain; under an empty name where Envoy names none.
+    /// The roots that it trusts, by trust domain.
     #[serde(deserialize_with = "certificates_by_domain")]
-    pub roots: BTreeMap<String, Vec<String>>,
+    pub roots: BTreeMap<RootsOf, Vec<String>>,
 }
 
 /// The TLS counters of one side. `None` means that the counter was absent, which is not zero.

@@ -23,6 +23,7 @@ mod not_understood;
 mod redact;
 mod restartable;
 mod roots;
+mod roots_of;
 mod ruled_out;
 mod rules;
 mod subject;
@@ -44,6 +45,7 @@ pub use fix::FixName;
 pub(crate) use healthcheck::read_healthcheck;
 pub use redact::{Redacted, RedactedLog, holds_a_secret};
 pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
+pub use roots_of::RootsOf;
 pub use subject::Subject;
 pub use survey::{Finding, Reason, Survey};
 pub use verdict::{

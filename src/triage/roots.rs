@@ -4,7 +4,7 @@
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::{
-    Evidence, Gathered, PemFile, PodEvidence,
+    Evidence, Gathered, PemFile, PodEvidence, RootsOf,
     certificate::{ders, trust_domains},
     certificate_sources::{CertificateSource, IdentityCopy},
 };
@@ -47,8 +47,8 @@ pub(super) fn roots_for<'a>(
         others.extend(foreign.iter().filter_map(|root| domain_of(root)).map(|domain| domain.to_string()));
     }
     // A validator's bundle has a name even where its roots have none.
-    let named = pod.served.value().into_iter().flat_map(|served| served.roots.keys());
-    others.extend(named.filter(|name| !name.is_empty() && *name != domain.as_str()).cloned());
+    let named = pod.served.value().into_iter().flat_map(|served| served.roots.keys().filter_map(RootsOf::domain));
+    others.extend(named.filter(|name| *name != domain.as_str()).map(str::to_owned));
     others.sort();
     others.dedup();
     if others.is_empty() { Roots::Unseen } else { Roots::OnlyOf(others.join(", ")) }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mtls_medic::triage::{PodEvidence, ProxyStats, Scenario, envoy::CONNECTIONS_ENOUGH};
+use mtls_medic::triage::{PodEvidence, ProxyStats, RootsOf, Scenario, envoy::CONNECTIONS_ENOUGH};
 
 use crate::{
     bed::Bed,
@@ -17,7 +17,11 @@ const SVID_SECONDS: u32 = 60;
 fn served(look: &Look) -> BTreeMap<String, String> {
     let leaf = |pod: &PodEvidence| {
         let served = pod.served.value().unwrap();
-        assert!(served.roots.contains_key("bed.test"), "the SPIFFE validator has a bundle by name: {:?}", served.roots);
+        assert!(
+            served.roots.contains_key(&RootsOf::Domain("bed.test".to_owned())),
+            "the SPIFFE validator has a bundle by name: {:?}",
+            served.roots
+        );
         (pod.uid.to_string(), served.chain.first().unwrap().clone())
     };
     look.evidence.pods.iter().map(leaf).collect()

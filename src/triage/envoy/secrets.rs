@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::{
     mesh::TrustDomain,
     triage::{
-        ServedSecrets,
+        RootsOf, ServedSecrets,
         certificate::{ders, is_workload, read_pem},
     },
 };
@@ -104,12 +104,12 @@ pub fn read_secrets(json: &[u8]) -> Result<ServedSecrets, serde_json::Error> {
         }
         let Some(context) = secret.validation_context.filter(|_| !name.starts_with(OF_GATEWAY)) else { continue };
         if let Some(trusted) = context.trusted_ca {
-            served.roots.entry(String::new()).or_default().extend(trusted.certificates());
+            served.roots.entry(RootsOf::NoDomain).or_default().extend(trusted.certificates());
         }
         let domains = context.custom_validator_config.and_then(|validator| validator.typed_config);
         for domain in domains.into_iter().flat_map(|config| config.trust_domains) {
             let certificates = domain.trust_bundle.map(|bundle| bundle.certificates()).unwrap_or_default();
-            served.roots.entry(domain.name).or_default().extend(certificates);
+            served.roots.entry(domain.name.into()).or_default().extend(certificates);
         }
     }
     Ok(served)
@@ -133,9 +133,9 @@ impl ServedSecrets {
     /// The roots that vouch for a trust domain. A root of one domain never vouches for another, so with a SPIFFE
     /// validator it is the bundle of that domain or nothing; without one, Envoy trusts its roots for every name.
     pub fn roots_of(&self, domain: &TrustDomain) -> &[String] {
-        let by_domain = self.roots.keys().any(|name| !name.is_empty());
-        let name = if by_domain { domain.as_str() } else { "" };
-        self.roots.get(name).map(Vec::as_slice).unwrap_or_default()
+        let by_domain = self.roots.keys().any(|whose| *whose != RootsOf::NoDomain);
+        let whose = if by_domain { RootsOf::Domain(domain.to_string()) } else { RootsOf::NoDomain };
+        self.roots.get(&whose).map(Vec::as_slice).unwrap_or_default()
     }
 }
 

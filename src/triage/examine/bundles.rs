@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::triage::{
-    Check, CheckId, CheckResult, Evidence, PemFile, ServedSecrets, Subject,
+    Check, CheckId, CheckResult, Evidence, PemFile, RootsOf, ServedSecrets, Subject,
     certificate::{PemRemark, bundle_end, ders, pem_remarks},
     roots::domain_of,
 };
 
-/// The roots by the trust domain that they speak for; under an empty name those of none.
-pub(in crate::triage) type ByDomain = BTreeMap<String, Vec<Vec<u8>>>;
+/// The roots by the trust domain that they speak for.
+pub(in crate::triage) type ByDomain = BTreeMap<RootsOf, Vec<Vec<u8>>>;
 
 /// What a bundle's end says.
 pub(in crate::triage) struct EndRow {
@@ -32,24 +32,29 @@ pub(in crate::triage) fn in_file(file: &PemFile) -> ByDomain {
 }
 
 fn grouped(roots: Vec<Vec<u8>>) -> ByDomain {
-    let (named, plain): (Vec<_>, Vec<_>) = roots.into_iter().partition(|root| domain_of(root).is_some());
+    let (mut named, mut plain) = (Vec::new(), Vec::new());
+    for root in roots {
+        match domain_of(&root) {
+            Some(domain) => named.push((RootsOf::Domain(domain.to_string()), root)),
+            None => plain.push(root),
+        }
+    }
     let mut by_domain = ByDomain::new();
-    for root in named {
-        let domain = domain_of(&root).map(|domain| domain.to_string()).unwrap_or_default();
+    for (domain, root) in named {
         by_domain.entry(domain).or_insert_with(|| plain.clone()).push(root);
     }
     if by_domain.is_empty() && !plain.is_empty() {
-        by_domain.insert(String::new(), plain);
+        by_domain.insert(RootsOf::NoDomain, plain);
     }
     by_domain
 }
 
 /// What a proxy trusts: by domain with SPIFFE's validator, one list without.
 pub(in crate::triage) fn served(served: &ServedSecrets) -> ByDomain {
-    let named = served.roots.iter().filter(|(domain, _)| !domain.is_empty());
+    let named = served.roots.iter().filter(|(whose, _)| **whose != RootsOf::NoDomain);
     let mut by_domain: ByDomain = named.map(|(domain, roots)| (domain.clone(), ders(roots))).collect();
     if by_domain.is_empty() {
-        by_domain = grouped(served.roots.get("").map(|roots| ders(roots)).unwrap_or_default());
+        by_domain = grouped(served.roots.get(&RootsOf::NoDomain).map(|roots| ders(roots)).unwrap_or_default());
     }
     by_domain
 }
@@ -59,10 +64,10 @@ pub(in crate::triage) fn ends(by_domain: &ByDomain, now: Timestamp) -> Option<En
     if by_domain.values().all(Vec::is_empty) {
         return None;
     }
-    let of = |domain: &str| if domain.is_empty() { String::new() } else { format!("{domain}: ") };
+    let of = |whose: &RootsOf| whose.domain().map_or_else(String::new, |domain| format!("{domain}: "));
     let late: Vec<String> = by_domain
         .iter()
-        .filter_map(|(domain, roots)| bundle_end(roots, now).map(|end| format!("{}{end}", of(domain))))
+        .filter_map(|(whose, roots)| bundle_end(roots, now).map(|end| format!("{}{end}", of(whose))))
         .collect();
     let row = if late.is_empty() {
         let summary = "no root ends before its successor is there".to_owned();

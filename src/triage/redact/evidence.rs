@@ -6,7 +6,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer};
 
 use super::{Redacted, RedactedLog};
-use crate::triage::certificate::{DerKind, der_kind};
+use crate::triage::{
+    RootsOf,
+    certificate::{DerKind, der_kind},
+};
 
 /// The lines of one log: a key may take several of them.
 pub(in crate::triage) fn lines_of_one_log<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Redacted>, D::Error> {
@@ -25,9 +28,9 @@ pub(in crate::triage) fn certificates_only<'de, D: Deserializer<'de>>(from: D) -
 /// The same for the roots of each trust domain.
 pub(in crate::triage) fn certificates_by_domain<'de, D: Deserializer<'de>>(
     from: D,
-) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
-    let all = BTreeMap::<String, Vec<String>>::deserialize(from)?;
-    Ok(all.into_iter().map(|(domain, roots)| (domain, without_keys(roots))).collect())
+) -> Result<BTreeMap<RootsOf, Vec<String>>, D::Error> {
+    let all = BTreeMap::<RootsOf, Vec<String>>::deserialize(from)?;
+    Ok(all.into_iter().map(|(whose, roots)| (whose, without_keys(roots))).collect())
 }
 
 fn without_keys(mut certificates: Vec<String>) -> Vec<String> {

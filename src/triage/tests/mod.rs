@@ -24,7 +24,8 @@ use time::OffsetDateTime;
 
 use super::{
     AgentEvidence, AgentPod, EVIDENCE_SCHEMA, Evidence, Expectations, FixName, Gathered, Healthcheck, LogExcerpt,
-    Missing, PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets, ServerEvidence, TlsCounters, Verdict, diagnose,
+    Missing, PemFile, PodEvidence, ProxyStats, Redacted, RootsOf, ServedSecrets, ServerEvidence, TlsCounters, Verdict,
+    diagnose,
 };
 use crate::mesh::{ControllerRef, NodeName, PodRef, TargetRef};
 
@@ -223,7 +224,7 @@ impl Night {
     }
 
     pub(super) fn serves(&mut self, at: usize, leaf: &str) {
-        let roots = BTreeMap::from([("prod.example.org".to_owned(), vec![self.spire.root.clone()])]);
+        let roots = BTreeMap::from([(RootsOf::Domain("prod.example.org".to_owned()), vec![self.spire.root.clone()])]);
         let served = ServedSecrets { chain: vec![leaf.to_owned()], roots };
         self.pod(at).served = seen(served, "Envoy /config_dump");
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use super::{Authority, FRONTEND, Night, pem, seen, three};
-use crate::triage::{Check, CheckId, CheckResult, Gathered, PemFile, Scenario, ServedSecrets, Verdict};
+use crate::triage::{Check, CheckId, CheckResult, Gathered, PemFile, RootsOf, Scenario, ServedSecrets, Verdict};
 
 fn row<'v>(verdict: &'v Verdict, id: CheckId, source: &str) -> &'v Check {
     let row = verdict.checks.iter().find(|row| row.id == id && row.source == source);
@@ -90,7 +90,7 @@ fn a_bundle_that_ends_before_its_successor_is_there_is_an_incident_in_waiting_in
     night.pod(0).bundle_file = seen(pem(&[&old, &next]), "cat bundle.crt");
     night.evidence.spire_bundle = seen(pem(&[&old, &next]), "ConfigMap spire/spire-bundle");
     if let Gathered::Seen { value, .. } = &mut night.pod(0).served {
-        value.roots.insert("prod.example.org".to_owned(), vec![old, next]);
+        value.roots.insert(RootsOf::Domain("prod.example.org".to_owned()), vec![old, next]);
     }
     let verdict = night.verdict();
     assert!(sources.iter().all(|source| row(&verdict, CheckId::BundleEnd, source).result == CheckResult::Pass));
@@ -112,7 +112,7 @@ fn a_search_that_gave_up_leaves_the_chain_open_and_blames_no_bundle() {
     let mut night = Night::healthy();
     let heap: Vec<String> = (0..80).map(|_| Authority::of("prod.example.org").root).collect();
     if let Gathered::Seen { value, .. } = &mut night.pod(0).served {
-        value.roots.insert("prod.example.org".to_owned(), heap);
+        value.roots.insert(RootsOf::Domain("prod.example.org".to_owned()), heap);
     }
     let verdict = night.verdict();
     let row = row(&verdict, CheckId::Chain, "Envoy /config_dump");
@@ -137,8 +137,8 @@ fn with_a_spiffe_validator_the_roots_of_no_domain_vouch_for_nobody() {
     let mut night = Night::healthy();
     let (rogue, partner) = (Authority::of("prod.example.org"), Authority::of("partner.example.org"));
     let leaf = rogue.leaf(FRONTEND, 45);
-    let roots =
-        BTreeMap::from([("partner.example.org".to_owned(), vec![partner.root]), (String::new(), vec![rogue.root])]);
+    let partners = RootsOf::Domain("partner.example.org".to_owned());
+    let roots = BTreeMap::from([(partners, vec![partner.root]), (RootsOf::NoDomain, vec![rogue.root])]);
     night.file(0, &leaf);
     night.pod(0).served = seen(ServedSecrets { chain: vec![leaf], roots }, "Envoy /config_dump");
     assert_eq!(night.verdict().scenario, Scenario::TrustBundleMismatch);
