@@ -221,6 +221,36 @@ fn only_the_files_of_a_fix_speak_of_what_it_alone_does() {
     assert_eq!(files, OF_ONE_FIX.map(str::to_owned).into());
 }
 
+#[test]
+fn each_examiner_has_the_collector_of_its_name() {
+    let names = |folder: &str| -> BTreeSet<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+        let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        paths
+            .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+            .filter(|name| name != "mod")
+            .collect()
+    };
+    let (examiners, collectors) = (names("triage/examine"), names("cluster/collect"));
+    assert!(examiners.contains("spire_agent"), "is it looking in the right place? {examiners:?}");
+    assert_eq!(examiners.difference(&collectors).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[test]
+fn collectors_gather_and_do_not_judge() {
+    let judging = ["AgentState", "CheckResult", "Svid", "Verdict", "diagnose", "examine", "renewed_since"];
+    let collectors = sources("cluster").into_iter().filter(|path| path.iter().any(|part| part == "collect"));
+    let (mut looked_at, mut judges) = (0, Vec::new());
+    for path in collectors {
+        let code = code(&path);
+        looked_at += 1;
+        judges
+            .extend(words(&code).iter().filter(|word| judging.contains(word)).map(|word| format!("{path:?}: {word}")));
+    }
+    assert!(looked_at > 5, "is it looking in the right place?");
+    assert!(judges.is_empty(), "{judges:?}: triage says what else to gather (triage/look_further)");
+}
+
 /// The files of one room that each of its files imports: by `super::file`, or by a name that the room itself has from it.
 fn imports_within(room: &str) -> BTreeMap<String, BTreeSet<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room);
