@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    AgentEvidence, Gathered, Missing, PemFile, PodEvidence,
+    AgentEvidence, Gathered, LogExcerpt, Missing, PemFile, PodEvidence,
     agent_log::renewed_since,
     certificate::{Svid, ders, leaf_first},
 };
@@ -68,6 +68,11 @@ pub fn after_agent_log(
 ) -> Option<LookFurther> {
     let (log, held) = (agent.log.value()?, HeldOnNode::of(&agent.node, pods, now)?);
     (!renewed_since(log, held.due)).then(|| LookFurther::AgentLog { since: held.look_back(now).max(usual) })
+}
+
+/// Which of two looks at one log counts: silence that was seen is more than a longer look that came to nothing.
+pub fn shown_log(first: Gathered<LogExcerpt>, longer: Gathered<LogExcerpt>) -> Gathered<LogExcerpt> {
+    if longer.value().is_some() { longer } else { first }
 }
 
 /// What the pods of one node hold, as far as their agent's log should tell of it.

@@ -17,7 +17,7 @@ use crate::{
     mesh::NodeName,
     triage::{
         AgentEvidence, AgentPod, Gathered, LogExcerpt, Missing, PodEvidence, agent_log_excerpt,
-        look_further::{LookFurther, after_agent_log},
+        look_further::{LookFurther, after_agent_log, shown_log},
     },
 };
 
@@ -108,11 +108,8 @@ pub(super) async fn look_further_back(gathering: &Gathering, agent: Agent, pods:
     let (usual, now) = (gathering.reach.settings.agent_log_since, gathering.clock.now());
     let further = after_agent_log(&evidence, pods, usual, now);
     if let (Some(found), Some(LookFurther::AgentLog { since })) = (agent.found, further) {
-        let again = agent_log(gathering, &found, since).await;
-        // Silence that was seen is more than a longer look that came to nothing.
-        if again.value().is_some() {
-            evidence.log = again;
-        }
+        let longer = agent_log(gathering, &found, since).await;
+        evidence.log = shown_log(evidence.log, longer);
     }
     evidence
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{FRONTEND, Night, forbidden, gone, pem, renewal, seen, three};
 use crate::triage::{
-    Gathered, Missing, PemFile,
+    Gathered, LogExcerpt, Missing, PemFile,
     look_further::{
-        LookFurther, after_agent_log, after_bundle_file, after_healthcheck, after_server_pods, shown_bundle,
+        LookFurther, after_agent_log, after_bundle_file, after_healthcheck, after_server_pods, shown_bundle, shown_log,
     },
 };
 
@@ -86,4 +86,11 @@ fn an_agent_of_which_nothing_tells_what_is_due_is_read_once() {
     assert!(asked(&night).is_some());
     night.agent(0).node = "node-2".parse().unwrap();
     assert_eq!(asked(&night), None, "no pod of the target runs on its node");
+}
+
+#[test]
+fn silence_that_was_seen_stands_where_the_longer_look_came_to_nothing() {
+    let (silent, longer) = (seen(LogExcerpt::default(), "ten minutes"), seen(LogExcerpt::default(), "an hour"));
+    assert_eq!(shown_log(silent.clone(), gone("an hour")), silent);
+    assert_eq!(shown_log(silent, longer.clone()), longer);
 }
