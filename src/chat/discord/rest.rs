@@ -17,6 +17,7 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::error::{DiscordError, THREAD_IS_THERE};
@@ -46,13 +47,17 @@ const PAGES_MOST: usize = 40;
 const FOLDED_AFTER_MINUTES: u32 = 1_440;
 /// How much of Discord's words for a refusal is kept, in characters.
 const WORDS_MOST: usize = 200;
+/// A message with a file and one without are the same call to Discord.
+const POST: &str = "post";
 /// The door of a 429 that is about all calls.
 const EVERY_CALL: &str = "every call";
 
 /// One call.
 struct Call<'a> {
-    /// What it is for, as the end of "refused to"; with `place`, the bucket of its rate limit.
+    /// What it is for, as the end of "refused to".
     name: &'static str,
+    /// What Discord counts together with it, of one place: a channel, a server, or an interaction.
+    bucket: &'static str,
     place: &'a str,
     method: Method,
     path: String,
@@ -63,7 +68,7 @@ struct Call<'a> {
 
 impl<'a> Call<'a> {
     fn new(name: &'static str, place: &'a str, method: Method, path: String) -> Self {
-        Self { name, place, method, path, turn: SendTurn::Page, with_token: true }
+        Self { name, bucket: name, place, method, path, turn: SendTurn::Page, with_token: true }
     }
 
     fn after_pages(self, turn: SendTurn) -> Self {
@@ -129,7 +134,7 @@ impl Rest {
 
     /// Posts a message and returns its id.
     pub async fn post(&self, channel: &str, message: &Value, turn: SendTurn) -> Result<String, DiscordError> {
-        let call = Call::new("post", channel, Method::POST, format!("/channels/{channel}/messages"));
+        let call = Call::new(POST, channel, Method::POST, format!("/channels/{channel}/messages"));
         self.json::<Named>(call.after_pages(turn), Some(message)).await.map(|posted| posted.id)
     }
 
@@ -171,7 +176,8 @@ impl Rest {
 
     /// Posts a message with a file.
     pub async fn upload(&self, channel: &str, message: &Value, file: &Raw) -> Result<(), DiscordError> {
-        let call = Call::new("post a file", channel, Method::POST, format!("/channels/{channel}/messages"));
+        let path = format!("/channels/{channel}/messages");
+        let call = Call { bucket: POST, ..Call::new("post a file", channel, Method::POST, path) };
         let (kind, body) = form(message, file);
         self.bytes(call.after_pages(SendTurn::Rest), &kind, body).await.map(drop)
     }
@@ -179,29 +185,33 @@ impl Rest {
     /// Answers an interaction for the first time.
     pub async fn first_answer(&self, id: &str, token: &SecretString, body: &Value) -> Result<(), DiscordError> {
         let path = format!("/interactions/{id}/{}/callback", token.expose_secret());
-        self.by_interaction("answer", Method::POST, path, body).await
+        self.by_interaction("answer", token, Method::POST, path, body).await
     }
 
     /// Replaces the first answer to an interaction.
     pub async fn edit_answer(&self, app: &str, token: &SecretString, body: &Value) -> Result<(), DiscordError> {
         let path = format!("/webhooks/{app}/{}/messages/@original", token.expose_secret());
-        self.by_interaction("finish an answer", Method::PATCH, path, body).await
+        self.by_interaction("finish an answer", token, Method::PATCH, path, body).await
     }
 
     /// Says more about an interaction.
     pub async fn follow_up(&self, app: &str, token: &SecretString, body: &Value) -> Result<(), DiscordError> {
         let path = format!("/webhooks/{app}/{}", token.expose_secret());
-        self.by_interaction("follow up", Method::POST, path, body).await
+        self.by_interaction("follow up", token, Method::POST, path, body).await
     }
 
     async fn by_interaction(
         &self,
         name: &'static str,
+        token: &SecretString,
         method: Method,
         path: String,
         body: &Value,
     ) -> Result<(), DiscordError> {
-        let call = Call { with_token: false, ..Call::new(name, "", method, path) };
+        // Discord counts each interaction by itself: one that is used up holds up no other person's answer. Kept is the
+        // token's hash, since whoever has the token can speak in the bot's name.
+        let place = hex::encode(Sha256::digest(token.expose_secret().as_bytes()));
+        let call = Call { with_token: false, ..Call::new(name, &place, method, path) };
         self.bytes(call, "application/json", body.to_string().into_bytes()).await.map(drop)
     }
 
@@ -237,8 +247,10 @@ impl Rest {
     /// Calls, unless Discord asked us not to; and remembers when it does.
     async fn bytes(&self, call: Call<'_>, kind: &str, body: Vec<u8>) -> Result<Bytes, DiscordError> {
         let (name, now) = (call.name, Instant::now());
-        let waits = [(name, call.place), (EVERY_CALL, "")];
-        let wait = waits.into_iter().filter_map(|(door, place)| self.limits.wait(door, place, call.turn, now)).max();
+        // Answers to interactions are not among the calls that Discord limits all together.
+        let all = call.with_token.then_some((EVERY_CALL, ""));
+        let waits = std::iter::once((call.bucket, call.place)).chain(all);
+        let wait = waits.filter_map(|(door, place)| self.limits.wait(door, place, call.turn, now)).max();
         if let Some(wait) = wait {
             return Err(DiscordError::RateLimited {
                 call: name,
@@ -291,7 +303,7 @@ impl Rest {
         let left = header(HeaderName::from_static("x-ratelimit-remaining"));
         let opens = header(HeaderName::from_static("x-ratelimit-reset-after"));
         if let (Some(0.0), Some(opens)) = (left, opens) {
-            self.limits.shut(call.name, call.place, Instant::now() + bounded(opens));
+            self.limits.shut(call.bucket, call.place, Instant::now() + bounded(opens));
         }
     }
 
@@ -299,7 +311,7 @@ impl Rest {
         let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
         let header = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let wait = bounded(refusal.retry_after.or(header).unwrap_or(WITHOUT_A_WORD));
-        let (door, place) = if refusal.global { (EVERY_CALL, "") } else { (call.name, call.place) };
+        let (door, place) = if refusal.global { (EVERY_CALL, "") } else { (call.bucket, call.place) };
         self.limits.shut(door, place, Instant::now() + wait);
         self.metrics.count("discord_rate_limited_total", &[("call", call.name)], 1);
         DiscordError::RateLimited { call: call.name, after: wait.try_into().unwrap_or(SignedDuration::MAX) }
@@ -330,4 +342,101 @@ fn form(message: &Value, file: &Raw) -> (String, Vec<u8>) {
         file.text
     );
     (format!("multipart/form-data; boundary={boundary}"), body.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use axum::{Router, extract::State, response::IntoResponse};
+
+    use super::*;
+
+    /// What the next answers are, and the calls that came: method and path.
+    #[derive(Clone, Default)]
+    struct Discord {
+        answers: Arc<Mutex<Vec<axum::response::Response>>>,
+        calls: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Discord {
+        async fn open() -> (Self, Rest) {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let base = format!("http://{}", listener.local_addr().unwrap());
+            let discord = Self::default();
+            let router = Router::new().fallback(answer).with_state(discord.clone());
+            tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+            (discord, Rest::new(&base, &"token".to_owned().into(), Metrics::default()).unwrap())
+        }
+
+        fn will_answer(&self, answer: impl IntoResponse) {
+            self.answers.lock().unwrap().push(answer.into_response());
+        }
+
+        fn calls(&self) -> usize {
+            self.calls.lock().unwrap().len()
+        }
+    }
+
+    async fn answer(State(discord): State<Discord>, request: axum::extract::Request) -> axum::response::Response {
+        discord.calls.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
+        let next = discord.answers.lock().unwrap().pop();
+        next.unwrap_or_else(|| axum::Json(json!({ "id": "1" })).into_response())
+    }
+
+    fn asks_to_wait(global: bool) -> impl IntoResponse {
+        (StatusCode::TOO_MANY_REQUESTS, axum::Json(json!({ "retry_after": 60.5, "global": global })))
+    }
+
+    fn used_up() -> impl IntoResponse {
+        let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset-after", "60")];
+        (headers, axum::Json(json!({ "id": "1" })))
+    }
+
+    #[tokio::test]
+    async fn a_429_of_a_channel_holds_back_posts_with_and_without_a_file_and_no_other_channel() {
+        let (discord, rest) = Discord::open().await;
+        discord.will_answer(asks_to_wait(false));
+        let empty = Value::Null;
+        let post = |channel| rest.post(channel, &empty, SendTurn::Page);
+        let file = Raw { title: "checks".to_owned(), text: "x".to_owned() };
+        let first = post("7").await.unwrap_err();
+        assert_eq!(first, DiscordError::RateLimited { call: "post", after: SignedDuration::from_millis(60_500) });
+        assert!(matches!(post("7").await, Err(DiscordError::RateLimited { .. })));
+        let with_file = rest.upload("7", &json!({}), &file).await;
+        assert!(matches!(with_file, Err(DiscordError::RateLimited { .. })), "{with_file:?}");
+        assert_eq!(discord.calls(), 1, "nobody knocks again");
+        post("8").await.unwrap();
+        rest.edit("7", "1", &json!({})).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_429_of_all_calls_holds_back_every_channel_and_people_are_answered_all_the_same() {
+        let (discord, rest) = Discord::open().await;
+        discord.will_answer(asks_to_wait(true));
+        rest.post("7", &json!({}), SendTurn::Page).await.unwrap_err();
+        let other = rest.post("8", &json!({}), SendTurn::Page).await;
+        assert!(matches!(other, Err(DiscordError::RateLimited { .. })), "{other:?}");
+        rest.edit_answer("5", &"of-one".to_owned().into(), &json!({})).await.unwrap();
+        assert_eq!(discord.calls(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_interaction_that_is_used_up_holds_back_no_other_persons_answer() {
+        let (discord, rest) = Discord::open().await;
+        discord.will_answer(used_up());
+        let finishes = async |token: &str| rest.edit_answer("5", &token.to_owned().into(), &Value::Null).await;
+        finishes("of-one").await.unwrap();
+        finishes("of-another").await.unwrap();
+        assert!(matches!(finishes("of-one").await, Err(DiscordError::RateLimited { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_is_used_up_is_left_alone_before_discord_has_to_refuse() {
+        let (discord, rest) = Discord::open().await;
+        discord.will_answer(used_up());
+        rest.post("7", &json!({}), SendTurn::Page).await.unwrap();
+        rest.post("7", &json!({}), SendTurn::Page).await.unwrap_err();
+        assert_eq!(discord.calls(), 1);
+    }
 }
