@@ -39,7 +39,7 @@ impl AnswerCalls for Rest {
     }
 
     async fn post(&self, channel: &str, message: &Value) -> Result<(), NotAnswered> {
-        Self::post(self, channel, message, SendTurn::Page).await?;
+        Self::post(self, channel, message, None, SendTurn::Page).await?;
         Ok(())
     }
 }

@@ -39,9 +39,12 @@ const UNKNOWN_MESSAGE: u64 = 10_008;
 pub(super) const THREAD_IS_THERE: u64 = 160_004;
 /// "Invalid Form Body": the message itself is refused.
 const INVALID_FORM: u64 = 50_035;
+/// "Request entity too large": its file is larger than the server takes.
+pub(super) const TOO_LARGE: u64 = 40_005;
 const MISSING_ACCESS: u64 = 50_001;
 const MISSING_PERMISSIONS: u64 = 50_013;
-const ARCHIVED: u64 = 50_083;
+/// "Thread is archived".
+pub(super) const ARCHIVED: u64 = 50_083;
 
 /// What the operator can do about a refusal.
 fn hint(status: u16, code: u64) -> &'static str {
@@ -70,6 +73,11 @@ impl From<DiscordError> for PerformError {
 }
 
 impl DiscordError {
+    /// Whether a message can be sent elsewhere: not where its own form or the bot's token is refused.
+    pub(super) fn is_of_the_place(&self) -> bool {
+        matches!(self, Self::Refused { code, status, .. } if *code != INVALID_FORM && *status != 401)
+    }
+
     /// Whether Discord gave this number as the reason.
     pub(super) fn is(&self, wanted: u64) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == wanted)

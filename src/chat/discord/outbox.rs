@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
-    error::{DiscordError, UNKNOWN_CHANNEL},
-    message::{self, Message},
+    error::{ARCHIVED, DiscordError, TOO_LARGE, UNKNOWN_CHANNEL},
+    message::{self, Message, key_mark},
     rest::Rest,
 };
 use crate::{
     chat::{
         Roster,
         card::{Card, Line, Press},
-        outbox::{Carrier, Look, Outbox, SendError as _, Sent, Whither},
+        outbox::{Carrier, Look, Outbox, Sent, Whither},
         rate_limits::SendTurn,
         wording::{Post, Raw},
     },
@@ -62,8 +62,9 @@ impl Sent for Message {
         Self::without_buttons(self.clone(), why)
     }
 
+    /// On Discord a file is a part of its message, which is sent whole.
     fn file(&self) -> Option<&Raw> {
-        self.file.as_ref()
+        None
     }
 
     fn without_file(&self) -> Self {
@@ -86,26 +87,72 @@ fn lowest_id(at: Timestamp) -> String {
     since.saturating_mul(1 << TIME_SHIFT).to_string()
 }
 
-/// What the thread of an incident is called: the beginning of its card.
-fn thread_name(root: &str) -> String {
-    format!("Details {root}")
-}
+/// How many posts with buttons are kept of a thread, the newest.
+const KEPT_MOST: usize = 100;
+/// What the thread of an incident is called: it hangs on the card, which says the rest.
+const THREAD: &str = "Details";
 
 impl DiscordCarrier {
     /// Posts into the thread of `root`, which is made when it is not there.
-    async fn post_in_thread(
-        &self,
-        channel: &str,
-        root: &str,
-        body: &Value,
-        turn: SendTurn,
-    ) -> Result<String, DiscordError> {
-        match self.rest.post(root, body, turn).await {
-            Err(error) if error.is(UNKNOWN_CHANNEL) => {}
-            other => return other,
+    async fn post_in_thread(&self, to: Whither<'_>, root: &str, letter: &Letter<'_>) -> Result<String, DiscordError> {
+        let (channel, root) = place(to.channel, root);
+        let sent = match self.post_in(root, letter, to.turn).await {
+            Err(error) if error.is(UNKNOWN_CHANNEL) => {
+                self.rest.make_thread(channel, root, THREAD).await?;
+                self.post_in(root, letter, to.turn).await
+            }
+            other => other,
+        };
+        sent.map(|id| format!("{root}/{id}"))
+    }
+
+    async fn post_in_channel(&self, to: Whither<'_>, letter: &Letter<'_>) -> Result<String, DiscordError> {
+        let id = self.post_in(to.channel, letter, to.turn).await?;
+        Ok(format!("{}/{id}", to.channel))
+    }
+
+    async fn post_in(&self, channel: &str, letter: &Letter<'_>, turn: SendTurn) -> Result<String, DiscordError> {
+        let message = letter.message;
+        match self.rest.post(channel, &letter.body(message), message.file.as_ref(), turn).await {
+            // The post stands: it does not wait for a file that the server never takes, and does not say that there is one.
+            Err(error) if message.file.is_some() && error.is(TOO_LARGE) => {
+                let without = message.clone().without_file();
+                self.rest.post(channel, &letter.body(&without), None, turn).await
+            }
+            other => other,
         }
-        self.rest.make_thread(channel, root, &thread_name(root)).await?;
-        self.rest.post(root, body, turn).await
+    }
+}
+
+/// A message on its way.
+struct Letter<'a> {
+    message: &'a Message,
+    key: &'a str,
+    /// The message that it takes the place of, because somebody deleted that: Discord would answer with the deleted one to
+    /// the same nonce.
+    instead_of: Option<&'a str>,
+    /// The message of the channel that it answers.
+    answers: Option<&'a str>,
+}
+
+impl<'a> Letter<'a> {
+    /// The same in the thread of the message that it answers, which says so itself.
+    fn in_its_thread(&self) -> Letter<'a> {
+        Letter { answers: None, ..*self }
+    }
+
+    fn body(&self, message: &Message) -> Value {
+        let mut body = message.body_once(self.key);
+        if let Some(fields) = body.as_object_mut() {
+            if let Some(lost) = self.instead_of {
+                fields.insert("nonce".to_owned(), json!(key_mark(&format!("{}/{lost}", self.key))));
+            }
+            if let Some(root) = self.answers {
+                fields
+                    .insert("message_reference".to_owned(), json!({ "message_id": root, "fail_if_not_exists": false }));
+            }
+        }
+        body
     }
 }
 
@@ -134,54 +181,65 @@ impl Carrier for DiscordCarrier {
         message::post(post, mentions, key)
     }
 
-    /// Somebody who deletes a card takes its thread along: what belongs there then goes into the channel.
+    /// What the whole channel should see answers the card there: in a thread a mention reaches those alone who follow it.
+    /// Where a thread takes no posts they go into the channel too, for details that never arrive help nobody.
     async fn send(&self, to: Whither<'_>, message: &Message, key: &str) -> Result<String, DiscordError> {
-        let body = message.body_once(key);
-        if let Some(root) = to.thread {
-            let (channel, root) = place(to.channel, root);
-            match self.post_in_thread(channel, root, &body, to.turn).await {
-                Ok(id) => return Ok(format!("{root}/{id}")),
-                Err(error) if error.is_gone() => {}
-                Err(error) => return Err(error),
-            }
+        let letter = Letter { message, key, instead_of: to.instead_of, answers: None };
+        let Some(root) = to.thread else { return self.post_in_channel(to, &letter).await };
+        let answer = Letter { answers: Some(place(to.channel, root).1), ..letter };
+        if to.broadcast {
+            return self.post_in_channel(to, &answer).await;
         }
-        let id = self.rest.post(to.channel, &body, to.turn).await?;
-        Ok(format!("{}/{id}", to.channel))
+        match self.post_in_thread(to, root, &answer.in_its_thread()).await {
+            Err(error) if error.is_of_the_place() => self.post_in_channel(to, &answer).await,
+            other => other,
+        }
     }
 
     async fn edit(&self, to: Whither<'_>, id: &str, message: &Message) -> Result<(), DiscordError> {
         let (channel, id) = place(to.channel, id);
-        self.rest.edit(channel, id, &message.body()).await
+        match self.rest.edit(channel, id, &message.body()).await {
+            Err(error) if error.is(ARCHIVED) => {
+                self.rest.unfold(channel).await?;
+                self.rest.edit(channel, id, &message.body()).await
+            }
+            other => other,
+        }
     }
 
     async fn find(&self, to: Whither<'_>, since: Timestamp, key: &str) -> Result<Option<String>, DiscordError> {
         let channel = to.thread.map_or(to.channel, |root| place(to.channel, root).1);
-        let messages = match self.rest.messages(channel, &lowest_id(since)).await {
+        let ours = |message: &Value| {
+            let found = Message::kept(message).is_some_and(|kept| kept.carries(key));
+            found.then(|| message.get("id")?.as_str().map(|id| format!("{channel}/{id}"))).flatten()
+        };
+        match self.rest.newest(channel, &lowest_id(since), 1, ours).await {
             // The thread was not made yet.
-            Err(error) if error.is(UNKNOWN_CHANNEL) && to.thread.is_some() => return Ok(None),
-            other => other?,
-        };
-        let ours = messages.iter().find(|message| Message::kept(message).is_some_and(|kept| kept.carries(key)));
-        Ok(ours.and_then(|message| Some(format!("{channel}/{}", message.get("id")?.as_str()?))))
+            Err(error) if error.is(UNKNOWN_CHANNEL) && to.thread.is_some() => Ok(None),
+            found => Ok(found?.pop()),
+        }
     }
 
+    /// Calls stand in the channel itself, after the card.
     async fn thread(&self, channel: &str, root: &str) -> Result<Vec<(String, Message)>, DiscordError> {
-        let (_, thread) = place(channel, root);
-        let messages = match self.rest.messages(thread, "0").await {
-            Err(error) if error.is(UNKNOWN_CHANNEL) => return Ok(Vec::new()),
-            other => other?,
-        };
-        let kept = messages.iter().filter_map(|message| {
-            let id = message.get("id")?.as_str()?;
-            Some((format!("{thread}/{id}"), Message::kept(message).filter(|kept| !kept.presses().is_empty())?))
-        });
-        Ok(kept.collect())
+        let (_, root) = place(channel, root);
+        let mut kept = Vec::new();
+        for place in [root, channel] {
+            let with_buttons = |message: &Value| {
+                let id = message.get("id")?.as_str()?;
+                Some((format!("{place}/{id}"), Message::kept(message).filter(|kept| !kept.presses().is_empty())?))
+            };
+            match self.rest.newest(place, root, KEPT_MOST, with_buttons).await {
+                Err(error) if error.is(UNKNOWN_CHANNEL) => {}
+                found => kept.extend(found?),
+            }
+        }
+        Ok(kept)
     }
 
-    async fn upload(&self, to: Whither<'_>, raw: &Raw) -> Result<(), DiscordError> {
-        let (channel, root) = to.thread.map_or((to.channel, to.channel), |root| place(to.channel, root));
-        let into = if to.thread.is_some() { root } else { channel };
-        self.rest.upload(into, &Message::default().body(), raw).await
+    /// No file is beside its message here.
+    async fn upload(&self, _: Whither<'_>, _: &Raw) -> Result<(), DiscordError> {
+        Ok(())
     }
 
     async fn link(&self, channel: &str, id: &str) -> Result<String, DiscordError> {

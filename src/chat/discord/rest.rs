@@ -42,7 +42,7 @@ const WITHOUT_A_WORD: f64 = 5.0;
 /// How many messages one page of a search has.
 const PAGE: usize = 25;
 /// How many pages are looked through.
-const PAGES_MOST: usize = 40;
+const PAGES_MOST: usize = 20;
 /// A quiet thread is folded away after a day; a new post unfolds it.
 const FOLDED_AFTER_MINUTES: u32 = 1_440;
 /// How much of Discord's words for a refusal is kept, in characters.
@@ -132,10 +132,21 @@ impl Rest {
         })
     }
 
-    /// Posts a message and returns its id.
-    pub async fn post(&self, channel: &str, message: &Value, turn: SendTurn) -> Result<String, DiscordError> {
-        let call = Call::new(POST, channel, Method::POST, format!("/channels/{channel}/messages"));
-        self.json::<Named>(call.after_pages(turn), Some(message)).await.map(|posted| posted.id)
+    /// Posts a message, with a file where it has one, and returns its id.
+    pub async fn post(
+        &self,
+        channel: &str,
+        message: &Value,
+        file: Option<&Raw>,
+        turn: SendTurn,
+    ) -> Result<String, DiscordError> {
+        let call = Call::new(POST, channel, Method::POST, format!("/channels/{channel}/messages")).after_pages(turn);
+        let Some(file) = file else {
+            return self.json::<Named>(call, Some(message)).await.map(|posted| posted.id);
+        };
+        let (kind, body) = form(message, file);
+        let answer = self.bytes(call, &kind, body).await?;
+        read::<Named>(POST, &answer).map(|posted| posted.id)
     }
 
     /// Replaces a message of ours.
@@ -154,32 +165,49 @@ impl Rest {
         }
     }
 
-    /// Messages of a channel or thread after that id, oldest first, as far as is looked.
-    pub async fn messages(&self, channel: &str, after: &str) -> Result<Vec<Value>, DiscordError> {
-        let (mut all, mut after) = (Vec::new(), after.to_owned());
+    /// What `pick` takes of the messages of a channel or thread, the newest first, back to that id and as far as is looked:
+    /// until it has taken `most`.
+    pub async fn newest<T: Send>(
+        &self,
+        channel: &str,
+        back_to: &str,
+        most: usize,
+        pick: impl Fn(&Value) -> Option<T> + Send + Sync,
+    ) -> Result<Vec<T>, DiscordError> {
+        let number = |id: &str| id.parse::<u64>().unwrap_or_default();
+        let (back_to, mut before, mut picked) = (number(back_to), None::<String>, Vec::new());
         for _ in 0..PAGES_MOST {
-            let path = format!("/channels/{channel}/messages?limit={PAGE}&after={after}");
-            let call = Call::new("read messages", channel, Method::GET, path);
-            // Newest first, whichever way is asked.
-            let mut page: Vec<Value> = self.json(call.after_pages(SendTurn::Rest), None).await?;
-            page.reverse();
+            let page = self.page(channel, before.as_deref()).await?;
             let last = page.last().and_then(|message| message.get("id")?.as_str().map(str::to_owned));
-            let whole = page.len() < PAGE;
-            all.append(&mut page);
+            let is_wanted =
+                |message: &&Value| message.get("id").and_then(Value::as_str).is_some_and(|id| number(id) >= back_to);
+            picked.extend(page.iter().take_while(is_wanted).filter_map(&pick));
             match last {
-                Some(last) if !whole => after = last,
+                Some(last) if picked.len() < most && number(&last) >= back_to => before = Some(last),
                 _ => break,
             }
         }
-        Ok(all)
+        picked.truncate(most);
+        Ok(picked)
     }
 
-    /// Posts a message with a file.
-    pub async fn upload(&self, channel: &str, message: &Value, file: &Raw) -> Result<(), DiscordError> {
-        let path = format!("/channels/{channel}/messages");
-        let call = Call { bucket: POST, ..Call::new("post a file", channel, Method::POST, path) };
-        let (kind, body) = form(message, file);
-        self.bytes(call.after_pages(SendTurn::Rest), &kind, body).await.map(drop)
+    /// One page of messages before an id, the newest first; of fewer and fewer, where so many are more than is read at once.
+    async fn page(&self, channel: &str, before: Option<&str>) -> Result<Vec<Value>, DiscordError> {
+        let mut limit = PAGE;
+        loop {
+            let before = before.map(|id| format!("&before={id}")).unwrap_or_default();
+            let path = format!("/channels/{channel}/messages?limit={limit}{before}");
+            match self.json(Call::new("read messages", channel, Method::GET, path), None).await {
+                Err(DiscordError::TooLong { .. }) if limit > 1 => limit /= 5,
+                other => return other,
+            }
+        }
+    }
+
+    /// Unfolds a thread that was folded away.
+    pub async fn unfold(&self, thread: &str) -> Result<(), DiscordError> {
+        let call = Call::new("unfold a thread", thread, Method::PATCH, format!("/channels/{thread}"));
+        self.json::<Value>(call, Some(&json!({ "archived": false }))).await.map(drop)
     }
 
     /// Answers an interaction for the first time.
@@ -235,13 +263,7 @@ impl Rest {
         let name = call.name;
         let sent = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let answer = self.bytes(call, "application/json", sent).await?;
-        if weigh(&answer) > DISCORD_ANSWER_WEIGHT {
-            return Err(DiscordError::TooLong { call: name });
-        }
-        serde_json::from_slice(&answer).map_err(|_| DiscordError::Unreachable {
-            call: name,
-            reason: "the answer was not what Discord documents".to_owned(),
-        })
+        read(name, &answer)
     }
 
     /// Calls, unless Discord asked us not to; and remembers when it does.
@@ -316,6 +338,15 @@ impl Rest {
         self.metrics.count("discord_rate_limited_total", &[("call", call.name)], 1);
         DiscordError::RateLimited { call: call.name, after: wait.try_into().unwrap_or(SignedDuration::MAX) }
     }
+}
+
+/// What an answer says. Its text is kept in no error: it may hold what people wrote in the channel.
+fn read<T: DeserializeOwned>(call: &'static str, answer: &[u8]) -> Result<T, DiscordError> {
+    if weigh(answer) > DISCORD_ANSWER_WEIGHT {
+        return Err(DiscordError::TooLong { call });
+    }
+    let reason = "the answer was not what Discord documents";
+    serde_json::from_slice(answer).map_err(|_| DiscordError::Unreachable { call, reason: reason.to_owned() })
 }
 
 /// Seconds of Discord's, which may be anything, as a wait.
@@ -398,12 +429,12 @@ mod tests {
         let (discord, rest) = Discord::open().await;
         discord.will_answer(asks_to_wait(false));
         let empty = Value::Null;
-        let post = |channel| rest.post(channel, &empty, SendTurn::Page);
+        let post = |channel| rest.post(channel, &empty, None, SendTurn::Page);
         let file = Raw { title: "checks".to_owned(), text: "x".to_owned() };
         let first = post("7").await.unwrap_err();
         assert_eq!(first, DiscordError::RateLimited { call: "post", after: SignedDuration::from_millis(60_500) });
         assert!(matches!(post("7").await, Err(DiscordError::RateLimited { .. })));
-        let with_file = rest.upload("7", &json!({}), &file).await;
+        let with_file = rest.post("7", &json!({}), Some(&file), SendTurn::Rest).await;
         assert!(matches!(with_file, Err(DiscordError::RateLimited { .. })), "{with_file:?}");
         assert_eq!(discord.calls(), 1, "nobody knocks again");
         post("8").await.unwrap();
@@ -414,8 +445,8 @@ mod tests {
     async fn a_429_of_all_calls_holds_back_every_channel_and_people_are_answered_all_the_same() {
         let (discord, rest) = Discord::open().await;
         discord.will_answer(asks_to_wait(true));
-        rest.post("7", &json!({}), SendTurn::Page).await.unwrap_err();
-        let other = rest.post("8", &json!({}), SendTurn::Page).await;
+        rest.post("7", &json!({}), None, SendTurn::Page).await.unwrap_err();
+        let other = rest.post("8", &json!({}), None, SendTurn::Page).await;
         assert!(matches!(other, Err(DiscordError::RateLimited { .. })), "{other:?}");
         rest.edit_answer("5", &"of-one".to_owned().into(), &json!({})).await.unwrap();
         assert_eq!(discord.calls(), 2);
@@ -435,8 +466,8 @@ mod tests {
     async fn a_bucket_that_is_used_up_is_left_alone_before_discord_has_to_refuse() {
         let (discord, rest) = Discord::open().await;
         discord.will_answer(used_up());
-        rest.post("7", &json!({}), SendTurn::Page).await.unwrap();
-        rest.post("7", &json!({}), SendTurn::Page).await.unwrap_err();
+        rest.post("7", &json!({}), None, SendTurn::Page).await.unwrap();
+        rest.post("7", &json!({}), None, SendTurn::Page).await.unwrap_err();
         assert_eq!(discord.calls(), 1);
     }
 }

@@ -62,6 +62,8 @@ pub struct Whither<'a> {
     pub broadcast: bool,
     /// Whose turn it is after the platform made us wait.
     pub turn: SendTurn,
+    /// The message that this one takes the place of, because somebody deleted it.
+    pub instead_of: Option<&'a str>,
 }
 
 /// What one platform does for the outbox: it draws, sends and finds.
@@ -164,7 +166,8 @@ impl<C: Carrier> Outbox<C> {
                 // Somebody deleted it: a card is always owed.
                 Err(error) if error.is_gone() => {
                     posted = true;
-                    self.put(root_of(to), &message, &key, true).await.map_err(Into::into)?
+                    let place = Whither { instead_of: Some(&id), ..root_of(to) };
+                    self.put(place, &message, &key, true).await.map_err(Into::into)?
                 }
                 Err(error) => return Err(error.into()),
             },
@@ -215,7 +218,11 @@ impl<C: Carrier> Outbox<C> {
         if !self.shelf.knows(incident.id) {
             match self.carrier.thread(&to.channel, root).await {
                 Ok(posts) => {
-                    let kept = |(id, message)| PostWithButtons::kept(id, message);
+                    // Beside them may stand posts of other incidents.
+                    let kept = |(id, message): (String, C::Message)| {
+                        let own = message.presses().iter().all(|press| press.incident == incident.id);
+                        PostWithButtons::kept(id, message).filter(|_| own)
+                    };
                     self.shelf.learn(incident.id, posts.into_iter().filter_map(kept));
                 }
                 // Draw the card all the same: the next drawing looks again, and so does the next press.
@@ -313,7 +320,7 @@ impl<C: Carrier> Outbox<C> {
         let thread = task.root.as_ref().map(|root| root.id.as_str());
         let calls = matches!(task.work, Work::Mention { .. });
         let turn = if calls { SendTurn::Page } else { SendTurn::Rest };
-        let whither = Whither { channel: &to.channel, thread, broadcast: post.broadcast, turn };
+        let whither = Whither { channel: &to.channel, thread, broadcast: post.broadcast, turn, instead_of: None };
         let mut clean = !self.memory.may_be_there(&key, task.attempt > 1);
         let mut known = None;
         if !clean {
@@ -400,7 +407,7 @@ pub(in crate::chat) fn key(incident: &Incident, slot: &str) -> String {
 }
 
 fn root_of(to: &Destination) -> Whither<'_> {
-    Whither { channel: &to.channel, thread: None, broadcast: false, turn: SendTurn::Rest }
+    Whither { channel: &to.channel, thread: None, broadcast: false, turn: SendTurn::Rest, instead_of: None }
 }
 
 fn in_thread<'a>(to: &'a Destination, root: &'a str) -> Whither<'a> {

@@ -5,8 +5,11 @@ mod both_faces;
 mod fake_gateway;
 #[path = "../../../../tests/fake_discord/interactions.rs"]
 mod fake_interactions;
+#[path = "../../../../tests/fake_discord/rest.rs"]
+mod fake_rest;
 mod gateway;
 mod inbound;
 mod interactions;
+mod outbound;
 mod registration;
 mod suggestions;
