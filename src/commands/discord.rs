@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use axum::Router;
+use secrecy::SecretString;
 
 use super::{
     chat::{ChatParts, Connection, Listening},
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     chat::{
-        Look, Roster, Whose,
+        Look, Whose,
         discord::{
             DISCORD_API, DiscordHome, DiscordOut, DiscordReception, Gateway, GatewayPatience, PublicKey, Rest,
             commands, drawing, router,
@@ -35,8 +36,7 @@ pub enum Way {
 /// A server, ready to be connected.
 pub struct DiscordParts {
     rest: Rest,
-    token: secrecy::SecretString,
-    roster: Roster,
+    token: SecretString,
     look: Look,
     home: DiscordHome,
     way: Way,
@@ -81,8 +81,20 @@ impl DiscordParts {
             roster: config.roster(),
         };
         let look = Look { links: config.links() };
-        let roster = config.roster();
-        Ok(Some(Self { rest, token, roster, look, home, way, clock, metrics: metrics.clone() }))
+        Ok(Some(Self::new(rest, token, home, look, way, clock, metrics.clone())))
+    }
+
+    /// Of a server that is known already.
+    pub fn new(
+        rest: Rest,
+        token: SecretString,
+        home: DiscordHome,
+        look: Look,
+        way: Way,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { rest, token, look, home, way, clock, metrics }
     }
 }
 
@@ -91,7 +103,7 @@ impl ChatParts for DiscordParts {
         let out = DiscordOut::new(
             self.rest.clone(),
             self.home.guild.clone(),
-            self.roster.clone(),
+            self.home.roster.clone(),
             self.clock.clone(),
             self.look.clone(),
         );

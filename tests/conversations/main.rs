@@ -5,6 +5,12 @@
 mod api_server;
 mod clusters;
 mod complaints;
+#[cfg(feature = "discord")]
+#[path = "../fake_discord/interactions.rs"]
+mod fake_interactions;
+#[cfg(feature = "discord")]
+#[path = "../fake_discord/rest.rs"]
+mod fake_rest;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
 mod figures;
@@ -12,6 +18,8 @@ mod instant;
 mod night;
 mod refusals;
 mod storms;
+#[cfg(feature = "discord")]
+mod two_faces;
 mod working;
 
 use std::time::Duration;
