@@ -245,7 +245,7 @@ impl State {
     fn id(&mut self) -> String {
         self.next += 1;
         // After the incidents of the tests, whichever clock they have.
-        let at = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64 - 1_420_070_400_000;
+        let at = u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap() - 1_420_070_400_000;
         ((at << 22) + self.next).to_string()
     }
 }

@@ -56,8 +56,8 @@ fn id(done: &Done) -> String {
     done.delivery.as_ref().unwrap().message.id.clone()
 }
 
-fn root(done: &Done) -> Option<MessageRef> {
-    Some(MessageRef { id: id(done), version: 1 })
+fn root(done: &Done) -> MessageRef {
+    MessageRef { id: id(done), version: 1 }
 }
 
 impl DiscordStory {
@@ -108,7 +108,7 @@ async fn the_card_is_posted_once_and_turns_green_in_place() {
     let first = night.performs(night.task("card", draw())).await;
     let Outcome::CardPosted { link: Some(link), .. } = &first.outcome else { panic!("{:?}", first.outcome) };
     assert_eq!(link.as_str(), format!("https://discord.com/channels/{GUILD}/{}", id(&first)));
-    let asking = Task { root: root(&first), incident: night::asking().into(), ..night.task("card", draw()) };
+    let asking = Task { root: Some(root(&first)), incident: night::asking().into(), ..night.task("card", draw()) };
     let second = night.performs(asking).await;
     assert_eq!(second.outcome, Outcome::Shown { to: channel(), first_card: false });
     let messages = night.discord.messages();
@@ -121,7 +121,7 @@ async fn posts_stand_in_one_thread_that_is_made_from_the_card() {
     let night = DiscordStory::of(night::opened()).await;
     let card = night.performs(night.task("card", draw())).await;
     for word in ["first", "second"] {
-        night.performs(Task { root: root(&card), ..night.task(&format!("note-{word}"), note(word)) }).await;
+        night.performs(Task { root: Some(root(&card)), ..night.task(&format!("note-{word}"), note(word)) }).await;
     }
     assert_eq!((night.discord.in_channel().len(), night.discord.messages().len()), (1, 3));
     assert_eq!(night.discord.calls("POST threads"), 1);
@@ -140,11 +140,11 @@ async fn a_thread_that_somebody_deleted_with_its_card_is_replaced_by_the_channel
     let night = DiscordStory::of(night::opened()).await;
     let card = night.performs(night.task("card", draw())).await;
     let (_, message) = id(&card).split_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-    night.performs(Task { root: root(&card), ..night.task("note-1", note("x")) }).await;
+    night.performs(Task { root: Some(root(&card)), ..night.task("note-1", note("x")) }).await;
     night.discord.delete(&message, true);
-    let again = night.performs(Task { root: root(&card), ..night.task("card", draw()) }).await;
+    let again = night.performs(Task { root: Some(root(&card)), ..night.task("card", draw()) }).await;
     assert_ne!(id(&again), id(&card), "a card is always owed");
-    night.performs(Task { root: root(&card), ..night.task("note-2", note("y")) }).await;
+    night.performs(Task { root: Some(root(&card)), ..night.task("note-2", note("y")) }).await;
     assert_eq!(night.discord.in_channel().len(), 2, "{}", night.discord.transcript());
 }
 
@@ -230,7 +230,7 @@ async fn raw_output_that_is_too_long_is_a_file_of_its_message_and_one_that_disco
     let card = night.performs(night.task("card", draw())).await;
     let verdict = |key: &str| {
         let work = Work::Post { to: channel(), notice: Notice::Verdict { run: RunNumber(1) } };
-        Task { root: root(&card), ..night.task(key, work) }
+        Task { root: Some(root(&card)), ..night.task(key, work) }
     };
     night.performs(verdict("verdict-1")).await;
     let posts = night.discord.messages();
@@ -254,7 +254,7 @@ async fn a_missing_permission_is_named_with_what_to_do_and_tried_again() {
 async fn a_call_answers_the_card_in_the_channel_where_everybody_sees_it() {
     let night = DiscordStory::of(night::opened()).await;
     let card = night.performs(night.task("card", draw())).await;
-    night.performs(Task { root: root(&card), ..night.task("call-1", call()) }).await;
+    night.performs(Task { root: Some(root(&card)), ..night.task("call-1", call()) }).await;
     let posts = night.discord.in_channel();
     assert_eq!((posts.len(), night.discord.calls("POST threads")), (2, 0));
     assert_eq!(posts[1].body["message_reference"]["message_id"], posts[0].id);
@@ -266,8 +266,8 @@ async fn the_buttons_of_a_call_go_when_it_was_answered_also_in_another_process_a
     let card = night.performs(night.task("card", draw())).await;
     let found =
         Work::Post { to: channel(), notice: Notice::Reminder { level: Some(LevelNumber(1)), until: night::at(15) } };
-    night.performs(Task { root: root(&card), ..night.task("call-1", call()) }).await;
-    night.performs(Task { root: root(&card), ..night.task("reminder-1", found) }).await;
+    night.performs(Task { root: Some(root(&card)), ..night.task("call-1", call()) }).await;
+    night.performs(Task { root: Some(root(&card)), ..night.task("reminder-1", found) }).await;
     let with_buttons = |night: &DiscordStory| {
         night.discord.messages()[1..].iter().filter(|message| !message.buttons().is_empty()).count()
     };
@@ -275,7 +275,7 @@ async fn the_buttons_of_a_call_go_when_it_was_answered_also_in_another_process_a
     let message = night.discord.in_channel()[0].id.clone();
     night.discord.folds(&message);
     let night = night.restarted();
-    let taken = Task { root: root(&card), incident: night::asking().into(), ..night.task("card", draw()) };
+    let taken = Task { root: Some(root(&card)), incident: night::asking().into(), ..night.task("card", draw()) };
     night.performs(taken).await;
     assert_eq!(with_buttons(&night), 0, "{}", night.discord.transcript());
 }
@@ -285,6 +285,6 @@ async fn a_thread_that_cannot_be_made_keeps_nothing_from_people() {
     let night = DiscordStory::of(night::opened()).await;
     let card = night.performs(night.task("card", draw())).await;
     night.discord.trouble("POST threads", Trouble::Refuses(50_013));
-    night.performs(Task { root: root(&card), ..night.task("note-1", note("x")) }).await;
+    night.performs(Task { root: Some(root(&card)), ..night.task("note-1", note("x")) }).await;
     assert_eq!(night.discord.in_channel().len(), 2);
 }
