@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Ask, OtherBot, Whose, answers,
-    card::{Card, Line, Press, person, sentence, text, words},
+    card::{Card, Confirm, Line, Press, person, sentence, text, words},
     grammar::{self, Chosen, Misunderstood, Notation, ParseContext, Said},
     outlived_presses::{still_works, why_gone},
 };
@@ -105,6 +105,15 @@ impl Answering {
     /// The incidents that are open.
     pub async fn live(&self) -> Result<Vec<Arc<Incident>>, SubmitError> {
         self.ask.live().await
+    }
+
+    /// What is asked back before a press counts: as the incident stands now. `None` where nothing is, or the press cannot work
+    /// any more.
+    pub async fn asked_back(&self, press: &Press) -> Option<Confirm> {
+        self.whose.check(press.incident, press.cluster.as_deref()).ok()?;
+        let incident = self.ask.incident(self.whose.ours(press.incident)).await.ok()??;
+        let buttons = Card::of(&incident).buttons;
+        buttons.into_iter().find(|button| button.press.is_same_as(press))?.confirm
     }
 
     /// Whether a button is this bot's: its incident may have the number of one of ours.

@@ -23,7 +23,7 @@ use mtls_medic::{
     engine::{Engine, Inbox},
     escalation,
     http::{Bodies, Metrics},
-    incident::{Destination, Face, FixEnd, Incident, Life, Policy},
+    incident::{Destination, Face, FixEnd, FixPhase, Incident, Life, Policy},
     people::{Mention, PersonId, Platform, SamePeople},
     remediation::Proof,
     simulate::{Simulation, world::Scenario},
@@ -150,12 +150,15 @@ impl Night {
         Person { user: who[1], roles, at: self.clock.now().as_second() }
     }
 
-    async fn interacts(&self, who: [&str; 2], interaction: Value) {
+    /// Gives the first answer.
+    async fn interacts(&self, who: [&str; 2], interaction: Value) -> Value {
         let token = interaction["token"].as_str().unwrap().to_owned();
         self.tokens.lock().unwrap().entry(who[1].to_owned()).or_default().push(token);
         let signer = interactions::Signer::at(self.clock.now().as_second());
         let response = signer.sends(&self.bot, &interaction).await;
         assert!(response.status().is_success(), "{interaction}: {}", response.status());
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        serde_json::from_slice(&body).unwrap()
     }
 
     /// Gives a command: typed on Slack, chosen by its parts on Discord.
@@ -175,7 +178,7 @@ impl Night {
     }
 
     /// Presses the newest button that begins so.
-    async fn presses(&self, on: On, who: [&str; 2], label: &str) {
+    async fn presses(&self, on: On, who: [&str; 2], label: &str) -> Value {
         match on {
             On::Slack => {
                 let slack = self.slack.as_ref().unwrap();
@@ -183,12 +186,13 @@ impl Night {
                 let signer = workspace::Signer::at(self.clock.now().as_second());
                 let payload = slack.pressed(who[0], label);
                 assert!(signer.interaction(&self.bot, &payload).await.status().is_success());
+                Value::Null
             }
             On::Discord => {
                 let discord = self.discord.as_ref().unwrap();
                 discord.until(label, |discord| discord.with_button(label).is_some()).await;
                 let (message, id) = discord.with_button(label).unwrap();
-                self.interacts(who, self.person(who).presses(&message, &id)).await;
+                self.interacts(who, self.person(who).presses(&message, &id)).await
             }
         }
     }
@@ -324,5 +328,23 @@ async fn a_button_that_was_pressed_on_one_face_is_gone_from_both() {
     night.slack.as_ref().unwrap().until("the button is gone from Slack", gone_from_slack).await;
     let gone_from_discord = |discord: &FakeDiscord| discord.with_button("Acknowledge").is_none();
     night.discord.as_ref().unwrap().until("the button is gone from Discord", gone_from_discord).await;
+    night.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_discord_a_press_that_changes_something_is_asked_back_and_decided_on_once_it_is_confirmed() {
+    let night = Night::on(&[On::Discord]).await;
+    night.alertmanager_delivers("firing-one-service.json").await;
+    night.all_show("expired certificate").await;
+    night.says(On::Discord, ON_CALL, "fix", &[("fix", "restart-pod")]).await;
+    night.all_show("Approval wanted").await;
+    let question = night.presses(On::Discord, SECURITY, "Approve").await;
+    assert_eq!(question["type"], 4, "{question}");
+    assert_eq!(question["data"]["embeds"][0]["title"], "Approve restart-pod?");
+    assert!(matches!(night.incident().await.fix.unwrap().phase, FixPhase::Asking { .. }), "nothing was decided yet");
+    let yes = question["data"]["components"][0]["components"][0]["custom_id"].as_str().unwrap();
+    let message = json!({ "id": "100000000000000900", "flags": 64, "embeds": [], "components": [], "type": 0 });
+    night.interacts(SECURITY, night.person(SECURITY).presses(&message, yes)).await;
+    night.all_show("worked").await;
     night.ends().await;
 }

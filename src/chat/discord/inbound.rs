@@ -10,8 +10,10 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
     Hear,
+    custom_id::DiscordPress,
     first_answer::{FirstAnswer, for_one_alone},
     interaction::{Asked, Pressed, Typing, What},
+    message::ask_back,
     modal,
     people::{self, DiscordNotation},
     suggestions::suggest,
@@ -114,6 +116,8 @@ pub struct Request {
 enum Direct {
     Answer(FirstAnswer),
     Suggest(Typing),
+    /// Discord has no dialog that asks back: the question is an answer with a button of its own.
+    AskBack(Press),
 }
 
 impl DiscordReception {
@@ -178,6 +182,10 @@ impl DiscordReception {
                 let may = chosen.verb.roles().iter().any(|role| actor.may(*role, self.clock.now()));
                 FirstAnswer::Form(modal::wanted(chosen).filter(|_| may)?)
             }
+            What::Press(pressed) if self.why_not_ours(asked).is_none() => {
+                let unconfirmed = DiscordPress::parse(&pressed.custom_id).filter(|press| !press.confirmed)?;
+                return Some(Direct::AskBack(unconfirmed.press));
+            }
             What::Command(_) | What::Form(_) | What::Press(_) => return None,
         };
         Some(Direct::Answer(answer))
@@ -233,6 +241,11 @@ impl DiscordDesk {
         match self.reception().direct(&asked) {
             Some(Direct::Answer(answer)) => return answer,
             Some(Direct::Suggest(typing)) => return self.suggestions(&typing).await,
+            Some(Direct::AskBack(press)) => {
+                if let Some(question) = self.question(&press).await {
+                    return question;
+                }
+            }
             None => {}
         }
         let announcement = announcement(&asked);
@@ -240,6 +253,14 @@ impl DiscordDesk {
             Ok(()) => announcement,
             Err(busy) => FirstAnswer::Told((self.reception().drawing.reply)(&vec![sentence(&busy)].into(), None)),
         }
+    }
+
+    /// The question that a press has to answer first. Where none can be asked, the press is decided on, which is refused where
+    /// it cannot work any more.
+    async fn question(&self, press: &Press) -> Option<FirstAnswer> {
+        let asked = tokio::time::timeout(SUGGESTED_WITHIN, self.answering().asked_back(press)).await;
+        let confirm = asked.ok().flatten()?;
+        Some(FirstAnswer::Told(ask_back(&confirm, press).body()))
     }
 
     async fn suggestions(&self, typing: &Typing) -> FirstAnswer {
@@ -268,10 +289,15 @@ impl Hear for DiscordDesk {
         };
         tokio::spawn(async move {
             let answer = match direct {
-                Direct::Answer(answer) => answer,
-                Direct::Suggest(typing) => self.suggestions(&typing).await,
+                Direct::Answer(answer) => Some(answer),
+                Direct::Suggest(typing) => Some(self.suggestions(&typing).await),
+                Direct::AskBack(press) => self.question(&press).await,
             };
-            self.reception().first(&asked, answer).await;
+            if let Some(answer) = answer {
+                self.reception().first(&asked, answer).await;
+            } else {
+                let (Ok(()) | Err(BusyDesk)) = self.take(self.reception().request(asked, false));
+            }
             drop(place);
         });
     }
