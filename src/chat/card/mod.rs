@@ -214,7 +214,7 @@ impl Card {
         let diagnosis = self.sections.iter_mut().find(|section| section.part == Part::Diagnosis);
         if let (Some(looked), Some(diagnosis)) = (looked, diagnosis) {
             let line = vec![
-                text(format!("ChecksSoFar at {} things so far, the newest: ", looked.checks)),
+                text(format!("Looked at {} things so far, the newest: ", looked.checks)),
                 code(looked.newest.clone()),
             ];
             diagnosis.lines.insert(diagnosis.lines.len().min(1), line);
@@ -230,7 +230,7 @@ impl Card {
         let line = vec![
             text(format!("{waiting} post(s) of the bot waited at ")),
             time(at),
-            text(", because Slack takes them slower now. Calls go first, and nothing is left out."),
+            text(", because the chat takes them slower now. Calls go first, and nothing is left out."),
         ];
         match self.sections.iter_mut().find(|section| section.part == Part::Troubles) {
             Some(troubles) => troubles.lines.push(line),

@@ -63,7 +63,7 @@ async fn the_card_says_how_far_the_diagnostics_are_while_they_run() {
     }
     night.performs(again).await;
     let seen = night.slack.messages()[0].seen();
-    assert!(seen.contains("ChecksSoFar at 2 things so far, the newest: `log of spire-agent`"), "{seen}");
+    assert!(seen.contains("Looked at 2 things so far, the newest: `log of spire-agent`"), "{seen}");
 }
 
 #[tokio::test]
