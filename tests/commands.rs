@@ -156,6 +156,25 @@ fn a_played_night_ends_well_where_nothing_is_broken_and_where_the_right_level_is
     assert_eq!(text.matches("/mtls escalate").count(), 0, "the verdict has called L3 already: {text}");
 }
 
+#[cfg(feature = "discord")]
+#[test]
+fn a_night_can_be_seen_as_discord_shows_it_without_a_token() {
+    let (code, text) =
+        run(&["demo", "--auto", "--speed", "300", "--scenario", "expired-certificate", "--shape", "discord"]);
+    assert_eq!(code, 0, "{text}");
+    for shown in [
+        "card:          │ 🔴 INC-1 ",
+        "[Acknowledge] [",
+        "on-call:       /mtls fix fix:restart-pod",
+        "mtls-medic:    @approvers Approval wanted",
+        "│ WHAT IS WRONG",
+        "│ – INC-1 · card ",
+        "diagnosed, mended by two people",
+    ] {
+        assert!(text.contains(shown), "{shown} in {text}");
+    }
+}
+
 #[test]
 fn every_secret_that_is_missing_is_named_at_once() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/example.yaml");

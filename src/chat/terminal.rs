@@ -9,6 +9,8 @@ use super::{
     card::{COMMAND, Card, Line, Span},
     wording::{self, Post},
 };
+#[cfg(feature = "discord")]
+use crate::people::{Mention, Platform};
 use crate::{
     clock::Clock,
     engine::{Delivery, Done, MessageRef, Perform, PerformError, Task},
@@ -19,17 +21,50 @@ use crate::{
 /// Where lines go.
 pub type Sink = Box<dyn Fn(&str) + Send + Sync>;
 
+/// How posts look on a terminal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// A line for what is new.
+    #[default]
+    Log,
+    /// Whole messages, as Discord shows them.
+    #[cfg(feature = "discord")]
+    Discord,
+}
+
 /// The terminal as a face of the bot. What it printed is not remembered: nothing decides by it.
 pub struct Terminal {
     clock: Arc<dyn Clock>,
     sink: Sink,
+    shape: Shape,
     last_state: Mutex<String>,
 }
 
 impl Terminal {
     /// A terminal that prints with this clock in front.
     pub fn new(clock: Arc<dyn Clock>, sink: Sink) -> Self {
-        Self { clock, sink, last_state: Mutex::new(String::new()) }
+        Self { clock, sink, shape: Shape::default(), last_state: Mutex::new(String::new()) }
+    }
+
+    /// The same terminal with posts of that shape.
+    pub fn in_the_shape_of(self, shape: Shape) -> Self {
+        Self { shape, ..self }
+    }
+
+    /// Prints what somebody types, as it is typed on the platform whose shape this is.
+    pub fn typed(&self, who: &str, text: &str) {
+        #[cfg(feature = "discord")]
+        if let (Shape::Discord, Some(command)) = (self.shape, text.strip_prefix(COMMAND)) {
+            let named = super::grammar::with_names(command.trim_start());
+            return self.say(who, &format!("{COMMAND} {named}"));
+        }
+        self.say(who, text);
+    }
+
+    /// Prints a message as Discord shows it.
+    #[cfg(feature = "discord")]
+    fn message(&self, who: &str, message: &super::discord::message::Message) {
+        self.say(who, &super::discord::as_read::as_read(message, clock_face).join("\n"));
     }
 
     /// Prints what somebody says, or is told.
@@ -49,7 +84,14 @@ impl Terminal {
             let mut last = self.last_state.lock().unwrap_or_else(PoisonError::into_inner);
             // A log is no place for redrawing: the card is printed when it says something new.
             if *last != state {
-                self.say("card", &state);
+                match self.shape {
+                    Shape::Log => self.say("card", &state),
+                    #[cfg(feature = "discord")]
+                    Shape::Discord => {
+                        let who = if first_card { "card" } else { "card (edited)" };
+                        self.message(who, &super::discord::message::card(&card, &task.key));
+                    }
+                }
                 *last = state;
             }
         }
@@ -58,6 +100,13 @@ impl Terminal {
 
     fn post(&self, task: &Task, post: Post) {
         let post = if task.writes_enabled { post } else { post.with_writes_off() };
+        #[cfg(feature = "discord")]
+        if self.shape == Shape::Discord {
+            let mut mentions = post.mentions.clone();
+            // The demo has no configuration that names them.
+            mentions.extend(post.to_approvers.then(|| Mention::group(Platform::Page, "approvers")));
+            return self.message("mtls-medic", &super::discord::message::post(&post, &mentions, &task.key));
+        }
         for (place, line) in post.lines.iter().enumerate() {
             let called = if place == 0 { called(&post) } else { String::new() };
             self.say("mtls-medic", &format!("{called}{}", plain_line(line)));

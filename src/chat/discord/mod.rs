@@ -1,5 +1,6 @@
 //! Discord: draws cards and posts as embeds and buttons, and listens by the gateway or by signed HTTP interactions.
 
+pub(crate) mod as_read;
 mod builder;
 mod calls;
 mod custom_id;

@@ -14,7 +14,7 @@ use super::{
     stage::{self, Stage},
 };
 use crate::{
-    chat::terminal::Terminal,
+    chat::terminal::{Shape, Terminal},
     clock::{Clock, SpedClock},
     engine::SubmitError,
     escalation::{LevelNumber, Rung},
@@ -44,9 +44,9 @@ enum DemoEnding {
     Failed(String),
 }
 
-pub(super) async fn run(night: Night, speed: Option<f64>) -> Result<ExitCode, DemoError> {
+pub(super) async fn run(night: Night, speed: Option<f64>, shape: Shape) -> Result<ExitCode, DemoError> {
     let clock = stage::clock(speed.unwrap_or(RATE));
-    let terminal = Arc::new(Terminal::new(clock.clone(), Box::new(print)));
+    let terminal = Arc::new(Terminal::new(clock.clone(), Box::new(print)).in_the_shape_of(shape));
     let channel = Destination { face: Face::Terminal, channel: "incidents".to_owned() };
     terminal.say("demo", &format!("a simulated mesh where {}; the clock runs {}x", night.summary(), clock.rate()));
     let stage = Stage::set(clock.clone(), night, channel, terminal.clone()).await?;
@@ -194,7 +194,7 @@ impl Players<'_> {
     }
 
     async fn says(&mut self, incident: IncidentId, who: Persona, act: Act, typed: &str) {
-        self.terminal.say(who.user(), typed);
+        self.terminal.typed(who.user(), typed);
         self.acts = self.acts.saturating_add(1);
         let command = who.command(incident, act, format!("auto-{}", self.acts), self.clock.now());
         let told = match self.stage.bot.inbox.submit(&command).await {

@@ -13,8 +13,8 @@ use std::{net::SocketAddr, process::ExitCode};
 use clap::Args;
 
 use crate::{
-    alertmanager::Authentication, cluster::ClusterError, journal::JournalError, simulate::StartError,
-    simulate::world::Scenario,
+    alertmanager::Authentication, chat::terminal::Shape, cluster::ClusterError, journal::JournalError,
+    simulate::StartError, simulate::world::Scenario,
 };
 
 /// Options of `demo`.
@@ -29,12 +29,35 @@ pub struct DemoArgs {
     /// nobody was
     #[arg(long)]
     auto: bool,
+    /// How posts look on the terminal: `log`, or `discord` for whole messages as Discord shows them
+    #[cfg(feature = "discord")]
+    #[arg(long, value_enum, default_value_t, requires = "auto", value_name = "SHAPE")]
+    shape: ShapeName,
     /// Serve the web page here; loopback only
     #[arg(long, default_value = "127.0.0.1:8337", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
     /// How many times faster than real time the demo's clock runs
     #[arg(long, value_name = "RATE")]
     speed: Option<f64>,
+}
+
+/// The name of a shape of posts.
+#[cfg(feature = "discord")]
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum ShapeName {
+    #[default]
+    Log,
+    Discord,
+}
+
+impl DemoArgs {
+    fn shape(&self) -> Shape {
+        #[cfg(feature = "discord")]
+        if matches!(self.shape, ShapeName::Discord) {
+            return Shape::Discord;
+        }
+        Shape::Log
+    }
 }
 
 /// The demo could not run.
@@ -65,7 +88,7 @@ impl DemoError {
 
 /// Runs the demo.
 pub async fn run(args: DemoArgs) -> Result<ExitCode, DemoError> {
-    if args.auto { auto::run(args.scenario, args.speed).await } else { web::run(args).await }
+    if args.auto { auto::run(args.scenario, args.speed, args.shape()).await } else { web::run(args).await }
 }
 
 /// A random token for the webhook of this run.

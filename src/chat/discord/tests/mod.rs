@@ -4,6 +4,7 @@ mod custom_id;
 mod limits;
 mod markdown;
 mod reader;
+mod seen;
 
 use proptest::prelude::*;
 
