@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use crate::engine::ChecksSoFar;
 use crate::escalation::{Ladder, Rung};
 use crate::incident::{CloseReason, Incident, IncidentId, Life};
+use crate::people::Platform;
 
 /// How many items of one list are shown; the rest is counted. More does not fit on a phone at 3 a.m.
 pub const LIST_MOST: usize = 8;
@@ -222,15 +223,15 @@ impl Card {
         self
     }
 
-    /// The card as it is drawn while posts wait because the platform takes them slower; `at` is now.
-    pub fn with_backlog(mut self, waiting: usize, at: Timestamp) -> Self {
+    /// The card as it is drawn while posts wait because this platform takes them slower; `at` is now.
+    pub fn with_backlog(mut self, waiting: usize, platform: Platform, at: Timestamp) -> Self {
         if waiting == 0 {
             return self;
         }
         let line = vec![
             text(format!("{waiting} post(s) of the bot waited at ")),
             time(at),
-            text(", because the chat takes them slower now. Calls go first, and nothing is left out."),
+            text(format!(", because {platform} takes them slower now. Calls go first, and nothing is left out.")),
         ];
         match self.sections.iter_mut().find(|section| section.part == Part::Troubles) {
             Some(troubles) => troubles.lines.push(line),

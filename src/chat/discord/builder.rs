@@ -8,7 +8,7 @@ use super::{
 };
 use crate::chat::{
     bounded::plain,
-    card::{Button, Line, Link},
+    card::{Button, COMMAND, Line, Link},
     wording::Raw,
 };
 
@@ -30,7 +30,7 @@ const GOES_ON: &str = " (goes on)";
 pub(super) struct MessageBuilder {
     embeds: Vec<Embed>,
     rows: Vec<Component>,
-    /// Links that no button can carry, as lines of the text.
+    /// What no button carries, as lines of the text: links, and how many buttons are missing.
     links: Vec<String>,
     footer: String,
     /// Text so far, with what is kept free.
@@ -61,8 +61,13 @@ impl MessageBuilder {
     /// Puts the buttons and links below it. Links that no button can carry take room in the text, so this comes first.
     pub(super) fn below(&mut self, buttons: &[Button], links: &[Link]) {
         let below = Below::of(buttons, links);
-        self.count(below.left_out);
+        self.count(below.left_out.saturating_add(below.doubles));
         self.rows = below.rows;
+        if below.left_out > 0 {
+            let mark = format!("… {} more button(s) [cut]. `{COMMAND}` does what they do.", below.left_out);
+            self.used = self.used.saturating_add(length(&mark)).saturating_add(1);
+            self.links.push(mark);
+        }
         let mut room = LINKS;
         for one in &below.links {
             match link(&one.label, &one.url, room.saturating_sub(1)) {

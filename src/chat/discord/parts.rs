@@ -131,6 +131,8 @@ pub(super) struct Below {
     pub(super) rows: Vec<Component>,
     /// Buttons for which there was no place.
     pub(super) left_out: usize,
+    /// Buttons that would have stood there twice.
+    pub(super) doubles: usize,
     /// Links that no button can carry: they stand in the text.
     pub(super) links: Vec<Link>,
 }
@@ -138,16 +140,16 @@ pub(super) struct Below {
 impl Below {
     /// The buttons, and below them the links.
     pub(super) fn of(buttons: &[Button], links: &[Link]) -> Self {
-        let mut drawn: Vec<Component> = Vec::new();
+        let (mut drawn, mut doubles) = (Vec::<Component>::new(), 0_usize);
         for button in buttons.iter().filter_map(Component::button) {
             // Discord refuses a message in which two buttons carry the same.
-            if drawn.len() < ROWS.saturating_mul(ROW_BUTTONS)
-                && drawn.iter().all(|other| other.custom_id != button.custom_id)
-            {
+            if drawn.iter().any(|other| other.custom_id == button.custom_id) {
+                doubles = doubles.saturating_add(1);
+            } else if drawn.len() < ROWS.saturating_mul(ROW_BUTTONS) {
                 drawn.push(button);
             }
         }
-        let left_out = buttons.len().saturating_sub(drawn.len());
+        let left_out = buttons.len().saturating_sub(drawn.len()).saturating_sub(doubles);
         let mut rows = Component::rows(&drawn);
         let room = ROWS.saturating_sub(rows.len()).saturating_mul(ROW_BUTTONS);
         let (mut behind, mut in_text) = (Vec::new(), Vec::new());
@@ -159,7 +161,7 @@ impl Below {
             }
         }
         rows.extend(Component::rows(&behind));
-        Self { rows, left_out, links: in_text }
+        Self { rows, left_out, doubles, links: in_text }
     }
 }
 

@@ -147,7 +147,7 @@ impl<C: Carrier> Outbox<C> {
         let mut card = Card::of(incident).with_progress(task.progress.looked().as_ref());
         card.links.clone_from(&self.look.links);
         let card = if task.writes_enabled { card } else { card.with_writes_off() };
-        let card = card.with_backlog(self.memory.waiting(), self.clock.now());
+        let card = card.with_backlog(self.memory.waiting(), self.carrier.platform(), self.clock.now());
         let message = self.carrier.card(&card, &key);
         note_cuts(incident, &message);
         let known = match &task.root {

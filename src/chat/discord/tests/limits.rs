@@ -189,6 +189,7 @@ fn of_more_buttons_than_discord_takes_the_first_are_drawn_and_a_double_only_once
     assert_eq!(message.presses().len(), 25);
     assert_eq!(message.cuts, 7);
     let text = message.embeds[0].description.as_deref().unwrap();
+    assert!(text.contains("\n… 6 more button(s) [cut]. `/mtls` does what they do.\n"), "{text}");
     assert!(text.ends_with("[Runbook](https://wiki.example.org/r)"), "the link has no button: {text}");
 }
 
