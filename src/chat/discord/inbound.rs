@@ -317,7 +317,7 @@ fn announcement(asked: &Asked) -> FirstAnswer {
 /// The post in which a button was pressed, unless it is a card.
 fn post(asked: &Asked) -> Option<&Pressed> {
     match &asked.what {
-        What::Press(pressed) if !pressed.has_thread => Some(pressed),
+        What::Press(pressed) if !pressed.is_card() => Some(pressed),
         _ => None,
     }
 }

@@ -18,7 +18,10 @@ use serenity::model::{
     id::{ApplicationId, ChannelId, GuildId, InteractionId, MessageId, RoleId, UserId},
 };
 
-use super::modal::{self, FORM};
+use super::{
+    message::Message,
+    modal::{self, FORM},
+};
 use crate::chat::grammar::{Chosen, Parameter, Verb};
 
 /// The name of the application command.
@@ -88,6 +91,12 @@ const EMBEDS_MOST: usize = 10;
 const EMBEDS_CHARACTERS_MOST: usize = 6_000;
 
 impl Pressed {
+    /// Whether it stands in a card: by what the bot wrote below it, and by its thread, which no other message has.
+    pub fn is_card(&self) -> bool {
+        let drawn = Message::kept(&json!({ "embeds": self.embeds }));
+        self.has_thread || drawn.is_some_and(|message| message.is_card())
+    }
+
     /// The message as it was: an edit that brings its buttons back.
     pub fn unchanged(&self) -> Value {
         json!({ "embeds": self.embeds, "components": self.components })

@@ -358,14 +358,17 @@ async fn a_refused_press_leaves_the_buttons_to_others_and_a_strangers_press_touc
 
 #[tokio::test]
 async fn the_card_is_not_touched_since_it_is_drawn_anew_by_its_own_effect() {
-    let night = DiscordStory::of(night::asking());
-    let mut interaction = pressed(&night.person(SECURITY, &[APPROVERS]), &approve(7));
-    interaction["message"]["flags"] = json!(32);
-    night.hears(&interaction).await;
-    insta::assert_snapshot!(night.sent(), @r"
-    first answer 6: -
-    follow up (private): Done.
-    ");
+    let has_a_thread = |interaction: &mut Value| interaction["message"]["flags"] = json!(32);
+    let says_so_below = |interaction: &mut Value| {
+        interaction["message"]["embeds"] = json!([{ "footer": { "text": "INC-7 · card 0123456789abcdef" } }]);
+    };
+    for is_card in [has_a_thread as fn(&mut Value), says_so_below] {
+        let night = DiscordStory::of(night::asking());
+        let mut interaction = pressed(&night.person(SECURITY, &[APPROVERS]), &approve(7));
+        is_card(&mut interaction);
+        night.hears(&interaction).await;
+        assert_eq!(night.sent().trim_end(), "first answer 6: -\nfollow up (private): Done.");
+    }
 }
 
 #[tokio::test]
