@@ -19,7 +19,7 @@ use serenity::model::{
 };
 
 use super::{
-    message::Message,
+    message,
     modal::{self, FORM},
 };
 use crate::chat::grammar::{Chosen, Parameter, Verb};
@@ -93,7 +93,7 @@ const EMBEDS_CHARACTERS_MOST: usize = 6_000;
 impl Pressed {
     /// Whether it stands in a card: by what the bot wrote below it, and by its thread, which no other message has.
     pub fn is_card(&self) -> bool {
-        let drawn = Message::kept(&json!({ "embeds": self.embeds }));
+        let drawn = message::Message::kept(&json!({ "embeds": self.embeds }));
         self.has_thread || drawn.is_some_and(|message| message.is_card())
     }
 
