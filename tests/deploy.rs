@@ -202,6 +202,42 @@ fn the_slack_app_asks_for_the_scopes_that_doctor_looks_for() {
     );
 }
 
+/// What stands behind `name=` in an address.
+fn parameter<'a>(address: &'a str, name: &str) -> &'a str {
+    let pairs = address.split(['?', '&']).filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next().unwrap()
+}
+
+#[cfg(feature = "discord")]
+#[test]
+fn discords_invite_link_asks_for_the_permissions_and_scopes_of_the_code_and_the_paper_explains_each() {
+    use mtls_medic::chat::discord::{INVITE_SCOPES, PERMISSIONS};
+    let paper = text("deploy/discord.md");
+    let links: Vec<&str> = paper.lines().map(str::trim).filter(|line| line.contains("oauth2/authorize")).collect();
+    let [link] = links[..] else { panic!("one link: {links:?}") };
+    let asked: u64 = parameter(link, "permissions").parse().unwrap();
+    assert_eq!(asked, PERMISSIONS.iter().fold(0, |all, one| all | one.bits));
+    assert_eq!(parameter(link, "scope"), INVITE_SCOPES.join("+"));
+    let rows: Vec<String> = PERMISSIONS.iter().map(|one| format!("| `{}` | {} |", one.name, one.without_it)).collect();
+    assert!(paper.contains(&rows.join("\n")), "{rows:#?}");
+}
+
+/// In Helm's values a long number without quotes is rounded, and would be another person's id.
+#[test]
+fn the_chart_takes_discords_ids_in_quotes_alone() {
+    let schema: Value = serde_json::from_str(&text("deploy/chart/values.schema.json")).unwrap();
+    let config = &schema["properties"]["config"]["properties"];
+    let (discord, people) = (&config["discord"]["oneOf"][1]["properties"], &config["people"]["properties"]);
+    let mention = &people["levels"]["items"]["properties"]["mention"];
+    let rosters =
+        [mention, &people["commanders"], &people["approvers"]].map(|one| &one["properties"]["discord"]["properties"]);
+    let listed = rosters.iter().flat_map(|one| [&one["users"]["items"], &one["roles"]["items"]]);
+    let ids = [&discord["application"], &discord["guild"], &discord["channel"]];
+    for id in ids.into_iter().chain([&people["same"]["items"]["properties"]["discord"]]).chain(listed) {
+        assert_eq!((&id["type"], &id["pattern"]), (&"string".into(), &"^[0-9]{17,20}$".into()));
+    }
+}
+
 #[test]
 fn alertmanager_sends_to_the_address_that_the_chart_serves() {
     let snippet = documents("deploy/alertmanager-receiver.yaml").remove(0);
@@ -229,8 +265,14 @@ fn the_chart_takes_every_part_of_the_configuration_that_the_example_shows() {
     let schema: Value = serde_json::from_str(&text("deploy/chart/values.schema.json")).unwrap();
     let known = schema["properties"]["config"]["properties"].as_object().unwrap();
     // Also those that the example shows as a comment.
-    let example = text("config/example.yaml").replace("# heartbeat:", "heartbeat:");
+    let shown = |line: &str| line.strip_prefix("# discord:").map_or(line.to_owned(), |rest| format!("discord:{rest}"));
+    let example: String = text("config/example.yaml")
+        .replace("# heartbeat:", "heartbeat:")
+        .lines()
+        .map(|line| shown(line) + "\n")
+        .collect();
     let example: Value = serde_saphyr::from_str(&example).unwrap();
+    assert!(example.as_object().unwrap().contains_key("discord"), "the example shows Discord");
     for key in example.as_object().unwrap().keys().filter(|key| !["listen", "journal"].contains(&key.as_str())) {
         assert!(known.contains_key(key), "{key} is not in the chart's schema");
     }

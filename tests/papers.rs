@@ -180,3 +180,63 @@ fn an_item_without_a_comment_is_noticed_behind_attributes_too() {
     let code = "/// A thing.\n#[derive(\n    Debug,\n)]\npub struct A {\n    pub field: u8,\n}\n#[must_use]\npub fn bare() {}\n";
     assert_eq!(undocumented(code), ["pub fn bare() {}"]);
 }
+
+/// The text of every source below these folders.
+fn below(folders: &[&str]) -> String {
+    let (mut all, mut folders) = (String::new(), folders.iter().map(|one| root().join(one)).collect::<Vec<_>>());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                all.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    all
+}
+
+/// The names of all tests in a source.
+fn tests_in(source: &str) -> BTreeSet<&str> {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let mut names = BTreeSet::new();
+    let mut marked = false;
+    for line in lines {
+        if line.starts_with("#[test") || line.starts_with("#[tokio::test") {
+            marked = true;
+        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| marked) {
+            names.extend(rest.split_once('(').map(|(name, _)| name));
+            marked = false;
+        }
+    }
+    names
+}
+
+#[test]
+fn every_test_that_the_table_of_the_chats_names_is_there_and_plays_on_its_chat() {
+    let (slack, discord) =
+        (below(&["src/chat/slack", "tests/conversations"]), below(&["src/chat/discord", "tests/conversations"]));
+    let there = [tests_in(&slack), tests_in(&discord)];
+    let text = fs::read_to_string(root().join("deploy/chats.md")).unwrap();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(2)
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert!(rows.len() > 30, "{} rows: is the test looking in the right place?", rows.len());
+    let mut faults = Vec::new();
+    for row in &rows {
+        let [story, cells @ ..] = &row[..] else { panic!("{row:?}") };
+        assert_eq!(cells.len(), 2, "{story}");
+        for (cell, there) in cells.iter().zip(&there) {
+            let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+            faults.extend(named.iter().filter(|name| !there.contains(*name)).map(|name| format!("{story}: {name}")));
+            if named.is_empty() && !cell.starts_with("not shown yet") && !cell.starts_with("Slack has none") {
+                faults.push(format!("{story}: {cell:?} says neither a test nor that there is none"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}

@@ -276,6 +276,118 @@ fn without_slack_a_level_that_is_only_mentioned_calls_nobody_and_that_is_said() 
     assert!(config.calls_nobody().is_empty());
 }
 
+/// The example with Discord instead of Slack, and with this behind its people.
+fn on_discord(folder: &Path, ids: &str, people: &str) -> Config {
+    example(folder);
+    let (before, rest) = EXAMPLE.split_once("slack:\n").unwrap();
+    let (_, after) = rest.split_once("# Linked from cards").unwrap();
+    let text = format!("{before}discord: {{bot_token: {{file: /t}}, {ids}}}\n# Linked from cards{after}")
+        .replace("/etc/mtls-medic/secrets/", &format!("{}/", folder.display()))
+        .replacen("  fallback_pager:", &format!("{people}  fallback_pager:"), 1);
+    Config::parse(&text).unwrap_or_else(|why| panic!("{why}"))
+}
+
+const DISCORD_IDS: &str =
+    "application: '100000000000000100', guild: '100000000000000200', channel: '100000000000000300'";
+
+#[test]
+fn discords_part_of_the_example_is_right_once_it_is_no_comment() {
+    let (_, part) = EXAMPLE.split_once("# discord:\n").unwrap();
+    let lines: Vec<&str> = part.lines().map_while(|line| line.strip_prefix("# ")).collect();
+    let part = lines.join("\n") + "\n";
+    let same = EXAMPLE.lines().find_map(|line| line.trim().strip_prefix("# same:")).unwrap();
+    let level = EXAMPLE.lines().find(|line| line.contains("team: Vendor")).unwrap().replacen("# -", "-", 1);
+    let text = EXAMPLE
+        .replacen("# discord:\n", &format!("discord:\n{part}# "), 1)
+        .replacen("  fallback_pager:", &format!("  same:{same}\n  fallback_pager:"), 1)
+        .replacen("    - {team: Infrastructure", &format!("{level}\n    - {{team: Infrastructure"), 1);
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::parse(&text).unwrap_or_else(|why| panic!("{why}\n{text}"));
+    config.alertmanager = example(folder.path()).alertmanager;
+    config.settle().map_or_else(|why| panic!("{why}"), drop);
+    assert_eq!(config.channels().len(), 2);
+    assert_eq!((config.people.same.len(), config.people.levels[2].mention.discord.roles.len()), (1, 1));
+}
+
+#[test]
+fn discords_ids_may_stand_without_quotes_and_keep_every_digit() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = "application: 9007199254740993001, guild: 100000000000000200, channel: '100000000000000300'";
+    let people = "  same: [{slack: U0A, discord: 100000000000000001}]\n";
+    let config = on_discord(folder.path(), ids, people);
+    let discord = config.discord.as_ref().unwrap();
+    assert_eq!(discord.application, "9007199254740993001");
+    assert_eq!((discord.guild.as_str(), discord.channel.as_str()), ("100000000000000200", "100000000000000300"));
+    assert_eq!(config.people.same[0].discord, "100000000000000001");
+    config.settle().map_or_else(|why| panic!("{why}"), drop);
+}
+
+#[test]
+fn a_wrong_id_of_discord_is_refused_by_its_place_with_how_to_copy_the_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = on_discord(folder.path(), DISCORD_IDS, "");
+    for wrong in
+        ["", "jane#1234", "@oncall", "<@&100000000000000401>", "1234", "123456789012345678901", "1.0e17", "U0JANE"]
+    {
+        config.people.approvers.discord.roles = vec![wrong.to_owned()];
+        let why = config.settle().err().unwrap_or_else(|| panic!("{wrong:?}")).to_string();
+        assert!(why.contains("people.approvers.discord.roles") && why.contains("Developer Mode"), "{why}");
+    }
+    config.people.approvers.discord.roles.clear();
+    config.people.commanders.discord.users = vec!["jane".to_owned()];
+    config.people.levels[1].mention.discord.roles = vec!["security".to_owned()];
+    let discord = config.discord.as_mut().unwrap();
+    discord.application = "medic".to_owned();
+    discord.guild = "Our server".to_owned();
+    discord.channel = "#incidents".to_owned();
+    let Err(ConfigError::Problems(problems)) = config.settle() else { panic!("it has problems") };
+    let places: Vec<&str> = problems.iter().filter_map(|problem| Some(problem.split_once(": \"")?.0)).collect();
+    assert_eq!(
+        places,
+        [
+            "discord.application",
+            "discord.guild",
+            "discord.channel",
+            "people.commanders.discord.users",
+            "people.levels: L2 mention.discord.roles"
+        ]
+    );
+}
+
+#[test]
+fn an_id_is_linked_once_so_that_two_people_do_not_become_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for (people, linked) in [
+        (
+            "{slack: U0A, discord: '100000000000000001'}, {slack: U0B, discord: '100000000000000001'}",
+            "100000000000000001",
+        ),
+        ("{slack: U0A, discord: '100000000000000001'}, {slack: U0A, discord: '100000000000000002'}", "U0A"),
+    ] {
+        let config = on_discord(folder.path(), DISCORD_IDS, &format!("  same: [{people}]\n"));
+        let why = config.settle().map(drop).unwrap_err().to_string();
+        assert!(why.contains(&format!("people.same: {linked} is linked twice: one line a person")), "{why}");
+    }
+}
+
+#[test]
+fn a_level_that_is_known_only_on_a_chat_that_is_not_configured_calls_nobody_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = on_discord(folder.path(), DISCORD_IDS, "");
+    let said = config.calls_nobody().join("\n");
+    assert!(said.contains("L2") && said.contains("configure slack") && !said.contains("L1"), "{said}");
+    for level in &mut config.people.levels {
+        level.mention.discord.roles = vec!["100000000000000401".to_owned()];
+    }
+    assert!(config.calls_nobody().is_empty(), "each is known on Discord as well");
+    config.discord = None;
+    for level in &mut config.people.levels {
+        level.mention.groups.clear();
+    }
+    let said = config.calls_nobody().join("\n");
+    assert!(said.contains("L3") && said.contains("without discord nobody is"), "{said}");
+}
+
 #[test]
 fn the_address_of_a_pager_may_be_a_secret_and_is_never_shown() {
     let folder = tempfile::tempdir().unwrap();

@@ -19,6 +19,7 @@ mod modal;
 mod outbox;
 mod parts;
 mod people;
+mod permissions;
 mod registration;
 mod rest;
 mod signature;
@@ -34,6 +35,7 @@ pub use inbound::{AnswerCalls, DiscordDesk, DiscordHome, DiscordReception, Drawi
 pub use interaction::{Asked, COMMAND, Pressed, Typing, Unknown, Unreadable, What};
 pub use outbox::{DiscordCarrier, DiscordOut};
 pub use people::DiscordNotation;
+pub use permissions::{INVITE_SCOPES, PERMISSIONS, Permission};
 pub use registration::{are_ours, commands};
 pub use rest::{DISCORD_API, GuildRole, Rest};
 pub use signature::{NotSigned, PublicKey, SIGNATURE_LASTS, SignedClaim};
