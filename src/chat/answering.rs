@@ -78,6 +78,18 @@ pub enum Buttons {
     Go(Line),
 }
 
+/// What stands between a press and its decision, on platforms whose buttons do not ask back themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskedBack {
+    /// The press counts.
+    Nothing,
+    Confirm(Confirm),
+    /// It cannot work any more, and this is why: it is not decided on, for a moment later it might.
+    Gone(Line),
+    /// The incident could not be read: nothing counts that was not confirmed.
+    NotKnown,
+}
+
 /// Answers what people say.
 pub struct Answering {
     ask: Arc<dyn Ask>,
@@ -107,13 +119,19 @@ impl Answering {
         self.ask.live().await
     }
 
-    /// What is asked back before a press counts: as the incident stands now. `None` where nothing is, or the press cannot work
-    /// any more.
-    pub async fn asked_back(&self, press: &Press) -> Option<Confirm> {
-        self.whose.check(press.incident, press.cluster.as_deref()).ok()?;
-        let incident = self.ask.incident(self.whose.ours(press.incident)).await.ok()??;
-        let buttons = Card::of(&incident).buttons;
-        buttons.into_iter().find(|button| button.press.is_same_as(press))?.confirm
+    /// What has to be asked back before a press counts, as the incident stands now.
+    pub async fn asked_back(&self, press: &Press) -> AskedBack {
+        if self.whose.check(press.incident, press.cluster.as_deref()).is_err() {
+            return AskedBack::Nothing;
+        }
+        let Ok(Some(incident)) = self.ask.incident(self.whose.ours(press.incident)).await else {
+            return AskedBack::NotKnown;
+        };
+        let own = Card::of(&incident).buttons.into_iter().find(|button| button.press.is_same_as(press));
+        match own {
+            Some(button) => button.confirm.map_or(AskedBack::Nothing, AskedBack::Confirm),
+            None => AskedBack::Gone(why_gone(&press.act, &incident)),
+        }
     }
 
     /// Whether a button is this bot's: its incident may have the number of one of ours.

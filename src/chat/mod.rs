@@ -27,7 +27,7 @@ pub(crate) mod terminal;
 mod whose;
 pub(crate) mod wording;
 
-pub use answering::{Answering, Buttons, Heard, Place, Reply, Says};
+pub use answering::{Answering, AskedBack, Buttons, Heard, Place, Reply, Says};
 pub use ask::{Ask, LIVE_MOST};
 pub use desk::{AT_ONCE_MOST, BusyDesk, Desk, Reception};
 pub use outbox::Look;

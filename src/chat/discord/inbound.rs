@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     chat::{
-        Answering, Ask, BusyDesk, Buttons, Desk, Heard, Place, Reception, Reply, Roster, Whose,
+        Answering, Ask, AskedBack, BusyDesk, Buttons, Desk, Heard, Place, Reception, Reply, Roster, Whose,
         answers::sentence,
-        card::{Line, Press},
+        card::{Line, Press, words},
     },
     clock::Clock,
     escalation::LevelNumber,
@@ -255,12 +255,26 @@ impl DiscordDesk {
         }
     }
 
-    /// The question that a press has to answer first. Where none can be asked, the press is decided on, which is refused where
-    /// it cannot work any more.
+    /// What an unconfirmed press is answered with; `None` where it asks nothing back, and so counts.
     async fn question(&self, press: &Press) -> Option<FirstAnswer> {
+        let signature = self.answering().signature();
+        let told = |line: Line| {
+            let drawn = (self.reception().drawing.reply)(&vec![line].into(), signature.as_deref());
+            Some(FirstAnswer::Told(drawn))
+        };
         let asked = tokio::time::timeout(SUGGESTED_WITHIN, self.answering().asked_back(press)).await;
-        let confirm = asked.ok().flatten()?;
-        Some(FirstAnswer::Told(ask_back(&confirm, press).body()))
+        match asked.unwrap_or(AskedBack::NotKnown) {
+            AskedBack::Nothing => None,
+            AskedBack::Confirm(confirm) => {
+                let question = ask_back(&confirm, press);
+                let question = signature.map_or_else(|| question.clone(), |who| question.clone().signed(&who));
+                Some(FirstAnswer::Told(question.body()))
+            }
+            AskedBack::Gone(why) => told(why),
+            AskedBack::NotKnown => told(words(
+                "How the incident stands could not be read in time, so your press was not taken: press again in a moment.",
+            )),
+        }
     }
 
     async fn suggestions(&self, typing: &Typing) -> FirstAnswer {

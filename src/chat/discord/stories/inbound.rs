@@ -18,7 +18,8 @@ use crate::{
         AT_ONCE_MOST, Ask, Reply, Roster, Says, Whose,
         card::{Press, plain, tests as night},
         discord::{
-            AnswerCalls, DiscordDesk, DiscordHome, DiscordReception, Drawing, Hear, NotAnswered, PublicKey, router,
+            AnswerCalls, DiscordDesk, DiscordHome, DiscordPress, DiscordReception, Drawing, Hear, NotAnswered,
+            PublicKey, router,
         },
     },
     clock::{Clock, VirtualClock},
@@ -41,6 +42,16 @@ struct Engine {
     /// While it is set, nobody gets an answer.
     stuck: AtomicBool,
     goes_on: Notify,
+    /// What reading an incident runs into.
+    reading: Mutex<Reading>,
+}
+
+/// How it goes when somebody reads an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Works,
+    Fails,
+    Hangs,
 }
 
 #[async_trait]
@@ -70,6 +81,12 @@ impl Ask for Engine {
     }
 
     async fn incident(&self, id: IncidentId) -> Result<Option<Arc<Incident>>, SubmitError> {
+        let reading = *self.reading.lock().unwrap();
+        match reading {
+            Reading::Works => {}
+            Reading::Fails => return Err(SubmitError::Busy),
+            Reading::Hangs => std::future::pending().await,
+        }
         Ok((self.incident.id == id).then(|| self.incident.clone()))
     }
 
@@ -148,7 +165,8 @@ impl DiscordStory {
     fn of(incident: Incident) -> Self {
         let clock = Arc::new(VirtualClock::starting_at(night::at(5)));
         let (commands, stuck, goes_on) = (Mutex::default(), AtomicBool::new(false), Notify::new());
-        let engine = Arc::new(Engine { clock: clock.clone(), incident: Arc::new(incident), commands, stuck, goes_on });
+        let (incident, reading) = (Arc::new(incident), Mutex::new(Reading::Works));
+        let engine = Arc::new(Engine { clock: clock.clone(), incident, commands, stuck, goes_on, reading });
         let (calls, metrics) = (Arc::new(Calls::default()), Metrics::default());
         let slack = PersonId { platform: Platform::Slack, workspace: "T0TEAM".to_owned(), user: "U0SEC".to_owned() };
         let discord = PersonId { platform: Platform::Discord, workspace: GUILD.to_owned(), user: SECURITY.to_owned() };
@@ -493,4 +511,36 @@ async fn a_busy_bot_says_so_and_takes_nothing() {
     night.engine.goes_on.notify_waiters();
     night.desk.quiet().await;
     assert_eq!(night.acts().len(), AT_ONCE_MOST);
+}
+
+/// A press as Discord brings it, not confirmed.
+fn unconfirmed(person: &Person<'_>, press: &Press) -> Value {
+    let id = DiscordPress { press: press.clone(), confirmed: false }.custom_id().unwrap();
+    person.presses(&post(press), &id)
+}
+
+#[tokio::test]
+async fn a_press_that_changes_something_is_asked_back_and_decides_nothing_yet() {
+    let night = DiscordStory::of(night::asking());
+    let answer = night.asks_over_http(&unconfirmed(&night.person(SECURITY, &[APPROVERS]), &approve(7))).await;
+    assert_eq!((&answer["type"], &answer["data"]["flags"]), (&json!(4), &json!(64)));
+    assert_eq!(answer["data"]["embeds"][0]["title"], "Approve restart-pod?");
+    assert_eq!(night.acts(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_confirmed_is_decided_on_neither_when_the_question_cannot_be_asked_nor_when_it_is_over() {
+    for (reading, incident, said) in [
+        (Reading::Fails, night::asking(), "could not be read in time"),
+        (Reading::Hangs, night::asking(), "could not be read in time"),
+        (Reading::Works, night::opened(), "no longer the one that waits"),
+    ] {
+        let night = DiscordStory::of(incident);
+        *night.engine.reading.lock().unwrap() = reading;
+        let press = unconfirmed(&night.person(SECURITY, &[APPROVERS]), &approve(7));
+        let answer = night.asks_over_http(&press).await;
+        let told = answer["data"]["content"].as_str().unwrap();
+        assert!(told.contains(said), "{reading:?}: {told}");
+        assert_eq!(night.acts(), [], "{reading:?}");
+    }
 }
