@@ -13,11 +13,11 @@ use mtls_medic::{
 #[command(version, about)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum CliCommand {
     /// Play a whole night on one machine: a simulated mesh, a broken service, the bot, and a chat
     Demo(commands::demo::DemoArgs),
     /// Run the bot
@@ -57,7 +57,7 @@ async fn started() -> ExitCode {
             return code;
         }
     };
-    if !matches!(command, Command::Serve(_)) {
+    if !matches!(command, CliCommand::Serve(_)) {
         mtls_medic::telemetry::start(mtls_medic::telemetry::LogFormat::Text, "error");
     }
     match run(command).await {
@@ -69,17 +69,17 @@ async fn started() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<ExitCode> {
+async fn run(command: CliCommand) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Demo(args) => Ok(commands::demo::run(args).await?),
-        Command::Serve(args) => {
+        CliCommand::Demo(args) => Ok(commands::demo::run(args).await?),
+        CliCommand::Serve(args) => {
             commands::serve::run(args).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Triage(args) => Ok(commands::triage::run(args).await?),
-        Command::Diagnose(args) => Ok(commands::diagnose::run(&args)?),
-        Command::Doctor(args) => Ok(commands::doctor::run(args).await?),
-        Command::Simulate(args) => {
+        CliCommand::Triage(args) => Ok(commands::triage::run(args).await?),
+        CliCommand::Diagnose(args) => Ok(commands::diagnose::run(&args)?),
+        CliCommand::Doctor(args) => Ok(commands::doctor::run(args).await?),
+        CliCommand::Simulate(args) => {
             commands::simulate::run(args).await?;
             Ok(ExitCode::SUCCESS)
         }

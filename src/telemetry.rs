@@ -61,9 +61,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
+    struct Captured(Arc<Mutex<Vec<u8>>>);
 
-    impl std::io::Write for Written {
+    impl std::io::Write for Captured {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn the_libraries_say_nothing_whatever_is_asked_for() {
         for format in [LogFormat::Text, LogFormat::Json] {
-            let written = Written::default();
+            let written = Captured::default();
             let to = written.clone();
             let levels = EnvFilter::new("trace,hyper=trace,kube_client=trace");
             tracing::subscriber::with_default(logging(format, levels, false, move || to.clone()), || {

@@ -9,7 +9,7 @@ use crate::people::{Actor, PersonId, Role};
 
 /// How many people must approve, and how long the question stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
+pub struct ApprovalRule {
     /// Distinct people other than the requester. At least one (invariant 11).
     pub needed: u8,
     /// After this the question is closed, and the fix has to be asked for again.
@@ -69,7 +69,7 @@ pub enum VoteRefusal {
 
 impl Question {
     /// Asks for votes on a fix.
-    pub fn ask(rule: &Rule, requester: PersonId, now: Timestamp) -> Self {
+    pub fn ask(rule: &ApprovalRule, requester: PersonId, now: Timestamp) -> Self {
         let needed = rule.needed.max(1);
         Self {
             requester,

@@ -1,6 +1,6 @@
 //! The incident channel: card, command grammar, delivery, and one face a platform.
 //!
-//! - `card` and `wording` say what is shown, as facts and sentences without any platform's markup (pure);
+//! - `card` and `posts` say what is shown, as facts and sentences without any platform's markup (pure);
 //! - `grammar` reads what people type (pure);
 //! - a face (`slack`, `discord`) draws the one and listens to the other; its [`Desk`] has requests answered by
 //!   [`Answering`], which is the one place that turns what was said into an answer; [`Ask`] is the way to the engine.
@@ -20,12 +20,12 @@ mod outgoing;
 mod outlived_presses;
 pub(crate) mod page;
 pub mod pager;
+pub(crate) mod posts;
 mod rate_limits;
 mod roster;
 pub mod slack;
 pub(crate) mod terminal;
 mod whose;
-pub(crate) mod wording;
 
 pub use answering::{Answering, AskedBack, Buttons, Heard, Place, Reply, Says};
 pub use ask::{Ask, LIVE_MOST};

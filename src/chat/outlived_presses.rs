@@ -3,7 +3,7 @@
 use super::card::{Card, Line, Press, person, sentence, text, with_people, words};
 use crate::{
     escalation::Ladder,
-    incident::{Act, Incident, Life},
+    incident::{Act, Incident, IncidentStatus},
     remediation::PlanId,
 };
 
@@ -14,10 +14,12 @@ pub(in crate::chat) fn still_works(press: &Press, incident: &Incident) -> bool {
 
 /// How what a button asked for was decided.
 pub(in crate::chat) fn why_gone(act: &Act, incident: &Incident) -> Line {
-    match incident.life {
-        Life::Closed { .. } => return words(format!("{} is closed.", incident.id)),
-        Life::Clearing { .. } => return words("All alerts are resolved: the card at the top says what comes next."),
-        Life::Open => {}
+    match incident.status {
+        IncidentStatus::Closed { .. } => return words(format!("{} is closed.", incident.id)),
+        IncidentStatus::Clearing { .. } => {
+            return words("All alerts are resolved: the card at the top says what comes next.");
+        }
+        IncidentStatus::Open => {}
     }
     match (act, &incident.ladder) {
         (Act::Acknowledge | Act::AcknowledgeAll, Ladder::Running { holder: Some(holder), .. }) => {

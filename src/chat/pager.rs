@@ -19,7 +19,7 @@ use crate::{
 
 mod body;
 
-pub use body::{Call, CallAct, generic, pagerduty};
+pub use body::{CallAct, PagerMessage, generic, pagerduty};
 
 /// The pause before the bot repeats a call that the pager refused: people have to mend the configuration first.
 const REFUSED_AGAIN: SignedDuration = SignedDuration::from_secs(30);
@@ -87,7 +87,7 @@ impl Pagers {
 impl Perform for Pagers {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         let incident = &*task.incident;
-        let call = |key, level, act| Call { key, level, act, incident, runbook: self.runbook.as_deref() };
+        let call = |key, level, act| PagerMessage { key, level, act, incident, runbook: self.runbook.as_deref() };
         match &task.work {
             Work::CallPager { pager: name, level, reason, .. } => {
                 let (key, lacks) = (page_key(incident, &task.key), Lacks::of(incident));
@@ -120,7 +120,7 @@ enum SendError {
 }
 
 impl Pagers {
-    async fn send(&self, name: &PagerName, act: &'static str, call: &Call<'_>) -> Result<(), SendError> {
+    async fn send(&self, name: &PagerName, act: &'static str, call: &PagerMessage<'_>) -> Result<(), SendError> {
         let count = |result| {
             self.metrics.count("pager_calls_total", &[("pager", name.0.as_str()), ("act", act), ("result", result)], 1);
         };
@@ -143,7 +143,7 @@ impl Pagers {
 }
 
 impl Pager {
-    fn body(&self, call: &Call<'_>) -> Value {
+    fn body(&self, call: &PagerMessage<'_>) -> Value {
         match self {
             Self::Generic { .. } => generic(call),
             Self::PagerDuty { routing_key, .. } => pagerduty(routing_key.expose_secret(), call),

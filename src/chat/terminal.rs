@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     card::{COMMAND, Card, Line, Span},
-    wording::{self, Post},
+    posts::{self, Post},
 };
 #[cfg(feature = "discord")]
 use crate::people::{Mention, Platform};
@@ -168,11 +168,11 @@ impl Perform for Terminal {
         Ok(match &task.work {
             Work::DrawCard { to } => self.card(&task, to),
             Work::Post { to, notice } => {
-                self.post(&task, wording::notice(notice, &task.incident));
+                self.post(&task, posts::notice(notice, &task.incident));
                 shown(to, &task.key, &task, Outcome::Shown { to: to.clone(), first_card: false })
             }
             Work::Mention { to, level, reason, .. } => {
-                self.post(&task, wording::call(*level, reason, &task.incident));
+                self.post(&task, posts::call(*level, reason, &task.incident));
                 shown(to, &task.key, &task, Outcome::Mentioned { level: *level, to: to.clone(), unexplained: None })
             }
             _ => Outcome::NoLongerWanted.into(),

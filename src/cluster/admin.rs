@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{ClusterError, Reach, exec::Tool, forward::PodPort, long::Held};
+use super::{ClusterClient, ClusterError, exec::Tool, forward::PodPort, long::Held};
 use crate::{
     mesh::PodRef,
     triage::{
@@ -19,12 +19,12 @@ pub(super) const PROXY: &str = "istio-proxy";
 
 /// The admin interface of one proxy.
 pub(super) struct Admin<'a> {
-    reach: &'a Reach,
+    reach: &'a ClusterClient,
     pod: &'a PodRef,
     port: PodPort<'a>,
 }
 
-impl Reach {
+impl ClusterClient {
     /// The admin interface of a pod's proxy. Nothing is asked yet.
     pub(super) fn admin<'a>(&'a self, pod: &'a PodRef) -> Admin<'a> {
         Admin { reach: self, pod, port: self.port(pod, ADMIN_PORT) }

@@ -226,14 +226,14 @@ impl Default for Settings {
 
 /// The way to one cluster: its client, with a bound on concurrent calls, and where things are in it. Cheap to clone.
 #[derive(Clone)]
-pub struct Reach {
+pub struct ClusterClient {
     pub(super) client: Client,
     pub(super) settings: Arc<Settings>,
     pub(super) calls: Arc<Semaphore>,
     pub(super) long: LongAnswers,
 }
 
-impl Reach {
+impl ClusterClient {
     pub(super) fn new(config: Config, settings: Settings) -> Result<Self, ClusterError> {
         let long = LongAnswers::default();
         let client = transport::client(config, &long);
@@ -264,7 +264,7 @@ impl Reach {
     }
 }
 
-impl Reach {
+impl ClusterClient {
     /// What evidence is judged by.
     pub(in crate::cluster) fn expectations(&self) -> Expectations {
         Expectations { protected: self.protected(), ..self.settings.expectations.clone() }
@@ -296,7 +296,7 @@ pub async fn connect(
     kubeconfig: Option<&Path>,
     context: Option<&str>,
     settings: Settings,
-) -> Result<Reach, ClusterError> {
+) -> Result<ClusterClient, ClusterError> {
     let failed = |error: &dyn std::fmt::Display| ClusterError::Configuration(quoted_once(&error.to_string()).into());
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let config = match (kubeconfig, context) {
@@ -310,13 +310,13 @@ pub async fn connect(
         (None, Some(_)) => Config::from_kubeconfig(&options).await.map_err(|error| failed(&error))?,
         (None, None) => Config::infer().await.map_err(|error| failed(&error))?,
     };
-    Reach::new(config, settings)
+    ClusterClient::new(config, settings)
 }
 
 /// Connects to a bare URL, as the simulated mesh has it.
-pub fn connect_to(url: &str, settings: Settings) -> Result<Reach, ClusterError> {
+pub fn connect_to(url: &str, settings: Settings) -> Result<ClusterClient, ClusterError> {
     let url = url.parse().map_err(|_| ClusterError::Configuration(format!("{url} is not a URL").into()))?;
-    Reach::new(Config::new(url), settings)
+    ClusterClient::new(Config::new(url), settings)
 }
 
 #[cfg(test)]

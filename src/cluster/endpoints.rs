@@ -7,7 +7,7 @@ use k8s_openapi::api::{core::v1::Pod, discovery::v1::EndpointSlice};
 use kube::{Api, api::ListParams};
 
 use super::{
-    ClusterError, FoundPod, Reach,
+    ClusterClient, ClusterError, FoundPod,
     resolve::{PODS_MOST, found},
 };
 use crate::mesh::{ObjectName, TargetRef};
@@ -16,7 +16,7 @@ use crate::mesh::{ObjectName, TargetRef};
 const NAMED_MOST: usize = 50;
 
 /// The pods that the EndpointSlices of a Service name.
-pub(super) async fn pods_behind(reach: &Reach, service: &TargetRef) -> Result<Vec<FoundPod>, ClusterError> {
+pub(super) async fn pods_behind(reach: &ClusterClient, service: &TargetRef) -> Result<Vec<FoundPod>, ClusterError> {
     let namespace = service.namespace.as_str();
     let what = format!("EndpointSlices of {service}");
     let api: Api<EndpointSlice> = Api::namespaced(reach.client.clone(), namespace);
@@ -45,7 +45,7 @@ pub(super) async fn pods_behind(reach: &Reach, service: &TargetRef) -> Result<Ve
 }
 
 /// One pod by name; `None` when it is gone, as a slice may lag behind.
-async fn pod(reach: &Reach, namespace: &str, name: &ObjectName) -> Result<Option<FoundPod>, ClusterError> {
+async fn pod(reach: &ClusterClient, namespace: &str, name: &ObjectName) -> Result<Option<FoundPod>, ClusterError> {
     let what = format!("pod {namespace}/{name}");
     let api: Api<Pod> = Api::namespaced(reach.client.clone(), namespace);
     let call = async {

@@ -7,10 +7,10 @@ use kube::{
 };
 
 use super::{
-    ClusterError, Reach,
+    ClusterClient, ClusterError,
     client::STREAM_VERBS,
     long::{Held, LongAnswers},
-    socket::{Broken, Socket},
+    socket::{Broken, PodSocket},
 };
 use crate::{bounds::CLUSTER_LONG_ANSWER, mesh::PodRef, triage::RedactedLog};
 
@@ -44,7 +44,7 @@ pub struct Output {
     pub stderr: RedactedLog,
 }
 
-impl Reach {
+impl ClusterClient {
     fn argv(&self, tool: &Tool) -> Vec<String> {
         let settings = &self.settings;
         match tool {
@@ -118,7 +118,7 @@ struct Ran {
 
 /// Reads the stream of a command to its status (Kubernetes' remote command protocol, versions 4 and 5): the first byte of a
 /// message is its channel.
-async fn ran(mut socket: Socket, long: &LongAnswers, most: usize) -> Result<Ran, String> {
+async fn ran(mut socket: PodSocket, long: &LongAnswers, most: usize) -> Result<Ran, String> {
     const STDOUT: u8 = 1;
     const STDERR: u8 = 2;
     const STATUS: u8 = 3;

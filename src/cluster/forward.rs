@@ -22,10 +22,10 @@ use kube::{Resource, api::Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{
-    ClusterError, Reach,
+    ClusterClient, ClusterError,
     client::{STREAM_VERBS, told},
     long::{Held, LongAnswers},
-    socket::Socket,
+    socket::PodSocket,
 };
 use crate::{
     bounds::{CLUSTER_LONG_ANSWER, SOCKET_BUFFER},
@@ -34,13 +34,13 @@ use crate::{
 
 /// What a port answered.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct PortAnswer {
     /// Its status code.
     pub(super) status: u16,
     pub(super) body: Held,
 }
 
-impl Answer {
+impl PortAnswer {
     /// Whether it says that all is well.
     pub(super) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
@@ -50,13 +50,13 @@ impl Answer {
 /// One port of a pod. What is asked of it goes over one port-forward, one request after the other, for as long as that
 /// lasts: a forward costs two TLS connections, one of them between the API server and the node.
 pub(super) struct PodPort<'a> {
-    reach: &'a Reach,
+    reach: &'a ClusterClient,
     pod: &'a PodRef,
     port: u16,
     kept: tokio::sync::Mutex<Option<Connection>>,
 }
 
-impl Reach {
+impl ClusterClient {
     /// A port of a pod, to be asked over HTTP. Nothing is opened yet.
     pub(super) fn port<'a>(&'a self, pod: &'a PodRef, port: u16) -> PodPort<'a> {
         PodPort { reach: self, pod, port, kept: tokio::sync::Mutex::new(None) }
@@ -65,11 +65,11 @@ impl Reach {
 
 impl PodPort<'_> {
     /// GETs a path, within the limit of a check, the wait for its turn among them.
-    pub(super) async fn get(&self, path: &str, what: &str) -> Result<Answer, ClusterError> {
+    pub(super) async fn get(&self, path: &str, what: &str) -> Result<PortAnswer, ClusterError> {
         self.reach.bounded(what, self.asked(path, what)).await
     }
 
-    async fn asked(&self, path: &str, what: &str) -> Result<Answer, ClusterError> {
+    async fn asked(&self, path: &str, what: &str) -> Result<PortAnswer, ClusterError> {
         let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why: why.into() };
         // Taken out, so that what fails or runs out of time is never asked again.
         let mut kept = self.kept.lock().await;
@@ -108,11 +108,11 @@ impl PodPort<'_> {
 }
 
 /// Why nothing comes, in the kubelet's words: they stand on a channel of their own.
-type Refused = Arc<Mutex<Option<String>>>;
+type ForwardRefusal = Arc<Mutex<Option<String>>>;
 
 /// Carries bytes between `io` and one port of a pod (Kubernetes' port-forward protocol, version 4): what comes on channel 0
 /// is data and on channel 1 an error, and either begins with the port.
-async fn forward(mut socket: Socket, io: DuplexStream, port: u16, refused: Refused) {
+async fn forward(mut socket: PodSocket, io: DuplexStream, port: u16, refused: ForwardRefusal) {
     const DATA: u8 = 0;
     const ERROR: u8 = 1;
     let (mut from_us, mut to_us) = tokio::io::split(io);
@@ -149,7 +149,7 @@ async fn forward(mut socket: Socket, io: DuplexStream, port: u16, refused: Refus
     }
 }
 
-fn tell(refused: &Refused, why: String) {
+fn tell(refused: &ForwardRefusal, why: String) {
     *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
 }
 
@@ -158,13 +158,13 @@ fn tell(refused: &Refused, why: String) {
 struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     driver: Fuse<BoxFuture<'static, ()>>,
-    refused: Refused,
+    refused: ForwardRefusal,
     long: LongAnswers,
 }
 
 impl Connection {
     /// GETs a path; the error is why there is no answer.
-    async fn get(&mut self, path: &str) -> Result<Answer, String> {
+    async fn get(&mut self, path: &str) -> Result<PortAnswer, String> {
         let Self { sender, driver, refused, long } = self;
         let answer = match select(pin!(exchange(sender, path, long)), driver).await {
             Either::Left((answer, _)) => answer,
@@ -176,7 +176,11 @@ impl Connection {
     }
 }
 
-async fn exchange(sender: &mut SendRequest<Empty<Bytes>>, path: &str, long: &LongAnswers) -> Result<Answer, String> {
+async fn exchange(
+    sender: &mut SendRequest<Empty<Bytes>>,
+    path: &str,
+    long: &LongAnswers,
+) -> Result<PortAnswer, String> {
     let request = hyper::Request::get(path)
         .header(hyper::header::HOST, "localhost")
         .body(Empty::<Bytes>::new())
@@ -194,7 +198,7 @@ async fn exchange(sender: &mut SendRequest<Empty<Bytes>>, path: &str, long: &Lon
             body.push(piece).await.map_err(|error| error.to_string())?;
         }
     }
-    Ok(Answer { status, body })
+    Ok(PortAnswer { status, body })
 }
 
 /// Whether an answer that was cut is known for one: by its length, or by the last of its pieces.

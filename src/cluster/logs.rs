@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
 use tokio::sync::Semaphore;
 
-use super::{ClusterError, Reach};
+use super::{ClusterClient, ClusterError};
 use crate::{
     bounds::{LOG, LOG_SLACK, LOGS_CLEARED_AT_ONCE},
     mesh::PodRef,
@@ -19,7 +19,7 @@ static CLEARING: Semaphore = Semaphore::const_new(LOGS_CLEARED_AT_ONCE);
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 32 * 1024;
 
-impl Reach {
+impl ClusterClient {
     /// The same of the container that ran before the last restart.
     pub(super) async fn previous_log(
         &self,

@@ -26,7 +26,7 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
-pub use client::{ClusterError, Limits, Reach, Settings, connect, connect_to};
+pub use client::{ClusterClient, ClusterError, Limits, Settings, connect, connect_to};
 pub use collect::{Progress, Surveyed, gather, gather_about, gather_several};
 pub use perform::ClusterAdapter;
 pub use resolve::{FoundPod, Resolved, resolve};

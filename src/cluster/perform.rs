@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::future::join_all;
 
 use super::{
-    ClusterError, Progress, Reach,
+    ClusterClient, ClusterError, Progress,
     collect::{gather_about, gather_several},
     execute::{NotWritten, Stepped, approved},
     fix::Settled,
@@ -25,9 +25,9 @@ use crate::{
 /// The adapter for the rooms Cluster and Execute.
 pub struct ClusterAdapter {
     /// For diagnostics, which ask as much at once as they may.
-    reach: Reach,
+    reach: ClusterClient,
     /// For fixes.
-    fixing: Reach,
+    fixing: ClusterClient,
     clock: Arc<dyn Clock>,
 }
 
@@ -36,7 +36,7 @@ const FIXING_CALLS_MOST: usize = crate::bounds::FIXING_CALLS;
 
 impl ClusterAdapter {
     /// An adapter over one cluster.
-    pub fn new(reach: Reach, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(reach: ClusterClient, clock: Arc<dyn Clock>) -> Self {
         let fixing = reach.with_calls_of_its_own(FIXING_CALLS_MOST);
         Self { reach, fixing, clock }
     }

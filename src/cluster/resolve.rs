@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 use kube::{Api, api::ListParams, core::Selector};
 
-use super::{ClusterError, Reach, admin::PROXY, endpoints::pods_behind, transport::is_too_much};
+use super::{ClusterClient, ClusterError, admin::PROXY, endpoints::pods_behind, transport::is_too_much};
 use crate::mesh::{ControllerRef, NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef};
 
 /// A pod as it was found.
@@ -56,7 +56,7 @@ pub(super) const PODS_MOST: u32 = 500;
 const PODS_AT_A_TIME: u32 = 20;
 
 /// Finds the pods of a target: a Service by its selector, a workload by its own, a pod by name.
-pub async fn resolve(reach: &Reach, target: &TargetRef) -> Result<Resolved, ClusterError> {
+pub async fn resolve(reach: &ClusterClient, target: &TargetRef) -> Result<Resolved, ClusterError> {
     let namespace = target.namespace.as_str();
     let name = target.name.as_str();
     let selector = match target.kind {
@@ -105,7 +105,12 @@ pub async fn resolve(reach: &Reach, target: &TargetRef) -> Result<Resolved, Clus
     Ok(Resolved { pods })
 }
 
-async fn get<K>(reach: &Reach, api: &Api<K>, resource: &'static str, target: &TargetRef) -> Result<K, ClusterError>
+async fn get<K>(
+    reach: &ClusterClient,
+    api: &Api<K>,
+    resource: &'static str,
+    target: &TargetRef,
+) -> Result<K, ClusterError>
 where
     K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
@@ -120,7 +125,7 @@ where
 
 /// Pods by label selector, on one node or anywhere.
 pub(super) async fn list_pods(
-    reach: &Reach,
+    reach: &ClusterClient,
     namespace: &str,
     selector: &str,
     node: Option<&NodeName>,
@@ -208,7 +213,7 @@ pub(super) fn found(pod: &Pod) -> Option<FoundPod> {
 
 /// The workload behind a controller: a ReplicaSet belongs to a Deployment.
 pub(super) async fn workload_of(
-    reach: &Reach,
+    reach: &ClusterClient,
     namespace: &str,
     controller: &ControllerRef,
 ) -> Result<ControllerRef, ClusterError> {

@@ -7,7 +7,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, api::PostParams};
 
-use super::{ClusterError, Reach, rights::Right};
+use super::{ClusterClient, ClusterError, rights::Right};
 
 /// A right in one namespace; none is all namespaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct AccessQuestion {
     pub namespace: Option<String>,
 }
 
-impl Reach {
+impl ClusterClient {
     /// Asks for each: whether the bot has it, or why that is not known.
     pub async fn may(&self, wanted: &[AccessQuestion]) -> Vec<Result<bool, ClusterError>> {
         join_all(wanted.iter().map(|one| self.may_one(one))).await

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    ClusterError, Reach,
+    ClusterClient, ClusterError,
     admin::PROXY,
     resolve::{FoundPod, found},
 };
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-impl Reach {
+impl ClusterClient {
     /// Samples one life of one pod. `since_seconds` is how far back its log is read for errors; `None` leaves the log
     /// out.
     pub(super) async fn sample(

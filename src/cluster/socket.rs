@@ -14,14 +14,14 @@ use tokio_tungstenite::{
     },
 };
 
-use super::Reach;
+use super::ClusterClient;
 use crate::bounds::{CONTROL_FRAMES, Frames, POD_MESSAGE, SOCKET_BUFFER, SOCKET_QUEUE};
 
 /// How long the other end may take to read what is sent to it: a request of a few hundred bytes.
 const SENT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The connection.
-pub(super) struct Socket {
+pub(super) struct PodSocket {
     stream: WebSocketStream<TokioIo<Upgraded>>,
     control: Frames,
 }
@@ -43,9 +43,9 @@ impl From<tokio_tungstenite::tungstenite::Error> for Broken {
     }
 }
 
-impl Reach {
+impl ClusterClient {
     /// Opens a connection by a request for one.
-    pub(super) async fn socket(&self, request: Request<Vec<u8>>) -> Result<Socket, kube::Error> {
+    pub(super) async fn socket(&self, request: Request<Vec<u8>>) -> Result<PodSocket, kube::Error> {
         // Nothing of it is read before the limits are there.
         let stream = self.client.connect(request).await?.into_stream().into_inner();
         let config = WebSocketConfig::default()
@@ -55,11 +55,11 @@ impl Reach {
             .write_buffer_size(SOCKET_BUFFER)
             .max_write_buffer_size(SOCKET_QUEUE);
         let stream = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;
-        Ok(Socket { stream, control: Frames::new(CONTROL_FRAMES, Instant::now()) })
+        Ok(PodSocket { stream, control: Frames::new(CONTROL_FRAMES, Instant::now()) })
     }
 }
 
-impl Socket {
+impl PodSocket {
     /// The next piece and the channel that it came on; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<(u8, Bytes)>, Broken> {
         while let Some(message) = self.stream.next().await {

@@ -1,9 +1,9 @@
 //! Reads the SVID that a pod presents now.
 
-use super::{FoundPod, Reach, admin::Admin, exec::Tool};
+use super::{ClusterClient, FoundPod, admin::Admin, exec::Tool};
 use crate::triage::certificate::{Svid, ders, read_pem};
 
-impl Reach {
+impl ClusterClient {
     /// The SVID that a pod presents: what its proxy serves; its file where there is no proxy, or it cannot be asked. A
     /// proxy that serves none has none, whatever lies on disk.
     pub(super) async fn svid_of(&self, pod: &FoundPod) -> Result<Svid, String> {

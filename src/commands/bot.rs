@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use crate::{
     alertmanager::{self, Authentication, Intake, Mapping},
     clock::Clock,
-    cluster::{ClusterAdapter, Reach},
+    cluster::{ClusterAdapter, ClusterClient},
     engine::{Crasher, EVIDENCE_KEPT, Engine, Inbox, Perform},
     http::{Bodies, Metrics, Readiness, health_router},
     incident::{Policy, Room},
@@ -73,7 +73,7 @@ impl Parts {
 
     /// With a cluster to look at and to change.
     #[must_use]
-    pub fn in_reach(mut self, reach: Reach) -> Self {
+    pub fn in_reach(mut self, reach: ClusterClient) -> Self {
         let cluster = Arc::new(ClusterAdapter::new(reach, self.clock.clone()));
         self.performers.push((Room::Cluster, cluster.clone()));
         self.performers.push((Room::Execute, cluster));

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How requests come in.
-pub enum Way {
+pub enum ConnectionMode {
     /// By the gateway, which this bot opens with its token.
     Gateway,
     /// Over HTTP, signed with the key of the application.
@@ -39,7 +39,7 @@ pub struct DiscordParts {
     token: SecretString,
     look: Look,
     home: DiscordHome,
-    way: Way,
+    way: ConnectionMode,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
@@ -50,9 +50,9 @@ impl DiscordParts {
         let Some(discord) = &config.discord else { return Ok(None) };
         let token = discord.bot_token.read("discord.bot_token");
         let way = match (discord.mode, &discord.public_key) {
-            (DiscordMode::Gateway, _) => Ok(Way::Gateway),
+            (DiscordMode::Gateway, _) => Ok(ConnectionMode::Gateway),
             (DiscordMode::Http, Some(key)) => {
-                PublicKey::parse(key).map(Way::Http).map_err(|error| format!("discord.public_key: {error}"))
+                PublicKey::parse(key).map(ConnectionMode::Http).map_err(|error| format!("discord.public_key: {error}"))
             }
             (DiscordMode::Http, None) => {
                 Err("discord.public_key: mode http needs the application's public key".to_owned())
@@ -90,7 +90,7 @@ impl DiscordParts {
         token: SecretString,
         home: DiscordHome,
         look: Look,
-        way: Way,
+        way: ConnectionMode,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Self {
@@ -117,7 +117,7 @@ impl ChatParts for DiscordParts {
         let calls = Arc::new(self.rest.clone());
         let desk = DiscordReception::desk(Arc::new(inbox), calls, drawing(), home, clock.clone(), self.metrics.clone());
         match self.way {
-            Way::Gateway => {
+            ConnectionMode::Gateway => {
                 let patience = GatewayPatience::default();
                 let gateway = Gateway::new(self.token, Arc::new(self.rest), desk.clone(), self.metrics, patience);
                 let opened = gateway.clone();
@@ -129,7 +129,9 @@ impl ChatParts for DiscordParts {
                 };
                 Listening { routes: Router::new(), connection: Some(connection), desk }
             }
-            Way::Http(key) => Listening { routes: router(desk.clone(), key, clock, bodies), connection: None, desk },
+            ConnectionMode::Http(key) => {
+                Listening { routes: router(desk.clone(), key, clock, bodies), connection: None, desk }
+            }
         }
     }
 }

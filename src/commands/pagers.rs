@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The pager of that name, or what is wrong with it. No address is shown: it may be a secret itself.
-pub(super) fn pager(name: &str, file: &config::Pager) -> Result<Pager, String> {
+pub(super) fn pager(name: &str, file: &config::PagerFile) -> Result<Pager, String> {
     let key = file.key.as_ref().map(|key| key.read(&format!("pagers.{name}.key"))).transpose()?;
     let url = file.url.as_ref().map(|url| url.read(&format!("pagers.{name}.url"))).transpose()?;
     if url.as_ref().is_some_and(|url| checked(url.expose_secret()).is_err()) {

@@ -27,11 +27,11 @@ use crate::{
     chat::{Outgoing, OutgoingError, connector, heartbeat::Heartbeat, pager::Pagers},
     clock::SteadyClock,
     cluster::{ClusterError, connect},
-    config::{Config, ConfigError, Settled},
+    config::{Config, ConfigError, SettledConfig},
     engine::{EVIDENCE_KEPT, Inbox},
     escalation::PagerName,
     http,
-    incident::{Life, Room},
+    incident::{IncidentStatus, Room},
     journal::JournalError,
     telemetry::{self, LogFormat},
 };
@@ -135,7 +135,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
 
 /// What is outside of the bot, as it is configured.
 struct Outside {
-    settled: Settled,
+    settled: SettledConfig,
     chats: Vec<Box<dyn ChatParts>>,
     pagers: Pagers,
     heartbeat: Option<Heartbeat>,
@@ -251,10 +251,10 @@ async fn incidents(State((inbox, authentication)): State<(Inbox, Authentication)
                 .iter()
                 .map(|stored| {
                     let incident = &stored.incident;
-                    let state = match incident.life {
-                        Life::Open => "open",
-                        Life::Clearing { .. } => "clearing",
-                        Life::Closed { .. } => "closed",
+                    let state = match incident.status {
+                        IncidentStatus::Open => "open",
+                        IncidentStatus::Clearing { .. } => "clearing",
+                        IncidentStatus::Closed { .. } => "closed",
                     };
                     json!({"id": incident.id.to_string(), "state": state, "key": incident.key,
                         "opened_at": crate::legible::moment(incident.opened_at),

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How requests come in.
-pub enum Way {
+pub enum ConnectionMode {
     /// Over a socket that this client opens with the app's token.
     Socket(Box<Client>),
     /// Over HTTP, signed with this.
@@ -36,7 +36,7 @@ pub struct SlackParts {
     directory: Arc<Directory>,
     look: Look,
     home: Home,
-    way: Way,
+    way: ConnectionMode,
 }
 
 impl SlackParts {
@@ -62,8 +62,8 @@ impl SlackParts {
         };
         let client = Client::new(api, &token)?.counted(metrics.clone());
         let way = match slack.mode {
-            SlackMode::Socket => Way::Socket(Box::new(Client::new(api, &other)?.counted(metrics.clone()))),
-            SlackMode::Http => Way::Http(other),
+            SlackMode::Socket => ConnectionMode::Socket(Box::new(Client::new(api, &other)?.counted(metrics.clone()))),
+            SlackMode::Http => ConnectionMode::Http(other),
         };
         let people = &config.people;
         let roster = config.roster();
@@ -85,7 +85,14 @@ impl SlackParts {
     }
 
     /// Of a workspace that is known already.
-    pub fn new(client: Client, home: Home, roster: Roster, look: Look, way: Way, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        client: Client,
+        home: Home,
+        roster: Roster,
+        look: Look,
+        way: ConnectionMode,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let directory = Arc::new(Directory::new(client.clone(), home.team.clone(), roster, clock));
         Self { client, directory, look, home, way }
     }
@@ -102,7 +109,7 @@ impl ChatParts for SlackParts {
         let home = Home { whose: Whose::of(&inbox), ..self.home };
         let desk = SlackReception::desk(Arc::new(inbox), self.client, self.directory, home, clock.clone());
         match self.way {
-            Way::Socket(client) => {
+            ConnectionMode::Socket(client) => {
                 let socket = Socket::new(*client, desk.clone(), Patience::default());
                 let opened = socket.clone();
                 let connection = Connection {
@@ -113,7 +120,7 @@ impl ChatParts for SlackParts {
                 };
                 Listening { routes: Router::new(), connection: Some(connection), desk }
             }
-            Way::Http(secret) => {
+            ConnectionMode::Http(secret) => {
                 Listening { routes: router(desk.clone(), secret, clock, bodies), connection: None, desk }
             }
         }

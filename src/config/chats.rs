@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Config, file::Roster};
+use super::{Config, file::RosterFile};
 use crate::{
     chat::{self, card::Link},
     incident::{Destination, Face},
@@ -74,7 +74,7 @@ impl Config {
     }
 }
 
-impl Roster {
+impl RosterFile {
     /// Everybody in it, on every platform.
     pub fn mentions(&self) -> Vec<Mention> {
         let of = |platform, users: &[String], groups: &[String]| -> Vec<Mention> {

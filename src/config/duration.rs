@@ -5,13 +5,13 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 /// A time, as `15m`, `1h 30m`, `90s` or `400d` (days of 24 hours); more than zero, and less than a hundred years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span(pub SignedDuration);
+pub struct TimeSpan(pub SignedDuration);
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// The longest time that the configuration takes: nobody waits longer, and the sum with any clock does not overflow.
 const MOST: SignedDuration = SignedDuration::from_hours(100 * 365 * 24);
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for TimeSpan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let wrong = || D::Error::custom(format!("{text:?} is not a time: write 15m, 1h30m or 90s"));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{Address, Secret, duration::Span};
+use super::{Address, SecretSource, duration::TimeSpan};
 use crate::{cluster::rights::Duty, mesh::Namespace};
 
 /// The whole file.
@@ -28,7 +28,7 @@ pub struct Config {
     pub kubernetes: Kubernetes,
     /// Where SPIRE and Istio keep things.
     #[serde(default)]
-    pub mesh: Mesh,
+    pub mesh: MeshFile,
     /// How long and how much is looked at.
     #[serde(default)]
     pub triage: TriageLimits,
@@ -42,7 +42,7 @@ pub struct Config {
     pub people: People,
     /// Pagers by name.
     #[serde(default)]
-    pub pagers: BTreeMap<String, Pager>,
+    pub pagers: BTreeMap<String, PagerFile>,
     /// The times of the ladder.
     #[serde(default)]
     pub escalation: Escalation,
@@ -54,7 +54,7 @@ pub struct Config {
     pub writes: bool,
     /// How long the raw evidence of a closed incident is kept after its last event (default 400d, at least 7d). Events,
     /// and with them the evidence's digest, stay.
-    pub keep: Option<Span>,
+    pub keep: Option<TimeSpan>,
     /// The watcher outside that the bot calls while it lives. Left out, nobody notices when the bot is dead.
     pub heartbeat: Option<HeartbeatFile>,
 }
@@ -64,9 +64,9 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatFile {
     /// The address that the bot calls with POST, as `{file: …}` or `{env: …}`: with it, others could keep the watcher quiet.
-    pub url: Secret,
+    pub url: SecretSource,
     /// How often (default 1m, at least 10s). Let the watcher wait for three of them.
-    pub every: Option<Span>,
+    pub every: Option<TimeSpan>,
 }
 
 /// The webhook.
@@ -75,7 +75,7 @@ pub struct HeartbeatFile {
 pub struct Alertmanager {
     /// Tokens that are accepted as `Authorization: Bearer`; several while one is replaced.
     #[serde(default)]
-    pub bearer_tokens: Vec<Secret>,
+    pub bearer_tokens: Vec<SecretSource>,
     /// User and password that are accepted as basic auth.
     pub basic: Option<Basic>,
     /// A proxy in front authenticates the sender (mTLS). Said explicitly: without any of the three, `serve` refuses to
@@ -100,7 +100,7 @@ fn alert_names() -> Vec<String> {
 pub struct Basic {
     /// The user's name.
     pub user: String,
-    pub password: Secret,
+    pub password: SecretSource,
 }
 
 /// Names of labels.
@@ -138,7 +138,7 @@ pub struct Kubernetes {
 /// SPIRE's and Istio's places. A field that is left out is as in the runbook.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Mesh {
+pub struct MeshFile {
     /// The trust domain; left out, each SVID's own is taken.
     pub trust_domain: Option<String>,
     /// What SPIFFE IDs look like: `spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}`.
@@ -161,7 +161,7 @@ pub struct Mesh {
     pub health_port: Option<u16>,
     /// How far back an agent's log is read (default 1h). Half the life of an SVID at least: SPIRE renews it in the middle,
     /// and an agent whose log shows no renewal is not known to work.
-    pub agent_log_since: Option<Span>,
+    pub agent_log_since: Option<TimeSpan>,
     /// Whether SPIRE agents can attest their node again after a restart: yes with `k8s_psat`, `x509pop`, `sshpop` and
     /// `tpm_devid`, no with join tokens, `aws_iid`, `azure_*` and `gcp_iit`. Left out: as the agent's log or its pod tells.
     pub agents_attest_again: Option<bool>,
@@ -174,9 +174,9 @@ pub struct TriageLimits {
     /// How many pods of a target are looked at (default 3).
     pub sample: Option<usize>,
     /// The limit of one check (default 8s).
-    pub check: Option<Span>,
+    pub check: Option<TimeSpan>,
     /// The limit of all (default 20s, at most 25s).
-    pub overall: Option<Span>,
+    pub overall: Option<TimeSpan>,
 }
 
 /// How the bot hears Slack.
@@ -196,11 +196,11 @@ pub struct Slack {
     /// How the bot hears it.
     pub mode: SlackMode,
     /// The bot's token (`xoxb-`).
-    pub bot_token: Secret,
+    pub bot_token: SecretSource,
     /// The app-level token (`xapp-`), for `mode: socket`.
-    pub app_token: Option<Secret>,
+    pub app_token: Option<SecretSource>,
     /// The signing secret, for `mode: http`.
-    pub signing_secret: Option<Secret>,
+    pub signing_secret: Option<SecretSource>,
     /// The workspace (`T…`).
     pub team: String,
     /// The enterprise (`E…`), on Enterprise Grid.
@@ -236,7 +236,7 @@ pub struct Discord {
     #[serde(default)]
     pub mode: DiscordMode,
     /// The bot's token.
-    pub bot_token: Secret,
+    pub bot_token: SecretSource,
     /// The application's id.
     #[serde(deserialize_with = "snowflake")]
     pub application: String,
@@ -262,10 +262,10 @@ pub struct People {
     #[serde(default)]
     pub fallback_pager: Option<String>,
     /// Who may command.
-    pub commanders: Roster,
+    pub commanders: RosterFile,
     /// Who may approve fixes.
     #[serde(default)]
-    pub approvers: Roster,
+    pub approvers: RosterFile,
     /// People with an id on each platform. Without it, nobody approves on one platform what was asked for on the other.
     #[serde(default)]
     pub same: Vec<SamePerson>,
@@ -274,7 +274,7 @@ pub struct People {
 /// People of a role.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Roster {
+pub struct RosterFile {
     /// Users by id.
     pub users: Vec<String>,
     /// User groups by id.
@@ -338,10 +338,10 @@ pub struct LevelFile {
     /// The team's name.
     pub team: String,
     /// How long it has.
-    pub window: Span,
+    pub window: TimeSpan,
     /// Who is mentioned.
     #[serde(default)]
-    pub mention: Roster,
+    pub mention: RosterFile,
     /// Which pager is called beside the mention.
     pub pager: Option<String>,
 }
@@ -359,14 +359,14 @@ pub enum PagerKind {
 /// One pager.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Pager {
+pub struct PagerFile {
     /// Which kind.
     pub kind: PagerKind,
     /// Its address; for `pagerduty`, left out means PagerDuty's own. As `{file: …}` or `{env: …}` when the address is itself
     /// a secret.
     pub url: Option<Address>,
     /// The bearer token of a generic webhook, or PagerDuty's routing key.
-    pub key: Option<Secret>,
+    pub key: Option<SecretSource>,
 }
 
 /// Times of the ladder and of an incident's life.
@@ -374,15 +374,15 @@ pub struct Pager {
 #[serde(deny_unknown_fields, default)]
 pub struct Escalation {
     /// After the last window, all are called again this often (default 1h).
-    pub repeat: Option<Span>,
+    pub repeat: Option<TimeSpan>,
     /// A reminder is given with this percentage of a window left (default 33).
     pub reminder_percent: Option<u8>,
     /// How long alerts must stay resolved before an incident closes (default 5m).
-    pub hold: Option<Span>,
+    pub hold: Option<TimeSpan>,
     /// Firing within this time after closing reopens it (default 30m).
-    pub flap: Option<Span>,
+    pub flap: Option<TimeSpan>,
     /// Firing that is not repeated for this long is stale; take twice Alertmanager's repeat_interval (default 8h).
-    pub stale_after: Option<Span>,
+    pub stale_after: Option<TimeSpan>,
     /// More openings a minute are one storm (default 10).
     pub storm_per_minute: Option<u32>,
 }
@@ -394,10 +394,10 @@ pub struct Approval {
     /// How many people other than the requester (default 1).
     pub needed: Option<u8>,
     /// How long the question stands (default 15m).
-    pub expires_after: Option<Span>,
+    pub expires_after: Option<TimeSpan>,
     /// How long the counters are watched after a fix (default 2m).
-    pub verification_window: Option<Span>,
+    pub verification_window: Option<TimeSpan>,
     /// How long the effect of one step may take to be seen (default 5m).
     #[serde(alias = "replacement_within")]
-    pub settled_within: Option<Span>,
+    pub settled_within: Option<TimeSpan>,
 }

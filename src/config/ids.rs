@@ -1,6 +1,6 @@
 //! Ids of Slack and Discord: people are known by them alone, never by a name or an e-mail, which others can take on.
 
-use super::{Config, file::Roster, plain_secrets::shown};
+use super::{Config, file::RosterFile, plain_secrets::shown};
 
 /// Discord's ids are numbers of so many digits.
 const DISCORD_DIGITS: std::ops::RangeInclusive<usize> = 17..=20;
@@ -73,7 +73,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<String>) {
     }
 }
 
-fn roster(field: &str, roster: &Roster, problems: &mut Vec<String>) {
+fn roster(field: &str, roster: &RosterFile, problems: &mut Vec<String>) {
     for user in &roster.users {
         USER.check(&format!("{field}.users"), user, problems);
     }

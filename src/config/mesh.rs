@@ -5,14 +5,14 @@ use std::{path::Path, time::Duration};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::{ConfigError, Mesh, TriageLimits, duration::Span, read, shape, text_of};
+use super::{ConfigError, MeshFile, TriageLimits, duration::TimeSpan, read, shape, text_of};
 use crate::{cluster::Settings, mesh::SpiffeId};
 
 /// The parts of the file that say where and how much to look; the reader ignores all others.
 #[derive(Debug, Deserialize)]
 struct Looking {
     #[serde(default)]
-    mesh: Mesh,
+    mesh: MeshFile,
     #[serde(default)]
     triage: TriageLimits,
 }
@@ -30,7 +30,7 @@ pub fn mesh_settings(path: &Path) -> Result<Settings, ConfigError> {
 const OVERALL_MOST: SignedDuration = SignedDuration::from_secs(25);
 
 /// Both parts as settings, with the runbook's places for fields that are left out.
-pub(super) fn settings(mesh: &Mesh, limits: &TriageLimits, problems: &mut Vec<String>) -> Settings {
+pub(super) fn settings(mesh: &MeshFile, limits: &TriageLimits, problems: &mut Vec<String>) -> Settings {
     let mut settings = Settings::default();
     let places = [
         (&mesh.svid_path, &mut settings.svid_path),
@@ -105,7 +105,7 @@ fn template_of(template: &str) -> Result<(), String> {
     }
 }
 
-fn real(span: Span) -> Duration {
+fn real(span: TimeSpan) -> Duration {
     // Spans are more than zero (checked when read), so this never falls back.
     Duration::try_from(span.0).unwrap_or(Duration::from_secs(8))
 }

@@ -18,11 +18,11 @@ use std::{
 
 pub use file::{
     Alertmanager, Approval, Config, Discord, DiscordMode, DiscordRoster, Escalation, HeartbeatFile, Kubernetes,
-    LevelFile, Mesh, Pager, PagerKind, People, Roster, SamePerson, Slack, SlackMode, TriageLimits,
+    LevelFile, MeshFile, PagerFile, PagerKind, People, RosterFile, SamePerson, Slack, SlackMode, TriageLimits,
 };
 pub use mesh::mesh_settings;
-pub use secret::{Address, Secret};
-pub use validate::Settled;
+pub use secret::{Address, SecretSource};
+pub use validate::SettledConfig;
 
 /// The configuration could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use serde::{
 
 /// Where a secret is: `{file: /path}` or `{env: NAME}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secret {
+pub struct SecretSource {
     /// A file that holds nothing else, as Kubernetes mounts it.
     file: Option<PathBuf>,
     /// An environment variable.
@@ -26,7 +26,7 @@ pub enum Address {
     /// `https://…`
     Plain(String),
     /// `{file: /path}` or `{env: NAME}`.
-    Kept(Secret),
+    Kept(SecretSource),
 }
 
 impl fmt::Debug for Address {
@@ -48,7 +48,7 @@ impl Address {
     }
 }
 
-impl Secret {
+impl SecretSource {
     /// Reads it; `name` is the field, for the error.
     pub fn read(&self, name: &str) -> Result<SecretString, String> {
         let text = match (&self.file, &self.env) {
@@ -101,7 +101,7 @@ fn variable_shown(variable: &str) -> &str {
 /// In place of serde's own error, which quotes the value.
 const IN_PLAIN_TEXT: &str = "a secret is named there, as {file: /path} or {env: NAME}, and never written in plain text";
 
-impl<'de> Deserialize<'de> for Secret {
+impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(SecretVisitor)
     }
@@ -116,50 +116,50 @@ impl<'de> Deserialize<'de> for Address {
 struct SecretVisitor;
 
 impl<'de> Visitor<'de> for SecretVisitor {
-    type Value = Secret;
+    type Value = SecretSource;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{file: /path} or {env: NAME}")
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Secret, E> {
+    fn visit_str<E: Error>(self, _: &str) -> Result<SecretSource, E> {
         Err(E::custom(IN_PLAIN_TEXT))
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Secret, E> {
+    fn visit_bool<E: Error>(self, _: bool) -> Result<SecretSource, E> {
         Err(E::custom(IN_PLAIN_TEXT))
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Secret, E> {
+    fn visit_i64<E: Error>(self, _: i64) -> Result<SecretSource, E> {
         Err(E::custom(IN_PLAIN_TEXT))
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Secret, E> {
+    fn visit_u64<E: Error>(self, _: u64) -> Result<SecretSource, E> {
         Err(E::custom(IN_PLAIN_TEXT))
     }
 
-    fn visit_i128<E: Error>(self, _: i128) -> Result<Secret, E> {
+    fn visit_i128<E: Error>(self, _: i128) -> Result<SecretSource, E> {
         Err(E::custom(IN_PLAIN_TEXT))
     }
 
-    fn visit_u128<E: Error>(self, _: u128) -> Result<Secret, E> {
+    fn visit_u128<E: Error>(self, _: u128) -> Result<SecretSource, E> {
         Err(E::custom(IN_PLAIN_TEXT))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Secret, E> {
+    fn visit_f64<E: Error>(self, _: f64) -> Result<SecretSource, E> {
         Err(E::custom(IN_PLAIN_TEXT))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Secret, E> {
+    fn visit_unit<E: Error>(self) -> Result<SecretSource, E> {
         Err(E::custom("nothing is named there: write {file: /path} or {env: NAME}"))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Secret, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<SecretSource, A::Error> {
         Err(A::Error::custom(IN_PLAIN_TEXT))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Secret, A::Error> {
-        let mut secret = Secret { file: None, env: None };
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<SecretSource, A::Error> {
+        let mut secret = SecretSource { file: None, env: None };
         while let Some(name) = fields.next_key::<String>()? {
             match name.as_str() {
                 "file" => secret.file = fields.next_value::<Option<PathBuf>>()?,

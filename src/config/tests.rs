@@ -403,7 +403,7 @@ fn the_address_of_a_pager_may_be_a_secret_and_is_never_shown() {
 
 #[test]
 fn a_secret_that_is_missing_is_named_and_never_shown() {
-    let secret: Secret = serde_saphyr::from_str("file: /nowhere/token").unwrap();
+    let secret: SecretSource = serde_saphyr::from_str("file: /nowhere/token").unwrap();
     let why = secret.read("slack.bot_token").err().unwrap();
     assert!(why.contains("slack.bot_token") && why.contains("/nowhere/token"), "{why}");
 }
@@ -413,7 +413,7 @@ fn a_secret_of_two_lines_or_without_an_end_is_refused_and_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("token");
     let why = |path: &Path| {
-        let secret: Secret = serde_saphyr::from_str(&format!("file: {}", path.display())).unwrap();
+        let secret: SecretSource = serde_saphyr::from_str(&format!("file: {}", path.display())).unwrap();
         secret.read("alertmanager.bearer_tokens").err().unwrap()
     };
     // As somebody writes it who rotates a token.
@@ -473,10 +473,10 @@ fn a_triage_reads_where_things_are_and_needs_no_secret() {
 #[test]
 fn times_are_read_as_people_write_them() {
     for (text, minutes) in [("15m", 15), ("1h30m", 90), ("1h 30m", 90), ("90s", 1), ("400d", 576_000)] {
-        let span: duration::Span = serde_saphyr::from_str(text).unwrap();
+        let span: duration::TimeSpan = serde_saphyr::from_str(text).unwrap();
         assert_eq!(span.0.as_mins(), minutes, "{text}");
     }
     for wrong in ["15", "-5m", "0s", "soon", "0d", "-1d", "d"] {
-        assert!(serde_saphyr::from_str::<duration::Span>(wrong).is_err(), "{wrong}");
+        assert!(serde_saphyr::from_str::<duration::TimeSpan>(wrong).is_err(), "{wrong}");
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Config, ConfigError, duration::Span, file::Roster, ids, mesh::settings};
+use super::{Config, ConfigError, duration::TimeSpan, file::RosterFile, ids, mesh::settings};
 use crate::{
     alertmanager::{Authentication, Credential, Mapping},
-    approval::Rule,
+    approval::ApprovalRule,
     chat::checked,
     cluster::Settings,
     escalation::{self, Level, LevelNumber, PagerName},
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The settled configuration.
-pub struct Settled {
+pub struct SettledConfig {
     /// The rules of decisions.
     pub policy: Policy,
     /// Who may send alerts.
@@ -42,7 +42,7 @@ const BEATS_EVERY: Duration = Duration::from_mins(1);
 
 impl Config {
     /// Checks everything; reads the secrets of the webhook.
-    pub fn settle(&self) -> Result<Settled, ConfigError> {
+    pub fn settle(&self) -> Result<SettledConfig, ConfigError> {
         let mut problems = Vec::new();
         let authentication = self.authentication(&mut problems);
         let levels = self.levels(&mut problems);
@@ -68,7 +68,7 @@ impl Config {
             pod_label: labels.pod,
             cluster: self.cluster.clone(),
         };
-        Ok(Settled { policy: self.policy(levels), authentication, mapping, settings, keep, heartbeat })
+        Ok(SettledConfig { policy: self.policy(levels), authentication, mapping, settings, keep, heartbeat })
     }
 
     fn heartbeat(&self, problems: &mut Vec<String>) -> Option<(SecretString, Duration)> {
@@ -167,7 +167,7 @@ impl Config {
     }
 
     fn check_people(&self, problems: &mut Vec<String>) {
-        let nobody = |roster: &Roster| roster.mentions().is_empty();
+        let nobody = |roster: &RosterFile| roster.mentions().is_empty();
         if nobody(&self.people.commanders) {
             problems.push(
                 "people.commanders: name at least one user, group or role, else nobody can acknowledge".to_owned(),
@@ -200,18 +200,18 @@ impl Config {
     }
 
     fn policy(&self, levels: Vec<Level>) -> Policy {
-        let usual = Policy::usual(escalation::Policy::of(levels), self.channels());
-        let or = |given: Option<Span>, usual: SignedDuration| given.map_or(usual, |span| span.0);
+        let usual = Policy::usual(escalation::EscalationPolicy::of(levels), self.channels());
+        let or = |given: Option<TimeSpan>, usual: SignedDuration| given.map_or(usual, |span| span.0);
         let ladder = usual.escalation;
         Policy {
             cluster: self.own_cluster(),
-            escalation: escalation::Policy {
+            escalation: escalation::EscalationPolicy {
                 repeat_every: or(self.escalation.repeat, ladder.repeat_every),
                 reminder_percent: self.escalation.reminder_percent.unwrap_or(ladder.reminder_percent).min(99),
                 fallback_pager: self.people.fallback_pager.clone().map(PagerName),
                 ..ladder
             },
-            approval: Rule {
+            approval: ApprovalRule {
                 needed: self.approval.needed.unwrap_or(usual.approval.needed).max(1),
                 expires_after: or(self.approval.expires_after, usual.approval.expires_after),
             },

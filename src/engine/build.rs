@@ -10,7 +10,7 @@ use super::{
     counts::Windows,
     crash::Crasher,
     dispatch,
-    health::{self, Health},
+    health::{self, EngineHealth},
     inbox::Inbox,
     missing, on_start,
     perform::Perform,
@@ -187,7 +187,7 @@ impl Engine {
     }
 
     /// What waits, and for how long.
-    pub async fn health(&self) -> Result<Health, JournalError> {
+    pub async fn health(&self) -> Result<EngineHealth, JournalError> {
         health::look(&self.shared).await
     }
 

@@ -58,7 +58,7 @@ impl Decision for TakeCommand<'_> {
             }
         };
         let (changes, joined, answer, kept) = match decided {
-            Ok(Decided { changes, joined, answer }) => {
+            Ok(DecidedCommand { changes, joined, answer }) => {
                 (changes, joined, Ok(answer.clone()), StoredAnswer::Done(answer.text))
             }
             Err(refusal) => {
@@ -86,7 +86,7 @@ fn log_command(command: &Command, done: bool) {
 }
 
 /// What a command does, decided.
-struct Decided {
+struct DecidedCommand {
     changes: Vec<Change>,
     joined: Option<(IncidentId, IncidentId)>,
     answer: Answer,
@@ -100,17 +100,17 @@ impl Shared {
         other: Option<Incident>,
         command: &Command,
         now: Timestamp,
-    ) -> Result<Decided, Refusal> {
+    ) -> Result<DecidedCommand, Refusal> {
         let policy = self.rules.policy();
         if let Some(other) = other {
             let joining = join(&incident, &other, command, now, &policy)?;
             let joined = Some((incident.id, other.id));
             let changes = vec![self.change(incident, joining.joins, now), self.change(other, joining.taken_in, now)];
-            return Ok(Decided { changes, joined, answer: joining.answer });
+            return Ok(DecidedCommand { changes, joined, answer: joining.answer });
         }
         let (events, answer) = decide(&incident, command, now, &policy)?;
         let changes = vec![self.change(incident, events, now)];
-        Ok(Decided { changes, joined: None, answer })
+        Ok(DecidedCommand { changes, joined: None, answer })
     }
 
     /// The incident that is open already for the target that `incident` is given: the oldest of them.

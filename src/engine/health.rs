@@ -28,7 +28,7 @@ const FORGETTING_MOST: usize = 50;
 
 /// What waits, and for how long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct EngineHealth {
     /// How many effects are due, by room.
     pub due: BTreeMap<String, i64>,
     /// Since when the oldest effect that is more than 60 s overdue is wanted; failing attempts do not move it.
@@ -36,7 +36,7 @@ pub struct Health {
 }
 
 /// Looks, and answers whatever the disk does.
-pub(super) async fn look(shared: &Shared) -> Result<Health, JournalError> {
+pub(super) async fn look(shared: &Shared) -> Result<EngineHealth, JournalError> {
     if let Some(taken) = shared.journal.writing_for().filter(|taken| *taken >= HANGS_AFTER) {
         return Err(JournalError::Hangs(taken));
     }
@@ -44,7 +44,7 @@ pub(super) async fn look(shared: &Shared) -> Result<Health, JournalError> {
     tokio::time::timeout(ANSWERS_WITHIN, read(shared)).await.map_err(hangs)?
 }
 
-async fn read(shared: &Shared) -> Result<Health, JournalError> {
+async fn read(shared: &Shared) -> Result<EngineHealth, JournalError> {
     let now = shared.clock.now();
     if shared.journal.fails() {
         // A bot that is not ready gets no requests whose success could show that the journal works again.
@@ -52,7 +52,7 @@ async fn read(shared: &Shared) -> Result<Health, JournalError> {
     }
     let backlog = shared.journal.backlog(now).await?;
     let overdue_since = backlog.oldest_wanted.filter(|due| dispatch::is_overdue(*due, now));
-    Ok(Health { due: backlog.due, overdue_since })
+    Ok(EngineHealth { due: backlog.due, overdue_since })
 }
 
 pub(super) async fn watch(shared: Arc<Shared>) {
@@ -95,7 +95,7 @@ async fn wait(shared: &Shared, looked_at: tokio::time::Instant) {
 }
 
 /// Commits something first: a disk that hangs is not seen by reading.
-async fn commit_and_look(shared: &Shared) -> Result<Health, JournalError> {
+async fn commit_and_look(shared: &Shared) -> Result<EngineHealth, JournalError> {
     let hangs = shared.journal.writing_for().is_some_and(|taken| taken >= ANSWERS_WITHIN);
     if !hangs {
         let kept = tokio::time::timeout(ANSWERS_WITHIN, clock_set::keep_mark(shared)).await;

@@ -5,7 +5,7 @@
 use super::{deliver::deliver, shared::Shared, submit_error::SubmitError};
 use crate::{
     incident::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, IncidentKey, WriteSwitch},
-    journal::{Append, Missing},
+    journal::{Append, MissingTransactions},
     people::{PersonId, Platform},
 };
 
@@ -24,7 +24,7 @@ pub(super) async fn tell(shared: &Shared) {
     }
 }
 
-fn describe(missing: &Missing) -> String {
+fn describe(missing: &MissingTransactions) -> String {
     let since = missing.since.map_or_else(|| "the beginning".to_owned(), |at| format!("{at:.0}"));
     format!(
         "The bot's journal lost what was stored from {since} to {:.0} ({} transactions), and alerts that were answered may \

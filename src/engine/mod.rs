@@ -47,7 +47,7 @@ pub use accepted::Accepted;
 pub use build::{EVIDENCE_KEPT, Engine, EngineBuilder};
 pub use counts::{Ended, Window, Windows};
 pub use crash::{CrashPoint, Crasher};
-pub use health::Health;
+pub use health::EngineHealth;
 pub use inbox::Inbox;
 pub use perform::{Done, Perform, PerformError, Task};
 pub use progress::{ChecksSoFar, Progress};

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     incident::{AlertDelivery, IncidentId, IncidentKey},
-    journal::{JournalError, Named},
+    journal::{JournalError, NewestOfKey},
 };
 
 /// What is done about a body whose incident somebody else decides on at the moment.
@@ -115,7 +115,7 @@ impl Shared {
     async fn named(&self, bodies: &[WaitingBody]) -> Result<Vec<BTreeSet<IncidentId>>, JournalError> {
         let bodies: Vec<_> = bodies.iter().map(|waiting| &waiting.body).collect();
         let mut of_keys: BTreeMap<IncidentKey, BTreeSet<IncidentId>> = BTreeMap::new();
-        for Named { key, id, is_live } in self.journal.names_of(&keys(bodies.iter().copied())).await? {
+        for NewestOfKey { key, id, is_live } in self.journal.names_of(&keys(bodies.iter().copied())).await? {
             let names = of_keys.entry(key).or_default();
             names.insert(id);
             if !is_live && let Some(stored) = self.journal.incident(id).await? {

@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{shared::Shared, submit_error::SubmitError};
 use crate::{
     incident::{
-        AlertEffect, Incident, IncidentId, Life, QuietOnes, SightingContext, held_back, leave_storm, storm, storm_key,
+        AlertEffect, Incident, IncidentId, IncidentStatus, QuietOnes, SightingContext, held_back, leave_storm, storm,
+        storm_key,
     },
     journal::{Append, Change, StoredIncident},
 };
@@ -62,8 +63,9 @@ async fn step(shared: &Shared) -> Result<bool, SubmitError> {
     let newest = quiet.iter().map(|stored| begun(&stored.incident)).max();
     let policy = shared.rules.policy();
     let context = SightingContext { now, policy: &policy, fresh: IncidentId::UNNUMBERED, quiet: false, group: None };
-    let held =
-        held_back(quiet.iter().rev().map(|stored| &stored.incident).filter(|incident| incident.life == Life::Open));
+    let held = held_back(
+        quiet.iter().rev().map(|stored| &stored.incident).filter(|incident| incident.status == IncidentStatus::Open),
+    );
     let quiet_ones = QuietOnes { count, newest };
     let change = match (storm(standing.as_ref(), &shared.settings.cluster, quiet_ones, &held, &context), standing) {
         (AlertEffect::Change(events), Some(incident)) => Some(shared.change(incident, events, now)),
@@ -95,7 +97,7 @@ async fn leave(
     let pace = per_minute.div_ceil(2);
     for stored in quiet.into_iter().rev() {
         let incident = stored.incident;
-        if incident.life != Life::Open || !incident.is_firing() {
+        if incident.status != IncidentStatus::Open || !incident.is_firing() {
             continue;
         }
         let mut opening = shared.incoming.brake.openings(now);

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Level, LevelNumber, Policy};
+use super::{EscalationPolicy, Level, LevelNumber};
 use crate::people::PersonId;
 
 /// A window whose end was noticed later than this (the bot was down) starts the next window now and not then, so that
@@ -134,7 +134,7 @@ impl Ladder {
     }
 }
 
-impl Policy {
+impl EscalationPolicy {
     /// The first step: the first level that can be called is called.
     pub fn open(&self, now: Timestamp) -> Option<Climb> {
         let first = self.first()?;

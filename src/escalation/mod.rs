@@ -4,4 +4,4 @@ mod ladder;
 mod policy;
 
 pub use ladder::{Climb, Ladder, NOTICED_TOO_LATE, Rung};
-pub use policy::{Level, LevelNumber, PagerName, Policy};
+pub use policy::{EscalationPolicy, Level, LevelNumber, PagerName};

@@ -50,7 +50,7 @@ impl Level {
 
 /// The whole ladder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
+pub struct EscalationPolicy {
     /// The levels, first called first; never empty (the configuration refuses that).
     pub levels: Vec<Level>,
     /// After the last window, all levels are called again, and again after each such time.
@@ -62,7 +62,7 @@ pub struct Policy {
     pub fallback_pager: Option<PagerName>,
 }
 
-impl Policy {
+impl EscalationPolicy {
     /// A ladder of these levels, with the times that hold where the configuration names none: all are called again every
     /// hour, and a third of a window ahead of its end there is a reminder.
     pub fn of(levels: Vec<Level>) -> Self {

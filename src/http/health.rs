@@ -13,7 +13,7 @@ struct Health {
     engine: Arc<Engine>,
     metrics: Metrics,
     readiness: Readiness,
-    looked: Together<Arc<Result<engine::Health, String>>>,
+    looked: Together<Arc<Result<engine::EngineHealth, String>>>,
     shown: Together<String>,
 }
 
@@ -42,7 +42,7 @@ impl<T: Clone> Together<T> {
 }
 
 impl Health {
-    async fn look(&self) -> Arc<Result<engine::Health, String>> {
+    async fn look(&self) -> Arc<Result<engine::EngineHealth, String>> {
         self.looked.get(async { Arc::new(self.engine.health().await.map_err(|error| error.to_string())) }).await
     }
 }
@@ -82,7 +82,7 @@ async fn put_together(health: &Health) -> String {
     let state = health.look().await;
     // A gauge keeps its last value: a journal that cannot be read must not leave "ready" behind.
     let is_readable = state.is_ok();
-    let nothing = engine::Health::default();
+    let nothing = engine::EngineHealth::default();
     let state = state.as_ref().as_ref().unwrap_or(&nothing);
     health.metrics.clear("effects_due");
     for (room, due) in &state.due {

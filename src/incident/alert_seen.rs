@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AlertSighting, AlertStatus, CallReason, CloseReason, Event, Incident, IncidentId, Life, Policy, RunNumber, Triage,
-    apply,
+    AlertSighting, AlertStatus, CallReason, CloseReason, Event, Incident, IncidentId, IncidentStatus, Policy,
+    RunNumber, Triage, apply,
     episode::{as_seen, ends, is_later, went_on_at},
     escalate::climb_events,
     settle::{evidence_call, survey_call},
@@ -63,7 +63,7 @@ pub fn end_cut_off(incident: &Incident, listed: &[&str], context: &SightingConte
         .map(|(fingerprint, _)| Event::AlertResolved { fingerprint: fingerprint.clone() })
         .collect();
     let still_firing = incident.alerts.values().filter(|alert| alert.status == AlertStatus::Firing).count();
-    let begins_clearing = !ended.is_empty() && ended.len() == still_firing && incident.life == Life::Open;
+    let begins_clearing = !ended.is_empty() && ended.len() == still_firing && incident.status == IncidentStatus::Open;
     ended.into_iter().chain(begins_clearing.then(|| clearing(context))).collect()
 }
 
@@ -118,8 +118,8 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &SightingConte
         // Its source speaks again: whether it goes on doing so is looked at again.
         fired.push(Event::StillRepeated);
     }
-    match &incident.life {
-        Life::Open => {
+    match &incident.status {
+        IncidentStatus::Open => {
             let fires_already = known.is_some_and(|alert| alert.status == AlertStatus::Firing);
             let was_stale = incident.stale_since.is_some();
             let events = if new_episode || !fires_already || was_stale { fired } else { Vec::new() };
@@ -128,22 +128,24 @@ fn firing(incident: &Incident, sighting: &AlertSighting, context: &SightingConte
             let events: Vec<Event> = events.into_iter().chain(owed).collect();
             if events.is_empty() { AlertEffect::Nothing } else { AlertEffect::Change(events) }
         }
-        Life::Clearing { .. } => {
+        IncidentStatus::Clearing { .. } => {
             fired.extend(fires_again(incident, context.now));
             AlertEffect::Change(fired)
         }
         // Resolved by a person while the alert still fires: only a new episode counts.
-        Life::Closed { reason: CloseReason::Person(_), at }
+        IncidentStatus::Closed { reason: CloseReason::Person(_), at }
             if !new_episode || known.is_some_and(|alert| went_on_at(alert, sighting, *at)) =>
         {
             AlertEffect::Nothing
         }
         // Its alerts went on in another incident, which is gone by now.
-        Life::Closed { reason: CloseReason::Joined { .. }, .. } => AlertEffect::Open(opening(sighting, context)),
-        Life::Closed { at, .. } if context.now.duration_since(*at) <= context.policy.flap => {
+        IncidentStatus::Closed { reason: CloseReason::Joined { .. }, .. } => {
+            AlertEffect::Open(opening(sighting, context))
+        }
+        IncidentStatus::Closed { at, .. } if context.now.duration_since(*at) <= context.policy.flap => {
             AlertEffect::Change(reopening(incident, fired_event(sighting, context), context))
         }
-        Life::Closed { .. } => AlertEffect::Open(opening(sighting, context)),
+        IncidentStatus::Closed { .. } => AlertEffect::Open(opening(sighting, context)),
     }
 }
 
@@ -158,7 +160,7 @@ pub(super) fn fires_again(incident: &Incident, now: Timestamp) -> Vec<Event> {
 
 /// Whether it is open and stands on its own, and its ladder has not begun, although somebody can be called.
 fn is_uncalled(incident: &Incident) -> bool {
-    let still = incident.life == Life::Open && !incident.quiet && incident.ladder == Ladder::Still;
+    let still = incident.status == IncidentStatus::Open && !incident.quiet && incident.ladder == Ladder::Still;
     still && incident.policy.first().is_some()
 }
 
@@ -201,7 +203,7 @@ fn resolved(incident: &Incident, sighting: &AlertSighting, context: &SightingCon
         .alerts
         .iter()
         .any(|(fingerprint, alert)| *fingerprint != sighting.fingerprint && alert.status == AlertStatus::Firing);
-    if others_fire || incident.life != Life::Open {
+    if others_fire || incident.status != IncidentStatus::Open {
         return AlertEffect::Change(vec![ended]);
     }
     AlertEffect::Change(vec![ended, clearing(context)])

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Alert, AlertStatus, EarlierVerdict, Event, Incident, Life, Line, Triage, apply_fix::apply_fix};
+use super::{
+    Alert, AlertStatus, EarlierVerdict, Event, HistoryLine, Incident, IncidentStatus, Triage, apply_fix::apply_fix,
+};
 use crate::escalation::{Ladder, Rung};
 
 /// How many lines of history a state keeps; all of them are in the journal.
@@ -24,7 +26,7 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
         opened_at: at,
         created_at: None,
         reopened_at: None,
-        life: Life::Open,
+        status: IncidentStatus::Open,
         alerts: std::collections::BTreeMap::new(),
         cut_off: 0,
         cut_off_by: std::collections::BTreeMap::new(),
@@ -43,7 +45,7 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
         evidence: None,
         fix: None,
         past_fixes: Vec::new(),
-        history: vec![Line { at, text: "opened".to_owned() }],
+        history: vec![HistoryLine { at, text: "opened".to_owned() }],
         troubles: Vec::new(),
     })
 }
@@ -65,7 +67,7 @@ pub fn apply(incident: &mut Incident, event: &Event, at: Timestamp) {
     super::apply_calls::apply_calls(incident, event, at);
     apply_fix(incident, event, at);
     if let Some(text) = super::history::line(event) {
-        keep_newest(&mut incident.history, Line { at, text }, HISTORY_MOST);
+        keep_newest(&mut incident.history, HistoryLine { at, text }, HISTORY_MOST);
     }
     let trouble = match event {
         Event::CouldNot { what, reason } => format!("{what}: {reason}"),
@@ -74,10 +76,10 @@ pub fn apply(incident: &mut Incident, event: &Event, at: Timestamp) {
         }
         _ => return,
     };
-    keep_newest(&mut incident.troubles, Line { at, text: trouble }, TROUBLES_MOST);
+    keep_newest(&mut incident.troubles, HistoryLine { at, text: trouble }, TROUBLES_MOST);
 }
 
-fn keep_newest(lines: &mut Vec<Line>, line: Line, most: usize) {
+fn keep_newest(lines: &mut Vec<HistoryLine>, line: HistoryLine, most: usize) {
     lines.push(line);
     let surplus = lines.len().saturating_sub(most);
     lines.drain(..surplus);
@@ -110,11 +112,11 @@ fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
         }
         Event::AlertsCutOff { count, group } => incident.cuts_off(group.as_ref(), *count),
         Event::WentStale { last_seen } => incident.stale_since = Some(*last_seen),
-        Event::ClearingBegan { until } => incident.life = Life::Clearing { until: *until },
-        Event::ClearingEnded => incident.life = Life::Open,
-        Event::Closed { reason } => incident.life = Life::Closed { at, reason: reason.clone() },
+        Event::ClearingBegan { until } => incident.status = IncidentStatus::Clearing { until: *until },
+        Event::ClearingEnded => incident.status = IncidentStatus::Open,
+        Event::Closed { reason } => incident.status = IncidentStatus::Closed { at, reason: reason.clone() },
         Event::Reopened => {
-            incident.life = Life::Open;
+            incident.status = IncidentStatus::Open;
             incident.reopened_at = Some(at);
         }
         Event::TargetSet { target, .. } => incident.target = Some(target.clone()),

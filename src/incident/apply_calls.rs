@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Asked, CallReason, Event, FirstCall, Incident, Lacks, Life, PageState, PagerAlert, Triage, UnexplainedMention,
+    CallReason, Event, FirstCall, Incident, IncidentStatus, Lacks, LevelCall, PageState, PagerAlert, Triage,
+    UnexplainedMention,
     calls::{Known, MENTIONS_MOST, PAGES_MOST, Ways},
 };
 use crate::escalation::{LevelNumber, PagerName, Rung};
@@ -11,7 +12,7 @@ use crate::escalation::{LevelNumber, PagerName, Rung};
 pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp) {
     let version = incident.version;
     incident.calls.unexplained.retain(|mention| mention.completed.is_none());
-    let fresh = |level: LevelNumber, rung: Rung, beside: Option<Timestamp>| Asked {
+    let fresh = |level: LevelNumber, rung: Rung, beside: Option<Timestamp>| LevelCall {
         level,
         rung,
         version,
@@ -31,7 +32,7 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
         Event::RungBegan { rung, call, reason } => {
             let waits = waits(incident, reason);
             for level in call {
-                incident.calls.ask(Asked { waits: waits.clone(), ..fresh(*level, *rung, None) });
+                incident.calls.ask(LevelCall { waits: waits.clone(), ..fresh(*level, *rung, None) });
             }
             // As versions that put the lower levels aside stored it.
             if let (CallReason::Evidence { .. }, Rung::Waiting { level, .. }) = (reason, rung) {
@@ -40,7 +41,7 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
         }
         Event::LevelCalled { level, by_pager, page, lacks, mention } => {
             // The end of a page that was under way while the alerts ended is told at once: it has reached nobody.
-            let ended = *by_pager && matches!(incident.life, Life::Clearing { .. });
+            let ended = *by_pager && matches!(incident.status, IncidentStatus::Clearing { .. });
             incident.calls.change(*level, |asked| {
                 asked.mentioned |= !by_pager;
                 asked.paged |= by_pager;
@@ -82,7 +83,7 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
         Event::ClearingBegan { .. } => {
             // Who was woken by a page that has ended is woken again if it fires again.
             let pages = incident.calls.pages.clone();
-            let rang = |asked: &&mut Asked| pages.iter().any(|page| page.level == asked.level);
+            let rang = |asked: &&mut LevelCall| pages.iter().any(|page| page.level == asked.level);
             incident.calls.asked.iter_mut().filter(rang).for_each(|asked| asked.page_ended(version));
             incident.calls.end_pages(PageState::Resolved, version);
         }
@@ -106,10 +107,10 @@ fn keep_page(incident: &mut Incident, level: LevelNumber, pager: &PagerName, key
     // An acknowledgement forgets who was asked, so those asked by now were asked after it, for help.
     let for_help = incident.calls.of(level).is_some_and(|asked| asked.beside.is_some());
     // A page that was under way while somebody acknowledged, or while the alerts ended, is ended as well.
-    let state = match (&incident.life, incident.ladder.rung()) {
-        (Life::Open, Some(Rung::Acknowledged { .. })) if !for_help => PageState::Acknowledged,
-        (Life::Open, _) => PageState::Ringing,
-        (Life::Clearing { .. } | Life::Closed { .. }, _) => PageState::Resolved,
+    let state = match (&incident.status, incident.ladder.rung()) {
+        (IncidentStatus::Open, Some(Rung::Acknowledged { .. })) if !for_help => PageState::Acknowledged,
+        (IncidentStatus::Open, _) => PageState::Ringing,
+        (IncidentStatus::Clearing { .. } | IncidentStatus::Closed { .. }, _) => PageState::Resolved,
     };
     let known = &mut incident.calls.pages;
     known.retain(|page| page.state != PageState::Resolved && page.key != *key);

@@ -5,7 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{CallReason, Cause, Destination, Incident, IncidentId, Lacks, Life, MentionPost, Triage, WebAddress};
+use super::{
+    CallReason, Cause, Destination, Incident, IncidentId, IncidentStatus, Lacks, MentionPost, Triage, WebAddress,
+};
 use crate::{
     escalation::{LevelNumber, PagerName, Rung},
     people::Mention,
@@ -27,7 +29,7 @@ const JUST_CALLED: SignedDuration = SignedDuration::from_mins(5);
 
 /// One level's newest call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct LevelCall {
     /// Which level.
     pub level: LevelNumber,
     /// The window that its newest call belongs to: an older call of it is superseded.
@@ -55,7 +57,7 @@ pub struct Asked {
     pub waits: Option<CallReason>,
 }
 
-impl Asked {
+impl LevelCall {
     /// Whether the call has reached the level by any way.
     pub fn got_through(&self) -> bool {
         self.mentioned || self.paged || self.fell_back
@@ -130,7 +132,7 @@ pub struct UnexplainedMention {
 #[serde(default)]
 pub struct Calls {
     /// The levels that were asked since somebody last had it.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<LevelCall>,
     /// The pages that pagers took, or may have taken.
     pub pages: Vec<PagerAlert>,
     /// The mentions that are completed when the cause is known.
@@ -145,7 +147,7 @@ pub struct Calls {
 
 impl Calls {
     /// The newest call of a level.
-    pub fn of(&self, level: LevelNumber) -> Option<&Asked> {
+    pub fn of(&self, level: LevelNumber) -> Option<&LevelCall> {
         self.asked.iter().find(|asked| asked.level == level)
     }
 
@@ -167,12 +169,12 @@ impl Calls {
         })
     }
 
-    pub(super) fn ask(&mut self, fresh: Asked) {
+    pub(super) fn ask(&mut self, fresh: LevelCall) {
         self.asked.retain(|asked| asked.level != fresh.level);
         self.asked.push(fresh);
     }
 
-    pub(super) fn change(&mut self, level: LevelNumber, change: impl FnOnce(&mut Asked)) {
+    pub(super) fn change(&mut self, level: LevelNumber, change: impl FnOnce(&mut LevelCall)) {
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.level == level) {
             change(asked);
         }
@@ -275,7 +277,7 @@ impl Ways {
     }
 
     /// What is left to do for `asked`.
-    pub(super) fn left(incident: &Incident, asked: &Asked) -> Self {
+    pub(super) fn left(incident: &Incident, asked: &LevelCall) -> Self {
         let all = Self::of(incident, asked.level);
         Self { mention: all.mention && !asked.mentioned, pager: all.pager && !asked.paged }
     }
@@ -303,7 +305,7 @@ pub(super) fn channels_of_call(
 /// then late. Only an acknowledgement, an end, a newer call of the same level, or a step down the ladder does. A call
 /// beside the window is above it on the ladder, and one that was made after an acknowledgement calls for help.
 pub(super) fn call_wanted(incident: &Incident, level: LevelNumber, rung: &Rung) -> bool {
-    if incident.life != Life::Open || incident.quiet {
+    if incident.status != IncidentStatus::Open || incident.quiet {
         return false;
     }
     let Some(running) = incident.ladder.rung() else { return false };

@@ -1,7 +1,7 @@
 //! A step up the ladder, and a call beside it, as events.
 
 use super::{Event, Follows, effect::CallReason};
-use crate::escalation::{Climb, LevelNumber, Policy, Rung};
+use crate::escalation::{Climb, EscalationPolicy, LevelNumber, Rung};
 
 /// The events of one step: what was passed over is said, and what was noticed too late.
 pub(super) fn climb_events(climb: Climb, reason: &CallReason) -> Vec<Event> {
@@ -13,7 +13,12 @@ pub(super) fn climb_events(climb: Climb, reason: &CallReason) -> Vec<Event> {
 }
 
 /// The events of calling `level`, or the next one above it that can be reached, beside the window `rung`.
-pub(super) fn beside_events(policy: &Policy, level: LevelNumber, rung: Rung, reason: &CallReason) -> Vec<Event> {
+pub(super) fn beside_events(
+    policy: &EscalationPolicy,
+    level: LevelNumber,
+    rung: Rung,
+    reason: &CallReason,
+) -> Vec<Event> {
     let (reachable, unreachable) = policy.reachable_from(level);
     let follows = if reachable.is_some() { Follows::NextLevel } else { Follows::Nothing };
     let called = reachable.map(|level| Event::CalledBeside { level: level.number, rung, reason: reason.clone() });

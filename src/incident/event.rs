@@ -35,7 +35,7 @@ pub enum Event {
         /// What it is about, if the labels said.
         target: Option<TargetRef>,
         /// The ladder as it stood.
-        policy: Box<escalation::Policy>,
+        policy: Box<escalation::EscalationPolicy>,
         /// Where it is shown.
         channels: Vec<Destination>,
         /// Whether it opened within a storm: it is neither posted nor called about by itself.

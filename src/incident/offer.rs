@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fix, FixEnd, FixNumber, FixPhase, Incident, Life, PastFix, Refusal, Triage, storm::stands_for_a_storm};
+use super::{
+    Fix, FixEnd, FixNumber, FixPhase, Incident, IncidentStatus, PastFix, Refusal, Triage, storm::stands_for_a_storm,
+};
 use crate::{
     approval::Question,
     remediation::Proof,
@@ -41,10 +43,10 @@ pub fn offer(incident: &Incident, fix: FixName) -> Result<(), Refusal> {
 
 /// Whether something may be started: not once its alerts are resolved.
 pub(super) fn open(incident: &Incident) -> Result<(), Refusal> {
-    match &incident.life {
-        Life::Open => Ok(()),
-        Life::Clearing { until } => Err(Refusal::Clearing(incident.id, *until)),
-        Life::Closed { .. } => Err(incident.ended()),
+    match &incident.status {
+        IncidentStatus::Open => Ok(()),
+        IncidentStatus::Clearing { until } => Err(Refusal::Clearing(incident.id, *until)),
+        IncidentStatus::Closed { .. } => Err(incident.ended()),
     }
 }
 

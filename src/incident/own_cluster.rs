@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Act, Event, Incident, Life, Refusal, Triage};
+use super::{Act, Event, Incident, IncidentStatus, Refusal, Triage};
 
 /// The cluster that the bot looks after, with every value of an alert's cluster label that means it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl OwnCluster {
         match (&incident.foreign_to, self.is(&incident.cluster)) {
             (None, false) => vec![Event::OfAnotherCluster { ours: self.name.clone(), first: false }],
             (Some(_), true) => {
-                let waits = incident.life == Life::Open && !incident.quiet && incident.target.is_some();
+                let waits = incident.status == IncidentStatus::Open && !incident.quiet && incident.target.is_some();
                 let waits = waits && !matches!(incident.triage, Triage::Running { .. });
                 let run = incident.next_run();
                 let triage = waits.then_some(Event::TriageStarted { run, by: None });

@@ -11,9 +11,9 @@ pub struct Policy {
     /// The cluster that is looked after: an incident of another is neither diagnosed nor offered a fix.
     pub cluster: OwnCluster,
     /// The ladder; copied into each incident when it opens.
-    pub escalation: escalation::Policy,
+    pub escalation: escalation::EscalationPolicy,
     /// Who must approve.
-    pub approval: approval::Rule,
+    pub approval: approval::ApprovalRule,
     /// Where cards and posts go; copied into each incident when it opens.
     pub channels: Vec<Destination>,
     /// How long all alerts must stay resolved before an incident closes.
@@ -35,12 +35,12 @@ pub struct Policy {
 impl Policy {
     /// What holds where the configuration names nothing else: one approval within a quarter of an hour, an incident that
     /// closes after five quiet minutes, and no fix at all.
-    pub fn usual(escalation: escalation::Policy, channels: Vec<Destination>) -> Self {
+    pub fn usual(escalation: escalation::EscalationPolicy, channels: Vec<Destination>) -> Self {
         let minutes = SignedDuration::from_mins;
         Self {
             cluster: OwnCluster::any(),
             escalation,
-            approval: approval::Rule { needed: 1, expires_after: minutes(15) },
+            approval: approval::ApprovalRule { needed: 1, expires_after: minutes(15) },
             channels,
             hold: minutes(5),
             flap: minutes(30),

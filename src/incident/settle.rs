@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Asked, CallReason, Event, EvidenceDigest, Follows, Incident, Lacks, Life, Outcome, PageState, Policy, RunNumber,
-    Timer, Triage, Work,
+    CallReason, Event, EvidenceDigest, Follows, Incident, IncidentStatus, Lacks, LevelCall, Outcome, PageState, Policy,
+    RunNumber, Timer, Triage, Work,
     calls::{Ways, call_wanted, page_key},
     escalate::{beside_events, climb_events, follows},
     settle_fix,
@@ -61,7 +61,7 @@ impl SettleContext<'_> {
             return Vec::new();
         }
         let done = Event::Surveyed { run, survey: Box::new(survey.clone()), evidence: evidence.cloned() };
-        let open = self.incident.life == Life::Open;
+        let open = self.incident.status == IncidentStatus::Open;
         let call = if open { survey_call(self.incident, survey, self.now) } else { Vec::new() };
         [done].into_iter().chain(call).collect()
     }
@@ -93,7 +93,7 @@ impl SettleContext<'_> {
                 }
             }
             Timer::HoldEnds { until } => {
-                let holds = self.incident.life == Life::Clearing { until: *until } && self.now >= *until;
+                let holds = self.incident.status == IncidentStatus::Clearing { until: *until } && self.now >= *until;
                 if holds { self.closed() } else { Vec::new() }
             }
             Timer::QuestionExpires { fix, plan } => settle_fix::question_expired(*self, *fix, plan),
@@ -111,7 +111,7 @@ impl SettleContext<'_> {
             return Vec::new();
         }
         // While it clears nothing is repeated; it is looked at again in case it fires again.
-        let clearing = self.incident.life != Life::Open;
+        let clearing = self.incident.status != IncidentStatus::Open;
         if !clearing && self.now.duration_since(last_seen) >= self.policy.stale_after {
             vec![Event::WentStale { last_seen }]
         } else {
@@ -162,7 +162,7 @@ impl SettleContext<'_> {
     fn way_failed(&self, level: LevelNumber, why: &str) -> Vec<Event> {
         let unreachable = |follows| Event::LevelUnreachable { level, why: why.to_owned(), follows };
         let asked = self.incident.calls.of(level);
-        let got_through = asked.is_some_and(Asked::got_through);
+        let got_through = asked.is_some_and(LevelCall::got_through);
         let refused = asked.map_or(0, |asked| asked.refused).saturating_add(1);
         let ways = u32::try_from(Ways::of(self.incident, level).count(self.incident, level)).unwrap_or(u32::MAX);
         if got_through || refused < ways {
@@ -184,7 +184,7 @@ impl SettleContext<'_> {
     }
 
     /// A level that was called beside the window cannot be reached: the one above it is called beside it instead.
-    fn next_beside(&self, asked: &Asked, why: &str) -> Vec<Event> {
+    fn next_beside(&self, asked: &LevelCall, why: &str) -> Vec<Event> {
         let policy = &self.incident.policy;
         let reason = CallReason::Evidence { because: format!("{} cannot be reached", asked.level) };
         let above = policy.above(asked.level).map(|above| beside_events(policy, above.number, asked.rung, &reason));
@@ -210,7 +210,7 @@ impl SettleContext<'_> {
     /// The level that the evidence calls for is called without waiting, once an opening, unless it or a higher one has
     /// it already.
     fn called_by_evidence(&self, verdict: &Verdict) -> Vec<Event> {
-        if self.incident.life != Life::Open {
+        if self.incident.status != IncidentStatus::Open {
             return Vec::new();
         }
         evidence_call(self.incident, verdict, self.now)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Event, Fix, FixEnd, FixNumber, FixPhase, Life, Outcome, Round, Work,
+    Event, Fix, FixEnd, FixNumber, FixPhase, IncidentStatus, Outcome, Round, Work,
     offer::untouched,
     settle::{POLL_EVERY, SettleContext},
 };
@@ -105,7 +105,7 @@ impl FixFacts<'_> {
         if self.fix.phase != FixPhase::Drawing {
             return Vec::new();
         }
-        if self.facts.incident.life != Life::Open {
+        if self.facts.incident.status != IncidentStatus::Open {
             return vec![self.ended(FixEnd::Cancelled)];
         }
         let rule = &self.facts.policy.approval;
@@ -122,7 +122,7 @@ impl FixFacts<'_> {
 
     /// What was approved is not what would happen: it is drawn again and asks again (invariant 4).
     fn moved(&self, what: &str) -> Vec<Event> {
-        if self.facts.incident.life != Life::Open {
+        if self.facts.incident.status != IncidentStatus::Open {
             return vec![self.ended(FixEnd::Cancelled)];
         }
         vec![Event::PlanMoved { fix: self.fix.number, what: what.to_owned() }]
@@ -150,7 +150,7 @@ impl FixFacts<'_> {
     fn after_step(&self, step: StepNumber, result: &StepResult) -> Vec<Event> {
         let next = step.next();
         let has_next = self.fix.plan.as_ref().is_some_and(|plan| plan.operation(next).is_some());
-        let open = self.facts.incident.life == Life::Open;
+        let open = self.facts.incident.status == IncidentStatus::Open;
         // If the alerts resolved meanwhile, what was started is proved, and the rest is not done.
         if has_next && open {
             return vec![self.step(next)];
@@ -181,7 +181,7 @@ impl FixFacts<'_> {
         let taken =
             Event::Sampled { fix: self.fix.number, round, samples: samples.to_vec(), unreadable: unreadable.to_vec() };
         match (round, &self.fix.phase) {
-            (Round::Before, FixPhase::Approved { .. }) if self.facts.incident.life == Life::Open => {
+            (Round::Before, FixPhase::Approved { .. }) if self.facts.incident.status == IncidentStatus::Open => {
                 vec![taken, self.step(StepNumber::FIRST)]
             }
             (Round::Before, FixPhase::Approved { .. }) => vec![self.ended(FixEnd::Cancelled)],

@@ -22,7 +22,7 @@ pub const ALERTS_MOST: usize = 1_000;
 /// Whether an incident is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "life", rename_all = "snake_case")]
-pub enum Life {
+pub enum IncidentStatus {
     /// Something fires.
     Open,
     /// Every alert is resolved; it closes when the hold time is over.
@@ -85,7 +85,7 @@ pub struct EarlierVerdict {
 
 /// One line of the incident's history, for the card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct HistoryLine {
     pub at: Timestamp,
     pub text: String,
 }
@@ -116,7 +116,7 @@ pub struct Incident {
     /// When it was opened again last.
     pub reopened_at: Option<Timestamp>,
     /// Whether it is open.
-    pub life: Life,
+    pub status: IncidentStatus,
     pub alerts: BTreeMap<Fingerprint, Alert>,
     /// How many alerts are missing here, because they were cut off the webhook's bodies.
     pub cut_off: u64,
@@ -136,7 +136,7 @@ pub struct Incident {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub survey: Option<Survey>,
     /// The ladder's rules as they stood when it opened.
-    pub policy: escalation::Policy,
+    pub policy: escalation::EscalationPolicy,
     /// Where on the ladder it stands.
     pub ladder: Ladder,
     /// Who was called, and which pages still ring.
@@ -158,15 +158,15 @@ pub struct Incident {
     /// The fixes that have ended, oldest first.
     pub past_fixes: Vec<PastFix>,
     /// The newest lines of its history, oldest first.
-    pub history: Vec<Line>,
+    pub history: Vec<HistoryLine>,
     /// What could not be done, newest last.
-    pub troubles: Vec<Line>,
+    pub troubles: Vec<HistoryLine>,
 }
 
 impl Incident {
     /// Whether something can still be done about it.
     pub fn is_live(&self) -> bool {
-        !matches!(self.life, Life::Closed { .. })
+        !matches!(self.status, IncidentStatus::Closed { .. })
     }
 
     /// When it opened, by the clock of that moment: unlike [`Self::opened_at`] this stays when the clock is set.
@@ -215,8 +215,8 @@ impl Incident {
 
     /// The incident in which its alerts go on, if it joined another one.
     pub fn joined(&self) -> Option<IncidentId> {
-        match &self.life {
-            Life::Closed { reason: CloseReason::Joined { into, .. }, .. } => Some(into.kept_like(self.id)),
+        match &self.status {
+            IncidentStatus::Closed { reason: CloseReason::Joined { into, .. }, .. } => Some(into.kept_like(self.id)),
             _ => None,
         }
     }

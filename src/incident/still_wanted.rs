@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::calls::call_wanted;
-use super::{Fix, FixNumber, FixPhase, Incident, Life, Notice, PageState, Round, Triage, Work};
+use super::{Fix, FixNumber, FixPhase, Incident, IncidentStatus, Notice, PageState, Round, Triage, Work};
 use crate::remediation::PlanId;
 
 /// Whether `work` should still be done for the incident as it is now.
@@ -27,7 +27,8 @@ pub fn still_wanted(incident: &Incident, work: &Work, now: Timestamp) -> bool {
         ),
         Work::Sample { fix, round } => sample_wanted(phase_of(incident, *fix), *round),
         Work::UpdatePage { key, .. } => {
-            incident.life == Life::Open && incident.calls.page(key).is_some_and(|page| page.state == PageState::Ringing)
+            incident.status == IncidentStatus::Open
+                && incident.calls.page(key).is_some_and(|page| page.state == PageState::Ringing)
         }
         Work::UpdateMention { .. } => incident.is_live(),
         Work::Mention { level, rung, .. } | Work::CallPager { level, rung, .. } => call_wanted(incident, *level, rung),
@@ -62,7 +63,7 @@ fn post_wanted(incident: &Incident, notice: &Notice, now: Timestamp) -> bool {
             let newer = matches!(&incident.triage, Triage::Done { run: newest, .. } if newest > run);
             (incident.verdict.is_some() || incident.survey.is_some()) && !newer
         }
-        Notice::Clearing { until } => incident.life == Life::Clearing { until: *until },
+        Notice::Clearing { until } => incident.status == IncidentStatus::Clearing { until: *until },
         _ => true,
     }
 }

@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Act, AlertEffect, CallReason, CloseReason, Event, Incident, IncidentKey, Life, RunNumber, SightingContext, Triage,
+    Act, AlertEffect, CallReason, CloseReason, Event, Incident, IncidentKey, IncidentStatus, RunNumber,
+    SightingContext, Triage,
     alert_seen::{evidence_meanwhile, fires_again, first_call},
     apply,
     escalate::climb_events,
@@ -133,11 +134,11 @@ fn is_looked_at_again(incident: &Incident, count: u32, held: &StormLook, now: Ti
 
 fn goes_on(incident: &Incident, count: u32, held: &StormLook, context: &SightingContext<'_>) -> AlertEffect {
     let mut events = Vec::new();
-    match incident.life {
-        Life::Open if count == 0 => {
+    match incident.status {
+        IncidentStatus::Open if count == 0 => {
             events.push(Event::ClearingBegan { until: context.now + context.policy.hold });
         }
-        Life::Clearing { .. } if count > 0 => events.extend(fires_again(incident, context.now)),
+        IncidentStatus::Clearing { .. } if count > 0 => events.extend(fires_again(incident, context.now)),
         _ => {}
     }
     if Some(count) > incident.storm {
@@ -157,7 +158,7 @@ fn after_its_end(
     held: &StormLook,
     context: &SightingContext<'_>,
 ) -> AlertEffect {
-    let Life::Closed { at, reason } = &incident.life else { return AlertEffect::Nothing };
+    let IncidentStatus::Closed { at, reason } = &incident.status else { return AlertEffect::Nothing };
     // The person who closed it knew of those that were there: only newer ones are another storm.
     if matches!(reason, CloseReason::Person(_)) && quiet.newest.is_none_or(|newest| newest <= *at) {
         return AlertEffect::Nothing;
@@ -197,7 +198,7 @@ pub fn leave_storm(incident: &Incident, now: Timestamp) -> Vec<Event> {
     }
     let mut alone = incident.clone();
     apply(&mut alone, &Event::LeftStorm, now);
-    let owed = if alone.life == Life::Open { owed(&alone, now) } else { Vec::new() };
+    let owed = if alone.status == IncidentStatus::Open { owed(&alone, now) } else { Vec::new() };
     [Event::LeftStorm].into_iter().chain(owed).collect()
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::{AppendError, Change, RECORD_VERSION, chain, queries, rows, slots, to_micros};
-use crate::incident::{Event, IncidentId, Life, NewEffect};
+use crate::incident::{Event, IncidentId, IncidentStatus, NewEffect};
 
 pub(super) fn json<T: Serialize>(value: &T) -> Result<String, AppendError> {
     serde_json::to_string(value).map_err(|error| AppendError::NotStored(error.to_string()))
@@ -57,10 +57,10 @@ struct IncidentRow {
 impl IncidentRow {
     fn of(change: &Change) -> Result<Self, AppendError> {
         let incident = &change.after;
-        let life = match incident.life {
-            Life::Open => "open",
-            Life::Clearing { .. } => "clearing",
-            Life::Closed { .. } => "closed",
+        let life = match incident.status {
+            IncidentStatus::Open => "open",
+            IncidentStatus::Clearing { .. } => "clearing",
+            IncidentStatus::Closed { .. } => "closed",
         };
         Ok(Self {
             id: i64::from(incident.id.number()),

@@ -40,8 +40,8 @@ pub use error::{AppendError, JournalError};
 pub use open::Journal;
 pub use overdue::Overdue;
 pub use probe::{Probed, probe};
-pub use reached::Missing;
-pub use read::{Named, StoredEvent, StoredIncident};
+pub use reached::MissingTransactions;
+pub use read::{NewestOfKey, StoredEvent, StoredIncident};
 pub use upkeep::FORGOTTEN_AT_ONCE;
 
 use jiff::Timestamp;

@@ -14,7 +14,7 @@ use super::{
     lanes::Lanes,
     lock::{Handle, Lock, beside},
     other_name,
-    reached::{self, Missing, Reached},
+    reached::{self, MissingTransactions, Reached},
     rescue, slots,
     writer::{self, JournalHome},
     writer_state::WriterState,
@@ -43,7 +43,7 @@ pub struct Journal {
     /// The file itself, whatever links lead to it.
     pub(super) real: Arc<Path>,
     pub(super) reached: Reached,
-    missing: Option<Missing>,
+    missing: Option<MissingTransactions>,
     _handle: Arc<Handle>,
 }
 
@@ -92,7 +92,7 @@ impl Journal {
     }
 
     /// What was answered by an earlier process and was not there when the journal was opened.
-    pub fn missing(&self) -> Option<&Missing> {
+    pub fn missing(&self) -> Option<&MissingTransactions> {
         self.missing.as_ref()
     }
 

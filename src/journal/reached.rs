@@ -36,7 +36,7 @@ pub(super) struct Count {
 
 /// What was answered and is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missing {
+pub struct MissingTransactions {
     /// How many transactions.
     pub transactions: u64,
     /// When the newest that is still there was stored; `None` where nothing is.
@@ -47,10 +47,10 @@ pub struct Missing {
 
 /// The mark. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Reached(Arc<Mark>);
+pub(super) struct Reached(Arc<MarkFile>);
 
 #[derive(Debug)]
-struct Mark {
+struct MarkFile {
     path: PathBuf,
     file: Mutex<Option<File>>,
     /// Whether it stands still, since people have yet to hear what is missing.
@@ -61,15 +61,15 @@ struct Mark {
 
 impl Reached {
     /// The mark beside a journal, and what of it is missing in that.
-    pub(super) fn beside(real: &Path, stored: Count) -> (Self, Option<Missing>) {
+    pub(super) fn beside(real: &Path, stored: Count) -> (Self, Option<MissingTransactions>) {
         let path = beside(real, ".reached");
         let marked = read(&path).filter(|marked| marked.count > stored.count);
-        let missing = marked.map(|marked| Missing {
+        let missing = marked.map(|marked| MissingTransactions {
             transactions: marked.count.abs_diff(stored.count),
             since: Some(stored.at).filter(|at| *at > Timestamp::UNIX_EPOCH),
             until: marked.at,
         });
-        let mark = Mark {
+        let mark = MarkFile {
             path,
             file: Mutex::default(),
             stands_still: AtomicBool::new(missing.is_some()),
@@ -100,7 +100,7 @@ impl Reached {
     }
 }
 
-impl Mark {
+impl MarkFile {
     fn write(&self, Count { count, at }: Count) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         // One that was taken away is made anew.

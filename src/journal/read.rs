@@ -17,7 +17,7 @@ pub struct StoredIncident {
 
 /// The newest incident of a key, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub struct NewestOfKey {
     pub key: IncidentKey,
     /// The incident.
     pub id: IncidentId,
@@ -78,12 +78,12 @@ impl Journal {
     }
 
     /// The names of the newest incidents of these keys, open or closed, without reading their state.
-    pub async fn names_of(&self, keys: &[&IncidentKey]) -> Result<Vec<Named>, JournalError> {
+    pub async fn names_of(&self, keys: &[&IncidentKey]) -> Result<Vec<NewestOfKey>, JournalError> {
         let rows: Vec<(String, i64, bool)> =
             sqlx::query_as(queries::NAMES_OF).bind(listed(keys)).fetch_all(&self.readers).await?;
         let named = |(key, id, is_live): (String, i64, bool)| {
             let id = IncidentId::new(u32::try_from(id).ok()?).kept_by(self.keeper);
-            Some(Named { key: IncidentKey(key), id, is_live })
+            Some(NewestOfKey { key: IncidentKey(key), id, is_live })
         };
         Ok(rows.into_iter().filter_map(named).collect())
     }

@@ -20,7 +20,7 @@ use crate::mesh::PodRef;
 /// What a real API server would ask of a kubelet: run a command, read a log, reach a port.
 pub trait Kubelet: Send + Sync + 'static {
     /// Runs `argv` in a container (no shell, as in a real exec), or says why it cannot be run.
-    fn exec(&self, pod: &PodRef, container: &str, argv: &[String], stdin: &[u8]) -> Result<Ran, Unreachable>;
+    fn exec(&self, pod: &PodRef, container: &str, argv: &[String], stdin: &[u8]) -> Result<CommandOutput, Unreachable>;
     /// The lines of a container's log, oldest first. `previous` asks for the container that ran before a restart.
     fn logs(&self, pod: &PodRef, container: &str, previous: bool) -> Result<Vec<LogLine>, Unreachable>;
     /// One HTTP exchange with the program that listens on a port of the pod; `path` has its query.
@@ -29,7 +29,7 @@ pub trait Kubelet: Send + Sync + 'static {
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
+pub struct CommandOutput {
     /// Standard output.
     pub stdout: Vec<u8>,
     /// Standard error.

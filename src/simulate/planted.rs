@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{HttpAnswer, Kubelet, LogLine, Ran, Unreachable};
+use super::{CommandOutput, HttpAnswer, Kubelet, LogLine, Unreachable};
 use crate::mesh::PodRef;
 
 /// What is planted. Clones share it, so it can be changed while the mesh runs.
@@ -44,13 +44,13 @@ pub(super) struct PlantedKubelet {
 }
 
 impl Kubelet for PlantedKubelet {
-    fn exec(&self, pod: &PodRef, container: &str, argv: &[String], stdin: &[u8]) -> Result<Ran, Unreachable> {
+    fn exec(&self, pod: &PodRef, container: &str, argv: &[String], stdin: &[u8]) -> Result<CommandOutput, Unreachable> {
         let planted = self.planted.lock().in_files.clone();
         let [program, files @ ..] = argv else { return self.real.exec(pod, container, argv, stdin) };
         if planted.is_empty() || program != "cat" {
             return self.real.exec(pod, container, argv, stdin);
         }
-        let mut all = Ran { stdout: Vec::new(), stderr: Vec::new(), exit_code: 0 };
+        let mut all = CommandOutput { stdout: Vec::new(), stderr: Vec::new(), exit_code: 0 };
         for file in files {
             let ran = self.real.exec(pod, container, &[program.clone(), file.clone()], stdin)?;
             all.stdout.extend(ran.stdout);

@@ -56,7 +56,7 @@ fn policy(storm_per_minute: u32, room: Room, to: &str) -> Policy {
         pager: None,
     };
     let channel = Destination { face, channel: to.to_owned() };
-    Policy { storm_per_minute, ..Policy::usual(escalation::Policy::of(vec![level]), vec![channel]) }
+    Policy { storm_per_minute, ..Policy::usual(escalation::EscalationPolicy::of(vec![level]), vec![channel]) }
 }
 
 /// A face that shows nothing.

@@ -182,7 +182,10 @@ fn policy(storm_per_minute: u32) -> Policy {
         pager: Some(PagerName("bench".to_owned())),
     };
     let channel = Destination { face: Face::Page, channel: "c".to_owned() };
-    Policy { storm_per_minute, ..Policy::usual(escalation::Policy::of(vec![level(1), level(2)]), vec![channel]) }
+    Policy {
+        storm_per_minute,
+        ..Policy::usual(escalation::EscalationPolicy::of(vec![level(1), level(2)]), vec![channel])
+    }
 }
 
 fn alert(service: usize) -> String {

@@ -25,7 +25,7 @@ mod working;
 use std::time::Duration;
 
 use mtls_medic::{
-    incident::{FixEnd, Life},
+    incident::{FixEnd, IncidentStatus},
     remediation::Proof,
     simulate::{api::ApiFault, world::Scenario},
 };
@@ -59,7 +59,7 @@ async fn an_expired_certificate_is_found_fixed_by_two_people_and_closed() {
     night.channel_shows("🟢").await;
 
     let incident = night.incident().await;
-    assert!(matches!(incident.life, Life::Closed { .. }));
+    assert!(matches!(incident.status, IncidentStatus::Closed { .. }));
     let end = &incident.past_fixes[0].end;
     assert!(matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::Worked), "{end:?}");
     assert_eq!(night.cards(), 1, "one root message, edited in place");

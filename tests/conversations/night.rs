@@ -6,7 +6,7 @@ use axum::{Router, body::Body, http::Request};
 use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
     alertmanager::Authentication,
-    approval::Rule,
+    approval::ApprovalRule,
     chat::{
         Look, Roster, Whose,
         slack::{Client, Home},
@@ -16,7 +16,7 @@ use mtls_medic::{
     commands::{
         bot::{Bot, Parts},
         chat::ChatParts,
-        slack::{SlackParts, Way},
+        slack::{ConnectionMode, SlackParts},
     },
     engine::{Engine, Inbox},
     escalation::{self},
@@ -48,9 +48,9 @@ fn policy() -> Policy {
     let users = ["U0LEVEL1", "U0LEVEL2", "U0LEVEL3"].map(|user| Mention::user(Platform::Slack, user));
     let channel = Destination { face: Face::Slack, channel: CHANNEL.to_owned() };
     Policy {
-        approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(30) },
+        approval: ApprovalRule { needed: 1, expires_after: SignedDuration::from_mins(30) },
         writes_enabled: true,
-        ..Policy::usual(escalation::Policy::runbook(users), vec![channel])
+        ..Policy::usual(escalation::EscalationPolicy::runbook(users), vec![channel])
     }
 }
 
@@ -113,7 +113,8 @@ impl Night {
 
     /// A night whose questions expire after two minutes.
     pub async fn impatient(scenario: Scenario) -> Self {
-        let policy = Policy { approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(2) }, ..policy() };
+        let policy =
+            Policy { approval: ApprovalRule { needed: 1, expires_after: SignedDuration::from_mins(2) }, ..policy() };
         Self::with(scenario, Arc::new(SpedClock::new(Timestamp::now(), RATE)), policy).await
     }
 
@@ -141,7 +142,7 @@ impl Night {
             groups: Vec::new(),
             hooks: slack.hooks(),
         };
-        let signed = Way::Http(SIGNING_SECRET.to_owned().into());
+        let signed = ConnectionMode::Http(SIGNING_SECRET.to_owned().into());
         let workspace = SlackParts::new(client, home, roster, Look::default(), signed, clock.clone());
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal.sqlite");

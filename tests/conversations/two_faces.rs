@@ -6,7 +6,7 @@ use axum::{Router, body::Body, http::Request};
 use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
     alertmanager::Authentication,
-    approval::Rule,
+    approval::ApprovalRule,
     chat::{
         Look, Roster, Whose,
         discord::{DiscordHome, PublicKey, Rest},
@@ -23,7 +23,7 @@ use mtls_medic::{
     engine::{Engine, Inbox},
     escalation,
     http::{Bodies, Metrics},
-    incident::{Destination, Face, FixEnd, FixPhase, Incident, Life, Policy},
+    incident::{Destination, Face, FixEnd, FixPhase, Incident, IncidentStatus, Policy},
     people::{Mention, PersonId, Platform, SamePeople},
     remediation::Proof,
     simulate::{Simulation, world::Scenario},
@@ -94,7 +94,8 @@ fn policy(faces: &[On]) -> Policy {
     let slack = Destination { face: Face::Slack, channel: workspace::CHANNEL.to_owned() };
     let discord = Destination { face: Face::Discord, channel: interactions::CHANNEL.to_owned() };
     let channels = faces.iter().map(|face| if *face == On::Slack { slack.clone() } else { discord.clone() }).collect();
-    let mut ladder = escalation::Policy::runbook(["1", "2", "3"].map(|one| Mention::user(Platform::Page, one)));
+    let mut ladder =
+        escalation::EscalationPolicy::runbook(["1", "2", "3"].map(|one| Mention::user(Platform::Page, one)));
     for (number, level) in (1..).zip(&mut ladder.levels) {
         level.mentions = vec![
             Mention::user(Platform::Slack, format!("U0LEVEL{number}")),
@@ -102,7 +103,7 @@ fn policy(faces: &[On]) -> Policy {
         ];
     }
     Policy {
-        approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(30) },
+        approval: ApprovalRule { needed: 1, expires_after: SignedDuration::from_mins(30) },
         writes_enabled: true,
         ..Policy::usual(ladder, channels)
     }
@@ -240,7 +241,7 @@ fn slack_parts(fake: &FakeSlack, clock: &Arc<dyn Clock>) -> SlackParts {
         groups: Vec::new(),
         hooks: fake.hooks(),
     };
-    let signed = slack::Way::Http(workspace::SIGNING_SECRET.to_owned().into());
+    let signed = slack::ConnectionMode::Http(workspace::SIGNING_SECRET.to_owned().into());
     SlackParts::new(client, home, roster(), Look::default(), signed, clock.clone())
 }
 
@@ -256,7 +257,7 @@ fn discord_parts(fake: &FakeDiscord, clock: &Arc<dyn Clock>) -> DiscordParts {
         roster: roster(),
     };
     let key = PublicKey::parse(&interactions::Signer::at(0).public_key()).unwrap();
-    let way = discord::Way::Http(key);
+    let way = discord::ConnectionMode::Http(key);
     DiscordParts::new(client, token, home, Look::default(), way, clock.clone(), Metrics::default())
 }
 
@@ -291,7 +292,7 @@ async fn a_whole_night(faces: &[On], first: On, then: On) {
     night.all_show("🟢").await;
 
     let incident = night.incident().await;
-    assert!(matches!(incident.life, Life::Closed { .. }));
+    assert!(matches!(incident.status, IncidentStatus::Closed { .. }));
     let end = &incident.past_fixes[0].end;
     assert!(matches!(end, FixEnd::Verified { verification } if verification.proof == Proof::Worked), "{end:?}");
     night.ends().await;

@@ -1,6 +1,6 @@
 //! What people do is answered with what it means: who has it, what became of a plan, and what closing means.
 
-use mtls_medic::{incident::Life, simulate::world::Scenario};
+use mtls_medic::{incident::IncidentStatus, simulate::world::Scenario};
 
 use crate::night::Night;
 
@@ -33,6 +33,6 @@ async fn closing_by_a_command_is_asked_back_while_the_alert_fires_and_its_reason
     assert!(night.incident().await.is_live());
     night.says("U0ONCALL", "resolve anyway the alert is wrong").await;
     night.channel_shows("*Closed* by <@U0ONCALL>: the alert is wrong").await;
-    assert!(matches!(night.incident().await.life, Life::Closed { .. }));
+    assert!(matches!(night.incident().await.status, IncidentStatus::Closed { .. }));
     night.ends().await;
 }

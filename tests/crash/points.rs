@@ -17,7 +17,7 @@ use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use mtls_medic::{
     alertmanager::Authentication,
-    approval::Rule,
+    approval::ApprovalRule,
     chat::{
         Look, Outgoing, Roster, connector,
         pager::{Pager, Pagers},
@@ -71,10 +71,10 @@ fn policy() -> Policy {
         pager: Some(PagerName("on-call".to_owned())),
     };
     // A timer of the ladder falls into the night: the reminder, after 6 s of its clock.
-    let ladder = escalation::Policy { reminder_percent: 99, ..escalation::Policy::of(vec![level]) };
+    let ladder = escalation::EscalationPolicy { reminder_percent: 99, ..escalation::EscalationPolicy::of(vec![level]) };
     let channel = Destination { face: Face::Slack, channel: CHANNEL.to_owned() };
     Policy {
-        approval: Rule { needed: 1, expires_after: SignedDuration::from_hours(1) },
+        approval: ApprovalRule { needed: 1, expires_after: SignedDuration::from_hours(1) },
         verification_window: SignedDuration::from_secs(10),
         writes_enabled: true,
         ..Policy::usual(ladder, vec![channel])

@@ -14,13 +14,13 @@ use mtls_medic::{
     engine::Inbox,
     escalation,
     http::Metrics,
-    incident::{IncidentId, Life, Policy},
+    incident::{IncidentId, IncidentStatus, Policy},
 };
 use tower::ServiceExt;
 
 async fn bot() -> (Router, Inbox, Metrics, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let policy = Policy::usual(escalation::Policy::of(Vec::new()), Vec::new());
+    let policy = Policy::usual(escalation::EscalationPolicy::of(Vec::new()), Vec::new());
     let credentials =
         vec![Credential::Bearer("right".into()), Credential::Basic { user: "am".into(), password: "pw".into() }];
     let known = Authentication::Credentials(credentials);
@@ -236,7 +236,7 @@ async fn an_alert_that_is_open_in_an_old_journal_goes_on_there_after_the_upgrade
     other["fingerprint"] = "b2".into();
     assert_eq!(answers(&bot, "Bearer right", group(&[ended, other])).await, 200);
     let first = inbox.incident(IncidentId::new(1)).await.unwrap().unwrap().incident;
-    assert!(matches!(first.life, Life::Clearing { .. }));
+    assert!(matches!(first.status, IncidentStatus::Clearing { .. }));
     let second = inbox.incident(IncidentId::new(2)).await.unwrap().unwrap().incident;
     assert_eq!(second.alerts.len(), 2, "another pod of the same service joins it");
 }
@@ -312,13 +312,13 @@ async fn an_alert_that_one_body_calls_firing_and_resolved_stays_open_unless_what
             assert_eq!(answers(&bot, "Bearer right", group(&both)).await, 200);
             let live = inbox.live(10).await.unwrap();
             assert_eq!(
-                live.iter().map(|stored| stored.incident.life == Life::Open).collect::<Vec<_>>(),
+                live.iter().map(|stored| stored.incident.status == IncidentStatus::Open).collect::<Vec<_>>(),
                 [is_open],
                 "{start}"
             );
             // The same once more, as it is repeated.
             assert_eq!(answers(&bot, "Bearer right", group(&both)).await, 200);
-            assert_eq!(inbox.live(10).await.unwrap()[0].incident.life == Life::Open, is_open, "{start}");
+            assert_eq!(inbox.live(10).await.unwrap()[0].incident.status == IncidentStatus::Open, is_open, "{start}");
         }
     }
 }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{Act, CLOSING_WHILE_IT_FIRES, Incident, IncidentId, Life, Triage, asking, offer, to_verify, untouched},
+    incident::{
+        Act, CLOSING_WHILE_IT_FIRES, Incident, IncidentId, IncidentStatus, Triage, asking, offer, to_verify, untouched,
+    },
     remediation::{Plan, PlanId},
     triage::FixName,
 };
@@ -75,11 +77,11 @@ pub struct Button {
 
 /// The buttons of the card.
 pub(super) fn of(incident: &Incident) -> Vec<Button> {
-    match incident.life {
-        Life::Open => {}
+    match incident.status {
+        IncidentStatus::Open => {}
         // Nothing is started, and nobody is called: what is left is to take a plan back and to look again.
-        Life::Clearing { .. } => return withdraw(incident).into_iter().chain(verify(incident)).collect(),
-        Life::Closed { .. } => return Vec::new(),
+        IncidentStatus::Clearing { .. } => return withdraw(incident).into_iter().chain(verify(incident)).collect(),
+        IncidentStatus::Closed { .. } => return Vec::new(),
     }
     let asks = asking(incident).and_then(|(fix, _)| fix.plan.as_ref());
     let mut buttons = taking(incident);
@@ -127,7 +129,7 @@ fn plain(incident: &Incident, label: impl Into<String>, act: Act) -> Button {
 fn acknowledge(incident: &Incident) -> Option<Button> {
     let waits = matches!(incident.ladder, Ladder::Running { rung: Rung::Waiting { .. } | Rung::AllPaged { .. }, .. });
     let button = Button { style: Style::Primary, ..plain(incident, "Acknowledge", Act::Acknowledge) };
-    (waits && incident.life == Life::Open).then_some(button)
+    (waits && incident.status == IncidentStatus::Open).then_some(button)
 }
 
 /// Taking it; and for a storm, taking all that are open.

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 
 use crate::engine::ChecksSoFar;
 use crate::escalation::{Ladder, Rung};
-use crate::incident::{CloseReason, Incident, IncidentId, Life};
+use crate::incident::{CloseReason, Incident, IncidentId, IncidentStatus};
 use crate::people::Platform;
 
 /// How many items of one list are shown; the rest is counted. More does not fit on a phone at 3 a.m.
@@ -48,11 +48,11 @@ impl State {
     /// How `incident` stands.
     pub fn of(incident: &Incident) -> Self {
         let held = matches!(&incident.ladder, Ladder::Running { rung: Rung::Acknowledged { .. }, .. });
-        match incident.life {
-            Life::Closed { .. } => Self::Closed,
-            Life::Clearing { .. } => Self::Clearing,
-            Life::Open if held => Self::InHand,
-            Life::Open => Self::Unanswered,
+        match incident.status {
+            IncidentStatus::Closed { .. } => Self::Closed,
+            IncidentStatus::Clearing { .. } => Self::Clearing,
+            IncidentStatus::Open if held => Self::InHand,
+            IncidentStatus::Open => Self::Unanswered,
         }
     }
 
@@ -89,7 +89,7 @@ impl State {
 
 /// What a section of the card is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum CardPart {
     /// The alert, since when, and on what.
     WhatIsWrong,
     /// Which pods, how many alerts, what was cut off.
@@ -110,7 +110,7 @@ pub enum Part {
     Troubles,
 }
 
-impl Part {
+impl CardPart {
     /// Its heading.
     pub fn heading(self) -> &'static str {
         match self {
@@ -131,7 +131,7 @@ impl Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     /// What it is about.
-    pub part: Part,
+    pub part: CardPart,
     /// What it says.
     pub lines: Vec<Line>,
 }
@@ -175,15 +175,15 @@ impl Card {
     /// Draws the card.
     pub fn of(incident: &Incident) -> Self {
         let parts = [
-            (Part::OnTheHook, progress::on_the_hook(incident)),
-            (Part::WhatIsWrong, body::what_is_wrong(incident)),
-            (Part::Diagnosis, body::diagnosis(incident)),
-            (Part::Progress, progress::fix(incident)),
-            (Part::Tried, progress::tried(incident)),
-            (Part::Fixes, body::fixes(incident)),
-            (Part::BlastRadius, body::blast_radius(incident)),
-            (Part::NotChecked, body::not_checked(incident)),
-            (Part::Troubles, progress::troubles(incident)),
+            (CardPart::OnTheHook, progress::on_the_hook(incident)),
+            (CardPart::WhatIsWrong, body::what_is_wrong(incident)),
+            (CardPart::Diagnosis, body::diagnosis(incident)),
+            (CardPart::Progress, progress::fix(incident)),
+            (CardPart::Tried, progress::tried(incident)),
+            (CardPart::Fixes, body::fixes(incident)),
+            (CardPart::BlastRadius, body::blast_radius(incident)),
+            (CardPart::NotChecked, body::not_checked(incident)),
+            (CardPart::Troubles, progress::troubles(incident)),
         ];
         Self {
             incident: incident.id,
@@ -204,7 +204,7 @@ impl Card {
     /// The card as it is drawn while fixes are switched off: no button that cannot work, and one line that says why.
     pub fn with_writes_off(mut self) -> Self {
         self.buttons.retain(|button| !button.press.needs_writes());
-        if let Some(fixes) = self.sections.iter_mut().find(|section| section.part == Part::Fixes) {
+        if let Some(fixes) = self.sections.iter_mut().find(|section| section.part == CardPart::Fixes) {
             fixes.lines.push(sentence("Fixes are switched off, so the bot only diagnoses. Approvers: `writes on`, if the configuration allows fixes (writes)."));
         }
         self
@@ -212,7 +212,7 @@ impl Card {
 
     /// The card as it is drawn while a triage runs that has looked at this much.
     pub fn with_progress(mut self, looked: Option<&ChecksSoFar>) -> Self {
-        let diagnosis = self.sections.iter_mut().find(|section| section.part == Part::Diagnosis);
+        let diagnosis = self.sections.iter_mut().find(|section| section.part == CardPart::Diagnosis);
         if let (Some(looked), Some(diagnosis)) = (looked, diagnosis) {
             let line = vec![
                 text(format!("Looked at {} things so far, the newest: ", looked.checks)),
@@ -233,16 +233,16 @@ impl Card {
             time(at),
             text(format!(", because {platform} takes them slower now. Calls go first, and nothing is left out.")),
         ];
-        match self.sections.iter_mut().find(|section| section.part == Part::Troubles) {
+        match self.sections.iter_mut().find(|section| section.part == CardPart::Troubles) {
             Some(troubles) => troubles.lines.push(line),
-            None => self.sections.push(Section { part: Part::Troubles, lines: vec![line] }),
+            None => self.sections.push(Section { part: CardPart::Troubles, lines: vec![line] }),
         }
         self
     }
 
     #[cfg(test)]
     /// The section of that part, if it has anything to say.
-    pub fn section(&self, part: Part) -> Option<&Section> {
+    pub fn section(&self, part: CardPart) -> Option<&Section> {
         self.sections.iter().find(|section| section.part == part)
     }
 
@@ -262,11 +262,11 @@ fn title(incident: &Incident) -> String {
 }
 
 fn headline(incident: &Incident) -> Line {
-    match &incident.life {
-        Life::Closed { at, reason: CloseReason::AlertsResolved } => {
+    match &incident.status {
+        IncidentStatus::Closed { at, reason: CloseReason::AlertsResolved } => {
             vec![strong("Closed"), text(" at "), time(*at), text(": its alerts stayed resolved.")]
         }
-        Life::Closed { at, reason: CloseReason::Joined { into, by } } => vec![
+        IncidentStatus::Closed { at, reason: CloseReason::Joined { into, by } } => vec![
             strong(format!("Joined {}", into.kept_like(incident.id))),
             text(" at "),
             time(*at),
@@ -274,7 +274,7 @@ fn headline(incident: &Incident) -> Line {
             person(by),
             text(": its alerts go on there."),
         ],
-        Life::Closed { at, reason: CloseReason::Person(by) } => {
+        IncidentStatus::Closed { at, reason: CloseReason::Person(by) } => {
             let because = by.why.clone().unwrap_or_else(|| "no reason was given".to_owned());
             vec![
                 strong("Closed"),
@@ -285,12 +285,12 @@ fn headline(incident: &Incident) -> Line {
                 text(format!(": {because}.")),
             ]
         }
-        Life::Clearing { until } => vec![
+        IncidentStatus::Clearing { until } => vec![
             strong("All alerts are resolved."),
             text(" It closes by itself at "),
             time(*until),
             text(" unless they fire again."),
         ],
-        Life::Open => body::in_one_line(incident),
+        IncidentStatus::Open => body::in_one_line(incident),
     }
 }

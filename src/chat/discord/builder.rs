@@ -9,7 +9,7 @@ use super::{
 use crate::chat::{
     bounded::plain,
     card::{Button, COMMAND, Line, Link},
-    wording::Raw,
+    posts::Raw,
 };
 
 /// Raw output longer than this becomes a file beside its first lines: more nobody reads on a phone.

@@ -15,7 +15,7 @@ use crate::{
     chat::{
         bounded::{fill, plain},
         card::{Card, Confirm, Line, Press, Section, Span, Style},
-        wording::{Post, Raw},
+        posts::{Post, Raw},
     },
     people::{Mention, Whom},
 };

@@ -25,8 +25,8 @@ use crate::{
     bounds::{DISCORD_ANSWER, DISCORD_ANSWER_WEIGHT, DISCORD_ANSWERS_AT_ONCE, weigh},
     chat::{
         outgoing::{CALL_LIMIT, Connector, OutgoingError, checked, connector, sender},
+        posts::Raw,
         rate_limits::{RateLimits, SendTurn},
-        wording::Raw,
     },
     http::Metrics,
 };

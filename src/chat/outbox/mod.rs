@@ -15,8 +15,8 @@ use self::{
 };
 use super::{
     card::{Card, Line, Link, Press},
+    posts::{self, Post, Raw},
     rate_limits::SendTurn,
-    wording::{self, Post, Raw},
 };
 use crate::{
     clock::Clock,
@@ -248,7 +248,7 @@ impl<C: Carrier> Outbox<C> {
             // Counted as an attempt, so that it ends: details that never arrive help nobody.
             return Err(PerformError::Again { reason, after: None });
         }
-        let mut post = wording::notice(notice, &task.incident).on(self.carrier.platform());
+        let mut post = posts::notice(notice, &task.incident).on(self.carrier.platform());
         if matches!(notice, Notice::HandedTo { .. }) {
             post = post.or_links(&self.look.links);
         }
@@ -271,7 +271,7 @@ impl<C: Carrier> Outbox<C> {
         if let Some(why) = self.carrier.nobody_behind(mentions).await {
             return Ok(Outcome::NobodyBehind { level, why }.into());
         }
-        let post = wording::call(level, reason, &task.incident).or_links(&self.look.links);
+        let post = posts::call(level, reason, &task.incident).or_links(&self.look.links);
         let id = self.send(task, to, &post, mentions).await?;
         self.carrier.count_call();
         let unexplained =
@@ -290,7 +290,7 @@ impl<C: Carrier> Outbox<C> {
     ) -> Result<Done, PerformError> {
         let Some(sent) = &task.root else { return Ok(Outcome::NoLongerWanted.into()) };
         let post =
-            wording::call(level, &call.reason, &task.incident).or_links(&self.look.links).on(self.carrier.platform());
+            posts::call(level, &call.reason, &task.incident).or_links(&self.look.links).on(self.carrier.platform());
         let message = self.carrier.post(&post, &post.mentions, &key(&task.incident, &call.key));
         note_cuts(&task.incident, &message);
         match self.carrier.edit(root_of(to), &sent.id, &message).await {

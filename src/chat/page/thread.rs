@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     chat::{
         card::{Button, COMMAND, Card, Line, Span, Style},
-        wording::{self, Post},
+        posts::{self, Post},
     },
     clock::Clock,
     engine::{Delivery, Done, MessageRef, Perform, PerformError, Task},
@@ -175,11 +175,11 @@ impl Perform for DemoChannel {
                 shown(to, "card", &task, Outcome::Shown { to: to.clone(), first_card })
             }
             Work::Post { to, notice } => {
-                self.post(&task, wording::notice(notice, &task.incident));
+                self.post(&task, posts::notice(notice, &task.incident));
                 shown(to, &task.key, &task, Outcome::Shown { to: to.clone(), first_card: false })
             }
             Work::Mention { to, level, reason, .. } => {
-                self.post(&task, wording::call(*level, reason, &task.incident));
+                self.post(&task, posts::call(*level, reason, &task.incident));
                 shown(to, &task.key, &task, Outcome::Mentioned { level: *level, to: to.clone(), unexplained: None })
             }
             _ => Outcome::NoLongerWanted.into(),

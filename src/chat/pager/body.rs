@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     chat::{
         card::{COMMAND, survey_in_words, utc},
-        wording::WITHOUT_A_JOURNAL,
+        posts::WITHOUT_A_JOURNAL,
     },
     escalation::{LevelNumber, Rung},
     incident::{CallLinks, Cause, Face, Incident, PageEnd, WebAddress},
@@ -33,7 +33,7 @@ pub enum CallAct {
 
 /// One page, as its body says it.
 #[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
+pub struct PagerMessage<'a> {
     /// The name that the pager knows it by: one a call, the same when that call is sent again.
     pub key: &'a str,
     /// Who is called.
@@ -53,7 +53,7 @@ struct Links<'a> {
     graph: Option<&'a str>,
 }
 
-impl<'a> Call<'a> {
+impl<'a> PagerMessage<'a> {
     fn links(&self) -> Links<'a> {
         let CallLinks { card, runbook, graph } = CallLinks::of(self.incident);
         Links {
@@ -184,7 +184,7 @@ fn diagnosis(incident: &Incident) -> Value {
 }
 
 /// The generic webhook's body.
-pub fn generic(call: &Call<'_>) -> Value {
+pub fn generic(call: &PagerMessage<'_>) -> Value {
     let (incident, links) = (call.incident, call.links());
     let action = match call.act {
         CallAct::Trigger(_) => "trigger",
@@ -233,7 +233,7 @@ fn end(how: PageEnd) -> &'static str {
 /// PagerDuty's body. One alert a call: a level that is called again is rung again, also while the alert before is open. A
 /// second trigger with the key of an alert that is open is appended to its log and rings nobody (Events API v2, "alert
 /// de-duplication"), so that is how a page is updated; with the key of one that was resolved it would open another.
-pub fn pagerduty(routing_key: &str, call: &Call<'_>) -> Value {
+pub fn pagerduty(routing_key: &str, call: &PagerMessage<'_>) -> Value {
     let (incident, links) = (call.incident, call.links());
     if let CallAct::End(how) = call.act {
         return json!({ "routing_key": routing_key, "event_action": end(how), "dedup_key": call.key });

@@ -73,8 +73,8 @@ fn linked(mut incident: Incident) -> Incident {
     incident
 }
 
-fn call<'a>(incident: &'a Incident, key: &'a str, act: CallAct) -> Call<'a> {
-    Call { key, level: LevelNumber(1), act, incident, runbook: Some("https://runbooks.example/mtls") }
+fn call<'a>(incident: &'a Incident, key: &'a str, act: CallAct) -> PagerMessage<'a> {
+    PagerMessage { key, level: LevelNumber(1), act, incident, runbook: Some("https://runbooks.example/mtls") }
 }
 
 fn pretty(body: &Value) -> String {
@@ -86,7 +86,7 @@ fn the_bodies_of_both_pagers() {
     let incident = linked(night::diagnosed());
     let key = "mtls-medic/prod/INC-7/pager:3:L1";
     insta::assert_snapshot!("generic", pretty(&generic(&call(&incident, key, CallAct::Trigger("opened")))));
-    let duty = Call { level: LevelNumber(2), ..call(&incident, key, CallAct::Trigger("unanswered")) };
+    let duty = PagerMessage { level: LevelNumber(2), ..call(&incident, key, CallAct::Trigger("unanswered")) };
     insta::assert_snapshot!("pagerduty", pretty(&pagerduty("R0UTING", &duty)));
 }
 

@@ -8,7 +8,7 @@ use crate::{
     chat::{
         bounded::{length, plain},
         card::{Button, Card, Line, Link, Section, Span, State, Style},
-        wording::{Post, Raw},
+        posts::{Post, Raw},
     },
     people::Mention,
 };

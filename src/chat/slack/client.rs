@@ -20,8 +20,8 @@ use super::{
 use crate::chat::{
     outbox::Whither,
     outgoing::{CALL_LIMIT, Outgoing, OutgoingError, checked, connector},
+    posts::Raw,
     rate_limits::{RateLimits, SendTurn},
-    wording::Raw,
 };
 use crate::{
     bounds::{SLACK_THREAD, weigh},

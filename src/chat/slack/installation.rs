@@ -45,7 +45,7 @@ pub struct Installation {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct AuthTestAnswer {
     ok: bool,
     #[serde(default)]
     error: String,
@@ -72,7 +72,7 @@ impl Client {
             other => unreachable(other.to_string()),
         })?;
         let strange = |_| unreachable("the answer was not what Slack documents".to_owned());
-        let answer: Answer = serde_json::from_slice(&body).map_err(strange)?;
+        let answer: AuthTestAnswer = serde_json::from_slice(&body).map_err(strange)?;
         if !answer.ok {
             return Err(SlackError::Refused { method: METHOD, code: answer.error });
         }

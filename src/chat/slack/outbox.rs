@@ -17,7 +17,7 @@ use crate::{
     chat::{
         card::{Card, Line, Press},
         outbox::{Carrier, Look, Outbox, SendError, Sent, Whither},
-        wording::{Post, Raw},
+        posts::{Post, Raw},
     },
     people::{Mention, Platform, Role, Whom},
 };

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     chat::{
         card::{Card, tests as night},
-        wording,
+        posts,
     },
     escalation::LevelNumber,
     incident::{CallReason, Incident, Notice, RunNumber},
@@ -53,14 +53,14 @@ fn the_card_of_a_night_as_it_goes_on() {
 #[test]
 fn the_posts_that_call_and_ask() {
     let incident = night::opened();
-    let call = wording::call(LevelNumber(1), &CallReason::Opened, &incident);
+    let call = posts::call(LevelNumber(1), &CallReason::Opened, &incident);
     insta::assert_snapshot!("call", seen(&block_kit::post(&call, &call.mentions, "call-1")));
     let asking = night::asking();
-    let wanted = wording::notice(&Notice::ApprovalWanted { plan: night::plan().id() }, &asking);
+    let wanted = posts::notice(&Notice::ApprovalWanted { plan: night::plan().id() }, &asking);
     assert!(wanted.to_approvers);
     let approvers = [Mention::group(Platform::Slack, "S0APPROVERS")];
     insta::assert_snapshot!("approval_wanted", seen(&block_kit::post(&wanted, &approvers, "ask-1")));
-    let verdict = wording::notice(&Notice::Verdict { run: RunNumber(1) }, &night::diagnosed());
+    let verdict = posts::notice(&Notice::Verdict { run: RunNumber(1) }, &night::diagnosed());
     insta::assert_snapshot!("verdict", seen(&block_kit::post(&verdict, &[], "verdict-1")));
 }
 
@@ -100,7 +100,7 @@ fn a_text_over_every_limit_is_cut_with_a_mark_and_becomes_a_file() {
     let verdict = incident.verdict.as_mut().unwrap();
     verdict.checks = (0..200).map(|_| verdict.checks[0].clone()).collect();
     verdict.reasons = vec!["x".repeat(10_000)];
-    let post = wording::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
+    let post = posts::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
     let message = block_kit::post(&post, &[], "verdict-1");
     assert!(message.cuts >= 2);
     assert!(seen(&message).contains("… [cut]"));
@@ -154,8 +154,8 @@ proptest! {
     #[test]
     fn nothing_turns_hides_or_steers_in_card_post_file_and_whisper(text in hostile::text()) {
         let incident = night::saying(&text);
-        let verdict = wording::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
-        let call = wording::call(LevelNumber(1), &CallReason::Opened, &incident);
+        let verdict = posts::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
+        let call = posts::call(LevelNumber(1), &CallReason::Opened, &incident);
         let whisper = block_kit::answer(&[vec![crate::chat::card::text(text.clone()), crate::chat::card::code(text)]]);
         let posts = [&verdict, &call].map(|post| block_kit::post(post, &post.mentions, "key"));
         for message in [drawn(&incident), whisper].iter().chain(&posts) {
@@ -197,7 +197,7 @@ proptest! {
             Notice::Reminder { level: Some(LevelNumber(1)), until },
         ];
         let posts = notices.iter().map(|notice| {
-            let post = wording::notice(notice, &incident);
+            let post = posts::notice(notice, &incident);
             block_kit::post(&post, &post.mentions, &long)
         });
         for message in std::iter::once(drawn(&incident)).chain(posts) {

@@ -2,7 +2,7 @@
 
 use super::Gathering;
 use crate::{
-    cluster::{FoundPod, Reach, exec::Tool},
+    cluster::{ClusterClient, FoundPod, exec::Tool},
     mesh::PodRef,
     triage::{
         Gathered, Healthcheck,
@@ -32,7 +32,7 @@ pub(super) async fn healthcheck(
     gathering.check(source.to_owned(), call).await
 }
 
-impl Reach {
+impl ClusterClient {
     /// What SPIRE's HTTP probes say, for images and rights without its command; `None` when they are not answered.
     async fn http_health(&self, pod: &PodRef) -> Option<Healthcheck> {
         let what = format!("HTTP health of {pod}");

@@ -20,7 +20,7 @@ use futures::{FutureExt, future::join_all};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
-use super::{ClusterError, FoundPod, Reach, choose::choose, resolve};
+use super::{ClusterClient, ClusterError, FoundPod, choose::choose, resolve};
 use crate::{
     clock::Clock,
     mesh::{PodRef, TargetRef},
@@ -33,7 +33,7 @@ pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 /// What one gathering works with.
 #[derive(Clone)]
 pub(super) struct Gathering {
-    pub(super) reach: Reach,
+    pub(super) reach: ClusterClient,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadline: Instant,
     pub(super) progress: Progress,
@@ -70,7 +70,7 @@ impl Gathering {
 /// Gathers the evidence about a target. Fails only when the target itself cannot be found; every other gap is part of
 /// the evidence.
 pub async fn gather(
-    reach: &Reach,
+    reach: &ClusterClient,
     target: &TargetRef,
     clock: Arc<dyn Clock>,
     progress: Progress,
@@ -80,7 +80,7 @@ pub async fn gather(
 
 /// The same, where alerts have named pods: those of them that are the target's are looked at first.
 pub async fn gather_about(
-    reach: &Reach,
+    reach: &ClusterClient,
     target: &TargetRef,
     alerted: &[PodRef],
     clock: Arc<dyn Clock>,

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Gathering, Progress, bundles, choose, pod, spire_agent, spire_server};
 use crate::{
     clock::Clock,
-    cluster::{ClusterError, FoundPod, Reach, resolve},
+    cluster::{ClusterClient, ClusterError, FoundPod, resolve},
     mesh::{Namespace, NodeName, TargetRef},
     triage::{AgentEvidence, EVIDENCE_SCHEMA, Evidence, Gathered, PemFile, PodEvidence},
 };
@@ -19,7 +19,7 @@ pub type Surveyed = (TargetRef, Result<Evidence, ClusterError>);
 
 /// Gathers the evidence about several services. Nothing of it fails the rest.
 pub async fn gather_several(
-    reach: &Reach,
+    reach: &ClusterClient,
     targets: &[TargetRef],
     clock: Arc<dyn Clock>,
     progress: Progress,

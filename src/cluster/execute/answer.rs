@@ -6,7 +6,7 @@ use hyper_util::client::legacy;
 use jiff::SignedDuration;
 use kube::{client::Body, core::Status};
 
-use crate::cluster::{ClusterError, Reach, client::told};
+use crate::cluster::{ClusterClient, ClusterError, client::told};
 
 /// How much of an answer is read: a `Status` is a few hundred bytes, a pod less than this.
 const ANSWER_MOST: usize = 256 * 1024;
@@ -44,17 +44,17 @@ pub(in crate::cluster) enum Written {
     /// It is done.
     Done,
     /// It is refused.
-    Not(Refusal),
+    Not(WriteRefusal),
 }
 
 /// A refusal of the API server in its own words, and how long it asked us to wait.
 #[derive(Debug)]
-pub(in crate::cluster) struct Refusal {
+pub(in crate::cluster) struct WriteRefusal {
     pub(super) status: Box<Status>,
     pub(super) after: Option<SignedDuration>,
 }
 
-impl Refusal {
+impl WriteRefusal {
     /// What it means for a write on a resource.
     pub(super) fn of_write(self, resource: &'static str, namespace: &str, what: &str) -> NotWritten {
         let Status { code, message: said, .. } = *self.status;
@@ -79,7 +79,7 @@ fn was_not_begun(code: u16) -> bool {
     matches!(code, 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429)
 }
 
-impl Reach {
+impl ClusterClient {
     /// Sends one write. The client's own call drops the headers, and `Retry-After` with them.
     pub(in crate::cluster) async fn write(&self, request: Request<Vec<u8>>, what: &str) -> Result<Written, NotWritten> {
         let failed = |why: String| ClusterError::Failed { what: what.to_owned(), why: why.into() };
@@ -99,7 +99,7 @@ impl Reach {
         // The line of the answer counts, whatever a proxy put into its body.
         status.code = head.status.as_u16();
         status.message = told(&status.message).to_string();
-        Ok(Written::Not(Refusal { status: status.boxed(), after: retry_after(&head.headers) }))
+        Ok(Written::Not(WriteRefusal { status: status.boxed(), after: retry_after(&head.headers) }))
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn only_what_is_refused_before_it_begins_is_certain() {
         let untouched = |code| {
-            let refusal = Refusal { status: Status::failure("no", "").with_code(code).boxed(), after: None };
+            let refusal = WriteRefusal { status: Status::failure("no", "").with_code(code).boxed(), after: None };
             refusal.of_write("pods", "web", "a write on web/a").untouched
         };
         for code in [400, 401, 403, 404, 409, 422, 429] {

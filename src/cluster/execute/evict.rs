@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::{
     NotWritten, Stepped,
-    answer::{Refusal, Written},
+    answer::{WriteRefusal, Written},
 };
 use crate::{
-    cluster::{ClusterError, Reach, resolve::found},
+    cluster::{ClusterClient, ClusterError, resolve::found},
     mesh::controller_in_words,
     remediation::PodInstance,
 };
@@ -25,13 +25,13 @@ enum StillThere {
 }
 
 /// How the API server answered one eviction.
-enum Answered {
+enum EvictionAnswer {
     Accepted,
     /// The pod was not there, or not this life of it; in the server's words.
     NotThis(String),
 }
 
-impl Reach {
+impl ClusterClient {
     /// Evicts. Repeatable: from the second attempt on, a life that is gone is done, since the attempt before may have
     /// ended it without our knowing. At the first one somebody else did, so what was approved is no more (invariant 4).
     /// Only a look at the pod says that, never an error code alone.
@@ -47,8 +47,8 @@ impl Reach {
         // The rehearsal finds a missing right or a spent budget without touching anything.
         for rehearsal in [true, false] {
             match self.post_eviction(planned, rehearsal).await {
-                Ok(Answered::Accepted) => {}
-                Ok(Answered::NotThis(why)) => return self.look_again(planned, why, attempt).await,
+                Ok(EvictionAnswer::Accepted) => {}
+                Ok(EvictionAnswer::NotThis(why)) => return self.look_again(planned, why, attempt).await,
                 Err(refused) => return Err(NotWritten { untouched: refused.untouched || rehearsal, ..refused }),
             }
         }
@@ -92,7 +92,7 @@ impl Reach {
         }
     }
 
-    async fn post_eviction(&self, planned: &PodInstance, rehearsal: bool) -> Result<Answered, NotWritten> {
+    async fn post_eviction(&self, planned: &PodInstance, rehearsal: bool) -> Result<EvictionAnswer, NotWritten> {
         let (namespace, name) = (planned.pod.namespace.as_str(), planned.pod.name.as_str());
         let what = format!("eviction of {}", planned.pod);
         // The crate's own evict writes `delete_options` in snake case, which a real API server ignores: the UID
@@ -110,20 +110,20 @@ impl Reach {
                 NotWritten::untouched(ClusterError::Failed { what: what.clone(), why: error.to_string().into() })
             })?;
         match self.bounded(&what, self.write(request, &what)).await? {
-            Written::Done => Ok(Answered::Accepted),
+            Written::Done => Ok(EvictionAnswer::Accepted),
             Written::Not(refusal) => refused(refusal, rehearsal, namespace, &what),
         }
     }
 }
 
 /// What a refusal of an eviction means.
-fn refused(refusal: Refusal, rehearsal: bool, namespace: &str, what: &str) -> Result<Answered, NotWritten> {
+fn refused(refusal: WriteRefusal, rehearsal: bool, namespace: &str, what: &str) -> Result<EvictionAnswer, NotWritten> {
     match refusal.status.code {
         // A budget says itself when it lets go, with the next change of a pod: the time that is told is a guess.
         429 if speaks_of_budget(&refusal.status) => Err(NotWritten::untouched(blocked(&refusal.status))),
-        404 | 409 => Ok(Answered::NotThis(refusal.status.message)),
+        404 | 409 => Ok(EvictionAnswer::NotThis(refusal.status.message)),
         // A cluster whose admission webhooks cannot be rehearsed says so with 400 (Kubernetes, "dry-run").
-        400 if rehearsal => Ok(Answered::Accepted),
+        400 if rehearsal => Ok(EvictionAnswer::Accepted),
         _ => Err(refusal.of_write("pods/eviction", namespace, what)),
     }
 }

@@ -5,7 +5,7 @@ mod evict;
 
 pub(super) use answer::NotWritten;
 
-use super::Reach;
+use super::ClusterClient;
 use crate::{
     incident::{FixPhase, Incident},
     remediation::{Operation, PlanId, StepNumber},
@@ -20,7 +20,7 @@ pub(super) enum Stepped {
     Moved(String),
 }
 
-impl Reach {
+impl ClusterClient {
     /// Does one write. Repeatable: what an attempt before has done is found done.
     pub(super) async fn step(&self, operation: &Operation, attempt: u32) -> Result<Stepped, NotWritten> {
         match operation {

@@ -4,11 +4,11 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, api::ListParams};
 
 use crate::{
-    cluster::{ClusterError, FoundPod, Reach},
+    cluster::{ClusterClient, ClusterError, FoundPod},
     remediation::Budget,
 };
 
-impl Reach {
+impl ClusterClient {
     pub(super) async fn budgets(&self, namespace: &str) -> Result<Vec<PodDisruptionBudget>, ClusterError> {
         let what = format!("listing disruption budgets of {namespace}");
         let api: Api<PodDisruptionBudget> = Api::namespaced(self.client.clone(), namespace);

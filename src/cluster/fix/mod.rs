@@ -7,7 +7,7 @@ mod restart_spire_agent;
 
 use jiff::Timestamp;
 
-use super::{ClusterError, Reach};
+use super::{ClusterClient, ClusterError};
 use crate::{
     incident::Fix,
     mesh::TargetRef,
@@ -24,7 +24,7 @@ pub(super) enum Settled {
     Awaited(String),
 }
 
-impl Reach {
+impl ClusterClient {
     /// Draws the plan of a fix, or says everything that stands against it, a sentence each.
     pub(super) async fn draw(
         &self,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Settled, budgets::that_cover};
 use crate::{
-    cluster::{ClusterError, FoundPod, Reach, resolve, resolve::workload_of},
+    cluster::{ClusterClient, ClusterError, FoundPod, resolve, resolve::workload_of},
     incident::Fix,
     mesh::{ControllerRef, PodUid, TargetRef, controller_in_words},
     remediation::{Operation, PodEviction, StepResult, restart_pod::PodFacts},
@@ -23,7 +23,7 @@ pub(in crate::cluster) struct Restartable {
     pub(in crate::cluster) pods_before: Vec<PodUid>,
 }
 
-impl Reach {
+impl ClusterClient {
     /// The pods of the target with their owners and budgets.
     pub(in crate::cluster) async fn restart_facts(&self, target: &TargetRef) -> Result<Restartable, ClusterError> {
         let namespace = target.namespace.as_str();

@@ -13,7 +13,7 @@ use kube::Api;
 use super::{Settled, budgets::that_cover};
 use crate::{
     cluster::{
-        ClusterError, FoundPod, Reach, resolve,
+        ClusterClient, ClusterError, FoundPod, resolve,
         resolve::{PODS_MOST, list_pods},
     },
     incident::{Fix, FixPhase},
@@ -46,7 +46,7 @@ pub(super) struct Agents {
     pub(super) uids: Vec<PodUid>,
 }
 
-impl Reach {
+impl ClusterClient {
     /// The nodes with their agents, and the pods of the target that wait for them.
     pub(super) async fn agent_facts(
         &self,

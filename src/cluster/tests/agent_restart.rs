@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::{fix_of, target, three_in_the_morning};
 use crate::{
     clock::{Clock, VirtualClock},
-    cluster::{Reach, Settings, connect_to, execute::Stepped, fix::Settled, gather},
+    cluster::{ClusterClient, Settings, connect_to, execute::Stepped, fix::Settled, gather},
     incident::{Fix, FixPhase},
     remediation::{AgentRestart, Operation, Plan, StepNumber, StepResult},
     simulate::{Simulation, store::Kind, world::Scenario},
@@ -17,7 +17,7 @@ use crate::{
 /// A night on which the agent of node-2 does not work.
 struct Frozen {
     simulation: Simulation,
-    reach: Reach,
+    reach: ClusterClient,
     clock: Arc<VirtualClock>,
     verdict: Verdict,
 }

@@ -19,14 +19,14 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 use super::{Settings, connect_to, forwarding::agree, pod_ref, resolve, target};
 use crate::{
     bounds::{CLUSTER_ANSWER, CLUSTER_LONG_ANSWER, CLUSTER_LONG_ANSWERS_AT_ONCE, POD_MESSAGE},
-    cluster::{ClusterError, FoundPod, Reach, exec::Tool, long::LongAnswers, resolve::list_pods},
+    cluster::{ClusterClient, ClusterError, FoundPod, exec::Tool, long::LongAnswers, resolve::list_pods},
 };
 
 /// How much is sent at a time, in bytes.
 const PIECE: usize = 64 * 1024;
 
 /// An API server that answers everything with `piece`, again and again, and counts what it has sent.
-async fn endless(begin: &'static str, piece: &'static str) -> (Reach, Arc<AtomicUsize>) {
+async fn endless(begin: &'static str, piece: &'static str) -> (ClusterClient, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
     let counted = sent.clone();
     let piece = piece.repeat(PIECE / piece.len());
@@ -119,7 +119,7 @@ async fn a_log_without_end_is_given_up() {
 /// A stream into a pod, of which the other end does what it is told. It says how that ended.
 async fn stream_that<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     does: impl FnOnce(WebSocketStream<TcpStream>) -> F + Send + 'static,
-) -> (Reach, tokio::task::JoinHandle<T>) {
+) -> (ClusterClient, tokio::task::JoinHandle<T>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let reach = connect_to(&url, Settings::default()).unwrap();

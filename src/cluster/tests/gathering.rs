@@ -5,7 +5,9 @@ use serde_json::json;
 use super::{Machines, Mesh, impatient, pod_ref, target};
 use crate::{
     clock::{SystemClock, VirtualClock},
-    cluster::{Reach, Settings, collect::mounted_at, connect_to, gather, gather_about, resolve, resolve::PODS_MOST},
+    cluster::{
+        ClusterClient, Settings, collect::mounted_at, connect_to, gather, gather_about, resolve, resolve::PODS_MOST,
+    },
     mesh::{Namespace, PodRef, TargetRef},
     simulate::{Simulation, api::ApiFault, store::Kind, world},
     triage::{AgentEvidence, Evidence, FixName, Gathered, Missing, Redacted, Scenario, diagnose},
@@ -14,14 +16,14 @@ use crate::{
 const SHORT: Duration = Duration::from_millis(400);
 const LONG: Duration = Duration::from_secs(20);
 
-async fn night(scenario: world::Scenario, settings: Settings) -> (Simulation, Reach) {
+async fn night(scenario: world::Scenario, settings: Settings) -> (Simulation, ClusterClient) {
     let clock = Arc::new(SystemClock);
     let simulation = Simulation::start(clock, scenario, "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let reach = connect_to(&simulation.url(), settings).unwrap();
     (simulation, reach)
 }
 
-async fn look(reach: &Reach, alerted: &[PodRef]) -> Evidence {
+async fn look(reach: &ClusterClient, alerted: &[PodRef]) -> Evidence {
     let quiet = Arc::new(|_: &str| {});
     gather_about(reach, &target("svc/frontend"), alerted, Arc::new(SystemClock), quiet).await.unwrap()
 }
@@ -112,7 +114,7 @@ async fn a_list_that_may_have_been_cut_is_no_proof_that_a_node_has_no_agent() {
 }
 
 /// One pod of the frontend, which is found without a list.
-async fn one_pod(reach: &Reach) -> TargetRef {
+async fn one_pod(reach: &ClusterClient) -> TargetRef {
     let pod = resolve(reach, &target("svc/frontend")).await.unwrap().pods.remove(0).pod;
     target(&format!("pod/{}", pod.name))
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Limits, Reach, Settings, connect_to, exec::Tool, resolve};
+use super::{ClusterClient, Limits, Settings, connect_to, exec::Tool, resolve};
 use crate::{
     clock::{Clock, VirtualClock},
     incident::{Fix, FixNumber, FixPhase, Run},
@@ -27,7 +27,7 @@ use crate::{
     people::{PersonId, Platform},
     remediation::{Operation, Plan, PlanContent, PodEviction},
     simulate::{
-        HttpAnswer, Kubelet, LogLine, Ran, Simulation, Unreachable,
+        CommandOutput, HttpAnswer, Kubelet, LogLine, Simulation, Unreachable,
         api::{Options, serve},
         store::{Kind, Store},
         world::Scenario,
@@ -69,7 +69,7 @@ struct Mesh {
     store: Arc<Store>,
     options: Options,
     url: String,
-    reach: Reach,
+    reach: ClusterClient,
     clock: Arc<VirtualClock>,
     _stop: DropGuard,
 }
@@ -152,13 +152,13 @@ struct Machines {
 }
 
 impl Kubelet for Machines {
-    fn exec(&self, _: &PodRef, container: &str, argv: &[String], _: &[u8]) -> Result<Ran, Unreachable> {
+    fn exec(&self, _: &PodRef, container: &str, argv: &[String], _: &[u8]) -> Result<CommandOutput, Unreachable> {
         let command = argv.first().cloned().unwrap_or_default();
         let answer = self.commands.iter().find(|(key, _)| **key == (container, command.as_str()));
         let (_, (exit_code, out)) = answer.ok_or_else(|| Unreachable::NoExecutable(command.clone()))?;
         // cat writes each file that it is given.
         let times = if command == "cat" { argv.len().saturating_sub(1) } else { 1 };
-        Ok(Ran { stdout: out.repeat(times).into_bytes(), stderr: Vec::new(), exit_code: *exit_code })
+        Ok(CommandOutput { stdout: out.repeat(times).into_bytes(), stderr: Vec::new(), exit_code: *exit_code })
     }
 
     fn logs(&self, _: &PodRef, _: &str, previous: bool) -> Result<Vec<LogLine>, Unreachable> {

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use super::impatient;
 use crate::{
     clock::SystemClock,
-    cluster::{Reach, Settings, Surveyed, connect_to, gather_several},
+    cluster::{ClusterClient, Settings, Surveyed, connect_to, gather_several},
     mesh::TargetRef,
     simulate::{Simulation, api::ApiFault, world},
     triage::{NotChecked, Scenario, Survey, diagnose},
 };
 
-async fn night(scenario: world::Scenario, settings: Settings) -> (Simulation, Reach) {
+async fn night(scenario: world::Scenario, settings: Settings) -> (Simulation, ClusterClient) {
     let clock = Arc::new(SystemClock);
     let simulation = Simulation::start(clock, scenario, "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let reach = connect_to(&simulation.url(), settings).unwrap();
@@ -24,7 +24,7 @@ fn everywhere() -> Vec<TargetRef> {
         .to_vec()
 }
 
-async fn look(reach: &Reach, targets: &[TargetRef]) -> Vec<Surveyed> {
+async fn look(reach: &ClusterClient, targets: &[TargetRef]) -> Vec<Surveyed> {
     gather_several(reach, targets, Arc::new(SystemClock), Arc::new(|_| ())).await
 }
 

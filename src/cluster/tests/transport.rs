@@ -7,7 +7,7 @@ use tokio::{
 };
 
 use super::{Mesh, pod_ref};
-use crate::cluster::{Reach, Settings, resolve, tests::target};
+use crate::cluster::{ClusterClient, Settings, resolve, tests::target};
 
 /// A proxy that opens tunnels, and ends with what it was asked instead.
 async fn proxy(listener: TcpListener) -> String {
@@ -33,7 +33,7 @@ async fn a_cluster_behind_a_proxy_is_reached_through_it() {
     let through = format!("http://{}", listener.local_addr().unwrap());
     let mut config = Config::new(mesh.url.parse().unwrap());
     config.proxy_url = Some(through.parse().unwrap());
-    let reach = Reach::new(config, Settings::default()).unwrap();
+    let reach = ClusterClient::new(config, Settings::default()).unwrap();
     let target = target("pod/frontend-a");
     tokio::select! {
         found = resolve(&reach, &target) => assert_eq!(found.unwrap().pods[0].pod, pod_ref("frontend-a")),

@@ -19,8 +19,8 @@ use crate::{
     engine::SubmitError,
     escalation::{LevelNumber, Rung},
     incident::{
-        Act, Asked, CloseReason, Destination, Face, FixEnd, FixPhase, Incident, IncidentId, Life, PastFix, Triage,
-        offer,
+        Act, CloseReason, Destination, Face, FixEnd, FixPhase, Incident, IncidentId, IncidentStatus, LevelCall,
+        PastFix, Triage, offer,
     },
     journal::StoredIncident,
     remediation::{PlanId, Proof},
@@ -134,7 +134,7 @@ impl Players<'_> {
 
     fn ending(&self, incident: &Incident) -> Option<DemoEnding> {
         let found = incident.verdict.as_ref().map(|verdict| verdict.scenario);
-        if let Life::Closed { reason, .. } = &incident.life {
+        if let IncidentStatus::Closed { reason, .. } = &incident.status {
             let by_itself = *reason == CloseReason::AlertsResolved;
             return Some(closed(self.right, &incident.past_fixes, found, by_itself));
         }
@@ -154,7 +154,7 @@ impl Players<'_> {
 
     /// What somebody does next, given what they see.
     fn next_act(&mut self, incident: &Incident) -> Option<(Persona, Act, String)> {
-        if incident.life != Life::Open || !matches!(incident.triage, Triage::Done { .. }) {
+        if incident.status != IncidentStatus::Open || !matches!(incident.triage, Triage::Done { .. }) {
             return None;
         }
         if let Some(fix) = &incident.fix {
@@ -163,7 +163,7 @@ impl Players<'_> {
         let on_call = |act, typed: String| Some((Persona::OnCall, act, typed));
         if !self.stuck && !matches!(incident.ladder.rung(), Some(Rung::Acknowledged { .. })) {
             // Nobody answers before everybody who is called has heard it.
-            if !incident.calls.asked.iter().all(Asked::got_through) {
+            if !incident.calls.asked.iter().all(LevelCall::got_through) {
                 return None;
             }
             return on_call(Act::Acknowledge, "/mtls ack".to_owned());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    approval::Rule,
+    approval::ApprovalRule,
     escalation::{self},
     incident::{Act, Command, Destination, IncidentId, Policy},
     people::{Actor, Mention, PersonId, Platform, Role},
@@ -47,9 +47,9 @@ impl Persona {
 /// The runbook's levels, and times that fit the demo.
 pub(super) fn policy(channel: Destination) -> Policy {
     let groups = ["platform-on-call", "platform-security", "infrastructure"];
-    let ladder = escalation::Policy::runbook(groups.map(|group| Mention::group(Platform::Page, group)));
+    let ladder = escalation::EscalationPolicy::runbook(groups.map(|group| Mention::group(Platform::Page, group)));
     Policy {
-        approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(30) },
+        approval: ApprovalRule { needed: 1, expires_after: SignedDuration::from_mins(30) },
         writes_enabled: true,
         ..Policy::usual(ladder, vec![channel])
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{finding::Finding, grant};
+use super::{finding::DoctorFinding, grant};
 use crate::{
     cluster::{
         AccessQuestion, connect,
@@ -14,19 +14,23 @@ use crate::{
 const AREA: &str = "kubernetes";
 
 /// The findings, and the roles to apply where rights are missing.
-pub(super) async fn examine(config: &Config, settings: crate::cluster::Settings) -> (Vec<Finding>, Option<String>) {
+pub(super) async fn examine(
+    config: &Config,
+    settings: crate::cluster::Settings,
+) -> (Vec<DoctorFinding>, Option<String>) {
     let kubernetes = &config.kubernetes;
     let spire = settings.spire_namespace.clone();
     let reach = match connect(kubernetes.kubeconfig.as_deref(), kubernetes.context.as_deref(), settings).await {
         Ok(reach) => reach,
         Err(error) => {
             let remedy = "run it in the bot's own pod, or set kubernetes.kubeconfig";
-            return (vec![Finding::missing(AREA, error.to_string(), remedy)], None);
+            return (vec![DoctorFinding::missing(AREA, error.to_string(), remedy)], None);
         }
     };
     let wanted = wanted(config, &spire);
     let (who, answers) = futures::join!(reach.who_am_i(), reach.may(&wanted));
-    let mut findings: Vec<Finding> = who.iter().map(|who| Finding::ok(AREA, format!("asked as {who}"))).collect();
+    let mut findings: Vec<DoctorFinding> =
+        who.iter().map(|who| DoctorFinding::ok(AREA, format!("asked as {who}"))).collect();
     let mut granted: BTreeMap<(Duty, Option<&str>), usize> = BTreeMap::new();
     let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
     let mut missing = Vec::new();
@@ -38,11 +42,11 @@ pub(super) async fn examine(config: &Config, settings: crate::cluster::Settings)
         }
     }
     findings.extend(granted.into_iter().map(|((duty, namespace), rights)| {
-        Finding::ok(AREA, format!("{} in {} ({rights} rights)", duty.name(), grant::place(namespace)))
+        DoctorFinding::ok(AREA, format!("{} in {} ({rights} rights)", duty.name(), grant::place(namespace)))
     }));
     findings.extend(missing.iter().map(not_granted));
     findings.extend(unknown.into_iter().map(|(why, rights)| {
-        Finding::not_checked(AREA, format!("{rights} rights: {why}"), "check the API server and the way to it")
+        DoctorFinding::not_checked(AREA, format!("{rights} rights: {why}"), "check the API server and the way to it")
     }));
     let grant = (!missing.is_empty()).then(|| grant::yaml(&missing, who.as_deref()));
     (findings, grant)
@@ -64,7 +68,7 @@ fn wanted(config: &Config, spire: &str) -> Vec<AccessQuestion> {
     wanted
 }
 
-fn not_granted(one: &AccessQuestion) -> Finding {
+fn not_granted(one: &AccessQuestion) -> DoctorFinding {
     let right = one.right;
     let name = right.name.map(|name| format!("/{name}")).unwrap_or_default();
     let said = format!(
@@ -84,5 +88,5 @@ fn not_granted(one: &AccessQuestion) -> Finding {
         }
         duty => format!(", or do without it on purpose (kubernetes.without: {})", duty.name()),
     };
-    Finding::missing(AREA, said, format!("grant it as below{otherwise}"))
+    DoctorFinding::missing(AREA, said, format!("grant it as below{otherwise}"))
 }

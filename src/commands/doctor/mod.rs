@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use self::{
-    finding::{Examination, Finding, Mark},
+    finding::{DoctorFinding, Examination, FindingResult},
     webhook::Listening,
 };
 use crate::{
@@ -32,13 +32,13 @@ pub struct DoctorArgs {
     #[arg(long)]
     send_test_alert: bool,
     /// Write the findings like this
-    #[arg(short, long, value_enum, default_value_t = Written::Text)]
-    output: Written,
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Text)]
+    output: ReportFormat,
 }
 
 /// How it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Written {
+enum ReportFormat {
     /// One line for each check.
     Text,
     /// One JSON object.
@@ -50,11 +50,11 @@ pub async fn run(args: DoctorArgs) -> Result<ExitCode, ConfigError> {
     let config = Config::load(&args.config)?;
     let examination = examine(&config, &args, SystemClock.now()).await;
     let code = match examination.result {
-        Mark::Ok => ExitCode::SUCCESS,
-        Mark::Missing => ExitCode::from(1),
-        Mark::NotChecked => ExitCode::from(2),
+        FindingResult::Ok => ExitCode::SUCCESS,
+        FindingResult::Missing => ExitCode::from(1),
+        FindingResult::NotChecked => ExitCode::from(2),
     };
-    Ok(super::answer(&if args.output == Written::Json { examination.json() } else { examination.text() }, code))
+    Ok(super::answer(&if args.output == ReportFormat::Json { examination.json() } else { examination.text() }, code))
 }
 
 async fn examine(config: &Config, args: &DoctorArgs, now: Timestamp) -> Examination {
@@ -83,37 +83,39 @@ async fn examine(config: &Config, args: &DoctorArgs, now: Timestamp) -> Examinat
     Examination::of(findings, grant)
 }
 
-fn configuration(config: &Config, error: Option<&ConfigError>) -> Vec<Finding> {
+fn configuration(config: &Config, error: Option<&ConfigError>) -> Vec<DoctorFinding> {
     const AREA: &str = "configuration";
     let remedy = "mend it in the file; config/example.yaml explains every field";
     let mut findings = match error {
         Some(ConfigError::Problems(problems)) => {
-            problems.iter().map(|problem| Finding::missing(AREA, problem.as_str(), remedy)).collect()
+            problems.iter().map(|problem| DoctorFinding::missing(AREA, problem.as_str(), remedy)).collect()
         }
-        Some(other) => vec![Finding::missing(AREA, other.to_string(), remedy)],
+        Some(other) => vec![DoctorFinding::missing(AREA, other.to_string(), remedy)],
         None => {
             let writes = if config.writes { "fixes may run" } else { "fixes are off" };
-            vec![Finding::ok(AREA, format!("{} levels; {writes}", config.people.levels.len()))]
+            vec![DoctorFinding::ok(AREA, format!("{} levels; {writes}", config.people.levels.len()))]
         }
     };
-    findings.extend(config.calls_nobody().into_iter().map(|level| Finding::missing(AREA, level, remedy)));
+    findings.extend(config.calls_nobody().into_iter().map(|level| DoctorFinding::missing(AREA, level, remedy)));
     findings
 }
 
 /// A journal that the running bot has is its business: it says itself whether it is ready.
-async fn journal(config: &Config, listening: &Listening) -> Finding {
+async fn journal(config: &Config, listening: &Listening) -> DoctorFinding {
     const AREA: &str = "journal";
     let path = config.journal.display();
     match probe(&config.journal).await {
-        Ok(Probed::New) => Finding::ok(AREA, format!("{path} can be made, and what is committed there is durable")),
+        Ok(Probed::New) => {
+            DoctorFinding::ok(AREA, format!("{path} can be made, and what is committed there is durable"))
+        }
         Ok(Probed::Known { incidents }) => {
-            Finding::ok(AREA, format!("{path} opens with {incidents} incidents, and takes commits"))
+            DoctorFinding::ok(AREA, format!("{path} opens with {incidents} incidents, and takes commits"))
         }
         Err(JournalError::InUse(_)) => match listening {
             Listening::Bot { ready: true, .. } => {
-                Finding::ok(AREA, format!("{path} is open in the running bot, which is ready"))
+                DoctorFinding::ok(AREA, format!("{path} is open in the running bot, which is ready"))
             }
-            _ => Finding::not_checked(
+            _ => DoctorFinding::not_checked(
                 AREA,
                 format!("{path} is in use"),
                 "stop the bot that has it, or look at its /readyz",
@@ -121,7 +123,7 @@ async fn journal(config: &Config, listening: &Listening) -> Finding {
         },
         Err(error) => {
             let below = std::error::Error::source(&error).map(|below| format!(" ({below})")).unwrap_or_default();
-            Finding::missing(
+            DoctorFinding::missing(
                 AREA,
                 format!("{error}{below}"),
                 "the folder must be there, writable and lasting (a volume)",

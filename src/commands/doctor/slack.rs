@@ -1,9 +1,9 @@
 //! Tokens, scopes, workspace, channel, user groups, and whether another bot uses the same app. Nothing is posted.
 
-use super::{finding::Finding, webhook::Listening};
+use super::{finding::DoctorFinding, webhook::Listening};
 use crate::{
     chat::slack::{Client, Installation, SCOPES, SLACK_API, SlackError, other_connections},
-    config::{Config, Roster, Secret, Slack, SlackMode},
+    config::{Config, RosterFile, SecretSource, Slack, SlackMode},
 };
 
 const AREA: &str = "slack";
@@ -11,10 +11,10 @@ const AREA: &str = "slack";
 const REINSTALL: &str = "add it to the app's manifest (deploy/slack-manifest.yaml) and install the app again";
 
 /// What was found, and how many connections of the app others have, where Slack said so.
-pub(super) async fn examine(config: &Config) -> (Vec<Finding>, Option<u64>) {
+pub(super) async fn examine(config: &Config) -> (Vec<DoctorFinding>, Option<u64>) {
     let Some(slack) = &config.slack else {
         let said = "not configured: nothing is posted anywhere, and only pagers call people";
-        return (vec![Finding::ok(AREA, said)], None);
+        return (vec![DoctorFinding::ok(AREA, said)], None);
     };
     let mut findings = Vec::new();
     if let Some(client) = client(slack, &slack.bot_token, "slack.bot_token", &mut findings) {
@@ -35,25 +35,25 @@ pub(super) async fn examine(config: &Config) -> (Vec<Finding>, Option<u64>) {
 
 /// Whether another bot uses the same app. The running bot has one connection; the bot of another cluster would hear a part
 /// of what people ask this one.
-pub(super) fn shared(config: &Config, others: u64, listening: &Listening) -> Finding {
+pub(super) fn shared(config: &Config, others: u64, listening: &Listening) -> DoctorFinding {
     let declared = config.slack.as_ref().is_some_and(|slack| slack.shared_app);
     let running = matches!(listening, Listening::Bot { .. });
     match (others, running) {
-        (0, _) => Finding::ok(AREA, "no other bot has a connection of this Slack app"),
-        (1, true) => Finding::ok(AREA, "the one other connection of this Slack app is the running bot's"),
-        _ if declared => Finding::ok(
+        (0, _) => DoctorFinding::ok(AREA, "no other bot has a connection of this Slack app"),
+        (1, true) => DoctorFinding::ok(AREA, "the one other connection of this Slack app is the running bot's"),
+        _ if declared => DoctorFinding::ok(
             AREA,
             format!(
                 "{others} other connections of this Slack app are open, as slack.shared_app says: each bot hears a part of \
                  what people ask. An app of its own for each bot is better"
             ),
         ),
-        (1, false) => Finding::not_checked(
+        (1, false) => DoctorFinding::not_checked(
             AREA,
             format!("one other connection of this Slack app is open, and no bot listens at {}", config.listen),
             "if your bot does not run elsewhere now, another one uses this app: give each bot an app of its own",
         ),
-        _ => Finding::missing(
+        _ => DoctorFinding::missing(
             AREA,
             format!(
                 "{others} other connections of this Slack app are open: another bot uses it, and hears a part of what people \
@@ -65,21 +65,25 @@ pub(super) fn shared(config: &Config, others: u64, listening: &Listening) -> Fin
     }
 }
 
-fn client(slack: &Slack, token: &Secret, field: &str, findings: &mut Vec<Finding>) -> Option<Client> {
+fn client(slack: &Slack, token: &SecretSource, field: &str, findings: &mut Vec<DoctorFinding>) -> Option<Client> {
     let made = token.read(field).and_then(|token| {
         Client::new(slack.api.as_deref().unwrap_or(SLACK_API), &token).map_err(|error| error.to_string())
     });
-    made.map_err(|problem| findings.push(Finding::missing(AREA, problem, "put it where the configuration names it")))
-        .ok()
+    made.map_err(|problem| {
+        findings.push(DoctorFinding::missing(AREA, problem, "put it where the configuration names it"))
+    })
+    .ok()
 }
 
-fn workspace(slack: &Slack, installation: &Installation, findings: &mut Vec<Finding>) {
+fn workspace(slack: &Slack, installation: &Installation, findings: &mut Vec<DoctorFinding>) {
     let identity = &installation.identity;
     if identity.team_id == slack.team {
-        findings
-            .push(Finding::ok(AREA, format!("the token is the bot {} of workspace {}", identity.user_id, slack.team)));
+        findings.push(DoctorFinding::ok(
+            AREA,
+            format!("the token is the bot {} of workspace {}", identity.user_id, slack.team),
+        ));
     } else {
-        findings.push(Finding::missing(
+        findings.push(DoctorFinding::missing(
             AREA,
             format!("the token is of workspace {}, and slack.team is {}", identity.team_id, slack.team),
             "install the app there, or mend slack.team",
@@ -87,7 +91,7 @@ fn workspace(slack: &Slack, installation: &Installation, findings: &mut Vec<Find
     }
     if slack.enterprise.is_some() && slack.enterprise != identity.enterprise_id {
         let seen = identity.enterprise_id.as_deref().unwrap_or("none");
-        findings.push(Finding::missing(
+        findings.push(DoctorFinding::missing(
             AREA,
             format!("the token is of organisation {seen}, and slack.enterprise is another"),
             "mend slack.enterprise",
@@ -95,53 +99,53 @@ fn workspace(slack: &Slack, installation: &Installation, findings: &mut Vec<Find
     }
 }
 
-fn scopes(installation: &Installation, findings: &mut Vec<Finding>) {
+fn scopes(installation: &Installation, findings: &mut Vec<DoctorFinding>) {
     let Some(given) = &installation.scopes else {
         let remedy = "compare them with deploy/slack-manifest.yaml by hand";
-        findings.push(Finding::not_checked(AREA, "Slack did not say which scopes the token has", remedy));
+        findings.push(DoctorFinding::not_checked(AREA, "Slack did not say which scopes the token has", remedy));
         return;
     };
     let missing = SCOPES.iter().filter(|scope| !given.iter().any(|one| one == scope.name)).count();
     for scope in SCOPES.iter().filter(|scope| !given.iter().any(|one| one == scope.name)) {
         let said = format!("the scope {} is not given: {}", scope.name, scope.without_it);
-        findings.push(Finding::missing(AREA, said, REINSTALL));
+        findings.push(DoctorFinding::missing(AREA, said, REINSTALL));
     }
     if missing == 0 {
-        findings.push(Finding::ok(AREA, format!("all {} scopes are given", SCOPES.len())));
+        findings.push(DoctorFinding::ok(AREA, format!("all {} scopes are given", SCOPES.len())));
     }
 }
 
-async fn channel(client: &Client, slack: &Slack) -> Finding {
+async fn channel(client: &Client, slack: &Slack) -> DoctorFinding {
     let channel = &slack.channel;
     match client.is_in(channel).await {
-        Ok(()) => Finding::ok(AREA, format!("the bot is in the channel {channel}")),
+        Ok(()) => DoctorFinding::ok(AREA, format!("the bot is in the channel {channel}")),
         Err(SlackError::Refused { code, .. }) if code == "not_in_channel" || code == "channel_not_found" => {
             let remedy = format!("type /invite @mtls-medic in it, or mend slack.channel ({channel})");
-            Finding::missing(AREA, format!("the bot is not in the channel {channel} ({code})"), remedy)
+            DoctorFinding::missing(AREA, format!("the bot is not in the channel {channel} ({code})"), remedy)
         }
         Err(error) => failed(&format!("whether the bot is in the channel {channel}"), &error),
     }
 }
 
 /// A user group that is empty, or not there, is a level that nobody answers for.
-async fn groups(client: &Client, config: &Config, findings: &mut Vec<Finding>) {
+async fn groups(client: &Client, config: &Config, findings: &mut Vec<DoctorFinding>) {
     let people = &config.people;
     let rosters = [&people.commanders, &people.approvers].into_iter();
     let rosters = rosters.chain(people.levels.iter().map(|level| &level.mention));
-    let mut groups: Vec<&String> = rosters.flat_map(|roster: &Roster| &roster.groups).collect();
+    let mut groups: Vec<&String> = rosters.flat_map(|roster: &RosterFile| &roster.groups).collect();
     groups.sort();
     groups.dedup();
     for group in groups {
         findings.push(match client.members(group).await {
-            Ok(members) if members.is_empty() => Finding::missing(
+            Ok(members) if members.is_empty() => DoctorFinding::missing(
                 AREA,
                 format!("the user group {group} is empty"),
                 "put people into it, or name another",
             ),
-            Ok(members) => Finding::ok(AREA, format!("the user group {group} has {} members", members.len())),
+            Ok(members) => DoctorFinding::ok(AREA, format!("the user group {group} has {} members", members.len())),
             Err(SlackError::Refused { code, .. }) if code == "no_such_subteam" => {
                 let said = format!("there is no user group {group}");
-                Finding::missing(AREA, said, "mend its id in the configuration (people)")
+                DoctorFinding::missing(AREA, said, "mend its id in the configuration (people)")
             }
             Err(error) => failed(&format!("the user group {group}"), &error),
         });
@@ -149,7 +153,7 @@ async fn groups(client: &Client, config: &Config, findings: &mut Vec<Finding>) {
 }
 
 /// How requests come in.
-async fn way_in(slack: &Slack) -> (Vec<Finding>, Option<u64>) {
+async fn way_in(slack: &Slack) -> (Vec<DoctorFinding>, Option<u64>) {
     let (mut findings, mut others) = (Vec::new(), None);
     match (slack.mode, &slack.app_token, &slack.signing_secret) {
         (SlackMode::Socket, Some(token), _) => {
@@ -157,9 +161,9 @@ async fn way_in(slack: &Slack) -> (Vec<Finding>, Option<u64>) {
                 findings.push(match other_connections(&client).await {
                     Ok(counted) => {
                         others = counted;
-                        Finding::ok(AREA, "Slack gives the app-level token a socket")
+                        DoctorFinding::ok(AREA, "Slack gives the app-level token a socket")
                     }
-                    Err(SlackError::Refused { code, .. }) if code != "ratelimited" => Finding::missing(
+                    Err(SlackError::Refused { code, .. }) if code != "ratelimited" => DoctorFinding::missing(
                         AREA,
                         format!("Slack refuses the app-level token ({code}), so no command or button arrives"),
                         "make one with the scope connections:write, and switch Socket Mode on",
@@ -168,16 +172,18 @@ async fn way_in(slack: &Slack) -> (Vec<Finding>, Option<u64>) {
                 });
             }
         }
-        (SlackMode::Socket, None, _) => findings.push(Finding::missing(
+        (SlackMode::Socket, None, _) => findings.push(DoctorFinding::missing(
             AREA,
             "slack.app_token: mode socket needs an app-level token (xapp-)",
             "make one with the scope connections:write",
         )),
         (SlackMode::Http, _, Some(secret)) => findings.push(match secret.read("slack.signing_secret") {
-            Ok(_) => Finding::ok(AREA, "the signing secret is there; the first /mtls help shows whether Slack gets in"),
-            Err(problem) => Finding::missing(AREA, problem, "put it where the configuration names it"),
+            Ok(_) => {
+                DoctorFinding::ok(AREA, "the signing secret is there; the first /mtls help shows whether Slack gets in")
+            }
+            Err(problem) => DoctorFinding::missing(AREA, problem, "put it where the configuration names it"),
         }),
-        (SlackMode::Http, _, None) => findings.push(Finding::missing(
+        (SlackMode::Http, _, None) => findings.push(DoctorFinding::missing(
             AREA,
             "slack.signing_secret: mode http needs the signing secret",
             "copy it from the app's Basic Information",
@@ -187,20 +193,22 @@ async fn way_in(slack: &Slack) -> (Vec<Finding>, Option<u64>) {
 }
 
 /// A refusal is something to mend; anything else says nothing.
-fn failed(what: &str, error: &SlackError) -> Finding {
+fn failed(what: &str, error: &SlackError) -> DoctorFinding {
     match error {
         SlackError::Refused { code, .. } if code != "ratelimited" => {
             let remedy = match code.as_str() {
                 "missing_scope" => REINSTALL,
                 _ => "check the token and the ids in the configuration",
             };
-            Finding::missing(AREA, format!("{what}: Slack refuses it ({code})"), remedy)
+            DoctorFinding::missing(AREA, format!("{what}: Slack refuses it ({code})"), remedy)
         }
         SlackError::RateLimited { .. } | SlackError::Refused { .. } => {
-            Finding::not_checked(AREA, format!("{what}: {error}"), "wait a minute and try again")
+            DoctorFinding::not_checked(AREA, format!("{what}: {error}"), "wait a minute and try again")
         }
-        SlackError::TooLong { .. } | SlackError::Unreachable { .. } => {
-            Finding::not_checked(AREA, format!("{what}: {error}"), "check the way out to Slack (proxy, NetworkPolicy)")
-        }
+        SlackError::TooLong { .. } | SlackError::Unreachable { .. } => DoctorFinding::not_checked(
+            AREA,
+            format!("{what}: {error}"),
+            "check the way out to Slack (proxy, NetworkPolicy)",
+        ),
     }
 }

@@ -8,7 +8,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::finding::Finding;
+use super::finding::DoctorFinding;
 use crate::{
     alertmanager::{Authentication, Mapping},
     config::Config,
@@ -44,17 +44,19 @@ pub(super) async fn look(listen: SocketAddr) -> Listening {
     }
 }
 
-pub(super) fn finding(listen: SocketAddr, listening: &Listening) -> Finding {
+pub(super) fn finding(listen: SocketAddr, listening: &Listening) -> DoctorFinding {
     match listening {
-        Listening::Free => Finding::ok(AREA, format!("{listen} is free")),
-        Listening::Bot { ready: true, .. } => Finding::ok(AREA, format!("a bot listens at {listen} and is ready")),
+        Listening::Free => DoctorFinding::ok(AREA, format!("{listen} is free")),
+        Listening::Bot { ready: true, .. } => {
+            DoctorFinding::ok(AREA, format!("a bot listens at {listen} and is ready"))
+        }
         Listening::Bot { said, .. } => {
             let said = format!("a bot listens at {listen} and is {said}");
-            Finding::missing(AREA, said, "mend what it says; its log says more")
+            DoctorFinding::missing(AREA, said, "mend what it says; its log says more")
         }
         Listening::Not(why) => {
             let said = format!("{listen} cannot be listened at: {why}");
-            Finding::missing(AREA, said, "stop what is there, or set listen to another address")
+            DoctorFinding::missing(AREA, said, "stop what is there, or set listen to another address")
         }
     }
 }
@@ -67,10 +69,10 @@ pub(super) async fn test_alert(
     mapping: &Mapping,
     listening: &Listening,
     now: Timestamp,
-) -> Finding {
+) -> DoctorFinding {
     if !matches!(listening, Listening::Bot { .. }) {
         let said = "the test alert was not sent: no bot listens here";
-        return Finding::not_checked(AREA, said, "start serve, or run it in the bot's own pod");
+        return DoctorFinding::not_checked(AREA, said, "start serve, or run it in the bot's own pod");
     }
     let mut request =
         Request::post(at(config.listen, "/webhooks/alertmanager")).header(header::CONTENT_TYPE, "application/json");
@@ -80,18 +82,18 @@ pub(super) async fn test_alert(
     let body = body(mapping, now).to_string();
     match ask(request, Bytes::from(body)).await {
         Ok((200, said)) => {
-            Finding::ok(AREA, format!("the bot took a test alert that had ended already ({})", said.trim()))
+            DoctorFinding::ok(AREA, format!("the bot took a test alert that had ended already ({})", said.trim()))
         }
-        Ok((401, _)) => Finding::missing(
+        Ok((401, _)) => DoctorFinding::missing(
             AREA,
             "the bot refuses its own credentials (401)",
             "restart it: it reads alertmanager.bearer_tokens and basic when it starts",
         ),
         Ok((status, said)) => {
             let said = format!("the bot answered a test alert with {status}: {}", said.trim());
-            Finding::missing(AREA, said, "its log says why")
+            DoctorFinding::missing(AREA, said, "its log says why")
         }
-        Err(why) => Finding::not_checked(AREA, format!("the test alert was not answered: {why}"), "try again"),
+        Err(why) => DoctorFinding::not_checked(AREA, format!("the test alert was not answered: {why}"), "try again"),
     }
 }
 

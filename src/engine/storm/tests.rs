@@ -17,7 +17,7 @@ fn three_in_the_morning() -> Timestamp {
 }
 
 fn policy() -> Policy {
-    Policy::usual(escalation::Policy::of(Vec::new()), Vec::new())
+    Policy::usual(escalation::EscalationPolicy::of(Vec::new()), Vec::new())
 }
 
 fn bot() -> TestBot {
@@ -92,7 +92,7 @@ async fn when_the_storm_is_over_what_still_fires_leaves_it_at_the_pace_of_the_br
     let key = storm_key("prod");
     let live = inbox.live(100).await.unwrap();
     let storm = live.iter().find(|stored| stored.incident.key == key).unwrap();
-    assert!(matches!(storm.incident.life, Life::Clearing { .. }));
+    assert!(matches!(storm.incident.status, IncidentStatus::Clearing { .. }));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::{
 
 /// A chat and a pager that note what they are asked. The chat may be down; the pager answers as it is told, and then well.
 #[derive(Default)]
-struct Outside {
+struct NotedCalls {
     chat_is_down: Mutex<bool>,
     pager_answers: Mutex<Vec<PerformError>>,
     asked: Mutex<Vec<String>>,
@@ -23,7 +23,7 @@ fn fails() -> PerformError {
 }
 
 #[async_trait]
-impl Perform for Outside {
+impl Perform for NotedCalls {
     async fn perform(&self, task: Task) -> Result<Done, PerformError> {
         let key = page_key(&task.incident, &task.key);
         let (asked, answer) = match &task.work {
@@ -47,14 +47,14 @@ impl Perform for Outside {
     }
 }
 
-impl Outside {
+impl NotedCalls {
     fn was_asked(&self) -> String {
         std::mem::take(&mut *self.asked.lock().unwrap()).join("\n")
     }
 }
 
 /// A bot whose first level has nobody but the fall-back pager and the channel.
-fn bot(outside: &Arc<Outside>) -> TestBot {
+fn bot(outside: &Arc<NotedCalls>) -> TestBot {
     let mut policy = with_two_levels();
     policy.escalation.fallback_pager = Some(PagerName("fall-back".to_owned()));
     TestBot::new().ruled_by(policy).with([CHAT, Room::Pager], outside)
@@ -69,7 +69,7 @@ async fn fails_at(looks: usize, alarm: &mut Alarm, engine: &Engine) {
 
 #[tokio::test]
 async fn when_the_journal_is_taken_away_people_are_called_past_it_once_and_the_bot_is_not_ready() {
-    let outside = Arc::new(Outside::default());
+    let outside = Arc::new(NotedCalls::default());
     let bot = bot(&outside);
     let engine = bot.built().await;
     std::fs::remove_file(bot.journal_file()).unwrap();
@@ -89,7 +89,7 @@ async fn when_the_journal_is_taken_away_people_are_called_past_it_once_and_the_b
 
 #[tokio::test]
 async fn a_pager_that_fails_at_first_is_rung_by_one_page_beside_the_channel_and_the_page_ends_with_the_trouble() {
-    let outside = Arc::new(Outside::default());
+    let outside = Arc::new(NotedCalls::default());
     let bot = bot(&outside);
     let engine = bot.built().await;
     let mut alarm = Alarm::default();
@@ -115,7 +115,7 @@ async fn a_pager_that_fails_at_first_is_rung_by_one_page_beside_the_channel_and_
 
 #[tokio::test]
 async fn an_end_that_does_not_get_through_is_tried_again_and_what_the_pager_refused_is_not_ended() {
-    let outside = Arc::new(Outside::default());
+    let outside = Arc::new(NotedCalls::default());
     let bot = bot(&outside);
     let engine = bot.built().await;
     let shared = engine.inbox().0;
@@ -151,7 +151,7 @@ async fn an_end_that_does_not_get_through_is_tried_again_and_what_the_pager_refu
 #[tokio::test]
 async fn a_page_of_a_bot_that_was_started_again_while_the_journal_failed_is_ended_by_the_next_one_and_an_ordinary_start_ends_none()
  {
-    let outside = Arc::new(Outside::default());
+    let outside = Arc::new(NotedCalls::default());
     let bot = bot(&outside);
     let engine = bot.built().await;
     let shared = engine.inbox().0;

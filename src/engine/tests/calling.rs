@@ -93,7 +93,7 @@ fn one_level_with_a_pager() -> Policy {
         mentions: Vec::new(),
         pager: Some(PagerName("duty".to_owned())),
     };
-    Policy { escalation: escalation::Policy::of(vec![level]), ..policy() }
+    Policy { escalation: escalation::EscalationPolicy::of(vec![level]), ..policy() }
 }
 
 /// What outlives an engine of a night.

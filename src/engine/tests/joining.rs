@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     clock::Clock,
     engine::{Inbox, SubmitError},
-    incident::{Act, AlertDelivery, AlertSighting, AlertStatus, Answer, Command, Fingerprint, Life, Refusal},
+    incident::{Act, AlertDelivery, AlertSighting, AlertStatus, Answer, Command, Fingerprint, IncidentStatus, Refusal},
     mesh::{Namespace, TargetRef},
     people::{Actor, PersonId, Platform, Role},
 };
@@ -129,7 +129,7 @@ async fn an_alert_that_turns_out_to_be_about_a_service_with_an_open_incident_joi
     two.told(None, &["g1", "g2", "g3"], AlertStatus::Resolved).await;
     assert_eq!(two.firing(1).await, ["f1"]);
     two.told(Some(frontend()), &["f1"], AlertStatus::Resolved).await;
-    assert!(matches!(two.incident(1).await.life, Life::Clearing { .. }));
+    assert!(matches!(two.incident(1).await.status, IncidentStatus::Clearing { .. }));
     assert_eq!(two.inbox.newest(10).await.unwrap().len(), 2, "and opens nothing");
 }
 
@@ -162,7 +162,7 @@ async fn an_incident_that_was_about_to_close_goes_on_with_the_alerts_that_join_i
     let two = Two::open().await;
     two.told(Some(frontend()), &["f1"], AlertStatus::Resolved).await;
     two.joins("U0ONCALL").await;
-    assert_eq!(two.incident(1).await.life, Life::Open);
+    assert_eq!(two.incident(1).await.status, IncidentStatus::Open);
     assert_eq!(two.firing(1).await, ["g1", "g2"]);
 }
 
@@ -300,7 +300,7 @@ async fn a_full_incident_whose_alerts_all_end_in_the_body_that_brings_another_go
     deliver(of(AlertStatus::Resolved).chain([new]).collect()).await;
     assert_eq!(two.firing(1).await, ["new"]);
     let incident = two.incident(1).await;
-    assert_eq!((&incident.life, incident.cut_off), (&Life::Open, 0));
+    assert_eq!((&incident.status, incident.cut_off), (&IncidentStatus::Open, 0));
 }
 
 /// What people and alerts do while somebody else decides on these incidents waits, and is then stored at once: none of it

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     engine::health::forget_evidence,
-    incident::{CloseReason, EvidenceDigest, Life},
+    incident::{CloseReason, EvidenceDigest, IncidentStatus},
     journal::{FORGOTTEN_AT_ONCE, digest},
 };
 
@@ -19,8 +19,9 @@ async fn raw_evidence_of_a_night_long_closed_is_forgotten_and_its_events_stay() 
     let bot = TestBot::new();
     let journal = bot.journal().await;
     let day = |day: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day);
-    let closed =
-        |at: Timestamp| move |one: &mut Incident| one.life = Life::Closed { at, reason: CloseReason::AlertsResolved };
+    let closed = |at: Timestamp| {
+        move |one: &mut Incident| one.status = IncidentStatus::Closed { at, reason: CloseReason::AlertsResolved }
+    };
     opens(&journal, 1, day(0), Vec::new(), closed(day(0))).await;
     opens(&journal, 2, day(300), Vec::new(), closed(day(300))).await;
     opens(&journal, 3, day(0), Vec::new(), |_| {}).await;
@@ -50,7 +51,8 @@ async fn in_which_groups_an_incident_was_is_forgotten_a_quarter_after_it_closed_
     let bot = TestBot::new();
     let journal = bot.journal().await;
     let day = |day: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day);
-    let closed = |one: &mut Incident| one.life = Life::Closed { at: day(0), reason: CloseReason::AlertsResolved };
+    let closed =
+        |one: &mut Incident| one.status = IncidentStatus::Closed { at: day(0), reason: CloseReason::AlertsResolved };
     let in_groups = |number: u32, groups: u32| Append {
         groups: (0..groups).map(|group| (format!("g{number}-{group}"), 0)).collect(),
         ..Append::default()

@@ -64,7 +64,7 @@ pub(super) fn with_two_levels() -> Policy {
         mentions: vec![Mention::user(Platform::Slack, format!("U{number}"))],
         pager: None,
     };
-    let escalation = escalation::Policy { levels: vec![level(1, 15), level(2, 30)], ..policy().escalation };
+    let escalation = escalation::EscalationPolicy { levels: vec![level(1, 15), level(2, 30)], ..policy().escalation };
     let to = Destination { face: Face::Slack, channel: "C0".to_owned() };
     Policy { escalation, channels: vec![to], ..policy() }
 }

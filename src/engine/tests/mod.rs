@@ -60,7 +60,7 @@ struct OwedCard {
 }
 
 fn policy() -> Policy {
-    Policy { writes_enabled: true, ..Policy::usual(escalation::Policy::of(Vec::new()), Vec::new()) }
+    Policy { writes_enabled: true, ..Policy::usual(escalation::EscalationPolicy::of(Vec::new()), Vec::new()) }
 }
 
 fn slack() -> Destination {

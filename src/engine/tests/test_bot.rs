@@ -28,7 +28,7 @@ pub(crate) struct TestBot {
 impl TestBot {
     /// At the epoch, in cluster `c`; it calls nobody and may write.
     pub(crate) fn new() -> Self {
-        let nobody = Policy::usual(escalation::Policy::of(Vec::new()), Vec::new());
+        let nobody = Policy::usual(escalation::EscalationPolicy::of(Vec::new()), Vec::new());
         Self {
             folder: Arc::new(tempfile::tempdir().unwrap()),
             clock: Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH)),

@@ -7,7 +7,7 @@ use super::{DecisionContext, apply, may_be_given, role_for};
 use crate::{
     escalation::{Ladder, Rung},
     incident::{
-        Act, AlertStatus, Answer, CloseReason, Command, Event, Incident, Life, Policy, Refusal,
+        Act, AlertStatus, Answer, CloseReason, Command, Event, Incident, IncidentStatus, Policy, Refusal,
         alert_seen::fires_again, storm::leave_storm,
     },
     mesh::TargetRef,
@@ -106,7 +106,7 @@ impl Draft {
             let sighting = Box::new(alert.sighting.clone());
             self.add([Event::AlertFired { sighting, group: alert.group.clone() }]);
         }
-        if matches!(self.incident.life, Life::Clearing { .. }) && self.incident.is_firing() {
+        if matches!(self.incident.status, IncidentStatus::Clearing { .. }) && self.incident.is_firing() {
             self.add(fires_again(&self.incident, self.now));
         }
     }

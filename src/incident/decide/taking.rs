@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Decided, DecisionContext};
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{Act, CallReason, Event, HandOffTo, Life, Refusal, escalate::climb_events, offer::open},
+    incident::{Act, CallReason, Event, HandOffTo, IncidentStatus, Refusal, escalate::climb_events, offer::open},
     people::Role,
 };
 
@@ -58,7 +58,7 @@ impl DecisionContext<'_> {
     /// Working is acknowledging (design section 5): a person who may acknowledge and works on an incident that nobody
     /// has, takes it. Returns the events, and the answer to the person.
     pub(super) fn taken_by_working(&self, act: &Act) -> Option<(Vec<Event>, String)> {
-        let nobody_has_it = self.window_met().is_some() && self.incident.life == Life::Open;
+        let nobody_has_it = self.window_met().is_some() && self.incident.status == IncidentStatus::Open;
         let may_acknowledge = self.actor.may(Role::Commander, self.now);
         if !(nobody_has_it && may_acknowledge && is_work(act)) {
             return None;

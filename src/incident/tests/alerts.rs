@@ -2,7 +2,8 @@ use jiff::SignedDuration;
 
 use super::rehearsal::{MINUTE, Rehearsal};
 use crate::incident::{
-    Act, AlertEffect, AlertStatus, CloseReason, Event, Life, Outcome, SightingContext, Timer, Work, end_cut_off,
+    Act, AlertEffect, AlertStatus, CloseReason, Event, IncidentStatus, Outcome, SightingContext, Timer, Work,
+    end_cut_off,
 };
 
 #[test]
@@ -34,9 +35,9 @@ fn a_mixed_group_clears_only_when_its_last_alert_has_ended() {
     let mut night = Rehearsal::with_an_alert();
     night.alert("frontend-2", AlertStatus::Firing);
     night.alert("frontend-1", AlertStatus::Resolved);
-    assert_eq!(night.incident().life, Life::Open);
+    assert_eq!(night.incident().status, IncidentStatus::Open);
     night.alert("frontend-2", AlertStatus::Resolved);
-    assert_eq!(night.incident().life, Life::Clearing { until: night.now + 5 * MINUTE });
+    assert_eq!(night.incident().status, IncidentStatus::Clearing { until: night.now + 5 * MINUTE });
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn it_closes_by_itself_after_the_hold_time_and_calls_nobody_meanwhile() {
     night.passes(14 * MINUTE);
     night.alert("frontend-1", AlertStatus::Resolved);
     night.passes(5 * MINUTE);
-    assert!(matches!(&night.incident().life, Life::Closed { reason: CloseReason::AlertsResolved, .. }));
+    assert!(matches!(&night.incident().status, IncidentStatus::Closed { reason: CloseReason::AlertsResolved, .. }));
     night.passes(240 * MINUTE);
     assert!(night.takes_calls().is_empty());
 }
@@ -58,11 +59,11 @@ fn firing_again_while_clearing_restores_what_was_left_of_the_window() {
     night.alert("frontend-1", AlertStatus::Resolved);
     night.passes(4 * MINUTE);
     night.alert("frontend-1", AlertStatus::Firing);
-    assert_eq!(night.incident().life, Life::Open);
+    assert_eq!(night.incident().status, IncidentStatus::Open);
     assert_eq!(night.rung().until(), night.now + 5 * MINUTE, "five of fifteen minutes were left");
     // The hold that was running then ends without effect.
     night.passes(2 * MINUTE);
-    assert_eq!(night.incident().life, Life::Open);
+    assert_eq!(night.incident().status, IncidentStatus::Open);
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn a_resolved_notice_with_an_earlier_start_ends_the_alert() {
         resolved.ends_at = ends_after.map(|after| night.now + after);
         night.now += 10 * MINUTE;
         assert!(matches!(night.sees(&resolved), AlertEffect::Change(_)), "{told}");
-        assert!(matches!(night.incident().life, Life::Clearing { .. }), "{told}");
+        assert!(matches!(night.incident().status, IncidentStatus::Clearing { .. }), "{told}");
     }
 }
 
@@ -190,13 +191,13 @@ fn an_alert_of_a_sender_whose_clock_is_ahead_ends_and_fires_again_as_any_other()
     night.sees(&begun(&night, 3_600, AlertStatus::Firing));
     night.now += 5 * MINUTE;
     night.sees(&begun(&night, 3_300, AlertStatus::Resolved));
-    assert!(matches!(night.incident().life, Life::Clearing { .. }));
+    assert!(matches!(night.incident().status, IncidentStatus::Clearing { .. }));
     night.now += MINUTE;
     night.sees(&begun(&night, 3_600, AlertStatus::Firing));
-    assert_eq!(night.incident().life, Life::Open);
+    assert_eq!(night.incident().status, IncidentStatus::Open);
     night.now += MINUTE;
     night.sees(&begun(&night, 3_540, AlertStatus::Resolved));
-    assert!(matches!(night.incident().life, Life::Clearing { .. }));
+    assert!(matches!(night.incident().status, IncidentStatus::Clearing { .. }));
 }
 
 #[test]
@@ -279,7 +280,7 @@ fn an_inhibited_alert_that_arrives_as_resolved_opens_nothing_and_ends_only_itsel
     assert_eq!(night.alert("frontend-1", AlertStatus::Resolved), AlertEffect::Nothing);
     night.alert("frontend-1", AlertStatus::Firing);
     assert_eq!(night.alert("frontend-2", AlertStatus::Resolved), AlertEffect::Nothing);
-    assert_eq!(night.incident().life, Life::Open);
+    assert_eq!(night.incident().status, IncidentStatus::Open);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::rehearsal::{MINUTE, Rehearsal, person, verdict};
 use crate::{
     incident::{
-        Act, AlertStatus, CloseReason, ClosedBy, Event, FixNumber, Life, Notice, Outcome, REASON_MOST, Refusal,
-        RunNumber, Triage, Work, still_wanted,
+        Act, AlertStatus, CloseReason, ClosedBy, Event, FixNumber, IncidentStatus, Notice, Outcome, REASON_MOST,
+        Refusal, RunNumber, Triage, Work, still_wanted,
     },
     triage::{FixName, Scenario},
 };
@@ -14,8 +14,8 @@ fn resolve(reason: Option<&str>, anyway: bool) -> Act {
 }
 
 fn closed_by(night: &Rehearsal) -> ClosedBy {
-    match &night.incident().life {
-        Life::Closed { reason: CloseReason::Person(by), .. } => by.clone(),
+    match &night.incident().status {
+        IncidentStatus::Closed { reason: CloseReason::Person(by), .. } => by.clone(),
         other => panic!("{other:?}"),
     }
 }

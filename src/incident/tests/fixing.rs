@@ -5,8 +5,8 @@ use super::rehearsal::{MINUTE, Rehearsal, plan, pod, replacement, verdict};
 use crate::{
     approval::VoteRefusal,
     incident::{
-        Act, AlertStatus, Event, FixEnd, FixNumber, FixPhase, Life, Notice, Outcome, Refusal, Round, RunNumber, Work,
-        on_start,
+        Act, AlertStatus, Event, FixEnd, FixNumber, FixPhase, IncidentStatus, Notice, Outcome, Refusal, Round,
+        RunNumber, Work, on_start,
     },
     mesh::PodUid,
     remediation::{Counters, PlanId, Proof, Sample, StepNumber, StepResult},
@@ -60,7 +60,11 @@ fn a_fix_goes_from_question_to_proof() {
     let (night, proof) = proved(240, 0);
     assert_eq!(proof, Proof::Worked);
     assert!(night.incident().fix.is_none());
-    assert_eq!(night.incident().life, Life::Open, "it closes when the alert has ended, not because we say so");
+    assert_eq!(
+        night.incident().status,
+        IncidentStatus::Open,
+        "it closes when the alert has ended, not because we say so"
+    );
 }
 
 #[test]

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use super::random_nights::{moves, play, verified};
 use super::rehearsal::{MINUTE, Rehearsal, target};
 use crate::incident::{
-    Act, Event, FixEnd, FixPhase, HandOffTo, Incident, Life, Outcome, Refusal, Round, Timer, Work, apply, begin, moved,
+    Act, Event, FixEnd, FixPhase, HandOffTo, Incident, IncidentStatus, Outcome, Refusal, Round, Timer, Work, apply,
+    begin, moved,
 };
 use crate::triage::FixName;
 use crate::{
@@ -131,7 +132,7 @@ fn holds(night: &Rehearsal) {
     if !incident.is_live() {
         assert!(incident.ladder.rung().is_none());
     }
-    if incident.life == Life::Open {
+    if incident.status == IncidentStatus::Open {
         let called = incident.quiet || incident.ladder.rung().is_some();
         assert!(called, "an open incident that stands on its own always has a window running");
         assert!(incident.is_firing() || night.events.contains(&Event::Reopened) || !incident.alerts.is_empty());

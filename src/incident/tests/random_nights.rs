@@ -2,8 +2,8 @@
 
 use super::rehearsal::{MINUTE, Rehearsal, plan, pod, replacement, verdict};
 use crate::incident::{
-    Act, AlertStatus, FixPhase, HandOffTo, Incident, Life, Outcome, Round, Share, Work, leave_storm, may_take_all,
-    share,
+    Act, AlertStatus, FixPhase, HandOffTo, Incident, IncidentStatus, Outcome, Round, Share, Work, leave_storm,
+    may_take_all, share,
 };
 use crate::triage::{FixName, Scenario};
 use crate::{
@@ -127,7 +127,7 @@ pub(super) fn play(night: &mut Rehearsal, one: &RandomMove) {
         RandomMove::Storms(storms) => night.storms = *storms,
         RandomMove::LeavesTheStorm => {
             let incident = night.incident();
-            if incident.life == Life::Open && incident.is_firing() {
+            if incident.status == IncidentStatus::Open && incident.is_firing() {
                 let events = leave_storm(incident, night.now);
                 night.record(&events);
             }

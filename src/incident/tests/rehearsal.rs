@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    approval::Rule,
+    approval::ApprovalRule,
     escalation::{self, LevelNumber, Rung},
     incident::{
         Act, AlertEffect, AlertSighting, AlertStatus, Answer, Command, Destination, Event, Face, Fingerprint,
@@ -25,10 +25,11 @@ pub(super) fn three_in_the_morning() -> Timestamp {
 }
 
 pub(super) fn policy() -> Policy {
-    let ladder = escalation::Policy::runbook(["S1", "S2", "S3"].map(|group| Mention::group(Platform::Slack, group)));
+    let ladder =
+        escalation::EscalationPolicy::runbook(["S1", "S2", "S3"].map(|group| Mention::group(Platform::Slack, group)));
     let channel = Destination { face: Face::Slack, channel: "C0INCIDENTS".to_owned() };
     Policy {
-        approval: Rule { needed: 1, expires_after: SignedDuration::from_mins(10) },
+        approval: ApprovalRule { needed: 1, expires_after: SignedDuration::from_mins(10) },
         writes_enabled: true,
         ..Policy::usual(ladder, vec![channel])
     }

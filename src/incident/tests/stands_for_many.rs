@@ -4,9 +4,9 @@ use super::rehearsal::{MINUTE, Rehearsal, target, three_in_the_morning, verdict}
 use crate::{
     escalation::LevelNumber,
     incident::{
-        Act, AlertEffect, AlertSighting, AlertStatus, Cause, Command, Event, Incident, IncidentId, Life, Notice,
-        Outcome, QuietOnes, Refusal, RunNumber, SightingContext, StormLook, Timer, Triage, Work, apply, begin, decide,
-        held_back, settle, still_wanted, storm,
+        Act, AlertEffect, AlertSighting, AlertStatus, Cause, Command, Event, Incident, IncidentId, IncidentStatus,
+        Notice, Outcome, QuietOnes, Refusal, RunNumber, SightingContext, StormLook, Timer, Triage, Work, apply, begin,
+        decide, held_back, settle, still_wanted, storm,
     },
     mesh::TargetRef,
     triage::{CallAtOnce, FixName, Scenario, Survey, Verdict},
@@ -40,7 +40,7 @@ fn a_storm_ends_by_itself_when_no_quiet_incident_is_left_and_never_goes_stale() 
     for event in &events {
         apply(&mut incident, event, night.now);
     }
-    let Life::Clearing { until } = incident.life else { panic!("{:?}", incident.life) };
+    let IncidentStatus::Clearing { until } = incident.status else { panic!("{:?}", incident.status) };
     let hold = Outcome::Elapsed { timer: Timer::HoldEnds { until }, last_seen: night.now };
     assert!(settle(&incident, &hold, until, &night.policy).iter().any(|event| matches!(event, Event::Closed { .. })));
     let again = QuietOnes { count: 41, newest: Some(night.now) };

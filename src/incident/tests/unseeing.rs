@@ -4,8 +4,8 @@ use super::rehearsal::{MINUTE, Rehearsal, person, target};
 use crate::{
     escalation::{Ladder, LevelNumber, Rung},
     incident::{
-        Act, AlertEffect, AlertSighting, AlertStatus, Command, Event, IncidentId, IncidentKey, Life, Notice, Refusal,
-        Share, Taken, Triage, Unseeing, Work, can_take_in, join, share,
+        Act, AlertEffect, AlertSighting, AlertStatus, Command, Event, IncidentId, IncidentKey, IncidentStatus, Notice,
+        Refusal, Share, Taken, Triage, Unseeing, Work, can_take_in, join, share,
     },
 };
 
@@ -41,7 +41,7 @@ fn that_a_rule_has_no_data_is_told_once_an_episode_and_calls_nobody() {
 
     night.sees(&no_data(AlertStatus::Resolved));
     night.passes(5 * MINUTE);
-    assert!(matches!(night.incident().life, Life::Closed { .. }), "it ends when the rule sees again");
+    assert!(matches!(night.incident().status, IncidentStatus::Closed { .. }), "it ends when the rule sees again");
     night.passes(MINUTE);
     night.sees(&no_data(AlertStatus::Firing));
     assert!(night.incident().is_live());

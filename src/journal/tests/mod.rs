@@ -20,7 +20,7 @@ fn opened(id: u32, key: &str) -> Event {
         alert: "a".to_owned(),
         cluster: "c".to_owned(),
         target: None,
-        policy: Box::new(escalation::Policy::of(Vec::new())),
+        policy: Box::new(escalation::EscalationPolicy::of(Vec::new())),
         channels: Vec::new(),
         quiet: false,
     }

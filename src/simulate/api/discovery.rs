@@ -95,7 +95,7 @@ fn resource(facts: &KindDescription) -> Value {
     document
 }
 
-fn subresource(facts: &KindDescription, (part, body, verbs): &Part) -> Value {
+fn subresource(facts: &KindDescription, (part, body, verbs): &Subresource) -> Value {
     let mut document = json!({
         "name": format!("{}/{part}", facts.plural), "singularName": "", "namespaced": facts.namespaced, "kind": body,
         "verbs": verbs,
@@ -110,9 +110,9 @@ fn subresource(facts: &KindDescription, (part, body, verbs): &Part) -> Value {
 }
 
 /// Name, kind of the body and verbs of the parts of a kind.
-type Part = (&'static str, &'static str, &'static [&'static str]);
+type Subresource = (&'static str, &'static str, &'static [&'static str]);
 
-fn subresources(kind: Kind) -> &'static [Part] {
+fn subresources(kind: Kind) -> &'static [Subresource] {
     match kind {
         Kind::Pod => &[
             ("eviction", "Eviction", &["create"]),

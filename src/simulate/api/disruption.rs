@@ -10,7 +10,7 @@ use crate::simulate::store::{Kind, Store, Transaction, field};
 
 /// What a budget comes to at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Count {
+pub(super) struct BudgetStatus {
     /// The pods that should be there.
     pub(super) expected: i64,
     /// The pods that are ready.
@@ -19,7 +19,7 @@ pub(super) struct Count {
     pub(super) desired: i64,
 }
 
-impl Count {
+impl BudgetStatus {
     /// How many ready pods may be taken away now.
     pub(super) fn allowed(self) -> i64 {
         (self.healthy - self.desired).max(0)
@@ -33,7 +33,7 @@ pub(super) fn budgets_of(objects: &Transaction<'_>, pod: &Value) -> Vec<Arc<Valu
 }
 
 /// Counts a budget's pods.
-pub(super) fn count(objects: &Transaction<'_>, budget: &Value) -> Count {
+pub(super) fn count(objects: &Transaction<'_>, budget: &Value) -> BudgetStatus {
     let selector = selector(budget);
     let pods = objects.list(Kind::Pod, Some(field(budget, "namespace")));
     let pods: Vec<_> = pods.into_iter().filter(|pod| selector.matches(pod)).collect();
@@ -46,7 +46,7 @@ pub(super) fn count(objects: &Transaction<'_>, budget: &Value) -> Count {
         (None, Some(most)) => (expected - most).max(0),
         (None, None) => expected,
     };
-    Count { expected, healthy, desired }
+    BudgetStatus { expected, healthy, desired }
 }
 
 /// Whether a pod has the condition Ready.

@@ -11,7 +11,7 @@ pub(super) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
 /// What a review asks about.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Question {
+pub(super) struct ReviewedAccess {
     pub(super) namespace: String,
     pub(super) verb: String,
     pub(super) group: String,
@@ -49,11 +49,11 @@ fn options_of(options: &[u8]) -> Value {
 }
 
 /// Reads a SelfSubjectAccessReview; `None` when it is something else.
-pub(super) fn question(body: &[u8]) -> Option<Question> {
+pub(super) fn question(body: &[u8]) -> Option<ReviewedAccess> {
     let spec = bytes_field(object(body)?, 2)?;
     let attributes = bytes_field(spec, 1)?;
     let text = |number: u64| text_field(attributes, number);
-    Some(Question {
+    Some(ReviewedAccess {
         namespace: text(1),
         verb: text(2),
         group: text(3),

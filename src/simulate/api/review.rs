@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     options::Options,
-    protobuf::{MEDIA_TYPE, Question, question},
+    protobuf::{MEDIA_TYPE, ReviewedAccess, question},
     status::{Failure, answer},
     write::parse,
 };
@@ -38,11 +38,11 @@ pub(super) fn review(options: &Options, headers: &HeaderMap, body: &Bytes) -> Re
     Ok(answer(StatusCode::CREATED, &body))
 }
 
-fn of_json(review: &Value) -> Result<Question, Failure> {
+fn of_json(review: &Value) -> Result<ReviewedAccess, Failure> {
     let attributes = review.pointer("/spec/resourceAttributes");
     let attributes = attributes.ok_or_else(|| Failure::bad_request("spec.resourceAttributes: Required value"))?;
     let text = |name: &str| attributes.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Question {
+    Ok(ReviewedAccess {
         namespace: text("namespace"),
         verb: text("verb"),
         group: text("group"),

@@ -34,7 +34,7 @@ pub(super) struct Authority {
 
 /// An X.509-SVID of the world.
 #[derive(Debug, Clone)]
-pub(super) struct Svid {
+pub(super) struct IssuedSvid {
     /// The leaf; a nested SPIRE would add its intermediates.
     pub(super) chain_pem: String,
     pub(super) key_pem: String,
@@ -94,7 +94,7 @@ impl Authority {
     }
 
     /// Issues an SVID that is valid from `from` for [`SVID_LASTS`].
-    pub(super) fn issue(&self, spiffe_id: &str, from: Timestamp) -> Result<Svid, AuthorityError> {
+    pub(super) fn issue(&self, spiffe_id: &str, from: Timestamp) -> Result<IssuedSvid, AuthorityError> {
         let key = KeyPair::generate()?;
         let serial = self.serials.fetch_add(1, Ordering::Relaxed);
         let mut params = CertificateParams::default();
@@ -110,7 +110,7 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         params.subject_alt_names = vec![uri(spiffe_id)?];
         let leaf = params.signed_by(&key, &self.signer)?;
-        Ok(Svid {
+        Ok(IssuedSvid {
             chain_pem: leaf.pem(),
             key_pem: key.serialize_pem(),
             spiffe_id: spiffe_id.to_owned(),

@@ -3,7 +3,7 @@
 use super::{Fault, World, WorldState, admin, pod::Pod, spire};
 use crate::{
     mesh::PodRef,
-    simulate::{HttpAnswer, Kubelet, LogLine, Ran, Unreachable},
+    simulate::{CommandOutput, HttpAnswer, Kubelet, LogLine, Unreachable},
 };
 
 /// The port of Envoy's admin interface in a sidecar.
@@ -32,16 +32,22 @@ fn resident<'a>(inner: &'a WorldState, pod: &PodRef) -> Option<Resident<'a>> {
     }
 }
 
-fn said(text: &str) -> Ran {
-    Ran { stdout: text.as_bytes().to_vec(), stderr: Vec::new(), exit_code: 0 }
+fn said(text: &str) -> CommandOutput {
+    CommandOutput { stdout: text.as_bytes().to_vec(), stderr: Vec::new(), exit_code: 0 }
 }
 
-fn failed(exit_code: i32, text: &str) -> Ran {
-    Ran { stdout: Vec::new(), stderr: text.as_bytes().to_vec(), exit_code }
+fn failed(exit_code: i32, text: &str) -> CommandOutput {
+    CommandOutput { stdout: Vec::new(), stderr: text.as_bytes().to_vec(), exit_code }
 }
 
 impl Kubelet for World {
-    fn exec(&self, pod: &PodRef, container: &str, argv: &[String], _stdin: &[u8]) -> Result<Ran, Unreachable> {
+    fn exec(
+        &self,
+        pod: &PodRef,
+        container: &str,
+        argv: &[String],
+        _stdin: &[u8],
+    ) -> Result<CommandOutput, Unreachable> {
         let now = self.store.now();
         let inner = self.settled_at(now);
         let words: Vec<&str> = argv.iter().map(String::as_str).collect();
@@ -98,7 +104,7 @@ fn no_executable(words: &[&str]) -> Unreachable {
     Unreachable::NoExecutable(words.first().copied().unwrap_or_default().to_owned())
 }
 
-fn exec_app(inner: &WorldState, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> Result<Ran, Unreachable> {
+fn exec_app(inner: &WorldState, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> Result<CommandOutput, Unreachable> {
     match words {
         ["cat", ..] if inner.has(&Fault::NoCat) => Err(no_executable(words)),
         ["cat", files @ ..] => Ok(cat(inner, pod, files)),
@@ -107,12 +113,17 @@ fn exec_app(inner: &WorldState, pod: &Pod, words: &[&str], now: jiff::Timestamp)
     }
 }
 
-fn exec_proxy(inner: &WorldState, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> Result<Ran, Unreachable> {
+fn exec_proxy(
+    inner: &WorldState,
+    pod: &Pod,
+    words: &[&str],
+    now: jiff::Timestamp,
+) -> Result<CommandOutput, Unreachable> {
     match words {
         ["pilot-agent", "request", "GET", path] => {
             let path = if path.starts_with('/') { (*path).to_owned() } else { format!("/{path}") };
             let answer = admin::answer(inner, pod, &path, now);
-            Ok(Ran { stdout: answer.body, stderr: Vec::new(), exit_code: i32::from(answer.status != 200) })
+            Ok(CommandOutput { stdout: answer.body, stderr: Vec::new(), exit_code: i32::from(answer.status != 200) })
         }
         ["cat", files @ ..] => Ok(cat(inner, pod, files)),
         ["curl", rest @ ..] => Ok(curl(inner, pod, rest, now)),
@@ -120,7 +131,7 @@ fn exec_proxy(inner: &WorldState, pod: &Pod, words: &[&str], now: jiff::Timestam
     }
 }
 
-fn cat(inner: &WorldState, pod: &Pod, files: &[&str]) -> Ran {
+fn cat(inner: &WorldState, pod: &Pod, files: &[&str]) -> CommandOutput {
     let mut out = Vec::new();
     for file in files {
         let content = match (*file, &pod.svid) {
@@ -133,15 +144,15 @@ fn cat(inner: &WorldState, pod: &Pod, files: &[&str]) -> Ran {
         };
         out.extend_from_slice(content.as_bytes());
     }
-    Ran { stdout: out, stderr: Vec::new(), exit_code: 0 }
+    CommandOutput { stdout: out, stderr: Vec::new(), exit_code: 0 }
 }
 
-fn curl(inner: &WorldState, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> Ran {
+fn curl(inner: &WorldState, pod: &Pod, words: &[&str], now: jiff::Timestamp) -> CommandOutput {
     let path = words.iter().find_map(|word| word.strip_prefix("http://localhost:15000"));
     match path {
         Some(path) => {
             let answer = admin::answer(inner, pod, path, now);
-            Ran { stdout: answer.body, stderr: Vec::new(), exit_code: 0 }
+            CommandOutput { stdout: answer.body, stderr: Vec::new(), exit_code: 0 }
         }
         None => failed(7, "curl: (7) Failed to connect\n"),
     }

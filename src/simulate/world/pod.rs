@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{WorldState, authority::Svid, rotation, topology::Workload};
+use super::{WorldState, authority::IssuedSvid, rotation, topology::Workload};
 use crate::simulate::LogLine;
 
 /// How many lines a log keeps.
@@ -53,9 +53,9 @@ pub(super) struct Pod {
     pub(super) up_at: Timestamp,
     pub(super) ready: bool,
     /// What its file holds.
-    pub(super) svid: Option<Svid>,
+    pub(super) svid: Option<IssuedSvid>,
     /// What its proxy serves.
-    pub(super) served: Option<Svid>,
+    pub(super) served: Option<IssuedSvid>,
     /// Whether its proxy is an init container.
     pub(super) native_sidecar: bool,
     /// When SPIRE last issued for it, whether it picked that up or not.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Fault, WorldState};
-use crate::simulate::Ran;
+use crate::simulate::CommandOutput;
 
 fn line(at: Timestamp, level: &str, msg: &str, fields: &str) -> String {
     let space = if fields.is_empty() { "" } else { " " };
@@ -67,12 +67,12 @@ pub(super) fn complaint_line(complaint: Complaint, at: Timestamp) -> String {
     }
 }
 
-fn ran(exit_code: i32, stdout: &str, stderr: &str) -> Ran {
-    Ran { stdout: stdout.as_bytes().to_vec(), stderr: stderr.as_bytes().to_vec(), exit_code }
+fn ran(exit_code: i32, stdout: &str, stderr: &str) -> CommandOutput {
+    CommandOutput { stdout: stdout.as_bytes().to_vec(), stderr: stderr.as_bytes().to_vec(), exit_code }
 }
 
 /// `spire-agent healthcheck` on a node.
-pub(super) fn agent_healthcheck(inner: &WorldState, node: &str) -> Ran {
+pub(super) fn agent_healthcheck(inner: &WorldState, node: &str) -> CommandOutput {
     let starting = inner.agents.get(node).is_none_or(|agent| agent.ready_at.is_some());
     if starting || inner.has(&Fault::AgentFrozen { node: node.to_owned() }) {
         return ran(1, "", "SimulatedAgent is unhealthy: unable to determine health\n");
@@ -81,7 +81,7 @@ pub(super) fn agent_healthcheck(inner: &WorldState, node: &str) -> Ran {
 }
 
 /// `spire-server healthcheck`.
-pub(super) fn server_healthcheck(inner: &WorldState) -> Ran {
+pub(super) fn server_healthcheck(inner: &WorldState) -> CommandOutput {
     if inner.has(&Fault::ServerDown) {
         return ran(1, "", "server is unhealthy: unable to determine health\n");
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     Fault, WorldState,
-    authority::Svid,
+    authority::IssuedSvid,
     pod::{Pod, PodCounters},
     topology::{EDGES, Edge, PORT, TRUST_DOMAIN, workload},
 };
@@ -93,7 +93,7 @@ fn ending(inner: &WorldState, client: &(String, String), server: &(String, Strin
 }
 
 /// Why the holder of `own` rejects a certificate, in the order in which BoringSSL and Envoy look.
-fn rejection(presented: &Svid, own: &Svid, expected: Option<&str>, at: Timestamp) -> Option<Rejection> {
+fn rejection(presented: &IssuedSvid, own: &IssuedSvid, expected: Option<&str>, at: Timestamp) -> Option<Rejection> {
     if presented.from_istiod != own.from_istiod {
         Some(Rejection::UnknownAuthority)
     } else if at < presented.not_before {

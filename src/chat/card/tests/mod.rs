@@ -20,14 +20,14 @@ fn acts(card: &Card) -> Vec<Act> {
     card.buttons.iter().map(|button| button.press.act.clone()).collect()
 }
 
-fn says(card: &Card, part: Part) -> String {
+fn says(card: &Card, part: CardPart) -> String {
     let lines = card.section(part).map(|section| section.lines.clone()).unwrap_or_default();
     lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn the_card_says_who_is_on_the_hook_until_when_who_is_next_and_that_acknowledging_stops_the_clock() {
-    let text = says(&Card::of(&opened()), Part::OnTheHook);
+    let text = says(&Card::of(&opened()), CardPart::OnTheHook);
     assert_eq!(
         text,
         "L1 Platform On-Call has until 2026-03-01 03:15:00 UTC to acknowledge.\n\
@@ -40,7 +40,7 @@ fn the_card_says_who_is_on_the_hook_until_when_who_is_next_and_that_acknowledgin
 fn of_one_that_somebody_has_and_a_storm_holds_back_no_window_is_shown() {
     let rung = Rung::Acknowledged { level: LevelNumber(1), until: at(20) };
     let ladder = Ladder::Running { rung, holder: Some(who("U0ONCALL")) };
-    let text = says(&Card::of(&Incident { quiet: true, ladder, ..opened() }), Part::OnTheHook);
+    let text = says(&Card::of(&Incident { quiet: true, ladder, ..opened() }), CardPart::OnTheHook);
     insta::assert_snapshot!(text, @"
     @U0ONCALL has it.
     Opened within a storm: people are called once for all of it, not for this one.
@@ -50,9 +50,9 @@ fn of_one_that_somebody_has_and_a_storm_holds_back_no_window_is_shown() {
 #[test]
 fn what_was_cut_off_and_what_could_not_be_checked_is_said() {
     let card = Card::of(&Incident { cut_off: 12, ..diagnosed() });
-    assert!(says(&card, Part::BlastRadius).contains("12 more alert(s) were cut off"));
-    assert!(says(&card, Part::NotChecked).contains("proxy log"));
-    assert!(says(&card, Part::Fixes).contains("never restart-spire-agent: the agent renews for others"));
+    assert!(says(&card, CardPart::BlastRadius).contains("12 more alert(s) were cut off"));
+    assert!(says(&card, CardPart::NotChecked).contains("proxy log"));
+    assert!(says(&card, CardPart::Fixes).contains("never restart-spire-agent: the agent renews for others"));
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn a_button_that_cannot_work_is_not_drawn() {
     assert!(!acts(&Card::of(&asking())).contains(&fix), "it is under way");
     assert!(!acts(&Card::of(&asking())).contains(&Act::Acknowledge), "somebody has it");
     assert!(!acts(&Card::of(&diagnosed()).with_writes_off()).contains(&fix), "fixes are switched off");
-    let closed = Life::Closed { at: at(30), reason: CloseReason::AlertsResolved };
-    assert!(Card::of(&Incident { life: closed, ladder: Ladder::Still, ..diagnosed() }).buttons.is_empty());
+    let closed = IncidentStatus::Closed { at: at(30), reason: CloseReason::AlertsResolved };
+    assert!(Card::of(&Incident { status: closed, ladder: Ladder::Still, ..diagnosed() }).buttons.is_empty());
     let mut twice = after(Proof::NoEffect);
     twice.past_fixes.push(PastFix { number: FixNumber(2), ..twice.past_fixes[0].clone() });
     assert!(!acts(&Card::of(&twice)).contains(&fix), "without effect twice");
@@ -92,7 +92,7 @@ fn a_long_list_is_cut_with_a_count() {
     let mut incident = diagnosed();
     let verdict = incident.verdict.as_mut().unwrap();
     verdict.reasons = (0..30).map(|number| format!("reason {number}")).collect();
-    assert!(says(&Card::of(&incident), Part::Diagnosis).contains("… and 22 more reasons"));
+    assert!(says(&Card::of(&incident), CardPart::Diagnosis).contains("… and 22 more reasons"));
 }
 
 #[test]
@@ -109,12 +109,12 @@ fn a_storm_is_one_card_that_counts_and_asks_for_no_target() {
     let storm = Incident { storm: Some(40), target: None, alerts: BTreeMap::new(), triage: Triage::NotRun, ..opened() };
     let card = Card::of(&storm);
     assert!(card.title.contains("40 incidents"));
-    assert!(says(&card, Part::WhatIsWrong).contains("40 incidents have opened in cluster prod"));
-    assert!(card.section(Part::Diagnosis).is_none() && card.section(Part::BlastRadius).is_none());
+    assert!(says(&card, CardPart::WhatIsWrong).contains("40 incidents have opened in cluster prod"));
+    assert!(card.section(CardPart::Diagnosis).is_none() && card.section(CardPart::BlastRadius).is_none());
     assert!(acts(&card).contains(&Act::Acknowledge));
 }
 
-fn section(incident: &Incident, part: Part) -> String {
+fn section(incident: &Incident, part: CardPart) -> String {
     let lines = Card::of(incident).section(part).map(|section| section.lines.clone()).unwrap_or_default();
     lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
 }
@@ -127,7 +127,7 @@ fn labels(incident: &Incident) -> Vec<String> {
 fn the_card_of_a_storm_names_its_services_and_takes_all_with_one_button() {
     let storm = stormy();
     insta::assert_snapshot!(plain(&Card::of(&storm).headline), @"More incidents than people can be called about: SPIRE server unhealthy at 2 of 3 services looked at. L1 has until 2026-03-01 03:15:00 UTC to acknowledge.");
-    insta::assert_snapshot!(section(&storm, Part::WhatIsWrong), @"
+    insta::assert_snapshot!(section(&storm, CardPart::WhatIsWrong), @"
     64 incidents have opened in cluster prod since 2026-03-01 03:00:00 UTC. People are called once for all of them. The list: /mtls incidents. All that are open are taken by /mtls ack all
     Held back, on payments svc/checkout, payments svc/ledger and 40 more.
     Of those held back, 2 do not say which service they are about, and 1 are of clusters that this bot does not look after.
@@ -144,11 +144,11 @@ fn the_card_of_another_cluster_says_so_and_offers_neither_diagnostics_nor_a_fix(
     assert!(labels(&ours).iter().any(|label| label == "Triage again"));
     let foreign = Incident { foreign_to: Some("blue".to_owned()), ..ours };
     assert_eq!(labels(&foreign), ["Acknowledge", "Escalate to L2 Platform Security", "Resolve"]);
-    assert_eq!(section(&foreign, Part::Fixes), "");
+    assert_eq!(section(&foreign, CardPart::Fixes), "");
     let fresh = Incident { foreign_to: Some("blue".to_owned()), triage: Triage::NotRun, target: None, ..opened() };
-    insta::assert_snapshot!(section(&fresh, Part::Diagnosis), @"Not from here: this bot looks after blue, so it neither looks into cluster prod nor changes anything there. Ask the bot of prod, or follow the runbook there by hand.");
+    insta::assert_snapshot!(section(&fresh, CardPart::Diagnosis), @"Not from here: this bot looks after blue, so it neither looks into cluster prod nor changes anything there. Ask the bot of prod, or follow the runbook there by hand.");
     insta::assert_snapshot!(plain(&Card::of(&fresh).headline), @"Of cluster prod, so not diagnosed from here. L1 has until 2026-03-01 03:15:00 UTC to acknowledge.");
-    assert!(!section(&fresh, Part::WhatIsWrong).contains("/mtls target"), "nobody is asked for what is refused");
+    assert!(!section(&fresh, CardPart::WhatIsWrong).contains("/mtls target"), "nobody is asked for what is refused");
 }
 
 #[test]
@@ -162,15 +162,16 @@ fn an_alert_whose_rule_sees_nothing_is_shown_as_what_would_not_be_seen() {
 INC-7 MTLSHandshakeFailureRateHigh would not be seen now (unanswered): This fault would not be seen now. Nobody is called.
 MTLSHandshakeFailureRateHigh: its rule has no data (DatasourceNoData), since 2026-03-01 02:55:00 UTC. As long as that lasts, no alert of this name comes.
 "#);
-    let post = crate::chat::wording::notice(&crate::incident::Notice::RuleUnseeing, &incident);
+    let post = crate::chat::posts::notice(&crate::incident::Notice::RuleUnseeing, &incident);
     insta::assert_snapshot!(post.summary(), @"MTLSHandshakeFailureRateHigh would not be seen now: its rule has no data (DatasourceNoData). Nobody is called for that. Mend the rule or its data source; until then this alert says nothing, so look at the mesh by hand where you must be sure.");
 }
 
 #[test]
 fn an_incident_that_joined_another_says_where_it_goes_on() {
     let reason = CloseReason::Joined { into: IncidentId::new(3), by: who("U0ONCALL") };
-    let incident = Incident { life: Life::Closed { at: at(30), reason }, ladder: Ladder::Still, ..opened() };
+    let incident =
+        Incident { status: IncidentStatus::Closed { at: at(30), reason }, ladder: Ladder::Still, ..opened() };
     insta::assert_snapshot!(Card::of(&incident).summary(), @"INC-7 MTLSHandshakeFailureRateHigh: web svc/frontend (closed): Joined INC-3 at 2026-03-01 03:30:00 UTC, said by @U0ONCALL: its alerts go on there.");
-    let post = crate::chat::wording::notice(&crate::incident::Notice::Closed, &incident);
+    let post = crate::chat::posts::notice(&crate::incident::Notice::Closed, &incident);
     insta::assert_snapshot!(post.summary(), @"Joined INC-3, which is open for the same service, said by @U0ONCALL. Its alerts go on there, and nobody is called for this one any more. Go on in the thread of INC-3.");
 }

@@ -3,7 +3,7 @@
 use super::super::*;
 use crate::{
     approval::Question,
-    escalation::{Level, LevelNumber, PagerName, Policy},
+    escalation::{EscalationPolicy, Level, LevelNumber, PagerName},
     incident::{
         Alert, AlertSighting, Destination, Face, Fingerprint, Fix, FixEnd, FixNumber, FixPhase, IncidentKey, PastFix,
         Run, RunNumber, Triage,
@@ -39,7 +39,7 @@ pub(crate) fn target() -> TargetRef {
     }
 }
 
-pub(crate) fn policy() -> Policy {
+pub(crate) fn policy() -> EscalationPolicy {
     let level = |number, team: &str, minutes, mention: Mention| Level {
         number: LevelNumber(number),
         team: team.to_owned(),
@@ -47,7 +47,7 @@ pub(crate) fn policy() -> Policy {
         mentions: vec![mention],
         pager: (number == 1).then(|| PagerName("night".to_owned())),
     };
-    Policy {
+    EscalationPolicy {
         levels: vec![
             level(1, "Platform On-Call", 15, Mention::group(Platform::Slack, "S0ONCALL")),
             level(2, "Platform Security", 30, Mention::group(Platform::Slack, "S0SECURITY")),
@@ -84,7 +84,7 @@ pub(crate) fn opened() -> Incident {
         opened_at: at(0),
         created_at: None,
         reopened_at: None,
-        life: Life::Open,
+        status: IncidentStatus::Open,
         alerts: BTreeMap::from([(
             sighting.fingerprint.clone(),
             Alert { status: sighting.status, group: None, start_before: None, sighting },

@@ -63,7 +63,7 @@ fn after_a_fix_that_worked_the_card_tells_the_present() {
 #[test]
 fn after_a_fix_without_proof_it_says_that_nobody_knows_how_much_fails() {
     let incident = with_rate(Proof::Unproven, None);
-    insta::assert_snapshot!(says(&Card::of(&incident), Part::WhatIsWrong), @r"
+    insta::assert_snapshot!(says(&Card::of(&incident), CardPart::WhatIsWrong), @r"
     MTLSHandshakeFailureRateHigh in cluster prod, since 2026-03-01 02:55:00 UTC
     Service: web svc/frontend
     When it began to fire: 9 % of handshakes of web/frontend fail
@@ -75,7 +75,7 @@ fn after_a_fix_without_proof_it_says_that_nobody_knows_how_much_fails() {
 #[test]
 fn a_few_failures_are_never_rounded_to_none() {
     let incident = with_rate(Proof::NoEffect, Some(rate(1, 24_000)));
-    assert!(says(&Card::of(&incident), Part::WhatIsWrong).contains("1 % fail"));
+    assert!(says(&Card::of(&incident), CardPart::WhatIsWrong).contains("1 % fail"));
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn a_verdict_that_is_newer_than_the_fix_is_the_present() {
     let card = Card::of(&incident);
     assert_eq!(plain(&card.headline), "Diagnosis: expired certificate. @U0ONCALL has it.");
     assert!(acts(&card).contains(&Act::ProposeFix { fix: FixName::RestartPod }));
-    assert!(!says(&card, Part::Diagnosis).contains("may no longer hold"));
-    assert!(says(&card, Part::BlastRadius).contains("Shown to be affected: web/frontend-7d9c5b6f4-bbbbb"));
+    assert!(!says(&card, CardPart::Diagnosis).contains("may no longer hold"));
+    assert!(says(&card, CardPart::BlastRadius).contains("Shown to be affected: web/frontend-7d9c5b6f4-bbbbb"));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_pod_that_was_evicted_is_not_affected_any_more_although_its_replacement_neve
     incident.past_fixes[0].results.clear();
     incident.past_fixes[0].end =
         FixEnd::Failed { step: StepNumber(0), reason: "there is no Ready replacement".to_owned() };
-    insta::assert_snapshot!(says(&Card::of(&incident), Part::BlastRadius), @r"
+    insta::assert_snapshot!(says(&Card::of(&incident), CardPart::BlastRadius), @r"
     1 of 1 alert(s) firing.
     Ended since: web/frontend-7d9c5b6f4-aaaaa
     ");
@@ -120,7 +120,7 @@ fn a_fix_that_looked_again_says_who_looked() {
         },
     };
     incident.past_fixes.push(again);
-    insta::assert_snapshot!(says(&Card::of(&incident), Part::Tried), @r"
+    insta::assert_snapshot!(says(&Card::of(&incident), CardPart::Tried), @r"
     restart-pod is unproven: handshakes grew by 120, failures by 0 (asked for by @U0ONCALL, approved by @U0SEC, took 4 min, ended at 2026-03-01 03:12:00 UTC)
     restart-pod was looked at again and worked: failures stand still (asked for by @U0SEC, approved by @U0SEC, took 2 min, ended at 2026-03-01 03:22:00 UTC)
     ");
@@ -155,7 +155,7 @@ fn an_incident_that_fires_again_says_open_again_and_quotes_no_old_verdict_as_new
       Named by the alerts, not checked: web/frontend-7d9c5b6f4-aaaaa
     [Acknowledge] [Escalate to L2 Platform Security] [Resolve]
     ");
-    let called = crate::chat::wording::call(LevelNumber(1), &reason, &incident).summary();
+    let called = crate::chat::posts::call(LevelNumber(1), &reason, &incident).summary();
     insta::assert_snapshot!(called, @r"
     L1 Platform On-Call is mentioned: an incident is open again.
     INC-7 MTLSHandshakeFailureRateHigh on web svc/frontend. The diagnosis is still running; this message will say the cause.
@@ -166,9 +166,9 @@ fn an_incident_that_fires_again_says_open_again_and_quotes_no_old_verdict_as_new
 #[test]
 fn a_reason_for_closing_stands_on_the_card() {
     let by = crate::incident::ClosedBy { who: who("U0ONCALL"), why: Some("lamp test".to_owned()) };
-    let life = Life::Closed { at: at(30), reason: CloseReason::Person(by) };
-    let incident = Incident { life, ladder: Ladder::Still, ..diagnosed() };
+    let status = IncidentStatus::Closed { at: at(30), reason: CloseReason::Person(by) };
+    let incident = Incident { status, ladder: Ladder::Still, ..diagnosed() };
     assert_eq!(plain(&Card::of(&incident).headline), "Closed by @U0ONCALL at 2026-03-01 03:30:00 UTC: lamp test.");
-    let said = crate::chat::wording::notice(&crate::incident::Notice::Closed, &incident).summary();
+    let said = crate::chat::posts::notice(&crate::incident::Notice::Closed, &incident).summary();
     insta::assert_snapshot!(said, @"Closed by @U0ONCALL: lamp test. The alert that fires now does not reopen it; a new firing does.");
 }

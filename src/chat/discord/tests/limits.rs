@@ -9,7 +9,7 @@ use crate::{
     chat::{
         card::{self, Button, Card, Link, tests as night},
         discord::message::{self, Message, key_mark},
-        wording::{self, Raw},
+        posts::{self, Raw},
     },
     escalation::LevelNumber,
     incident::{Act, CallReason, Notice, RunNumber},
@@ -133,8 +133,8 @@ proptest! {
         ];
         let links: Vec<Link> = (0..many).map(|at| Link { label: long.clone(), url: format!("http://in-cluster/{at}/{}", "x".repeat(raw % 700)) }).collect();
         let mentions: Vec<Mention> = (0..many * 4).map(|at| Mention::user(Platform::Discord, (1_000 + at).to_string())).collect();
-        let mut posts: Vec<_> = notices.iter().map(|notice| wording::notice(notice, &incident)).collect();
-        posts.push(wording::call(LevelNumber(1), &CallReason::Opened, &incident));
+        let mut posts: Vec<_> = notices.iter().map(|notice| posts::notice(notice, &incident)).collect();
+        posts.push(posts::call(LevelNumber(1), &CallReason::Opened, &incident));
         for post in &mut posts {
             post.links.clone_from(&links);
             post.raw = Some(Raw::new("checks", "`x\n".repeat(raw)));
@@ -159,7 +159,7 @@ fn a_text_over_every_limit_is_cut_with_a_mark_and_becomes_a_file() {
     let verdict = incident.verdict.as_mut().unwrap();
     verdict.checks = (0..200).map(|_| verdict.checks[0].clone()).collect();
     verdict.reasons = vec!["x".repeat(10_000)];
-    let post = wording::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
+    let post = posts::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
     let message = message::post(&post, &[], "verdict-1");
     assert!(message.cuts >= 2);
     let body = message.body().to_string();
@@ -219,7 +219,7 @@ fn a_link_that_discord_may_not_take_behind_a_button_stands_in_the_text() {
 #[test]
 fn our_key_is_found_again_in_what_discord_keeps_and_a_card_is_known_from_a_post() {
     let card = drawn(&night::asking());
-    let post = message::post(&wording::notice(&Notice::Verdict { run: RunNumber(1) }, &night::diagnosed()), &[], "a");
+    let post = message::post(&posts::notice(&Notice::Verdict { run: RunNumber(1) }, &night::diagnosed()), &[], "a");
     let kept = |message: &Message| Message::kept(&message.body()).unwrap();
     assert!(kept(&card).carries("mtls/INC-7/card") && kept(&card).is_card());
     assert!(kept(&post).carries("a") && !kept(&post).carries("b") && !kept(&post).is_card());
@@ -231,7 +231,7 @@ fn our_key_is_found_again_in_what_discord_keeps_and_a_card_is_known_from_a_post(
 #[test]
 fn a_post_whose_question_is_decided_loses_its_buttons_and_says_why_once() {
     let asking = night::asking();
-    let post = wording::notice(&Notice::ApprovalWanted { plan: night::plan().id() }, &asking);
+    let post = posts::notice(&Notice::ApprovalWanted { plan: night::plan().id() }, &asking);
     let mut message = message::post(&post, &[Mention::group(Platform::Discord, "77")], "ask");
     assert!(!message.presses().is_empty());
     for why in ["first", "second"] {

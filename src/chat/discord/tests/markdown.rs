@@ -16,7 +16,7 @@ use crate::{
             markdown::{escape, line, link, mention, person},
             message::{self, Message},
         },
-        wording,
+        posts,
     },
     escalation::LevelNumber,
     incident::{CallReason, Notice, RunNumber},
@@ -82,8 +82,8 @@ proptest! {
     fn nothing_from_outside_calls_links_steers_or_hides_in_card_post_file_and_answer(wrote in hostile(), unseen in unseen::text()) {
         let wrote = wrote + &unseen;
         let incident = night::saying(&wrote);
-        let verdict = wording::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
-        let mut call = wording::call(LevelNumber(1), &CallReason::Opened, &incident);
+        let verdict = posts::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
+        let mut call = posts::call(LevelNumber(1), &CallReason::Opened, &incident);
         call.mentions = vec![Mention::group(Platform::Discord, "77")];
         let answer = message::answer(&[vec![text(wrote.clone()), code(wrote.clone()), strong(wrote.clone())]]);
         let posts = [&verdict, &call].map(|post| message::post(post, &post.mentions, "key"));

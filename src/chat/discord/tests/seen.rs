@@ -10,11 +10,11 @@ use crate::{
             as_read::as_read,
             message::{self, Message},
         },
-        wording,
+        posts,
     },
     engine::ChecksSoFar,
     escalation::{Ladder, LevelNumber},
-    incident::{CallReason, CloseReason, Incident, Life, Notice, RunNumber},
+    incident::{CallReason, CloseReason, Incident, IncidentStatus, Notice, RunNumber},
     people::{Mention, Platform},
     remediation::Proof,
 };
@@ -24,7 +24,7 @@ fn seen(message: &Message) -> String {
 }
 
 fn posted(notice: &Notice, incident: &Incident, mentions: &[Mention]) -> String {
-    seen(&message::post(&wording::notice(notice, incident), mentions, "post"))
+    seen(&message::post(&posts::notice(notice, incident), mentions, "post"))
 }
 
 #[test]
@@ -176,19 +176,19 @@ fn the_card_after_an_unproven_fix() {
 
 #[test]
 fn the_card_while_it_clears_and_when_it_has_closed() {
-    let clearing = Incident { life: Life::Clearing { until: night::at(20) }, ..night::diagnosed() };
+    let clearing = Incident { status: IncidentStatus::Clearing { until: night::at(20) }, ..night::diagnosed() };
     let message = drawn(&clearing);
     assert_eq!(message.embeds[0].color, Some(0x09_69_da), "blue");
     insta::assert_snapshot!(message.embeds[0].description.as_ref().unwrap(), @"**CLEARING** · **All alerts are resolved.** It closes by itself at <t:1772335200:f> unless they fire again.");
-    let life = Life::Closed { at: night::at(30), reason: CloseReason::AlertsResolved };
-    let closed = drawn(&Incident { life, ladder: Ladder::Still, ..night::diagnosed() });
+    let status = IncidentStatus::Closed { at: night::at(30), reason: CloseReason::AlertsResolved };
+    let closed = drawn(&Incident { status, ladder: Ladder::Still, ..night::diagnosed() });
     assert_eq!((closed.embeds[0].color, closed.components.len()), (Some(0x1a_7f_37), 0));
     insta::assert_snapshot!(closed.embeds[0].description.as_ref().unwrap(), @"**CLOSED** · **Closed** at <t:1772335800:f>: its alerts stayed resolved.");
 }
 
 #[test]
 fn a_call_says_in_its_text_who_is_called_and_why() {
-    let call = wording::call(LevelNumber(1), &CallReason::Opened, &night::opened());
+    let call = posts::call(LevelNumber(1), &CallReason::Opened, &night::opened());
     let role = [Mention::group(Platform::Discord, "771122334455667788")];
     let message = message::post(&call, &role, "call");
     assert_eq!(message.allowed_mentions.roles, ["771122334455667788"]);

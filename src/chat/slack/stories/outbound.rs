@@ -6,7 +6,7 @@ use super::{SlackStory, calls::link_of, channel, fake_slack::Trouble, night, roo
 use crate::{
     engine::{Done, Perform, PerformError, Task},
     escalation::{Ladder, LevelNumber, Rung},
-    incident::{CallReason, Calls, CloseReason, FirstCall, Incident, Life, Notice, Outcome, RunNumber, Work},
+    incident::{CallReason, Calls, CloseReason, FirstCall, Incident, IncidentStatus, Notice, Outcome, RunNumber, Work},
     people::{Mention, Platform},
 };
 
@@ -256,7 +256,10 @@ async fn resolve_turns_the_first_message_green_in_place() {
     let card = id(&night.performs(night.task("card", draw())).await);
     assert!(night.slack.messages()[0].seen().starts_with("🔴"));
     let closed = Incident {
-        life: Life::Closed { at: night::at(30), reason: CloseReason::Person(night::who("U0ONCALL").into()) },
+        status: IncidentStatus::Closed {
+            at: night::at(30),
+            reason: CloseReason::Person(night::who("U0ONCALL").into()),
+        },
         ladder: Ladder::Still,
         ..night::diagnosed()
     };

@@ -19,7 +19,7 @@ use crate::{
     clock::VirtualClock,
     mesh::PodRef,
     simulate::{
-        HttpAnswer, Kubelet, LogLine, Ran, Unreachable,
+        CommandOutput, HttpAnswer, Kubelet, LogLine, Unreachable,
         store::{Kind, Store},
     },
 };
@@ -108,15 +108,15 @@ fn refused<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String) {
 struct FakeKubelet;
 
 impl Kubelet for FakeKubelet {
-    fn exec(&self, pod: &PodRef, container: &str, argv: &[String], stdin: &[u8]) -> Result<Ran, Unreachable> {
+    fn exec(&self, pod: &PodRef, container: &str, argv: &[String], stdin: &[u8]) -> Result<CommandOutput, Unreachable> {
         match argv.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-            ["cat"] => Ok(Ran { stdout: stdin.to_vec(), stderr: Vec::new(), exit_code: 0 }),
+            ["cat"] => Ok(CommandOutput { stdout: stdin.to_vec(), stderr: Vec::new(), exit_code: 0 }),
             ["hostname"] => {
                 let stdout = format!("{pod} {container}\n").into_bytes();
-                Ok(Ran { stdout, stderr: b"to stderr\n".to_vec(), exit_code: 0 })
+                Ok(CommandOutput { stdout, stderr: b"to stderr\n".to_vec(), exit_code: 0 })
             }
-            ["big"] => Ok(Ran { stdout: vec![b'x'; 100_000], stderr: Vec::new(), exit_code: 0 }),
-            ["false"] => Ok(Ran { stdout: Vec::new(), stderr: b"no\n".to_vec(), exit_code: 3 }),
+            ["big"] => Ok(CommandOutput { stdout: vec![b'x'; 100_000], stderr: Vec::new(), exit_code: 0 }),
+            ["false"] => Ok(CommandOutput { stdout: Vec::new(), stderr: b"no\n".to_vec(), exit_code: 3 }),
             [other, ..] => Err(Unreachable::NoExecutable((*other).to_owned())),
             [] => panic!("no command"),
         }

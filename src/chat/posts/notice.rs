@@ -15,7 +15,7 @@ use crate::{
         verdict_lines, words,
     },
     escalation::{LevelNumber, Rung},
-    incident::{CloseReason, Follows, Incident, Life, Notice},
+    incident::{CloseReason, Follows, Incident, IncidentStatus, Notice},
     people::{Mention, PersonId},
     triage::{FixName, Survey},
 };
@@ -327,8 +327,8 @@ fn surveyed(survey: &Survey) -> Post {
 
 fn closed(incident: &Incident) -> Line {
     let mut line = vec![strong("Closed")];
-    match &incident.life {
-        Life::Closed { reason: CloseReason::Joined { into, by }, .. } => {
+    match &incident.status {
+        IncidentStatus::Closed { reason: CloseReason::Joined { into, by }, .. } => {
             let into = into.kept_like(incident.id);
             return vec![
                 strong(format!("Joined {into}")),
@@ -339,13 +339,15 @@ fn closed(incident: &Incident) -> Line {
                 text("."),
             ];
         }
-        Life::Closed { reason: CloseReason::Person(by), .. } => {
+        IncidentStatus::Closed { reason: CloseReason::Person(by), .. } => {
             line.extend([text(" by "), person(&by.who), text(by.because())]);
         }
-        Life::Closed { reason: CloseReason::AlertsResolved, .. } => line.push(text(": the alerts stayed resolved")),
-        Life::Open | Life::Clearing { .. } => {}
+        IncidentStatus::Closed { reason: CloseReason::AlertsResolved, .. } => {
+            line.push(text(": the alerts stayed resolved"))
+        }
+        IncidentStatus::Open | IncidentStatus::Clearing { .. } => {}
     }
-    let by_a_person = matches!(&incident.life, Life::Closed { reason: CloseReason::Person(_), .. });
+    let by_a_person = matches!(&incident.status, IncidentStatus::Closed { reason: CloseReason::Person(_), .. });
     line.push(text(if by_a_person && incident.is_firing() {
         ". The alert that fires now does not reopen it; a new firing does."
     } else {
