@@ -2,6 +2,11 @@
 //! when something could not be measured.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark of the terminal")]
 
+mod faces;
+#[path = "../fake_discord/interactions.rs"]
+mod fake_interactions;
+#[path = "../fake_discord/rest.rs"]
+mod fake_rest;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
 mod load;
@@ -203,10 +208,23 @@ fn certificates() {
 
 #[tokio::main]
 async fn main() {
-    // Cargo hands benches its own arguments; there is nothing to choose here.
-    webhooks().await;
-    first_message().await;
-    triage().await;
-    load::run().await;
-    certificates();
+    // Cargo hands benches an argument of its own; words choose some of the figures: `cargo bench --bench figures -- faces`.
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let wants = |part: &str| chosen.is_empty() || chosen.iter().any(|word| word == part);
+    if wants("webhooks") {
+        webhooks().await;
+        first_message().await;
+    }
+    if wants("faces") {
+        faces::run().await;
+    }
+    if wants("triage") {
+        triage().await;
+    }
+    if wants("load") {
+        load::run().await;
+    }
+    if wants("certificates") {
+        certificates();
+    }
 }

@@ -210,6 +210,11 @@ impl FakeDiscord {
         self.lock().whispers.iter().filter(|(to, _)| to == token).map(|(_, said)| said.clone()).collect()
     }
 
+    /// Whether one of the newest messages is like this.
+    pub fn newest(&self, is_so: impl Fn(&str) -> bool) -> bool {
+        self.lock().messages.iter().rev().take(4).any(|message| is_so(&message.seen()))
+    }
+
     /// The channel as people see it: threads are indented.
     pub fn transcript(&self) -> String {
         let lines = self.messages().into_iter().map(|message| {

@@ -176,7 +176,12 @@ impl FakeSlack {
 
     /// Whether one of the newest messages shows this.
     pub fn newest_show(&self, words: &str) -> bool {
-        self.lock().messages.iter().rev().take(4).any(|message| message.seen().contains(words))
+        self.newest(|seen| seen.contains(words))
+    }
+
+    /// Whether one of the newest messages is like this.
+    pub fn newest(&self, is_so: impl Fn(&str) -> bool) -> bool {
+        self.lock().messages.iter().rev().take(4).any(|message| is_so(&message.seen()))
     }
 
     /// What one person was told privately, oldest first.
