@@ -169,7 +169,8 @@ async fn on_discord() {
         fake.until("the card", |fake| fake.newest(|seen| is_card(seen, &incident))).await;
         waits.took("webhook_to_card", began);
         let now = Timestamp::now().as_second();
-        let asked = Person { user: ON_CALL, roles: &[], at: now }.commands("escalate", &[("incident", json!(incident))]);
+        let asked =
+            Person { user: ON_CALL, roles: &[], at: now }.commands("escalate", &[("incident", json!(incident))]);
         let token = asked["token"].as_str().unwrap().to_owned();
         let began = Instant::now();
         let answered = interactions::Signer::at(now).sends(&bench.routes, &asked).await;

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark of the terminal")]
 
 mod faces;
+#[path = "../fake_discord/gateway.rs"]
+mod fake_gateway;
 #[path = "../fake_discord/interactions.rs"]
 mod fake_interactions;
 #[path = "../fake_discord/rest.rs"]
 mod fake_rest;
 #[path = "../fake_slack/mod.rs"]
 mod fake_slack;
+mod idle;
 mod load;
 
 use std::{
@@ -226,5 +229,8 @@ async fn main() {
     }
     if wants("certificates") {
         certificates();
+    }
+    if wants("idle") {
+        idle::run().await;
     }
 }

@@ -118,6 +118,7 @@ struct State {
     first_answers: BTreeMap<String, Value>,
     commands: Value,
     roles: Vec<Value>,
+    gateway: String,
     calls: Vec<String>,
     trouble: BTreeMap<String, VecDeque<Trouble>>,
     /// Channels that are slow: so many posts are taken, then a 429.
@@ -160,6 +161,11 @@ impl FakeDiscord {
     /// The server has these roles.
     pub fn has_roles(&self, roles: &[&str]) {
         self.lock().roles = roles.iter().map(|id| json!({ "id": id, "name": id, "permissions": "0" })).collect();
+    }
+
+    /// Where its gateway is.
+    pub fn gateway_is_at(&self, address: &str) {
+        address.clone_into(&mut self.lock().gateway);
     }
 
     /// Every message, oldest first.
@@ -394,6 +400,11 @@ impl FakeDiscord {
                 axum::Json(state.commands.clone()).into_response()
             }
             (&Method::GET, ["guilds", _, "roles"]) => axum::Json(state.roles.clone()).into_response(),
+            (&Method::GET, ["gateway", "bot"]) => axum::Json(json!({
+                "url": state.gateway, "shards": 1,
+                "session_start_limit": { "total": 1_000, "remaining": 999, "reset_after": 86_400_000, "max_concurrency": 1 },
+            }))
+            .into_response(),
             (method, parts) => panic!("the bot called {method} {parts:?}, which this Discord does not know"),
         }
     }
