@@ -34,7 +34,7 @@ pub(crate) async fn run() {
     }
 
     let alone = Running::serve(path, "alone", "");
-    until("the bot without a chat", || alone.is_on_duty(path, "alone")).await;
+    until("the bot without a chat", || is_on_duty(path, "alone")).await;
     tokio::time::sleep(SETTLES_WITHIN).await;
     line("idle_memory", alone.mebibytes(), "MiB", "<=40");
 
@@ -67,6 +67,10 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
     tokio::time::timeout(STARTS_WITHIN, waiting).await.unwrap_or_else(|_| panic!("{what} did not start"));
 }
 
+fn is_on_duty(path: &Path, name: &str) -> bool {
+    std::fs::read_to_string(path.join(format!("{name}.log"))).is_ok_and(|log| log.contains("on duty"))
+}
+
 /// A program that ends with the measurement.
 struct Running(Child);
 
@@ -92,10 +96,6 @@ people: {{levels: [{{team: L1, window: 15m, mention: {{users: [U0ONCALL]}}}}], c
         let mut serve = Command::new(PROGRAM);
         serve.arg("serve").arg("--config").arg(config).stdout(log.try_clone().unwrap()).stderr(log);
         Self(serve.spawn().unwrap())
-    }
-
-    fn is_on_duty(&self, path: &Path, name: &str) -> bool {
-        std::fs::read_to_string(path.join(format!("{name}.log"))).is_ok_and(|log| log.contains("on duty"))
     }
 
     fn mebibytes(&self) -> f64 {

@@ -343,7 +343,7 @@ fn closed(incident: &Incident) -> Line {
             line.extend([text(" by "), person(&by.who), text(by.because())]);
         }
         IncidentStatus::Closed { reason: CloseReason::AlertsResolved, .. } => {
-            line.push(text(": the alerts stayed resolved"))
+            line.push(text(": the alerts stayed resolved"));
         }
         IncidentStatus::Open | IncidentStatus::Clearing { .. } => {}
     }

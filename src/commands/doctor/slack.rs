@@ -70,7 +70,7 @@ fn client(slack: &Slack, token: &SecretSource, field: &str, findings: &mut Vec<D
         Client::new(slack.api.as_deref().unwrap_or(SLACK_API), &token).map_err(|error| error.to_string())
     });
     made.map_err(|problem| {
-        findings.push(DoctorFinding::missing(AREA, problem, "put it where the configuration names it"))
+        findings.push(DoctorFinding::missing(AREA, problem, "put it where the configuration names it"));
     })
     .ok()
 }
