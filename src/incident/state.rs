@@ -116,6 +116,7 @@ pub struct Incident {
     /// When it was opened again last.
     pub reopened_at: Option<Timestamp>,
     /// Whether it is open.
+    #[serde(rename = "life")]
     pub status: IncidentStatus,
     pub alerts: BTreeMap<Fingerprint, Alert>,
     /// How many alerts are missing here, because they were cut off the webhook's bodies.
