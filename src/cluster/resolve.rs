@@ -1,5 +1,6 @@
 //! From a target to its pods, and from a pod to who owns it.
 
+use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
@@ -25,6 +26,8 @@ pub struct FoundPod {
     pub controller: Option<ControllerRef>,
     /// Whether it is Ready.
     pub ready: bool,
+    /// Since when it is Ready or not, as its kubelet says.
+    pub ready_changed: Option<Timestamp>,
     /// How often its containers restarted.
     pub restarts: i32,
     /// When it started, in seconds since 1970.
@@ -184,7 +187,7 @@ pub(super) fn found(pod: &Pod) -> Option<FoundPod> {
     let init = spec.and_then(|spec| spec.init_containers.as_deref()).map(names).unwrap_or_default();
     let ready = status
         .and_then(|status| status.conditions.as_ref())
-        .is_some_and(|list| list.iter().any(|one| one.type_ == "Ready" && one.status == "True"));
+        .and_then(|list| list.iter().find(|one| one.type_ == "Ready"));
     // A native sidecar is an init container that goes on running.
     let statuses = status.into_iter().flat_map(|status| [&status.container_statuses, &status.init_container_statuses]);
     let phase = status.and_then(|status| status.phase.as_deref());
@@ -199,7 +202,8 @@ pub(super) fn found(pod: &Pod) -> Option<FoundPod> {
         node: spec.and_then(|spec| spec.node_name.as_deref()).and_then(|node| node.parse().ok()),
         service_account: spec.and_then(|spec| spec.service_account_name.as_deref()).and_then(|name| name.parse().ok()),
         controller: owner.and_then(|owner| ControllerRef::new(&owner.kind, &owner.name)),
-        ready,
+        ready: ready.is_some_and(|one| one.status == "True"),
+        ready_changed: ready.and_then(|one| one.last_transition_time.as_ref()).map(|time| time.0),
         restarts: statuses.flatten().flatten().map(|one| one.restart_count).sum(),
         started: meta.creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
         sidecar: containers.iter().chain(&init).any(|name| name == PROXY),

@@ -47,7 +47,7 @@ impl ClusterClient {
                 access_lines: log.as_deref().map(|text| count(text, is_access_line)),
                 ..counters
             },
-            svid_not_after: svid.ok().map(|svid| svid.not_after),
+            svid_not_after: svid.ok().flatten().map(|svid| svid.not_after),
         })
     }
 

@@ -156,12 +156,11 @@ impl FixFacts<'_> {
             return vec![self.step(next)];
         }
         let results = self.fix.results.iter().chain([result]);
-        let stale: Vec<String> = results.flat_map(StepResult::left_stale).map(ToString::to_string).collect();
-        if stale.is_empty() || !open {
+        let reasons: Vec<String> = results.filter_map(StepResult::why_stale).collect();
+        if reasons.is_empty() || !open {
             return vec![self.watch(None)];
         }
-        let reason = format!("a new SVID can be had now, and {} did not pick it up", stale.join(", "));
-        let verification = Verification { proof: Proof::Unproven, reasons: vec![reason], rate: None };
+        let verification = Verification { proof: Proof::Unproven, reasons, rate: None };
         let run = self.facts.incident.next_run();
         vec![self.ended(FixEnd::Verified { verification }), Event::TriageStarted { run, by: None }]
     }

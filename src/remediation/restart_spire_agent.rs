@@ -34,8 +34,15 @@ pub struct WaitingPod {
     pub pod: PodRef,
     /// Which life of it.
     pub uid: PodUid,
-    /// When the SVID that it holds ends; `None` where it has none.
+    /// When the SVID that it holds ends; `None` where its proxy says that it has none.
     pub not_after: Option<Timestamp>,
+}
+
+/// A pod of the target whose SVID could not be read: whether it waits for its agent is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadPod {
+    pub pod: PodRef,
+    pub why: String,
 }
 
 impl AgentRestart {
@@ -89,6 +96,8 @@ pub struct NodeFacts {
     pub agent: Option<AgentFacts>,
     /// The pods of the target there that wait for it.
     pub waiting: Vec<WaitingPod>,
+    /// The pods of the target there of which that is not known.
+    pub unread: Vec<UnreadPod>,
 }
 
 /// Everything that the plan is drawn from.
@@ -165,6 +174,15 @@ pub enum AgentRefusal {
     /// They hold valid SVIDs by now, or are gone.
     #[error("no pod of {0} waits for its SPIRE agent any more: run the triage again")]
     NobodyWaits(TargetRef),
+    /// None that could be read waits.
+    #[error(
+        "no pod of {target} is known to wait for its SPIRE agent, since {unread}: mend that first, or look by hand"
+    )]
+    NotKnownWhoWaits {
+        target: TargetRef,
+        /// Which pods could not be read.
+        unread: String,
+    },
 }
 
 /// Draws the plan, or says everything that stands against it.
@@ -176,7 +194,11 @@ pub fn plan(facts: &AgentRestartFacts<'_>) -> Result<Plan, Vec<AgentRefusal>> {
     if facts.nodes.is_empty() {
         refusals.push(AgentRefusal::NoNode);
     } else if waited_for.is_empty() {
-        refusals.push(AgentRefusal::NobodyWaits(facts.target.clone()));
+        let target = facts.target.clone();
+        refusals.push(match unread_in_words(facts.nodes) {
+            Some(unread) => AgentRefusal::NotKnownWhoWaits { target, unread },
+            None => AgentRefusal::NobodyWaits(target),
+        });
     }
     if waited_for.len() > NODES_MOST {
         refusals.push(AgentRefusal::TooManyNodes { count: waited_for.len() });
@@ -199,7 +221,7 @@ pub fn plan(facts: &AgentRestartFacts<'_>) -> Result<Plan, Vec<AgentRefusal>> {
         operations,
         ready: facts.ready,
         budgets: each_once(agents().flat_map(|agent| &agent.budgets)),
-        warnings: warnings(&waited_for),
+        warnings: warnings(&waited_for, facts.nodes),
         pods_before: facts.agents_before.to_vec(),
     }))
 }
@@ -237,7 +259,20 @@ fn restart_of(facts: &NodeFacts, verdict: &Verdict) -> Result<AgentRestart, Vec<
     })
 }
 
-fn warnings(nodes: &[&NodeFacts]) -> Vec<String> {
+/// How many pods that could not be read are named; the rest is counted.
+const UNREAD_NAMED: usize = 3;
+
+/// Which pods could not be read, and why the first one could not.
+fn unread_in_words(nodes: &[NodeFacts]) -> Option<String> {
+    let unread: Vec<&UnreadPod> = nodes.iter().flat_map(|node| &node.unread).collect();
+    let why = &unread.first()?.why;
+    let names: Vec<String> = unread.iter().take(UNREAD_NAMED).map(|unread| unread.pod.to_string()).collect();
+    let more = unread.len().saturating_sub(UNREAD_NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    Some(format!("the SVID of {}{more} could not be read ({why})", names.join(", ")))
+}
+
+fn warnings(nodes: &[&NodeFacts], all: &[NodeFacts]) -> Vec<String> {
     let names: Vec<&str> = nodes.iter().map(|node| node.node.as_str()).collect();
     let quiet = format!(
         "until the new agent works, no workload of {} gets or renews an SVID; what holds a valid one goes on",
@@ -245,5 +280,7 @@ fn warnings(nodes: &[&NodeFacts]) -> Vec<String> {
     );
     let agents = nodes.iter().filter_map(|node| node.agent.as_ref());
     let of_budgets = agents.filter_map(|agent| warning_of_budgets(&agent.pod, &agent.budgets));
-    [quiet].into_iter().chain(of_budgets).collect()
+    let unread = unread_in_words(all)
+        .map(|unread| format!("{unread}: whether it waits too is not known, and it proves nothing of this fix"));
+    [quiet].into_iter().chain(of_budgets).chain(unread).collect()
 }

@@ -34,6 +34,9 @@ pub enum StepResult {
         renewed: Vec<PodRef>,
         /// The pods that waited for it and still hold the old one, or none.
         stale: Vec<PodRef>,
+        /// The pods that waited for it and whose SVID could not be read after that.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread: Vec<PodRef>,
     },
 }
 
@@ -69,13 +72,33 @@ impl StepResult {
         }
     }
 
+    /// Why the pods that the step left stale prove nothing, if it left any. That somebody got a new SVID from the new agent
+    /// proves that one can be had; that the agent asks for them does not (domain notes, section 3).
+    pub fn why_stale(&self) -> Option<String> {
+        match self {
+            Self::AgentRestarted { node, renewed, stale, .. } if !stale.is_empty() => {
+                let names: Vec<String> = stale.iter().map(ToString::to_string).collect();
+                let names = names.join(", ");
+                Some(if renewed.is_empty() {
+                    format!("the new agent of {node} asked for SVIDs, and none was seen to arrive at {names}")
+                } else {
+                    format!("a new SVID can be had on {node} now, and {names} did not pick it up")
+                })
+            }
+            Self::Replaced { .. } | Self::AgentRestarted { .. } => None,
+        }
+    }
+
     /// What was seen, for the history.
     pub fn in_short(&self) -> String {
         match self {
             Self::Replaced { pod, .. } => format!("{pod} is Ready with a valid SVID"),
-            Self::AgentRestarted { node, renewed, stale, .. } => {
-                let of = renewed.len().saturating_add(stale.len());
-                format!("the SPIRE agent of {node} works again; {} of {of} pods hold a new SVID", renewed.len())
+            Self::AgentRestarted { node, renewed, stale, unread, .. } => {
+                let of = renewed.len().saturating_add(stale.len()).saturating_add(unread.len());
+                let unread =
+                    if unread.is_empty() { String::new() } else { format!(", {} could not be read", unread.len()) };
+                let renewed = renewed.len();
+                format!("the SPIRE agent of {node} works again; {renewed} of {of} pods hold a new SVID{unread}")
             }
         }
     }

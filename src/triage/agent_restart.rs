@@ -1,10 +1,13 @@
 //! Whether a restart cures a SPIRE agent, as its own log and pod tell it (domain notes, section 3).
 
+use jiff::Timestamp;
+
 use super::{
     LogExcerpt, Redacted,
-    agent_log::{Sign, entries, telling_lines},
+    agent_log::{Sign, sign_of, telling_lines, time_of},
     agent_words::{
-        ATTESTED, ATTESTED_AGAIN, ATTESTED_ONCE_AND_IN_MEMORY, BANNED, FEDERATION, KUBELET, SERVER_NOT_TRUSTED, has,
+        ATTESTED, ATTESTED_AGAIN, ATTESTED_ONCE_AND_IN_MEMORY, BANNED, FEDERATION, KUBELET, RENEWAL,
+        SERVER_NOT_TRUSTED, UPDATED, has,
     },
     ends::end_of,
     examine::spire_agent::{AgentState, by_its_log},
@@ -91,19 +94,49 @@ pub fn repeated_by_a_restart(log: &str) -> Option<String> {
     Some(format!("{what} («{}»)", end_of(&Redacted::new(line))))
 }
 
-/// Whether the log of an agent that has just started shows that it works: it attested and issued or renewed an SVID, and
-/// nothing failed after that. Else what is awaited.
-pub fn works_since_its_start(log: &str) -> Result<String, String> {
-    let lines = telling_lines(log).iter().map(|line| Redacted::new(line)).collect();
-    let excerpt = LogExcerpt { lines, ..LogExcerpt::default() };
-    let renewed = entries(&excerpt).iter().any(|entry| entry.sign == Sign::Renewal);
-    match by_its_log(&excerpt, &[]) {
-        Some(AgentState::Works(why)) if renewed => Ok(why),
-        Some(AgentState::Works(_)) => Err("it has attested its node, and has issued no SVID yet".to_owned()),
+/// Whether the log of an agent that has just started shows that it works: it attested, asks for SVIDs, and nothing fails.
+/// Then since when that is so, where the lines bear times; else what is awaited.
+pub fn works_since_its_start(log: &str) -> Result<Option<Timestamp>, String> {
+    let updated = log.rfind(UPDATED);
+    let since_update = updated.and_then(|at| log.get(at..)).unwrap_or(log);
+    // An agent says that it asks before the server answers, and again at each try that fails: no try speaks against a failure.
+    let answers: Vec<&str> = since_update.lines().filter(|line| !has(line, &RENEWAL)).collect();
+    match judged(&answers.join("\n")) {
+        Some(AgentState::CannotReachServer(why)) => return Err(format!("it cannot reach the SPIRE server; {why}")),
+        Some(AgentState::Broken(why)) => return Err(why),
+        _ => {}
+    }
+    let asks = updated.is_some() || log.lines().any(|line| has(line, &RENEWAL));
+    match judged(since_update) {
+        Some(AgentState::Works(_)) if !asks => {
+            Err("it has attested its node, and has asked for no SVID yet".to_owned())
+        }
+        None if !asks => Err("its log shows no sign of work yet".to_owned()),
+        Some(AgentState::Works(_)) | None => Ok(unbroken_since(log)),
         Some(AgentState::CannotReachServer(why)) => Err(format!("it cannot reach the SPIRE server; {why}")),
         Some(AgentState::Broken(why) | AgentState::Silent(why) | AgentState::Unknown(why)) => Err(why),
-        None => Err("its log shows no sign of work yet".to_owned()),
     }
+}
+
+fn judged(log: &str) -> Option<AgentState> {
+    let lines = telling_lines(log).iter().map(|line| Redacted::new(line)).collect();
+    by_its_log(&LogExcerpt { lines, ..LogExcerpt::default() }, &[])
+}
+
+/// When the agent asked first after the newest failure of its log; where it has not since, when that was.
+fn unbroken_since(log: &str) -> Option<Timestamp> {
+    let (mut since, mut failed) = (None, true);
+    for line in log.lines() {
+        match sign_of(line) {
+            _ if line.contains(UPDATED) && failed => (since, failed) = (time_of(line), false),
+            Some(Sign::Renewal) if failed => (since, failed) = (time_of(line), false),
+            Some(Sign::Bad | Sign::CannotReach | Sign::NotSigned | Sign::NotUnderstood) => {
+                (since, failed) = (time_of(line), true);
+            }
+            _ => {}
+        }
+    }
+    since
 }
 
 #[cfg(test)]
@@ -157,8 +190,30 @@ mod tests {
         let refused = "time=\"2026-11-24T03:00:02Z\" level=error msg=\"Failed to mint X509 SVID\" error=\"no\"";
         assert!(works_since_its_start("").is_err());
         let waits = works_since_its_start(attested).unwrap_err();
-        assert_eq!(waits, "it has attested its node, and has issued no SVID yet");
-        assert!(works_since_its_start(&format!("{attested}\n{issued}")).is_ok());
+        assert_eq!(waits, "it has attested its node, and has asked for no SVID yet");
+        let asked_at = "2026-11-24T03:00:01Z".parse().ok();
+        assert_eq!(works_since_its_start(&format!("{attested}\n{issued}")), Ok(asked_at));
         assert!(works_since_its_start(&format!("{attested}\n{issued}\n{refused}")).is_err());
+    }
+
+    /// It asks anew at each try, and says so before the server answers.
+    #[test]
+    fn an_agent_that_asks_again_and_again_while_the_server_hangs_does_not_work() {
+        let at = |second: u32, rest: &str| format!("time=\"2026-11-24T03:00:{second:02}Z\" level={rest}\n");
+        let asks = |second| at(second, "info msg=\"Creating X509-SVID\" spiffe_id=\"spiffe://a/b\"");
+        let hangs = |second| {
+            at(second, "error msg=\"Synchronize failed\" error=\"code = DeadlineExceeded\" subsystem_name=manager")
+        };
+        let attested = at(0, "info msg=\"Node attestation was successful\"");
+        let once = format!("{attested}{}{}{}", asks(1), hangs(10), asks(15));
+        assert_eq!(
+            works_since_its_start(&once),
+            Ok("2026-11-24T03:00:15Z".parse().ok()),
+            "one failure heals by itself"
+        );
+        let twice = format!("{once}{}{}", hangs(25), asks(30));
+        insta::assert_snapshot!(works_since_its_start(&twice).unwrap_err(), @r#"it cannot reach the SPIRE server; its log says: time="2026-11-24T03:00:25Z" level=error msg="Synchronize failed" error="code = DeadlineExceeded" subsystem_name=manager"#);
+        let updated = format!("{twice}{}", at(35, "debug msg=\"SVID updated\" entry=e spiffe_id=\"spiffe://a/b\""));
+        assert_eq!(works_since_its_start(&updated), Ok("2026-11-24T03:00:30Z".parse().ok()), "the server has answered");
     }
 }

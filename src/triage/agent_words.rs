@@ -8,6 +8,8 @@ pub(super) fn has(line: &str, words: &[&str]) -> bool {
 
 /// Said before the server answers: what came of it shows behind that.
 pub(super) const RENEWAL: [&str; 2] = ["Renewing X509-SVID", "Creating X509-SVID"];
+/// Said at level debug once the answer is there: the proof that the agent hands out SVIDs.
+pub(super) const UPDATED: &str = "SVID updated";
 /// How the line of a first attestation begins; its field `reattestable` is the server's own word.
 pub(super) const ATTESTED: &str = "Node attestation was successful";
 pub(super) const ATTESTED_AGAIN: &str = "Successfully reattested node";

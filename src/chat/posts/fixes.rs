@@ -48,11 +48,12 @@ pub(super) fn started(fix: FixName, by: &[PersonId]) -> Post {
 pub(super) fn step_settled(target: &str, result: &StepResult) -> Post {
     Post::saying(vec![match result {
         StepResult::Replaced { pod, not_after, .. } => replaced(target, &pod.to_string(), *not_after),
-        StepResult::AgentRestarted { node, pod, renewed, stale, .. } => {
+        StepResult::AgentRestarted { node, pod, renewed, stale, unread, .. } => {
             let mut line =
                 vec![text(format!("The SPIRE agent of {node} is ")), code(pod.to_string()), text(" now, and works.")];
             line.extend(holding(renewed, "a new SVID"));
             line.extend(holding(stale, "none, or the old one"));
+            line.extend(holding(unread, "one that could not be read"));
             line
         }
     }])

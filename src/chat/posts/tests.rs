@@ -73,6 +73,7 @@ fn every_notice_says_what_happened_and_what_is_next() {
                 uid: crate::mesh::PodUid::parse("uid-b").unwrap(),
                 renewed: vec![night::pod("a")],
                 stale: vec![night::pod("b"), night::pod("c")],
+                unread: Vec::new(),
             },
         },
         Notice::Replaced { old: "web/a".to_owned(), new: "web/b".to_owned(), not_after: night::at(60) },

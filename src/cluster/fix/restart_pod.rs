@@ -87,7 +87,8 @@ impl ClusterClient {
         }
         // Its proxy's copy decides: a valid file beside a proxy that serves the old SVID mends nothing.
         let svid = match self.svid_of(&new).await {
-            Ok(svid) => svid,
+            Ok(Some(svid)) => svid,
+            Ok(None) => return Ok(Settled::Awaited(format!("{} has no SVID yet", new.pod))),
             Err(why) => return Ok(Settled::Awaited(format!("the SVID of {} could not be read: {why}", new.pod))),
         };
         match svid.validity(now) {

@@ -17,18 +17,22 @@ use crate::{
         resolve::{PODS_MOST, list_pods},
     },
     incident::{Fix, FixPhase},
-    mesh::{NodeName, PodUid, TargetRef, controller_in_words},
+    mesh::{NodeName, PodRef, PodUid, TargetRef, controller_in_words},
     remediation::{
         AgentRestart, StepResult, WaitingPod,
-        restart_spire_agent::{AgentFacts, NodeFacts, NodeState},
+        restart_spire_agent::{AgentFacts, NodeFacts, NodeState, UnreadPod},
     },
-    triage::{AttestationSigns, certificate::Validity, repeated_by_a_restart, works_since_its_start},
+    triage::{
+        AttestationSigns,
+        certificate::{Svid, Validity},
+        repeated_by_a_restart, works_since_its_start,
+    },
 };
 
 /// How far back the line of an agent's attestation is looked for: it is written once, when the agent starts.
 const ATTESTED_WITHIN: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// How long after its start a new agent is given to hand out SVIDs, before those that did not pick one up are named. Proxies
-/// take theirs at once; files are written within seconds.
+/// How long a new agent is given to hand out SVIDs once it is Ready and asks for them, before those that did not pick one up
+/// are named. Proxies take theirs at once; files are written within seconds; a server that hangs is noticed after 30 s.
 const PICK_UP: SignedDuration = SignedDuration::from_secs(45);
 /// How long before the end of its time a step is settled with what is there.
 const LAST_LOOK: SignedDuration = SignedDuration::from_secs(15);
@@ -85,8 +89,8 @@ impl ClusterClient {
         if agent.is_none() && all.len() >= usize::try_from(PODS_MOST).unwrap_or(usize::MAX) {
             agent = self.agents_on(node).await?.into_iter().next();
         }
-        let waits = pods.iter().filter(|pod| pod.node.as_ref() == Some(node)).map(|pod| self.waits(pod, now));
-        let (state, agent, waiting) = futures::join!(
+        let looks = pods.iter().filter(|pod| pod.node.as_ref() == Some(node)).map(|pod| self.waits(pod, now));
+        let (state, agent, looked) = futures::join!(
             self.node_state(node),
             async {
                 match &agent {
@@ -94,14 +98,16 @@ impl ClusterClient {
                     None => Ok(None),
                 }
             },
-            join_all(waits),
+            join_all(looks),
         );
-        Ok(NodeFacts {
-            node: node.clone(),
-            state: state?,
-            agent: agent?,
-            waiting: waiting.into_iter().flatten().collect(),
-        })
+        let (mut waiting, mut unread) = (Vec::new(), Vec::new());
+        for look in looked {
+            match look {
+                Ok(waits) => waiting.extend(waits),
+                Err(pod) => unread.push(pod),
+            }
+        }
+        Ok(NodeFacts { node: node.clone(), state: state?, agent: agent?, waiting, unread })
     }
 
     async fn agents_on(&self, node: &NodeName) -> Result<Vec<FoundPod>, ClusterError> {
@@ -159,13 +165,14 @@ impl ClusterClient {
     }
 
     /// The pod, if it waits for its agent: its SVID is over or should have been renewed, or it has none.
-    async fn waits(&self, pod: &FoundPod, now: Timestamp) -> Option<WaitingPod> {
+    async fn waits(&self, pod: &FoundPod, now: Timestamp) -> Result<Option<WaitingPod>, UnreadPod> {
+        let svid = self.svid_of(pod).await.map_err(|why| UnreadPod { pod: pod.pod.clone(), why })?;
         let waiting = |not_after| Some(WaitingPod { pod: pod.pod.clone(), uid: pod.uid.clone(), not_after });
-        match self.svid_of(pod).await {
-            Ok(svid) if svid.validity(now).is_fresh() => None,
-            Ok(svid) => waiting(Some(svid.not_after)),
-            Err(_) => waiting(None),
-        }
+        Ok(match svid {
+            Some(svid) if svid.validity(now).is_fresh() => None,
+            Some(svid) => waiting(Some(svid.not_after)),
+            None => waiting(None),
+        })
     }
 
     /// Whether the new agent of the node is there, Ready, and works; and then, who of those that waited holds a new SVID.
@@ -187,48 +194,87 @@ impl ClusterClient {
         if !new.ready {
             return Ok(Settled::Awaited(format!("{} is not Ready yet", new.pod)));
         }
-        let log = self.log(&new.pod, new.container.as_deref(), SINCE_ITS_START).await?;
-        if let Err(why) = works_since_its_start(&log) {
-            return Ok(Settled::Awaited(format!("the new agent {} does not work yet: {why}", new.pod)));
+        let waited = self.who_waited(&planned.waiting, &new, now).await?;
+        if !waited.all_hold_a_new_one() {
+            let log = self.log(&new.pod, new.container.as_deref(), SINCE_ITS_START).await;
+            let since = match log.map(|log| works_since_its_start(&log)) {
+                Ok(Ok(since)) => since,
+                // Who holds an SVID of the new agent proves more than its log.
+                _ if !waited.renewed.is_empty() => None,
+                Ok(Err(why)) => {
+                    return Ok(Settled::Awaited(format!("the new agent {} does not work yet: {why}", new.pod)));
+                }
+                Err(error) => return Err(error),
+            };
+            // Without either time nobody is named before the last look.
+            let over = since.max(new.ready_changed).is_some_and(|since| now.duration_since(since) >= PICK_UP);
+            if let Some(what) = waited.missing().filter(|_| !over && !is_the_last_look(fix, now)) {
+                return Ok(Settled::Awaited(format!("the new agent works; {what}")));
+            }
         }
-        let (renewed, stale) = self.renewed_and_stale(&planned.waiting, now).await?;
-        let started = Timestamp::from_second(new.started).unwrap_or(now);
-        if !stale.is_empty() && now.duration_since(started) < PICK_UP && !is_the_last_look(fix, now) {
-            let names: Vec<String> = stale.iter().map(|waiting| waiting.pod.to_string()).collect();
-            return Ok(Settled::Awaited(format!("the new agent works; {} holds no new SVID yet", names.join(", "))));
-        }
-        let pods = |waiting: Vec<&WaitingPod>| waiting.into_iter().map(|waiting| waiting.pod.clone()).collect();
         Ok(Settled::Seen(StepResult::AgentRestarted {
             node: node.clone(),
             old: planned.agent.pod.clone(),
             pod: new.pod,
             uid: new.uid,
-            renewed: pods(renewed),
-            stale: pods(stale),
+            renewed: waited.renewed,
+            stale: waited.stale,
+            unread: waited.unread.into_iter().map(|unread| unread.pod).collect(),
         }))
     }
 
-    /// Who of those that waited holds another SVID than then, and who does not. One that is gone, or is another life by now,
-    /// waits no more.
-    async fn renewed_and_stale<'a>(
-        &self,
-        waiting: &'a [WaitingPod],
-        now: Timestamp,
-    ) -> Result<(Vec<&'a WaitingPod>, Vec<&'a WaitingPod>), ClusterError> {
+    /// Who of those that waited holds an SVID of the new agent. One that is gone, or is another life by now, waits no more.
+    async fn who_waited(&self, waiting: &[WaitingPod], new: &FoundPod, now: Timestamp) -> Result<Waited, ClusterError> {
         let looks = waiting.iter().map(|one| async move {
             let found = self.pod(&one.pod).await?.filter(|found| found.uid == one.uid);
             let Some(found) = found else { return Ok(None) };
-            let svid = self.svid_of(&found).await;
-            let is_new = |until: Timestamp| one.not_after.is_none_or(|before| until > before);
-            let renewed =
-                svid.is_ok_and(|svid| matches!(svid.validity(now), Validity::Left { until, .. } if is_new(until)));
-            Ok::<_, ClusterError>(Some((one, renewed)))
+            Ok::<_, ClusterError>(Some((one, self.svid_of(&found).await)))
         });
-        let seen: Vec<_> = try_join_all(looks).await?.into_iter().flatten().collect();
-        let (renewed, stale): (Vec<_>, Vec<_>) = seen.into_iter().partition(|(_, renewed)| *renewed);
-        let only = |list: Vec<(&'a WaitingPod, bool)>| list.into_iter().map(|(one, _)| one).collect();
-        Ok((only(renewed), only(stale)))
+        let mut waited = Waited::default();
+        for (one, svid) in try_join_all(looks).await?.into_iter().flatten() {
+            match svid {
+                Ok(Some(svid)) if is_of(new, &svid, one, now) => waited.renewed.push(one.pod.clone()),
+                Ok(_) => waited.stale.push(one.pod.clone()),
+                Err(why) => waited.unread.push(UnreadPod { pod: one.pod.clone(), why }),
+            }
+        }
+        Ok(waited)
     }
+}
+
+/// What those that waited for an agent hold after its restart.
+#[derive(Debug, Default)]
+struct Waited {
+    /// A new SVID.
+    renewed: Vec<PodRef>,
+    /// The old one, or none.
+    stale: Vec<PodRef>,
+    unread: Vec<UnreadPod>,
+}
+
+impl Waited {
+    fn all_hold_a_new_one(&self) -> bool {
+        !self.renewed.is_empty() && self.stale.is_empty() && self.unread.is_empty()
+    }
+
+    /// Who is still waited for.
+    fn missing(&self) -> Option<String> {
+        let names: Vec<String> = self.stale.iter().map(ToString::to_string).collect();
+        let hold = if names.len() == 1 { "holds" } else { "hold" };
+        let stale = (!names.is_empty()).then(|| format!("{} {hold} no new SVID yet", names.join(", ")));
+        let unread = self.unread.first();
+        let unread = unread.map(|one| format!("the SVID of {} could not be read ({})", one.pod, one.why));
+        let all: Vec<String> = stale.into_iter().chain(unread).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+/// Whether the new agent handed out this SVID to one that waited: it is valid, outlives the one before, and began after the
+/// agent did. The agent before may have handed one out while the plan waited for approval.
+fn is_of(new: &FoundPod, svid: &Svid, waited: &WaitingPod, now: Timestamp) -> bool {
+    let is_valid = matches!(svid.validity(now), Validity::Left { .. });
+    let outlives = waited.not_after.is_none_or(|before| svid.not_after > before);
+    is_valid && outlives && svid.issued().as_second() >= new.started
 }
 
 /// Whether the time of the step is nearly over: then what is there is all that there will be.

@@ -106,6 +106,7 @@ fn found(name: &str, node: &str) -> FoundPod {
         service_account: None,
         controller: None,
         ready: true,
+        ready_changed: None,
         restarts: 0,
         started: (super::three_in_the_morning() - SignedDuration::from_hours(1)).as_second(),
         sidecar: true,

@@ -38,6 +38,7 @@ fn settled(plan: &PlanId, step: u32, renewed: &[&str], stale: &[&str]) -> Outcom
             uid: PodUid::parse("uid-new").unwrap(),
             renewed: pods(renewed),
             stale: pods(stale),
+            unread: Vec::new(),
         },
     }
 }
@@ -85,12 +86,22 @@ fn where_somebody_kept_the_old_svid_the_fix_proves_nothing_and_the_diagnostics_s
     let incident = night.incident();
     let FixEnd::Verified { verification } = &incident.past_fixes[0].end else { panic!("{:?}", incident.past_fixes) };
     assert_eq!(verification.proof, Proof::Unproven);
-    insta::assert_snapshot!(verification.reasons.join("\n"), @"a new SVID can be had now, and web/frontend-2 did not pick it up");
+    insta::assert_snapshot!(verification.reasons.join("\n"), @"a new SVID can be had on node-2 now, and web/frontend-2 did not pick it up");
     assert!(matches!(incident.triage, Triage::Running { run: RunNumber(2), .. }));
 
     let now_fits = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);
     night.outcome(&Outcome::TriageFinished { run: RunNumber(2), verdict: Box::new(now_fits), evidence: None });
     assert_eq!(offer(night.incident(), FixName::RestartPod), Ok(()));
+}
+
+/// That the new agent asks for SVIDs does not prove that it gets any.
+#[test]
+fn where_nobody_got_a_new_svid_it_is_not_said_that_one_can_be_had() {
+    let (mut night, plan) = restarted(vec![restart("node-2", &["frontend-1"])]);
+    night.outcome(&settled(&plan, 0, &[], &["frontend-1"]));
+    let FixEnd::Verified { verification } = &night.incident().past_fixes[0].end else { panic!() };
+    assert_eq!(verification.proof, Proof::Unproven);
+    insta::assert_snapshot!(verification.reasons.join("\n"), @"the new agent of node-2 asked for SVIDs, and none was seen to arrive at web/frontend-1");
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn node(name: &str) -> NodeFacts {
             uid: uid(&format!("frontend-{name}")),
             not_after: Some(three_in_the_morning()),
         }],
+        unread: Vec::new(),
     }
 }
 

@@ -17,6 +17,9 @@ pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 /// `calculateJitteredHalfLife`); below this it missed its turn.
 pub const OVERDUE_SHARE: f64 = 0.40;
 
+/// SPIRE dates SVIDs back by so much (spire pkg/server/credtemplate, `NotBeforeCushion`).
+const BACKDATED: SignedDuration = SignedDuration::from_secs(10);
+
 /// Why a certificate is no X.509-SVID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SvidError {
@@ -112,6 +115,11 @@ impl Svid {
             not_after: moment(validity.not_after),
             warnings: warnings(&certificate),
         })
+    }
+
+    /// When SPIRE issued it.
+    pub fn issued(&self) -> Timestamp {
+        self.not_before.checked_add(BACKDATED).unwrap_or(self.not_before)
     }
 
     /// When SPIRE should have renewed it: in the middle of its life.

@@ -67,12 +67,10 @@ impl Rows<'_> {
 /// Whether SPIRE refused an identity to the workload and issued the one that is served after that: while its authority
 /// changes, an agent has none to give for a moment.
 fn issued_since(sign: &SignCount, served: Option<&IdentityCopy<'_>>) -> bool {
-    /// SPIRE dates SVIDs back by so much.
-    const BACKDATED: SignedDuration = SignedDuration::from_secs(10);
     /// Certificates know no parts of a second, lines of a log do.
     const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
     let svid = served.and_then(|served| served.leaf.as_ref().ok());
-    let issued = svid.and_then(|svid| svid.not_before.checked_add(BACKDATED + ROUNDED).ok());
+    let issued = svid.and_then(|svid| svid.issued().checked_add(ROUNDED).ok());
     sign.reason == TlsReason::NotRegistered && sign.last.zip(issued).is_some_and(|(last, issued)| last < issued)
 }
 
