@@ -16,6 +16,7 @@ mod evidence;
 mod examine;
 mod fix;
 mod healthcheck;
+pub mod istio;
 mod log_hints;
 pub(crate) mod look_further;
 mod next_step;

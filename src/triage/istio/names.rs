@@ -1,0 +1,74 @@
+//! Names and labels as Kubernetes writes them in its objects.
+
+use std::{collections::BTreeMap, fmt};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Labels of an object, or those that a selector asks for.
+pub type Labels = BTreeMap<String, String>;
+
+/// The label by which Istio knows that a pod's proxy accepts Istio's mTLS; the containers of the pod say nothing to it.
+pub(super) const TLS_MODE_LABEL: &str = "security.istio.io/tlsMode";
+
+/// Namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl Serialize for ObjectName {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+/// Whether labels satisfy a selector; the empty selector selects everything.
+pub(super) fn selects(selector: &Labels, labels: &Labels) -> bool {
+    selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+/// What every object says of itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    #[serde(default)]
+    pub name: String,
+    /// Empty where the object has none: the reader puts `default` there for kinds that live in a namespace.
+    #[serde(default)]
+    pub namespace: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub labels: Labels,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub annotations: Labels,
+    /// Absent in files that were never applied: they would be created now, so they count as the newest.
+    #[serde(default)]
+    pub creation_timestamp: Option<Timestamp>,
+}
+
+impl Metadata {
+    pub fn object_name(&self) -> ObjectName {
+        ObjectName { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
+    /// Oldest first, ties by name and namespace: `configCompareByCreationTime` of Istio 1.31 (pilot/pkg/model/config.go).
+    pub(super) fn age(&self) -> (bool, Option<Timestamp>, &str, &str) {
+        (self.creation_timestamp.is_none(), self.creation_timestamp, &self.name, &self.namespace)
+    }
+}
+
+/// Go's encoders write `null` for an empty list or map.
+pub(super) fn null_as_default<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}

@@ -1,0 +1,253 @@
+//! Reads what `kubectl get -o json` or `-o yaml` printed into typed objects. This is the border: behind it nothing is parsed.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    mesh_config::{ConfigMap, MESH_CONFIG_MAP, MeshConfig},
+    names::{Metadata, ObjectName},
+    policy_objects::{DestinationRule, PeerAuthentication},
+    workload_objects::{EndpointSlice, Namespace, Pod, Service},
+};
+
+/// Everything that decides on mTLS between the workloads of one cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Objects {
+    pub mesh: MeshConfig,
+    pub namespaces: BTreeMap<String, Namespace>,
+    pub pods: BTreeMap<ObjectName, Pod>,
+    pub services: BTreeMap<ObjectName, Service>,
+    pub endpoint_slices: BTreeMap<ObjectName, EndpointSlice>,
+    pub peer_authentications: BTreeMap<ObjectName, PeerAuthentication>,
+    pub destination_rules: BTreeMap<ObjectName, DestinationRule>,
+    /// Objects of Istio that may have a say and are not computed with.
+    pub beyond: Vec<BeyondObject>,
+}
+
+/// An object that this room does not compute with, and names where it touches a call.
+#[derive(Debug, Clone, Deserialize)]
+pub struct BeyondObject {
+    #[serde(default)]
+    pub kind: String,
+    #[serde(default)]
+    pub metadata: Metadata,
+    #[serde(default)]
+    pub spec: serde_json::Value,
+}
+
+/// Why a document was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectsError {
+    #[error("this is neither JSON nor YAML of Kubernetes objects (at {place})")]
+    Syntax { place: String },
+    #[error("{kind} {name} cannot be read: {source}")]
+    Object {
+        kind: String,
+        name: ObjectName,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the mesh configuration in ConfigMap {name} cannot be read: {why}")]
+    MeshConfig { name: ObjectName, why: String },
+    #[error("no object is in it: give a List as kubectl prints it")]
+    Empty,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    #[serde(default)]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    metadata: HeaderMetadata,
+}
+
+#[derive(Deserialize, Default)]
+struct HeaderMetadata {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    namespace: String,
+}
+
+/// A List, one object, or the `objects` of a test set.
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow, default)]
+    items: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    objects: Option<Vec<&'a RawValue>>,
+}
+
+impl Objects {
+    /// Reads one document: a List or a single object in JSON, or any number of either in YAML.
+    pub fn read(text: &str) -> Result<Self, ObjectsError> {
+        let mut objects = Self::default();
+        objects.apply(text)?;
+        Ok(objects)
+    }
+
+    /// Puts the objects of a document beside those that are there, as `kubectl apply` would: one of the same kind and name is
+    /// replaced and keeps its age. Returns how many there were.
+    pub fn apply(&mut self, text: &str) -> Result<usize, ObjectsError> {
+        let mut count = 0;
+        each_object(text, &mut |object| {
+            count += 1;
+            self.put(object)
+        })?;
+        if count == 0 { Err(ObjectsError::Empty) } else { Ok(count) }
+    }
+
+    /// Takes the objects away that a document names. Returns how many of them were there.
+    pub fn delete(&mut self, text: &str) -> Result<usize, ObjectsError> {
+        let mut count = 0;
+        each_object(text, &mut |object| {
+            let header = header(object)?;
+            count += usize::from(self.remove(&header));
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    fn put(&mut self, object: &str) -> Result<(), ObjectsError> {
+        let header = header(object)?;
+        let group = header.group();
+        let name = header.object_name();
+        match (group, header.kind.as_str()) {
+            ("", "Namespace") => {
+                let read: Namespace = header.parse(object)?;
+                self.namespaces.insert(read.metadata.name.clone(), read);
+            }
+            ("", "Pod") => keep(&mut self.pods, name, header.parse(object)?, |one: &mut Pod| &mut one.metadata),
+            ("", "Service") => keep(&mut self.services, name, header.parse(object)?, |one| &mut one.metadata),
+            ("discovery.k8s.io", "EndpointSlice") => {
+                keep(&mut self.endpoint_slices, name, header.parse(object)?, |one| &mut one.metadata);
+            }
+            ("security.istio.io", "PeerAuthentication") => {
+                keep(&mut self.peer_authentications, name, header.parse(object)?, |one| &mut one.metadata);
+            }
+            ("networking.istio.io", "DestinationRule") => {
+                keep(&mut self.destination_rules, name, header.parse(object)?, |one| &mut one.metadata);
+            }
+            ("", "ConfigMap") if header.metadata.name == MESH_CONFIG_MAP => self.read_mesh(&header, object)?,
+            (
+                "networking.istio.io",
+                "Sidecar" | "ServiceEntry" | "VirtualService" | "EnvoyFilter" | "WorkloadEntry",
+            ) => {
+                let mut read: BeyondObject = header.parse(object)?;
+                read.metadata.namespace = name.namespace;
+                self.beyond.retain(|one| {
+                    !(one.kind == read.kind && one.metadata.object_name() == read.metadata.object_name())
+                });
+                self.beyond.push(read);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_mesh(&mut self, header: &Header, object: &str) -> Result<(), ObjectsError> {
+        let map: ConfigMap = header.parse(object)?;
+        let Some(text) = map.data.get("mesh") else { return Ok(()) };
+        let failed = |why: String| ObjectsError::MeshConfig { name: header.object_name(), why };
+        let mesh: Option<MeshConfig> = serde_saphyr::from_str(text).map_err(|error| failed(error.to_string()))?;
+        let mesh = mesh.unwrap_or_default();
+        // Only istiod's own namespace counts: an application may have a ConfigMap of that name.
+        if map.metadata.namespace == mesh.root_namespace {
+            self.mesh = mesh;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, header: &Header) -> bool {
+        let name = header.object_name();
+        match header.kind.as_str() {
+            "Namespace" => self.namespaces.remove(&header.metadata.name).is_some(),
+            "Pod" => self.pods.remove(&name).is_some(),
+            "Service" if header.group().is_empty() => self.services.remove(&name).is_some(),
+            "EndpointSlice" => self.endpoint_slices.remove(&name).is_some(),
+            "PeerAuthentication" => self.peer_authentications.remove(&name).is_some(),
+            "DestinationRule" => self.destination_rules.remove(&name).is_some(),
+            kind => {
+                let before = self.beyond.len();
+                self.beyond.retain(|one| !(one.kind == kind && one.metadata.object_name() == name));
+                before != self.beyond.len()
+            }
+        }
+    }
+}
+
+fn keep<T>(all: &mut BTreeMap<ObjectName, T>, name: ObjectName, mut new: T, metadata: fn(&mut T) -> &mut Metadata) {
+    metadata(&mut new).namespace.clone_from(&name.namespace);
+    if metadata(&mut new).creation_timestamp.is_none()
+        && let Some(old) = all.get_mut(&name)
+    {
+        metadata(&mut new).creation_timestamp = metadata(old).creation_timestamp;
+    }
+    all.insert(name, new);
+}
+
+impl Header {
+    fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    fn object_name(&self) -> ObjectName {
+        let namespace = if self.metadata.namespace.is_empty() { "default" } else { &self.metadata.namespace };
+        ObjectName { namespace: namespace.to_owned(), name: self.metadata.name.clone() }
+    }
+
+    fn parse<'a, T: Deserialize<'a>>(&self, object: &'a str) -> Result<T, ObjectsError> {
+        serde_json::from_str(object).map_err(|source| ObjectsError::Object {
+            kind: self.kind.clone(),
+            name: self.object_name(),
+            source,
+        })
+    }
+}
+
+fn header(object: &str) -> Result<Header, ObjectsError> {
+    serde_json::from_str(object).map_err(syntax)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
+fn syntax(error: serde_json::Error) -> ObjectsError {
+    ObjectsError::Syntax { place: format!("line {}, column {}: {error}", error.line(), error.column()) }
+}
+
+type Take<'t> = dyn FnMut(&str) -> Result<(), ObjectsError> + 't;
+
+/// Lists may hold lists; the depth ends what a crafted file could ask of the stack.
+const NESTED_MOST: u8 = 4;
+
+fn each_object(text: &str, take: &mut Take<'_>) -> Result<(), ObjectsError> {
+    if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
+        return each_of_json(text.trim_start_matches('\u{feff}'), NESTED_MOST, take);
+    }
+    let documents: Vec<serde_json::Value> =
+        serde_saphyr::from_multiple(text).map_err(|error| ObjectsError::Syntax { place: error.to_string() })?;
+    for document in documents.iter().filter(|one| !one.is_null()) {
+        each_of_json(&document.to_string(), NESTED_MOST, take)?;
+    }
+    Ok(())
+}
+
+fn each_of_json(text: &str, depth: u8, take: &mut Take<'_>) -> Result<(), ObjectsError> {
+    let members: Vec<&RawValue> = if text.trim_start().starts_with('[') {
+        serde_json::from_str(text).map_err(syntax)?
+    } else {
+        let document: Document<'_> = serde_json::from_str(text).map_err(syntax)?;
+        match document.items.or(document.objects) {
+            Some(members) => members,
+            None => return take(text),
+        }
+    };
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err(ObjectsError::Syntax { place: format!("lists in lists, deeper than {NESTED_MOST}") });
+    };
+    members.iter().try_for_each(|member| each_of_json(member.get(), depth, take))
+}

@@ -1,0 +1,196 @@
+//! PeerAuthentication and DestinationRule: the fields that decide on mTLS.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{Labels, Metadata, null_as_default};
+
+/// What a server's proxy accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Mode {
+    /// Says nothing: the next level decides.
+    #[default]
+    Unset,
+    Disable,
+    Permissive,
+    Strict,
+}
+
+impl Mode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unset => "UNSET",
+            Self::Disable => "DISABLE",
+            Self::Permissive => "PERMISSIVE",
+            Self::Strict => "STRICT",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct PeerAuthentication {
+    #[serde(default)]
+    pub metadata: Metadata,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub spec: PeerAuthenticationSpec,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerAuthenticationSpec {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub selector: Selector,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub mtls: MutualTls,
+    /// By the port on which the *workload* listens.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub port_level_mtls: BTreeMap<u16, MutualTls>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct MutualTls {
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Selector {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub match_labels: Labels,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct DestinationRule {
+    #[serde(default)]
+    pub metadata: Metadata,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub spec: DestinationRuleSpec,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DestinationRuleSpec {
+    #[serde(default)]
+    pub host: String,
+    #[serde(default)]
+    pub traffic_policy: Option<TrafficPolicy>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub subsets: Vec<Subset>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub export_to: BTreeSet<String>,
+    #[serde(default)]
+    pub workload_selector: Option<Selector>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subset {
+    pub name: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub labels: Labels,
+    #[serde(default)]
+    pub traffic_policy: Option<TrafficPolicy>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrafficPolicy {
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+    #[serde(default)]
+    pub load_balancer: Option<LoadBalancer>,
+    #[serde(default)]
+    pub outlier_detection: Option<OutlierDetection>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub port_level_settings: Vec<PortSettings>,
+}
+
+/// What a policy says of one port of the *Service*.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PortSettings {
+    #[serde(default)]
+    pub port: Option<PortNumber>,
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+    #[serde(default)]
+    pub load_balancer: Option<LoadBalancer>,
+    #[serde(default)]
+    pub outlier_detection: Option<OutlierDetection>,
+}
+
+impl PortSettings {
+    pub(super) fn is_for(&self, port: u16) -> bool {
+        self.port.is_some_and(|one| one.number == u32::from(port))
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct PortNumber {
+    #[serde(default)]
+    pub number: u32,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct LoadBalancer {
+    #[serde(default)]
+    pub simple: Option<String>,
+}
+
+impl LoadBalancer {
+    /// Calls go to the address that the application asked for, whoever stands there.
+    pub(super) fn is_passthrough(&self) -> bool {
+        self.simple.as_deref() == Some("PASSTHROUGH")
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutlierDetection {
+    #[serde(default)]
+    pub min_health_percent: i32,
+}
+
+/// What a rule asks of the client's proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TlsMode {
+    #[default]
+    Disable,
+    Simple,
+    Mutual,
+    IstioMutual,
+}
+
+impl TlsMode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "DISABLE",
+            Self::Simple => "SIMPLE",
+            Self::Mutual => "MUTUAL",
+            Self::IstioMutual => "ISTIO_MUTUAL",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsSettings {
+    #[serde(default)]
+    pub mode: TlsMode,
+    #[serde(default)]
+    pub sni: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub subject_alt_names: Vec<String>,
+    #[serde(default)]
+    pub credential_name: String,
+    #[serde(default)]
+    pub client_certificate: String,
+    #[serde(default)]
+    pub private_key: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub insecure_skip_verify: bool,
+}

@@ -1,0 +1,202 @@
+//! Pods, Services and EndpointSlices: the fields that decide how a call is made.
+
+use serde::Deserialize;
+
+use super::names::{Metadata, TLS_MODE_LABEL, null_as_default};
+
+/// The container that carries a sidecar's proxy, among the init containers where the sidecar is a native one.
+const PROXY_CONTAINER: &str = "istio-proxy";
+/// Marks a pod whose traffic the node's ztunnel carries.
+const AMBIENT_REDIRECTION: &str = "ambient.istio.io/redirection";
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Pod {
+    #[serde(default)]
+    pub metadata: Metadata,
+    #[serde(default)]
+    pub spec: PodSpec,
+    #[serde(default)]
+    pub status: PodStatus,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodSpec {
+    #[serde(default)]
+    pub service_account_name: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub containers: Vec<Container>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub init_containers: Vec<Container>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Container {
+    pub name: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub ports: Vec<ContainerPort>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerPort {
+    pub container_port: u16,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodStatus {
+    #[serde(default)]
+    pub phase: String,
+    #[serde(default, rename = "podIP")]
+    pub pod_ip: String,
+}
+
+impl Pod {
+    pub fn has_sidecar(&self) -> bool {
+        self.spec.containers.iter().chain(&self.spec.init_containers).any(|one| one.name == PROXY_CONTAINER)
+    }
+
+    pub fn is_ambient(&self) -> bool {
+        self.metadata.annotations.get(AMBIENT_REDIRECTION).is_some_and(|value| value == "enabled")
+    }
+
+    /// What Istio takes for the pod's ability to speak its mTLS: `PodTLSMode` of Istio 1.31 (serviceregistry/kube).
+    pub(super) fn tls_mode_label(&self) -> &str {
+        self.metadata.labels.get(TLS_MODE_LABEL).map_or("disabled", String::as_str)
+    }
+
+    pub(super) fn service_account(&self) -> &str {
+        match self.spec.service_account_name.as_str() {
+            "" => "default",
+            name => name,
+        }
+    }
+
+    /// The ports that the application's own containers declare.
+    pub(super) fn declared_ports(&self) -> impl Iterator<Item = u16> {
+        let applications = self.spec.containers.iter().filter(|one| one.name != PROXY_CONTAINER);
+        applications.flat_map(|one| one.ports.iter().map(|port| port.container_port))
+    }
+
+    /// Istio watches no failed pods (`status.phase!=Failed`).
+    pub(super) fn is_failed(&self) -> bool {
+        self.status.phase == "Failed"
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Service {
+    #[serde(default)]
+    pub metadata: Metadata,
+    #[serde(default)]
+    pub spec: ServiceSpec,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceSpec {
+    #[serde(default, rename = "clusterIP")]
+    pub cluster_ip: String,
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub ports: Vec<ServicePort>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServicePort {
+    /// Empty where the only port has no name.
+    #[serde(default)]
+    pub name: String,
+    pub port: u16,
+    #[serde(default)]
+    pub protocol: Option<String>,
+    #[serde(default)]
+    pub app_protocol: Option<String>,
+}
+
+impl Service {
+    /// The name that clients use, with the cluster's usual domain.
+    pub fn host(&self) -> String {
+        format!("{}.{}.svc.cluster.local", self.metadata.name, self.metadata.namespace)
+    }
+
+    pub fn is_headless(&self) -> bool {
+        self.spec.cluster_ip == "None"
+    }
+
+    pub fn is_external_name(&self) -> bool {
+        self.spec.kind == "ExternalName"
+    }
+
+    /// The port of this number; Istio makes no cluster for UDP.
+    pub(super) fn port(&self, number: u16) -> Option<&ServicePort> {
+        self.spec.ports.iter().find(|one| one.port == number && one.protocol.as_deref() != Some("UDP"))
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointSlice {
+    #[serde(default)]
+    pub metadata: Metadata,
+    #[serde(default)]
+    pub address_type: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub endpoints: Vec<SliceEndpoint>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub ports: Vec<SlicePort>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SliceEndpoint {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub addresses: Vec<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub conditions: Conditions,
+    #[serde(default)]
+    pub target_ref: Option<TargetRef>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Conditions {
+    #[serde(default)]
+    pub ready: Option<bool>,
+    #[serde(default)]
+    pub terminating: Option<bool>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct TargetRef {
+    #[serde(default)]
+    pub kind: String,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub namespace: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct SlicePort {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub name: String,
+    #[serde(default)]
+    pub port: Option<u16>,
+}
+
+impl EndpointSlice {
+    /// The Service that the slice belongs to.
+    pub(super) fn service(&self) -> Option<&str> {
+        self.metadata.labels.get("kubernetes.io/service-name").map(String::as_str)
+    }
+}
+
+/// Only its labels matter: they say whether pods get a sidecar.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Namespace {
+    #[serde(default)]
+    pub metadata: Metadata,
+}
