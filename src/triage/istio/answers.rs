@@ -54,6 +54,7 @@ pub struct PairAnswer<'a> {
     pub endpoints: Vec<EndpointAnswer<'a>>,
 }
 
+/// How one endpoint of a destination is called.
 #[derive(Debug, Serialize)]
 pub struct EndpointAnswer<'a> {
     /// Empty where no pod stands behind the address.
@@ -63,6 +64,7 @@ pub struct EndpointAnswer<'a> {
 }
 
 impl Computed<'_> {
+    /// The mode in effect of a port, with what the listener does.
     pub fn question(&self, pod: &Pod, port: u16) -> Question {
         let mode = self.server_mode(pod, port);
         Question {
@@ -76,6 +78,7 @@ impl Computed<'_> {
 }
 
 impl<'a> PairAnswer<'a> {
+    /// The answer that a computed call is in the field names of the test sets.
     pub fn new(to: Destination<'a>, call: &'a Call<'_, '_>) -> Self {
         let names = call.rule.map(super::rule_merge::MergedRule::names).unwrap_or_default();
         let endpoints = match call.cluster_type {

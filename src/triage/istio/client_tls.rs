@@ -44,6 +44,8 @@ pub enum ClusterType {
 /// Why the proxy speaks as it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Because {
+    /// No proxy makes the call.
+    NoSidecar,
     /// The rule in force says so, at this place.
     Rule { mode: TlsMode, place: RulePlace },
     /// The rule asks for TLS with a credential, which Istio gives to no sidecar unless the rule has a `workloadSelector`.

@@ -35,6 +35,7 @@ pub struct Destination<'d> {
 }
 
 impl<'o> Computed<'o> {
+    /// Sorts and merges what the answers are looked up in.
     pub fn new(objects: &'o Objects) -> Self {
         Self {
             objects,

@@ -9,6 +9,7 @@ use super::names::{Metadata, null_as_default};
 /// The ConfigMap that istiod reads; a revision's is called `istio-REVISION`.
 pub(super) const MESH_CONFIG_MAP: &str = "istio";
 
+/// The settings that every proxy of the mesh shares.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MeshConfig {

@@ -14,16 +14,20 @@ mod mesh_config;
 mod names;
 mod objects;
 mod policy_objects;
+mod port_protocol;
 mod rule_in_force;
 mod rule_index;
 mod rule_merge;
+mod sentences;
 mod server_mode;
 mod service_mode;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod traffic_policy;
 mod visibility;
 mod workload_objects;
+mod works;
 
 pub use answers::{EndpointAnswer, Pair, PairAnswer, Question};
 pub use client_tls::{Because, Call, ClientTls, ClusterType, EndpointBecause, EndpointCall, Missing};
@@ -37,5 +41,7 @@ pub use policy_objects::{Mode, TlsMode};
 pub use rule_merge::MergedRule;
 pub use server_mode::{Decision, Level, ServerMode};
 pub use service_mode::AutoOff;
+pub use touched::Beyond;
 pub use traffic_policy::RulePlace;
 pub use workload_objects::{Pod, Service};
+pub use works::{Conclusion, Judged, JudgedEndpoint, Outcome, WhyNot};

@@ -54,6 +54,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Namespace and name in one.
     pub fn object_name(&self) -> ObjectName {
         ObjectName { namespace: self.namespace.clone(), name: self.name.clone() }
     }

@@ -19,6 +19,7 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// As Istio writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unset => "UNSET",
@@ -29,6 +30,7 @@ impl Mode {
     }
 }
 
+/// What servers accept: of a mesh, a namespace, or the workloads that its selector picks.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PeerAuthentication {
     #[serde(default)]
@@ -37,6 +39,7 @@ pub struct PeerAuthentication {
     pub spec: PeerAuthenticationSpec,
 }
 
+/// The modes that it sets, and for whom.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerAuthenticationSpec {
@@ -49,12 +52,14 @@ pub struct PeerAuthenticationSpec {
     pub port_level_mtls: BTreeMap<u16, MutualTls>,
 }
 
+/// A mode in its wrapping.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct MutualTls {
     #[serde(default)]
     pub mode: Mode,
 }
 
+/// Labels that a workload must have.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Selector {
@@ -62,6 +67,7 @@ pub struct Selector {
     pub match_labels: Labels,
 }
 
+/// How clients call a host.
 #[derive(Debug, Clone, Deserialize)]
 pub struct DestinationRule {
     #[serde(default)]
@@ -70,6 +76,7 @@ pub struct DestinationRule {
     pub spec: DestinationRuleSpec,
 }
 
+/// The host, who may see the rule, and what it sets.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DestinationRuleSpec {
@@ -85,6 +92,7 @@ pub struct DestinationRuleSpec {
     pub workload_selector: Option<Selector>,
 }
 
+/// A named part of a host's pods.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subset {
@@ -95,6 +103,7 @@ pub struct Subset {
     pub traffic_policy: Option<TrafficPolicy>,
 }
 
+/// What a rule or a subset sets, as a whole and for single ports.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficPolicy {
@@ -128,12 +137,14 @@ impl PortSettings {
     }
 }
 
+/// A port in its wrapping.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct PortNumber {
     #[serde(default)]
     pub number: u32,
 }
 
+/// How an endpoint is chosen.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct LoadBalancer {
     #[serde(default)]
@@ -147,6 +158,7 @@ impl LoadBalancer {
     }
 }
 
+/// When endpoints that fail are left out.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutlierDetection {
@@ -166,6 +178,7 @@ pub enum TlsMode {
 }
 
 impl TlsMode {
+    /// As Istio writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Disable => "DISABLE",
@@ -176,6 +189,7 @@ impl TlsMode {
     }
 }
 
+/// How a client's proxy makes its TLS.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsSettings {

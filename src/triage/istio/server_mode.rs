@@ -34,6 +34,7 @@ pub struct ServerMode {
     pub decided_by: Option<Decision>,
 }
 
+/// The policy that decided, and how near to the port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     pub level: Level,

@@ -19,6 +19,7 @@ pub enum RulePlace {
 }
 
 impl RulePlace {
+    /// As Istio writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rule => "trafficPolicy",

@@ -9,6 +9,7 @@ const PROXY_CONTAINER: &str = "istio-proxy";
 /// Marks a pod whose traffic the node's ztunnel carries.
 const AMBIENT_REDIRECTION: &str = "ambient.istio.io/redirection";
 
+/// A pod, by what Istio reads of it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Pod {
     #[serde(default)]
@@ -19,6 +20,7 @@ pub struct Pod {
     pub status: PodStatus,
 }
 
+/// Its containers and its service account.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodSpec {
@@ -30,6 +32,7 @@ pub struct PodSpec {
     pub init_containers: Vec<Container>,
 }
 
+/// A container by its name and declared ports.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Container {
     pub name: String,
@@ -37,12 +40,14 @@ pub struct Container {
     pub ports: Vec<ContainerPort>,
 }
 
+/// A port that a container declares.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerPort {
     pub container_port: u16,
 }
 
+/// Its phase and its address.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodStatus {
@@ -53,10 +58,12 @@ pub struct PodStatus {
 }
 
 impl Pod {
+    /// Whether one of its containers is Istio's proxy.
     pub fn has_sidecar(&self) -> bool {
         self.spec.containers.iter().chain(&self.spec.init_containers).any(|one| one.name == PROXY_CONTAINER)
     }
 
+    /// Whether the node's ztunnel carries its traffic.
     pub fn is_ambient(&self) -> bool {
         self.metadata.annotations.get(AMBIENT_REDIRECTION).is_some_and(|value| value == "enabled")
     }
@@ -85,6 +92,7 @@ impl Pod {
     }
 }
 
+/// A Service, by what Istio reads of it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Service {
     #[serde(default)]
@@ -93,6 +101,7 @@ pub struct Service {
     pub spec: ServiceSpec,
 }
 
+/// Its ports, and how it is reached.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceSpec {
@@ -104,6 +113,7 @@ pub struct ServiceSpec {
     pub ports: Vec<ServicePort>,
 }
 
+/// A port that clients name, with the hints from which Istio takes the protocol.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServicePort {
@@ -123,10 +133,12 @@ impl Service {
         format!("{}.{}.svc.cluster.local", self.metadata.name, self.metadata.namespace)
     }
 
+    /// Whether clients get the pods' addresses from DNS and choose one themselves.
     pub fn is_headless(&self) -> bool {
         self.spec.cluster_ip == "None"
     }
 
+    /// Whether it is but an alias of another name.
     pub fn is_external_name(&self) -> bool {
         self.spec.kind == "ExternalName"
     }
@@ -137,6 +149,7 @@ impl Service {
     }
 }
 
+/// A part of a Service's addresses.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSlice {
@@ -150,6 +163,7 @@ pub struct EndpointSlice {
     pub ports: Vec<SlicePort>,
 }
 
+/// One pod or address in a slice.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SliceEndpoint {
@@ -161,6 +175,7 @@ pub struct SliceEndpoint {
     pub target_ref: Option<TargetRef>,
 }
 
+/// What Kubernetes knows of the readiness of an endpoint.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Conditions {
     #[serde(default)]
@@ -169,6 +184,7 @@ pub struct Conditions {
     pub terminating: Option<bool>,
 }
 
+/// The object behind an endpoint.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TargetRef {
     #[serde(default)]
@@ -179,6 +195,7 @@ pub struct TargetRef {
     pub namespace: String,
 }
 
+/// The port on which the endpoints of a slice listen for a port of the Service.
 #[derive(Debug, Clone, Deserialize)]
 pub struct SlicePort {
     #[serde(default, deserialize_with = "null_as_default")]

@@ -88,7 +88,7 @@ fn every_answer_of_istio_s_own_code_is_ours_in_every_field() {
         }
     }
     drop(writeln!(std::io::stdout(), "{sets} sets, {answers} answers, {} differ", different.len()));
-    assert!(sets >= 500 && answers >= 11_000, "{sets} sets with {answers} answers: the sets are not all there");
+    assert!(sets >= 500 && answers >= 20 * sets, "{sets} sets with {answers} answers: the sets are not all there");
     assert!(
         different.is_empty(),
         "{} differ, first:\n{}",
