@@ -8,7 +8,7 @@ use super::{
     LogExcerpt,
     agent_words::{
         BAD, CANNOT_REACH, FEDERATION, HARMLESS, KUBELET, NO_IDENTITY, NOT_ATTESTED_IN_AN_ERROR, NOT_DIALLED,
-        NOT_SIGNED, RENEWAL, SERVER, WELL, WORKLOAD_ATTESTOR, WORKLOAD_NOT_ATTESTED, has,
+        NOT_SIGNED, REFUSED_BY_SERVER, RENEWAL, SERVER, WELL, WORKLOAD_ATTESTOR, WORKLOAD_NOT_ATTESTED, has,
     },
     not_understood::{KEPT_MOST, speaks_of_failure},
 };
@@ -66,7 +66,8 @@ fn is_about_others(line: &str) -> bool {
 
 /// Whether a line says that the agent could not learn who a workload is: it then issues nothing, whatever entries there are.
 pub(super) fn could_not_attest_a_workload(line: &str) -> bool {
-    has(line, &WORKLOAD_NOT_ATTESTED) || has(line, &NOT_ATTESTED_IN_AN_ERROR) || has(line, &WORKLOAD_ATTESTOR)
+    let by_the_attestor = || has(line, &WORKLOAD_ATTESTOR) && is_a_failure(line);
+    has(line, &WORKLOAD_NOT_ATTESTED) || has(line, &NOT_ATTESTED_IN_AN_ERROR) || by_the_attestor()
 }
 
 fn known_sign(line: &str) -> Option<Sign> {
@@ -80,6 +81,8 @@ fn known_sign(line: &str) -> Option<Sign> {
         Some(Sign::NotSigned)
     } else if is_about_others(line) {
         None
+    } else if has(line, &REFUSED_BY_SERVER) && (has(line, &BAD) || has(line, &CANNOT_REACH)) {
+        Some(Sign::Bad)
     } else if line.contains("PermissionDenied") || line.contains("Unauthenticated") {
         (has(line, &BAD) || has(line, &CANNOT_REACH)).then_some(Sign::Bad)
     } else if has(line, &CANNOT_REACH) || has(line, &NOT_DIALLED) && has(line, &SERVER) {

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 
 use super::{
     AgentEvidence, Consequence, Evidence, Gathered, Missing, NotChecked, PodEvidence,
+    envoy::TlsReason,
     examine::{
         Examined, Holding, Issuer, Stuck, examine,
         spire_agent::{AgentState, Due, Expected, Judged, judge},
     },
 };
-use crate::mesh::NodeName;
+use crate::mesh::{NodeName, PodRef};
 
 /// A pod and what its examination found.
 pub(super) type SeenPod<'a> = (&'a PodEvidence, Examined);
@@ -61,6 +62,23 @@ impl DiagnosisInput<'_> {
     /// Whether SPIRE can have anything to do with it: not where istiod issued every certificate.
     pub(super) fn spire_matters(&self) -> bool {
         self.pods.is_empty() || self.pods.iter().any(|(_, found)| found.issuer != Issuer::Istiod)
+    }
+
+    /// Whether SPIRE issued what every pod holds.
+    pub(super) fn spire_issued_all(&self) -> bool {
+        !self.pods.is_empty() && self.pods.iter().all(|(_, found)| found.issuer == Issuer::Spire)
+    }
+
+    /// The pods whose proxy logged a reason of late.
+    pub(super) fn pods_that_log(&self, reason: TlsReason) -> Vec<PodRef> {
+        let logs = |(_, found): &&SeenPod<'_>| found.recently(reason) > 0;
+        self.pods.iter().filter(logs).map(|(pod, _)| pod.pod.clone()).collect()
+    }
+
+    /// The pods on some nodes.
+    pub(super) fn pods_on(&self, nodes: &[NodeName]) -> Vec<PodRef> {
+        let is_there = |(pod, _): &&SeenPod<'_>| pod.node.as_ref().is_some_and(|node| nodes.contains(node));
+        self.pods.iter().filter(is_there).map(|(pod, _)| pod.pod.clone()).collect()
     }
 
     /// The pods whose SVID is over or overdue, or who never got one.

@@ -25,13 +25,15 @@ pub(super) fn scenario_hinted_by(reason: TlsReason) -> Option<Scenario> {
     match reason {
         TlsReason::PeerExpired => Some(Scenario::ExpiredCertificate),
         TlsReason::PeerNotYetValid => Some(Scenario::ClockSkew),
-        TlsReason::PeerIdentity | TlsReason::PeerNotAnSvid | TlsReason::NotRegistered => {
-            Some(Scenario::IdentityMismatch)
+        TlsReason::PeerIdentity | TlsReason::PeerNotAnSvid => Some(Scenario::IdentityMismatch),
+        TlsReason::NotRegistered => Some(Scenario::Registration),
+        TlsReason::PeerUnknownAuthority
+        | TlsReason::OwnUnknownAuthority
+        | TlsReason::NoBundleForDomain
+        | TlsReason::AuthorityExpired => Some(Scenario::TrustBundleMismatch),
+        TlsReason::PeerSpeaksPlaintext | TlsReason::FileAskedOfSpire | TlsReason::DeniedByPolicy => {
+            Some(Scenario::IstioConfiguration)
         }
-        TlsReason::PeerUnknownAuthority | TlsReason::OwnUnknownAuthority | TlsReason::NoBundleForDomain => {
-            Some(Scenario::TrustBundleMismatch)
-        }
-        TlsReason::PeerSpeaksPlaintext => Some(Scenario::IstioConfiguration),
         TlsReason::Unreachable => Some(Scenario::Network),
         TlsReason::OwnExpired
         | TlsReason::OwnRejected
@@ -40,6 +42,7 @@ pub(super) fn scenario_hinted_by(reason: TlsReason) -> Option<Scenario> {
         | TlsReason::PeerWithoutCertificate
         | TlsReason::OwnCertificateWanted
         | TlsReason::PlaintextToUs
+        | TlsReason::PeerRefused
         | TlsReason::OwnApplication => None,
     }
 }

@@ -32,6 +32,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod words;
 
 pub(crate) use agent_log_excerpt::agent_log_excerpt;
 pub use agent_restart::{Attestation, AttestationSigns, repeated_by_a_restart, works_since_its_start};

@@ -37,6 +37,26 @@ fn by_hand(scenario: Scenario) -> &'static str {
              and correct the entry: no restart is needed"
         }
         Scenario::ClockSkew => "set the clocks of the nodes that are named right (chrony, NTP): nothing else is needed",
+        Scenario::Registration => {
+            "compare the workload with its registration entries (`spire-server entry show`), and look at the \
+             spire-controller-manager or registrar that should have made one: a restart changes nothing"
+        }
+        Scenario::WorkloadAttestation => {
+            "look at what the SPIRE agent asks its node's kubelet (port 10250, hostNetwork, the node's name, its right to \
+             get nodes/proxy): a restart changes nothing"
+        }
+        Scenario::RejectedSecret => {
+            "look at why the proxy did not take the certificate that it was given (the reason is quoted), and mend what \
+             issues it: a restart changes nothing"
+        }
+        Scenario::IstiodCa => {
+            "look at istiod's log for why it refused this workload's certificate (its token, its CA): where the token is \
+             over, a new pod has a new one"
+        }
+        Scenario::Application => "look at the application behind the proxy: does it listen on the port that is called?",
+        Scenario::NodeSetup => {
+            "look at the SPIFFE CSI driver and the SPIRE agent's socket on the nodes that are named (their DaemonSets)"
+        }
         Scenario::NoFaultFound => {
             "see whether the alert still fires; if it does, look at those that call the service, and at the service itself"
         }

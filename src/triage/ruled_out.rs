@@ -10,8 +10,16 @@ use super::{
 };
 
 /// Causes that may lie at the peer. Evidence of our own side rules them out only where a log says why handshakes fail.
-const AT_PEERS: [Scenario; 4] =
-    [Scenario::ExpiredCertificate, Scenario::TrustBundleMismatch, Scenario::IdentityMismatch, Scenario::ClockSkew];
+const AT_PEERS: [Scenario; 8] = [
+    Scenario::ExpiredCertificate,
+    Scenario::TrustBundleMismatch,
+    Scenario::IdentityMismatch,
+    Scenario::ClockSkew,
+    Scenario::Registration,
+    Scenario::WorkloadAttestation,
+    Scenario::IstiodCa,
+    Scenario::NodeSetup,
+];
 
 pub(super) fn ruled_out(input: &DiagnosisInput<'_>, conclusion: &Conclusion) -> Vec<RuledOut> {
     let unexplained = conclusion.scenario == Scenario::Inconclusive && input.handshakes_fail();
@@ -68,6 +76,19 @@ impl DiagnosisInput<'_> {
             Scenario::IdentityMismatch => self.against_identity(),
             Scenario::ClockSkew => self.against_skew(),
             Scenario::IstioConfiguration => not(scenario, false, "the modes in effect were not computed"),
+            Scenario::Registration | Scenario::WorkloadAttestation | Scenario::NodeSetup if self.dates_are_fine() => {
+                not(scenario, true, "every pod that was looked at holds an SVID in date")
+            }
+            Scenario::RejectedSecret if self.dates_are_fine() => {
+                not(scenario, false, "every proxy serves a certificate in date, and may have refused a newer one")
+            }
+            Scenario::IstiodCa if self.spire_issued_all() => not(scenario, true, "SPIRE issued every certificate"),
+            Scenario::Registration
+            | Scenario::WorkloadAttestation
+            | Scenario::NodeSetup
+            | Scenario::RejectedSecret
+            | Scenario::IstiodCa => not(scenario, false, "no line that was read speaks of it"),
+            Scenario::Application => not(scenario, false, "the application itself was not asked"),
             Scenario::NoFaultFound if conclusion.scenario == Scenario::Inconclusive => {
                 not(scenario, false, "too little could be seen to say that all is well")
             }

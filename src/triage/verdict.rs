@@ -10,7 +10,7 @@ use super::{CheckId, FixName, Subject};
 use crate::mesh::{NodeName, PodRef, PodUid, TargetRef};
 
 /// The version of the object, in its field `schema`.
-pub const VERDICT_SCHEMA: &str = "mtls-medic.verdict/v1";
+pub const VERDICT_SCHEMA: &str = "mtls-medic.verdict/v2";
 
 /// Writes a moment as RFC 3339 to whole seconds: readers of other languages take no nine digits behind them.
 fn whole_seconds<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
@@ -37,6 +37,18 @@ pub enum Scenario {
     IdentityMismatch,
     /// Clocks disagree.
     ClockSkew,
+    /// SPIRE has no registration entry that fits the workload, or too many for one agent.
+    Registration,
+    /// The agent cannot find out who the workload is: its node's kubelet does not answer it.
+    WorkloadAttestation,
+    /// A proxy was given a certificate and did not take it.
+    RejectedSecret,
+    /// istiod signs the certificates, and refuses this workload or cannot sign.
+    IstiodCa,
+    /// The application behind the proxy does not answer: no fault of mTLS.
+    Application,
+    /// What SPIRE needs on the node is not there: the CSI driver or the agent's socket.
+    NodeSetup,
     /// All that was checked is fine.
     NoFaultFound,
     /// Too little could be checked to say.
@@ -45,7 +57,7 @@ pub enum Scenario {
 
 impl Scenario {
     /// Every scenario, in the order in which the runbook and the design name them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::ExpiredCertificate,
         Self::SpireAgent,
         Self::TrustBundleMismatch,
@@ -54,6 +66,12 @@ impl Scenario {
         Self::SpireServer,
         Self::IdentityMismatch,
         Self::ClockSkew,
+        Self::Registration,
+        Self::WorkloadAttestation,
+        Self::RejectedSecret,
+        Self::IstiodCa,
+        Self::Application,
+        Self::NodeSetup,
         Self::NoFaultFound,
         Self::Inconclusive,
     ];
@@ -69,6 +87,12 @@ impl Scenario {
             Self::SpireServer => "spire-server",
             Self::IdentityMismatch => "identity-mismatch",
             Self::ClockSkew => "clock-skew",
+            Self::Registration => "registration",
+            Self::WorkloadAttestation => "workload-attestation",
+            Self::RejectedSecret => "rejected-secret",
+            Self::IstiodCa => "istiod-ca",
+            Self::Application => "application",
+            Self::NodeSetup => "node-setup",
             Self::NoFaultFound => "no-fault-found",
             Self::Inconclusive => "inconclusive",
         }
@@ -85,6 +109,12 @@ impl Scenario {
             Self::SpireServer => "SPIRE server unhealthy",
             Self::IdentityMismatch => "identity mismatch",
             Self::ClockSkew => "clock skew",
+            Self::Registration => "registration entry",
+            Self::WorkloadAttestation => "workload attestation",
+            Self::RejectedSecret => "rejected secret",
+            Self::IstiodCa => "istiod's CA",
+            Self::Application => "the application itself",
+            Self::NodeSetup => "node set-up",
             Self::NoFaultFound => "no fault found",
             Self::Inconclusive => "inconclusive",
         }

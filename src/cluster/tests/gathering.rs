@@ -351,7 +351,7 @@ async fn each_night_of_the_simulated_mesh_is_told_from_the_others() {
         (World::SpireServer, Scenario::SpireServer, vec![]),
         (World::ServerPortBlocked, Scenario::Network, vec![]),
         // These proxies said why hours ago, once; what is read of their logs now is silent. Their agent says it on and on.
-        (World::NoRegistrationEntry, Scenario::IdentityMismatch, vec![]),
+        (World::NoRegistrationEntry, Scenario::Registration, vec![]),
         (World::WrongIdentity, Scenario::IdentityMismatch, vec![]),
         (World::ClockSkew, Scenario::ClockSkew, vec![]),
     ] {

@@ -42,6 +42,13 @@ pub(super) fn from_the_cluster_on(line: &str) -> &str {
     Call::of(line).map_or(line, |call| call.cluster())
 }
 
+/// The address that a call of an access log came from, where the line ends as Istio's default format does: our address, the
+/// caller's, the server name that was asked for, and the route.
+pub(in crate::triage) fn caller_of(line: &str) -> Option<String> {
+    let caller = line.split_whitespace().rev().nth(2)?;
+    caller.parse::<std::net::SocketAddr>().ok().map(|caller| caller.ip().to_string())
+}
+
 /// The endpoint that a call of an access log went to, as `10.0.0.9:8443`, where there was one.
 pub(super) fn endpoint_of(line: &str) -> Option<String> {
     let start = line.trim_start();

@@ -44,6 +44,14 @@ pub enum TlsReason {
     NotRegistered,
     /// The application behind this proxy does not answer it: neither TLS nor the network.
     OwnApplication,
+    /// An authority above the peer's certificate is over, by the chain that the peer sent or a root that is here.
+    AuthorityExpired,
+    /// We refuse the peer's certificate, and the proxy (an older one) does not say which check failed.
+    PeerRefused,
+    /// Istio asked SPIRE for a secret that lies in a file, as a DestinationRule of mode SIMPLE or a Gateway names one.
+    FileAskedOfSpire,
+    /// An AuthorizationPolicy refuses a caller: TLS did not fail.
+    DeniedByPolicy,
 }
 
 impl TlsReason {
@@ -75,13 +83,29 @@ impl TlsReason {
             Self::PeerNotAnSvid => "the peer's certificate is no proper X.509-SVID",
             Self::NotRegistered => "SPIRE has no registration entry for this workload (a restart fixes nothing)",
             Self::OwnApplication => "the application behind this proxy does not answer it: neither TLS nor the network",
+            Self::AuthorityExpired => "an authority above the peer's certificate is over, not that certificate itself",
+            Self::PeerRefused => {
+                "we refuse the peer's certificate, and this proxy does not say which check failed (dates, authority or \
+                 identity)"
+            }
+            Self::FileAskedOfSpire => {
+                "Istio asks SPIRE for a secret that lies in a file (a DestinationRule of mode SIMPLE or MUTUAL, or a \
+                 Gateway): SPIRE never serves one"
+            }
+            Self::DeniedByPolicy => {
+                "an AuthorizationPolicy refuses callers: TLS did not fail, and one without a sidecar has no identity to show"
+            }
         }
     }
 }
 
 /// Words that name a reason, the more specific ones first; underscores are read as spaces. All but the last three are
 /// BoringSSL's, and those of the SPIFFE validator differ by Envoy's version.
-const WORDS: [(&str, TlsReason); 17] = [
+const WORDS: [(&str, TlsReason); 21] = [
+    ("requested identities [\"file-", TlsReason::FileAskedOfSpire),
+    ("requested identities [\"kubernetes://", TlsReason::FileAskedOfSpire),
+    ("rbac access denied matched policy", TlsReason::DeniedByPolicy),
+    ("RBAC: access denied", TlsReason::DeniedByPolicy),
     ("no trust bundle", TlsReason::NoBundleForDomain),
     ("cert precheck", TlsReason::PeerNotAnSvid),
     ("PEER DID NOT RETURN A CERTIFICATE", TlsReason::PeerWithoutCertificate),
@@ -121,14 +145,27 @@ pub fn reason_of(line: &str) -> Option<TlsReason> {
     let first = |words: &[(&str, TlsReason)]| {
         words.iter().find(|(needle, _)| plain.contains(needle)).map(|(_, reason)| *reason)
     };
-    let verified = plain.contains("CERTIFICATE VERIFY FAILED").then(|| first(&VERIFY_WORDS)).flatten();
-    let inbound = cluster_of(line).is_some_and(|cluster| cluster.starts_with("inbound|"));
-    match verified.or_else(|| first(&WORDS)).or_else(|| reason_of_flags(line)) {
+    let refused = plain.contains("CERTIFICATE VERIFY FAILED");
+    let verified = refused.then(|| first(&VERIFY_WORDS)).flatten();
+    let inbound =
+        cluster_of(line).is_some_and(|cluster| cluster.starts_with("inbound|")) || line.contains(INBOUND_PASSTHROUGH);
+    let bare = || (refused && !plain.contains("verify cert failed")).then_some(TlsReason::PeerRefused);
+    match verified.or_else(|| first(&WORDS)).or_else(bare).or_else(|| reason_of_flags(line)) {
+        Some(TlsReason::PeerExpired) if is_about_an_authority(&plain) => Some(TlsReason::AuthorityExpired),
         // A sidecar's inbound cluster is its own application, without TLS.
         Some(TlsReason::Unreachable) if inbound => Some(TlsReason::OwnApplication),
         Some(TlsReason::CutAfterHandshake) if inbound => None,
         reason => reason,
     }
+}
+
+/// The cluster through which a sidecar passes on to its own application what was called on a port without a Service.
+const INBOUND_PASSTHROUGH: &str = "InboundPassthroughCluster";
+
+/// Whether the certificate that a check failed on lies above the peer's own, which has depth 0.
+fn is_about_an_authority(plain: &str) -> bool {
+    let depth = plain.split("error at depth ").nth(1).and_then(|rest| rest.chars().next());
+    depth.is_some_and(|depth| matches!(depth, '1'..='9'))
 }
 
 fn reason_of_flags(line: &str) -> Option<TlsReason> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
+    super::log_hints::RECENT,
     access_log_fields::fields_of_the_proxy,
     log::{TlsReason, cluster_of, reason_of},
 };
@@ -85,6 +86,11 @@ pub fn count_signs<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<SignCoun
     let mut counts: Vec<SignCount> = counts.into_values().collect();
     counts.sort_by_key(|count| std::cmp::Reverse(count.count));
     counts
+}
+
+/// Whether a line was written shortly before its log was read; one without a time counts.
+pub(in crate::triage) fn is_recent(line: &str, read_at: Timestamp) -> bool {
+    time_of(line).is_none_or(|at| read_at.duration_since(at) <= RECENT)
 }
 
 /// The time at the beginning of a line: `[2026-11-23T21:22:22.304Z]` in access logs, `[2026-11-23 21:22:22.306]` (UTC in

@@ -35,11 +35,17 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
         let (words, maybe) = (TlsReason::NoBundleForDomain.words(), "a federation that is missing, or a wrong peer");
         reasons.push(format!("{words}, in {no_bundle} line(s) of the proxy's log: {maybe}"));
     }
+    let authority = times(TlsReason::AuthorityExpired);
+    if authority > 0 {
+        let words = TlsReason::AuthorityExpired.words();
+        let next = "compare the roots here and the chain that the peer sends with what is in date";
+        reasons.push(format!("{words}, in {authority} line(s) of the proxy's log: {next}"));
+    }
     reasons.push("which hop lacks which root is not compared by this version, so no fix is offered".to_owned());
     let mut conclusion = Conclusion::new(Scenario::TrustBundleMismatch, reasons);
     conclusion.pods = broken.iter().map(|(pod, _)| pod.pod.clone()).collect();
     conclusion.confidence = Confidence::Medium;
-    let only_a_domain = broken.is_empty() && distrust == 0;
+    let only_a_domain = broken.is_empty() && distrust == 0 && authority == 0;
     let sync: &[FixName] = if only_a_domain { &[FixName::SyncTrustBundle] } else { &[] };
     Some(
         conclusion

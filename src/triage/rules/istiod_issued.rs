@@ -1,18 +1,20 @@
-//! A certificate of istiod's is over, or one of which nobody knows whether it is istiod's. Nothing in SPIRE cures it, and this
-//! version does not look at istiod.
+//! A certificate of istiod's is over, or one of which nobody knows whether it is istiod's. Nothing in SPIRE cures it.
 //!
-//! Names: inconclusive. Rests on 1.1 (dates) and 1.4 (issuer).
+//! Names: istiod's CA, or inconclusive where the issuer is not known. Rests on 1.1 (dates), 1.4 (issuer) and 3.3 (proxy's log).
 
 use super::{
     Conclusion,
     stale::{names, stale_sentence},
+    told_by_proxies::told_by_lines,
 };
 use crate::{
     mesh::PodRef,
     triage::{
         Confidence, FixName, Scenario,
         diagnosis_input::{DiagnosisInput, SeenPod},
+        ends::end_of,
         examine::Issuer,
+        words::Words,
     },
 };
 
@@ -38,9 +40,16 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
         let unread: Vec<String> = input.unread_config_maps().map(|map| format!("{}: {}", map.what, map.why)).collect();
         format!("the certificate is over, and whether istiod or SPIRE issued it is not known ({})", unread.join("; "))
     };
-    let mut reasons = vec![who, "istiod and port 15012 were not checked by this version".to_owned()];
+    let mut reasons = vec![who];
+    let told = istiod.iter().filter_map(|(pod, _)| {
+        let of_istiod = |(_, _, scenario): &(&str, &Words, Scenario)| *scenario == Scenario::IstiodCa;
+        let (line, words, _) = told_by_lines(pod).filter(of_istiod).last()?;
+        Some(format!("the proxy of {}: {}: «{}»", pod.pod, words.meaning, end_of(line)))
+    });
+    reasons.extend(told);
+    reasons.push("istiod and port 15012 were not checked by this version".to_owned());
     reasons.extend(istiod.iter().map(|seen| stale_sentence(seen, input.now())));
-    let mut conclusion = Conclusion::new(Scenario::Inconclusive, reasons);
+    let mut conclusion = Conclusion::new(if known { Scenario::IstiodCa } else { Scenario::Inconclusive }, reasons);
     conclusion.confidence = Confidence::Medium;
     conclusion.pods = names(&istiod);
     conclusion.consequences = input.consequences(false);

@@ -2,13 +2,19 @@
 //! names and which checks it rests on.
 
 mod broken_chain;
+mod callers_speak_plaintext;
 mod conclusion;
+mod denied_by_policy;
+mod file_asked_of_spire;
 mod istiod_issued;
 mod never_got_svid;
+mod not_attested;
 mod not_registered;
 mod nothing_found;
+mod own_application;
 mod peer_expired;
 mod peer_not_yet_valid;
+mod peer_refused;
 mod peer_speaks_plaintext;
 mod renewal_overdue;
 mod spire_server_unhealthy;
@@ -16,6 +22,8 @@ mod spire_server_unreachable;
 mod stale;
 mod svid_expired;
 mod svid_not_yet_valid;
+mod told_by_agents;
+mod told_by_proxies;
 mod unreachable;
 mod wrong_identity;
 
@@ -39,14 +47,16 @@ type PodRule = fn(&DiagnosisInput<'_>, &[PodRef]) -> Option<Conclusion>;
 
 /// All rules, in the order in which they are tried: that of the chain of causes, the root first. Where none of them answers, it
 /// is for [`nothing_found`] to say.
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 17] = [
     Rule::First(istiod_issued::alone),
     Rule::First(spire_server_unhealthy::judge),
+    Rule::First(told_by_agents::judge),
     Rule::First(spire_server_unreachable::judge),
     Rule::PodByPod(&[
         svid_not_yet_valid::judge,
         not_registered::judge,
         svid_expired::judge,
+        not_attested::judge,
         never_got_svid::judge,
         istiod_issued::judge,
         wrong_identity::judge,
@@ -54,10 +64,18 @@ const RULES: [Rule; 9] = [
     ]),
     Rule::First(peer_not_yet_valid::judge),
     Rule::First(peer_expired::judge),
+    Rule::First(peer_refused::judge),
     Rule::First(peer_speaks_plaintext::judge),
+    Rule::First(told_by_proxies::judge),
+    Rule::First(file_asked_of_spire::judge),
     Rule::First(unreachable::judge),
+    Rule::First(own_application::judge),
+    Rule::First(denied_by_policy::judge),
     // Last, since a certificate that is still in date explains no failing call.
     Rule::First(renewal_overdue::judge),
+    Rule::First(svid_not_yet_valid::soon),
+    // It may be a health checker: only where nothing else was found.
+    Rule::First(callers_speak_plaintext::judge),
 ];
 
 /// What the rules say.
@@ -110,6 +128,6 @@ mod tests {
             let is_listed = is_listed.into_iter().any(|word| word == format!("{name}::judge"));
             assert!(is_listed || name == "nothing_found", "{name} is not in the list");
         }
-        assert_eq!(rules, 15);
+        assert_eq!(rules, 23);
     }
 }

@@ -1,6 +1,6 @@
 //! A proxy never got an SVID. Where the agent of its node works, no registration entry fits the workload, and no restart helps.
 //!
-//! Names: identity mismatch, or the SPIRE agent where it is faulty, or inconclusive where neither shows. Rests on 1.1 (dates),
+//! Names: registration, or the SPIRE agent where it is faulty, or inconclusive where neither shows. Rests on 1.1 (dates),
 //! 2.2 (agents), 2.3 (agent's log) and 3.3 (proxy's log).
 
 use super::{Conclusion, not_registered::LOOK_FOR_ENTRY};
@@ -70,7 +70,7 @@ fn no_entry(input: &DiagnosisInput<'_>, without: &[&SeenPod<'_>]) -> Conclusion 
         }
     };
     let is_known = confidence > Confidence::Low;
-    let scenario = if is_known { Scenario::IdentityMismatch } else { Scenario::Inconclusive };
+    let scenario = if is_known { Scenario::Registration } else { Scenario::Inconclusive };
     let mut conclusion = about_these(scenario, without);
     conclusion.confidence = confidence;
     conclusion.reasons.push(why);
@@ -87,7 +87,7 @@ fn no_entry(input: &DiagnosisInput<'_>, without: &[&SeenPod<'_>]) -> Conclusion 
 /// Whether the proxy of a pod serves nothing, and the agent of its node says that it issues no identity, to it or to
 /// somebody whom it does not name. Where the agent could not learn who a workload is, that is the cause, and not an entry.
 fn has_no_entry(input: &DiagnosisInput<'_>, pod: &PodEvidence) -> bool {
-    let serves_nothing = pod.served.value().is_some_and(|served| served.chain.is_empty());
+    let serves_nothing = !pod.sidecar || pod.served.value().is_some_and(|served| served.chain.is_empty());
     let has_a_file = pod.svid_file.value().is_some_and(|file| !file.certificates.is_empty());
     let log = input.agents.iter().find(|(agent, _)| Some(&agent.node) == pod.node.as_ref());
     let log = log.and_then(|(agent, _)| agent.log.value());

@@ -1,7 +1,6 @@
-//! An SVID is over, and its proxy is told again and again that SPIRE has no registration entry for it: a new pod would have none
-//! either.
+//! A proxy that has an SVID is told again and again that SPIRE has no registration entry for it: a new pod would have none either.
 //!
-//! Names: identity mismatch. Rests on 1.1 (dates), 3.3 (proxy's log) and 2.2 (an agent that is not at fault).
+//! Names: registration. Rests on 1.1 (dates), 3.3 (proxy's log) and 2.2 (an agent that is not at fault).
 
 use super::{Conclusion, stale::stale_sentence, wrong_identity::about_identity};
 use crate::{
@@ -10,8 +9,7 @@ use crate::{
         CallAtOnce, Confidence, FixName, PodEvidence, Scenario,
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
-        examine::{Examined, spire_agent::AgentState},
-        log_hints::SEVERAL,
+        examine::{Examined, Holding, spire_agent::AgentState},
     },
 };
 
@@ -20,18 +18,19 @@ pub(super) const LOOK_FOR_ENTRY: &str =
     "look for its registration entry: `spire-server entry show -spiffeID …`, its selectors and parent";
 
 pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<Conclusion> {
-    let told = |found: &Examined| found.holding.is_over() && found.recently(TlsReason::NotRegistered) >= SEVERAL;
+    let times = input.several(TlsReason::NotRegistered)?;
+    let told = |found: &Examined| found.holding != Holding::NoSecret && found.recently(TlsReason::NotRegistered) > 0;
     let faulty = |pod: &PodEvidence| input.agent_of(pod.node.as_ref()).is_some_and(AgentState::is_faulty);
     let told: Vec<&SeenPod<'_>> =
         input.pods.iter().filter(|(pod, found)| told(found) && !faulty(pod) && !explained.contains(&pod.pod)).collect();
     if told.is_empty() {
         return None;
     }
-    let times = told.iter().map(|(_, found)| found.recently(TlsReason::NotRegistered)).fold(0, u64::saturating_add);
     let mut reasons = vec![about_identity(TlsReason::NotRegistered, times)];
-    reasons.extend(told.iter().map(|seen| stale_sentence(seen, input.now())));
+    let over = told.iter().filter(|(_, found)| found.holding.is_over());
+    reasons.extend(over.map(|seen| stale_sentence(seen, input.now())));
     reasons.push(LOOK_FOR_ENTRY.to_owned());
-    let mut conclusion = Conclusion::new(Scenario::IdentityMismatch, reasons);
+    let mut conclusion = Conclusion::new(Scenario::Registration, reasons);
     conclusion.confidence = Confidence::Medium;
     conclusion.pods = told.iter().map(|(pod, _)| pod.pod.clone()).collect();
     conclusion.consequences = input.consequences(false);

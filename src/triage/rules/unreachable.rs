@@ -6,7 +6,7 @@ use super::Conclusion;
 use crate::triage::{CallAtOnce, Confidence, Scenario, diagnosis_input::DiagnosisInput, envoy::TlsReason};
 
 /// So many refused calls speak of the network: fewer are a rollout of the peer.
-const UNREACHABLE_LEAST: u64 = 3;
+pub(super) const UNREACHABLE_LEAST: u64 = 3;
 
 pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
     let times = input.several(TlsReason::Unreachable).filter(|times| *times >= UNREACHABLE_LEAST)?;

@@ -3,7 +3,7 @@
 //!
 //! Names: identity mismatch. Rests on 1.3 (SPIFFE ID), 1.2 (chain) and 3.3 (proxy's log).
 
-use super::{Conclusion, not_registered::LOOK_FOR_ENTRY};
+use super::Conclusion;
 use crate::{
     mesh::PodRef,
     triage::{
@@ -35,9 +35,6 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
         }
     }
     reasons.extend(logged.iter().map(|(reason, times)| about_identity(*reason, *times)));
-    if logged.contains_key(&TlsReason::NotRegistered) {
-        reasons.push(LOOK_FOR_ENTRY.to_owned());
-    }
     let mut conclusion = Conclusion::new(Scenario::IdentityMismatch, reasons);
     conclusion.pods = own.iter().map(|(pod, _)| pod.pod.clone()).collect();
     let of_peers = [TlsReason::PeerIdentity, TlsReason::PeerNotAnSvid];

@@ -78,7 +78,7 @@ fn what_istiod_issued_is_not_cured_in_spire_whatever_the_file_holds() {
     night.serves(0, &leaf);
     night.server_says(false, false);
     let verdict = night.verdict();
-    assert_eq!(verdict.scenario, Scenario::Inconclusive, "{:?}", verdict.reasons);
+    assert_eq!(verdict.scenario, Scenario::IstiodCa, "{:?}", verdict.reasons);
     assert!(never(&verdict, FixName::RestartPod) && never(&verdict, FixName::RestartSpireAgent));
     assert!(verdict.reasons[0].contains("istiod issued it"));
 }

@@ -80,7 +80,9 @@ fn a_config_map_that_could_not_be_read_makes_no_spire_fault_of_an_istiod_certifi
     night.serves(0, &leaf);
     night.pod(0).svid_file = gone("svid.crt");
     let known = night.verdict();
-    is_open(&known, "the certificate is over, and istiod issued it, not SPIRE");
+    assert_eq!(known.scenario, Scenario::IstiodCa);
+    assert_eq!(known.reasons[0], "the certificate is over, and istiod issued it, not SPIRE");
+    assert!(known.fixes.is_empty() && never(&known, FixName::RestartPod), "{:?}", known.fixes);
 
     night.evidence.istio_root = forbidden("get configmaps in web");
     let verdict = night.verdict();
@@ -150,17 +152,17 @@ fn of_several_pods_those_are_restarted_that_come_back() {
 fn a_line_of_a_proxy_that_nobody_understands_is_quoted_from_its_end_and_is_no_all_clear() {
     let mut night = Night::healthy();
     let long = "x".repeat(400);
-    let line = format!("warning\tenvoy config\tgRPC config for {long} Secret rejected: the key type is not supported");
+    let line = format!("warning\tenvoy config\tgRPC config for {long} handshake broke: the secret does not fit");
     night.proxy_says(0, &line, 2);
     let verdict = night.verdict();
     is_open(
         &verdict,
         "the proxy of web/frontend-a speaks of a failure in 2 line(s) that this version does not understand",
     );
-    is_open(&verdict, "Secret rejected: the key type is not supported»");
+    is_open(&verdict, "handshake broke: the secret does not fit»");
     let row = verdict.checks.iter().find(|row| row.id == CheckId::ProxyLog).unwrap();
     assert_eq!(row.result, CheckResult::Inconclusive);
-    assert!(row.summary.contains("the key type is not supported»"), "{}", row.summary);
+    assert!(row.summary.contains("the secret does not fit»"), "{}", row.summary);
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn each_sign_leans_to_its_cause_and_to_no_restart() {
     let not_begun = "CERTIFICATE_VERIFY_FAILED:_certificate_is_not_yet_valid outbound|1||x";
     let application = "503 UF \"delayed_connect_error:_Connection_refused\" inbound|8080||";
     for (line, scenario, side) in [
-        (NOT_REGISTERED, Scenario::IdentityMismatch, Side::Unknown),
+        (NOT_REGISTERED, Scenario::Registration, Side::Unknown),
         (no_svid, Scenario::IdentityMismatch, Side::Peer),
         (SAN, Scenario::IdentityMismatch, Side::Peer),
         (NO_BUNDLE, Scenario::TrustBundleMismatch, Side::Unknown),
@@ -42,7 +42,7 @@ fn each_sign_leans_to_its_cause_and_to_no_restart() {
         (plaintext, Scenario::IstioConfiguration, Side::Peer),
         (not_begun, Scenario::ClockSkew, Side::Peer),
         (REFUSED, Scenario::Network, Side::Unknown),
-        (application, Scenario::NoFaultFound, Side::Unknown),
+        (application, Scenario::Application, Side::Server),
     ] {
         let verdict = logged(&[dated(1, line), dated(2, line), dated(3, line)]).verdict();
         assert_eq!((verdict.scenario, verdict.on.side), (scenario, side), "{line}: {:?}", verdict.reasons);
@@ -94,7 +94,7 @@ fn an_svid_that_is_over_for_want_of_an_entry_is_not_restarted_though_the_agent_r
     night.holds(0, -10);
     night.agent_says(0, &[renewal(5, FRONTEND)]);
     let verdict = night.verdict();
-    assert_eq!((verdict.scenario, verdict.confidence), (Scenario::IdentityMismatch, Confidence::Medium));
+    assert_eq!((verdict.scenario, verdict.confidence), (Scenario::Registration, Confidence::Medium));
     assert_eq!(verdict.consequences, [Consequence::ExpiredCertificate]);
     assert_eq!(verdict.call_at_once, Some(CallAtOnce::L2));
     assert!(verdict.fixes.is_empty() && never(&verdict, FixName::RestartPod));
@@ -103,7 +103,7 @@ fn an_svid_that_is_over_for_want_of_an_entry_is_not_restarted_though_the_agent_r
 
 #[test]
 fn a_refusal_is_over_once_spire_has_issued_the_svid_that_is_served() {
-    for (minutes_ago, scenario) in [(3, Scenario::NoFaultFound), (1, Scenario::IdentityMismatch)] {
+    for (minutes_ago, scenario) in [(3, Scenario::NoFaultFound), (1, Scenario::Registration)] {
         let mut night = logged(&vec![dated(minutes_ago, NOT_REGISTERED); 2]);
         // Issued two minutes ago.
         night.holds(0, 58);

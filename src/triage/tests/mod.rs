@@ -7,6 +7,7 @@ mod log_hints;
 mod look_further;
 mod registration;
 mod remarks;
+mod reports;
 mod rows;
 mod several_causes;
 mod signs;

@@ -20,7 +20,7 @@ fn refused() -> String {
 fn a_proxy_that_serves_nothing_beside_an_agent_that_issues_no_identity_has_no_registration_entry() {
     let renews = renewal(15, "spiffe://prod.example.org/ns/web/sa/gateway");
     let verdict = serves_nothing(&[renews.clone(), refused()]).verdict();
-    assert_eq!((verdict.scenario, verdict.confidence), (Scenario::IdentityMismatch, Confidence::Medium));
+    assert_eq!((verdict.scenario, verdict.confidence), (Scenario::Registration, Confidence::Medium));
     assert!(verdict.reasons[0].ends_with("serves no certificate"), "{:?}", verdict.reasons);
     assert!(verdict.reasons.iter().any(|why| why.contains("spire-server entry show")), "{:?}", verdict.reasons);
     assert!(never(&verdict, FixName::RestartPod) && never(&verdict, FixName::RestartSpireAgent));
@@ -34,7 +34,7 @@ fn an_agent_that_could_not_learn_who_a_workload_is_says_nothing_of_its_entry() {
     let attestor = said(2, "Failed to collect all selectors\" error=\"workload attestor \\\"k8s\\\" failed: kubelet");
     let attestor = attestor.replace("level=info", "level=error");
     let verdict = serves_nothing(&[renewal(15, "spiffe://prod.example.org/ns/web/sa/gateway"), attestor, refused()]);
-    assert_eq!(verdict.verdict().scenario, Scenario::Inconclusive);
+    assert_eq!(verdict.verdict().scenario, Scenario::WorkloadAttestation);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn a_cause_that_shows_on_more_pods_is_the_verdict_though_it_meets_another_on_one
     assert_eq!((verdict.scenario, &verdict.fixes[..]), (Scenario::ExpiredCertificate, &[FixName::RestartPod][..]));
     let pods: Vec<&str> = verdict.on.pods.iter().map(|pod| pod.name.as_str()).collect();
     assert_eq!(pods, ["frontend-1", "frontend-2", "frontend-3"], "the first would get no SVID");
-    let beside = "another cause beside it, identity mismatch, shows on web/frontend-a:";
+    let beside = "another cause beside it, registration entry, shows on web/frontend-a:";
     assert!(verdict.reasons.iter().any(|reason| reason.starts_with(beside)), "{:?}", verdict.reasons);
 }
 
@@ -112,6 +112,6 @@ fn an_istiod_certificate_beside_expired_ones_of_spire_is_named_with_its_pod() {
     assert_eq!((verdict.scenario, &verdict.fixes[..]), (Scenario::ExpiredCertificate, &[FixName::RestartPod][..]));
     assert_eq!(verdict.on.pods.len(), 1);
     let beside =
-        "another cause beside it, inconclusive, shows on web/frontend-a: the certificate is over, and istiod issued it";
+        "another cause beside it, istiod's CA, shows on web/frontend-a: the certificate is over, and istiod issued it";
     assert!(verdict.reasons.iter().any(|reason| reason.starts_with(beside)), "{:?}", verdict.reasons);
 }

@@ -26,7 +26,7 @@ fn a_proxy_that_never_got_an_svid_beside_a_working_agent_has_no_entry_and_is_nev
     ] {
         night.agent_says(0, &lines);
         let verdict = night.verdict();
-        assert_eq!((verdict.scenario, verdict.confidence), (Scenario::IdentityMismatch, confidence));
+        assert_eq!((verdict.scenario, verdict.confidence), (Scenario::Registration, confidence));
         assert_eq!(verdict.call_at_once, Some(CallAtOnce::L2));
         assert!(verdict.fixes.is_empty() && never(&verdict, FixName::RestartPod));
     }
@@ -57,7 +57,7 @@ fn lines_of_the_log_are_no_clean_bill_and_name_a_cause_only_when_they_repeat() {
         (EXPIRED_PEER, 2, Scenario::ExpiredCertificate, None),
         (REFUSED, 1, Scenario::Inconclusive, None),
         (REFUSED, 3, Scenario::Network, Some(CallAtOnce::L3)),
-        (inbound, 9, Scenario::NoFaultFound, None),
+        (inbound, 9, Scenario::Application, None),
     ] {
         let mut night = Night::healthy();
         night.proxy_says(0, line, times);

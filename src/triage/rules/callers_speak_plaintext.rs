@@ -1,0 +1,48 @@
+//! Callers speak plain HTTP to a port that takes mTLS alone.
+//!
+//! Names: Istio configuration, at a peer. Rests on 3.3 (proxy's log).
+
+use std::collections::BTreeSet;
+
+use super::Conclusion;
+use crate::triage::{
+    Confidence, FixName, Redacted, Scenario, Side,
+    diagnosis_input::DiagnosisInput,
+    envoy::{TlsReason, caller_of, reason_of},
+};
+
+/// How many callers are named.
+const NAMED_MOST: usize = 10;
+
+pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
+    let times = input.several(TlsReason::PlaintextToUs)?;
+    let callers = callers(input);
+    let named: Vec<&str> = callers.iter().take(NAMED_MOST).map(String::as_str).collect();
+    let more = callers.len().saturating_sub(NAMED_MOST);
+    let from = match (named.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => format!(" from {}", named.join(", ")),
+        (false, more) => format!(" from {} and {more} more", named.join(", ")),
+    };
+    let reasons = vec![
+        format!("{times} calls came in plain HTTP{from}, and the port takes mTLS alone"),
+        "see who has these addresses: a pod with a sidecar calls past the mesh (by a pod's address, or a port or headless \
+         Service that the mesh does not know), one without is outside of it, and a health checker means no harm"
+            .to_owned(),
+    ];
+    let mut conclusion = Conclusion::new(Scenario::IstioConfiguration, reasons);
+    conclusion.side = Side::Peer;
+    conclusion.pods = input.pods_that_log(TlsReason::PlaintextToUs);
+    conclusion.confidence = Confidence::Low;
+    Some(conclusion.advise_against(
+        &[FixName::RestartPod, FixName::RestartSpireAgent, FixName::SyncTrustBundle, FixName::EnforceStrictMtls],
+        "the callers show no certificate at all: none is at fault",
+    ))
+}
+
+/// The addresses from which it was called so.
+fn callers(input: &DiagnosisInput<'_>) -> BTreeSet<String> {
+    let logs = input.pods.iter().filter_map(|(pod, _)| pod.proxy_log.value());
+    let lines = logs.flat_map(|log| log.lines.iter().map(Redacted::as_str));
+    lines.filter(|line| reason_of(line) == Some(TlsReason::PlaintextToUs)).filter_map(caller_of).collect()
+}
