@@ -152,14 +152,14 @@ fn of_several_pods_those_are_restarted_that_come_back() {
 fn a_line_of_a_proxy_that_nobody_understands_is_quoted_from_its_end_and_is_no_all_clear() {
     let mut night = Night::healthy();
     let long = "x".repeat(400);
-    let line = format!("warning\tenvoy config\tgRPC config for {long} handshake broke: the secret does not fit");
+    let line = format!("warning\tenvoy config\tgRPC config for {long} handshake failed: the secret does not fit");
     night.proxy_says(0, &line, 2);
     let verdict = night.verdict();
     is_open(
         &verdict,
         "the proxy of web/frontend-a speaks of a failure in 2 line(s) that this version does not understand",
     );
-    is_open(&verdict, "handshake broke: the secret does not fit»");
+    is_open(&verdict, "handshake failed: the secret does not fit»");
     let row = verdict.checks.iter().find(|row| row.id == CheckId::ProxyLog).unwrap();
     assert_eq!(row.result, CheckResult::Inconclusive);
     assert!(row.summary.contains("the secret does not fit»"), "{}", row.summary);
