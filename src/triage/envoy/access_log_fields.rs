@@ -45,8 +45,10 @@ pub(super) fn from_the_cluster_on(line: &str) -> &str {
 /// The address that a call of an access log came from, where the line ends as Istio's default format does: our address, the
 /// caller's, the server name that was asked for, and the route.
 pub(in crate::triage) fn caller_of(line: &str) -> Option<String> {
-    let caller = line.split_whitespace().rev().nth(2)?;
-    caller.parse::<std::net::SocketAddr>().ok().map(|caller| caller.ip().to_string())
+    let (address, port) = line.split_whitespace().rev().nth(2)?.rsplit_once(':')?;
+    let is_address = |letter: char| letter.is_ascii_hexdigit() || matches!(letter, '.' | ':' | '[' | ']');
+    let is_port = !port.is_empty() && port.chars().all(|digit| digit.is_ascii_digit());
+    (is_port && !address.is_empty() && address.chars().all(is_address)).then(|| address.to_owned())
 }
 
 /// The endpoint that a call of an access log went to, as `10.0.0.9:8443`, where there was one.
