@@ -57,13 +57,13 @@ fn enough(scenario: Scenario) -> usize {
 }
 
 /// The lines of a proxy's log that no rule about calls understands and a table does, oldest first.
-pub(super) fn told_by_lines<'a>(pod: &'a PodEvidence) -> impl Iterator<Item = (&'a str, &'static Words, Scenario)> {
+pub(super) fn told_by_lines(pod: &PodEvidence) -> impl Iterator<Item = (&str, &'static Words, Scenario)> {
     let read_at = pod.proxy_log.at();
     let lines = pod.proxy_log.value().map(|log| log.lines.as_slice()).unwrap_or_default();
     let of_late = lines.iter().map(Redacted::as_str).filter(move |line| is_recent(line, read_at));
     of_late.filter(|line| is_not_understood(line)).filter_map(|line| {
-        let words = [Tool::PilotAgent, Tool::Envoy].into_iter().filter_map(|tool| tool.most_telling(line));
-        let (words, scenario) = words.filter_map(|words| Some((words, words.points_to.scenario()?))).next()?;
+        let mut words = [Tool::PilotAgent, Tool::Envoy].into_iter().filter_map(|tool| tool.most_telling(line));
+        let (words, scenario) = words.find_map(|words| Some((words, words.points_to.scenario()?)))?;
         Some((line, words, scenario))
     })
 }
