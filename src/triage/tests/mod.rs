@@ -10,6 +10,7 @@ mod remarks;
 mod reports;
 mod rows;
 mod several_causes;
+mod siblings;
 mod signs;
 mod silence;
 mod unhealthy;
