@@ -64,6 +64,9 @@ pub enum CheckId {
     /// the health of a pod of the SPIRE server
     #[strum(serialize = "2.1-spire-server")]
     SpireServer,
+    /// what its log says of faults of its own; only where it does
+    #[strum(serialize = "2.1-server-log")]
+    ServerLog,
     /// whether the SPIRE agent of the node renews
     #[strum(serialize = "2.2-spire-agent")]
     SpireAgent,

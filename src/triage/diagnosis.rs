@@ -6,7 +6,7 @@ use super::{
     examine::{
         bundles::{keys_in_maps, spire_bundle_check},
         spire_agent::{agent_check, failures_in_its_log},
-        spire_server::{server_check, servers_unseen},
+        spire_server::{server_check, server_log_check, servers_unseen},
     },
     ruled_out, rules,
 };
@@ -39,7 +39,10 @@ pub fn diagnose(evidence: &Evidence) -> Verdict {
 impl DiagnosisInput<'_> {
     fn checks(&self) -> Vec<Check> {
         let pods = self.pods.iter().flat_map(|(_, examined)| examined.checks.clone());
-        let servers = self.evidence.servers.iter().map(|server| server_check(server, self.renews()));
+        let servers =
+            self.evidence.servers.iter().flat_map(|server| {
+                std::iter::once(server_check(server, self.renews())).chain(server_log_check(server))
+            });
         let unseen = self.evidence.servers_missing.as_ref().map(|reason| servers_unseen(reason, self.now()));
         let agents = self.agents.iter().map(|(agent, judged)| agent_check(agent, judged));
         let bundles = keys_in_maps(self.evidence).chain(spire_bundle_check(self.evidence));

@@ -305,6 +305,9 @@ pub struct ServerEvidence {
     pub ready: bool,
     /// `spire-server healthcheck`.
     pub healthcheck: Gathered<Healthcheck>,
+    /// What it logged of faults of its own. Absent in old evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Gathered<LogExcerpt>>,
 }
 
 /// What to expect in this mesh.

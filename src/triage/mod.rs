@@ -27,6 +27,7 @@ mod roots;
 mod roots_of;
 mod ruled_out;
 mod rules;
+mod server_log;
 mod subject;
 mod survey;
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub(crate) use healthcheck::read_healthcheck;
 pub use redact::{Redacted, RedactedLog, holds_a_secret};
 pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
 pub use roots_of::RootsOf;
+pub(crate) use server_log::server_log_excerpt;
 pub use subject::Subject;
 pub use survey::{Finding, Reason, Survey};
 pub use verdict::{

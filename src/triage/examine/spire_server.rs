@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::triage::{Check, CheckId, CheckResult, Gathered, Missing, ServerEvidence, Subject, ends::end_of};
+use crate::triage::{
+    Check, CheckId, CheckResult, Gathered, Missing, ServerEvidence, Subject, ends::end_of, server_log::own_faults,
+};
 
 /// Whether a server pod is healthy: `None` when that could not be seen, or when a Ready pod says no while an agent
 /// `renews`, which it can only do with a server.
@@ -39,6 +41,27 @@ pub(in crate::triage) fn server_check(server: &ServerEvidence, renews: bool) -> 
         observed_at: server.healthcheck.at(),
         remedy,
     }
+}
+
+/// Step 2.1, where the log speaks of faults of its own, or could not be read.
+pub(in crate::triage) fn server_log_check(server: &ServerEvidence) -> Option<Check> {
+    let log = server.log.as_ref()?;
+    let (result, summary) = match log {
+        Gathered::Seen { value, at, .. } => {
+            let (times, words, line) = own_faults(value, *at)?;
+            (CheckResult::Fail, format!("{}, in {times} line(s) of late: «{}»", words.meaning, end_of(line)))
+        }
+        Gathered::Missing { reason, .. } => (CheckResult::Inconclusive, reason.sentence()),
+    };
+    Some(Check {
+        id: CheckId::ServerLog,
+        subject: Subject::SpireServerPod(server.pod.clone()),
+        result,
+        summary,
+        source: log.source().to_owned(),
+        observed_at: log.at(),
+        remedy: None,
+    })
 }
 
 /// The row of a server that could not be listed.

@@ -9,6 +9,7 @@ mod registration;
 mod remarks;
 mod reports;
 mod rows;
+mod servers;
 mod several_causes;
 mod siblings;
 mod signs;
@@ -146,6 +147,7 @@ impl Night {
             pod: PodRef { namespace: "spire".parse().unwrap(), name: "spire-server-0".parse().unwrap() },
             ready: true,
             healthcheck: seen(Healthcheck { healthy: true, output: "Server is healthy.".into() }, "healthcheck"),
+            log: Some(seen(LogExcerpt::default(), "log of spire-server")),
         };
         let evidence = Evidence {
             schema: EVIDENCE_SCHEMA.to_owned(),

@@ -23,7 +23,6 @@ pub(super) enum Tool {
     /// SPIRE 0.9 to 1.15.
     SpireAgent,
     /// SPIRE 0.12 to 1.15.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no log of a server is gathered yet"))]
     SpireServer,
     /// The sidecar's agent and istiod, Istio 1.6 to 1.31.
     PilotAgent,
