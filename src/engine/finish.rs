@@ -10,7 +10,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    incident::{Event, FixNumber, FixPhase, Incident, IncidentId, Outcome, Work, moved, settle},
+    incident::{Event, Fix, FixNumber, Incident, IncidentId, Outcome, Work, moved, settle},
     journal::{Append, AppendError, Claim, Finish, JournalError},
     remediation::StepNumber,
 };
@@ -199,8 +199,7 @@ fn unlocked(incident: &Incident, work: &Work, events: &[Event]) -> Option<(Strin
     let past = || incident.past_fixes.iter().find(|past| past.number == *fix);
     let plan = current.map_or_else(|| past().and_then(|past| past.plan.as_ref()), |current| current.plan.as_ref());
     let operation = plan?.operation(*step)?;
-    let at_a_step =
-        current.is_some_and(|fix| matches!(fix.phase, FixPhase::Stepping { .. } | FixPhase::Settling { .. }));
+    let at_a_step = current.is_some_and(Fix::is_at_a_step);
     let ends =
         |event: &Event| matches!(event, Event::StepSettled { .. } | Event::FixEnded { .. } | Event::PlanMoved { .. });
     let goes_on = at_a_step && !events.iter().any(ends);

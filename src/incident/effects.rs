@@ -20,6 +20,8 @@ pub fn effects(incident: &Incident, event: &Event, at: Timestamp, policy: &Polic
     // Also in a storm: a page of the opening before may have been taken only then.
     list.ended_pages();
     if incident.quiet {
+        // Nobody hears of it, and a fix that wrote before the storm goes on: it holds a lock, and its effect is proved.
+        list.work(event);
         return list.effects;
     }
     list.calls(event);

@@ -59,6 +59,11 @@ impl Fix {
         self.plan.as_ref().map(Plan::id)
     }
 
+    /// Whether it is at a step, which may hold the lock of what it changes.
+    pub fn is_at_a_step(&self) -> bool {
+        matches!(self.phase, FixPhase::Stepping { .. } | FixPhase::Settling { .. })
+    }
+
     /// The step that was done and whose effect is waited for.
     pub(super) fn unsettled_step(&self) -> Option<StepNumber> {
         match &self.phase {

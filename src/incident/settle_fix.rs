@@ -146,17 +146,25 @@ impl FixFacts<'_> {
     }
 
     /// After the effect of a step is seen: the next write, or the watch over the counters. Where pods are left that need
-    /// another fix, their counters would only show that: the diagnostics say which one.
+    /// another fix, their counters would only show that: the diagnostics say which one. A step that nobody was
+    /// seen to be helped by is not repeated on the next node.
     fn after_step(&self, step: StepNumber, result: &StepResult) -> Vec<Event> {
         let next = step.next();
         let has_next = self.fix.plan.as_ref().is_some_and(|plan| plan.operation(next).is_some());
         let open = self.facts.incident.status == IncidentStatus::Open;
+        let helped_nobody = has_next && result.helped_nobody();
         // If the alerts resolved meanwhile, what was started is proved, and the rest is not done.
-        if has_next && open {
+        if has_next && open && !helped_nobody {
             return vec![self.step(next)];
         }
         let results = self.fix.results.iter().chain([result]);
-        let reasons: Vec<String> = results.filter_map(StepResult::why_stale).collect();
+        let mut reasons: Vec<String> = results.filter_map(StepResult::why_stale).collect();
+        if helped_nobody {
+            let not_begun = self.fix.plan.as_ref().map_or(0, |plan| plan.operations_from(next));
+            reasons.push(format!(
+                "as nobody was seen to get a new SVID by it, the other {not_begun} restart(s) of the plan were not begun"
+            ));
+        }
         if reasons.is_empty() || !open {
             return vec![self.watch(None)];
         }

@@ -264,6 +264,10 @@ async fn write_evidence(
 }
 
 async fn take_lock(db: &mut SqliteConnection, name: &str, id: IncidentId, fix: FixNumber) -> Result<(), AppendError> {
+    if let Some((holder, its_fix)) = held_for_nothing(db, name).await? {
+        tracing::warn!(name, holder, fix = its_fix, "a lock is taken from a fix that is at no step any more");
+        sqlx::query("DELETE FROM locks WHERE name = ?").bind(name).execute(&mut *db).await?;
+    }
     sqlx::query("INSERT OR IGNORE INTO locks (name, incident, fix) VALUES (?, ?, ?)")
         .bind(name)
         .bind(i64::from(id.number()))
@@ -274,6 +278,24 @@ async fn take_lock(db: &mut SqliteConnection, name: &str, id: IncidentId, fix: F
         sqlx::query_as("SELECT incident, fix FROM locks WHERE name = ?").bind(name).fetch_one(db).await?;
     let ours = holder == i64::from(id.number()) && its_fix == i64::from(fix.0);
     if ours { Ok(()) } else { Err(AppendError::Locked(name.to_owned())) }
+}
+
+/// The incident and fix that a lock stands for although that fix is at no step: nobody would ever give it back.
+async fn held_for_nothing(db: &mut SqliteConnection, name: &str) -> Result<Option<(i64, i64)>, AppendError> {
+    let held: Option<(i64, i64, Option<String>)> = sqlx::query_as(
+        "SELECT locks.incident, locks.fix, incidents.state FROM locks \
+         LEFT JOIN incidents ON incidents.id = locks.incident WHERE locks.name = ?",
+    )
+    .bind(name)
+    .fetch_optional(db)
+    .await?;
+    let Some((holder, fix, state)) = held else { return Ok(None) };
+    let is_used = state.is_some_and(|state| match serde_json::from_str::<Incident>(&state) {
+        Ok(holder) => holder.fix.is_some_and(|its| i64::from(its.number.0) == fix && its.is_at_a_step()),
+        // It may be at its step: in doubt nothing is written.
+        Err(_) => true,
+    });
+    Ok((!is_used).then_some((holder, fix)))
 }
 
 async fn write_answer(

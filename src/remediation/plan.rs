@@ -156,6 +156,11 @@ impl Plan {
         self.operations.first().map_or("nothing was to be done", Operation::undo)
     }
 
+    /// How many operations a step and those after it are.
+    pub fn operations_from(&self, step: StepNumber) -> usize {
+        self.operations.len().saturating_sub(usize::try_from(step.0).unwrap_or(usize::MAX))
+    }
+
     /// The operation of a step.
     pub fn operation(&self, step: StepNumber) -> Option<&Operation> {
         self.operations.get(usize::try_from(step.0).ok()?)

@@ -89,6 +89,16 @@ impl StepResult {
         }
     }
 
+    /// Whether nobody for whom it was done was seen to have what it was done for.
+    pub fn helped_nobody(&self) -> bool {
+        match self {
+            Self::Replaced { .. } => false,
+            Self::AgentRestarted { renewed, stale, unread, .. } => {
+                renewed.is_empty() && !(stale.is_empty() && unread.is_empty())
+            }
+        }
+    }
+
     /// What was seen, for the history.
     pub fn in_short(&self) -> String {
         match self {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::{
-    incident::{Fix, FixNumber, FixPhase, Outcome, Run},
+    incident::{Fix, FixEnd, FixNumber, FixPhase, Outcome, Run},
     mesh::{ControllerRef, PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
     remediation::{AgentRestart, Operation, Plan, PlanContent, PodInstance, StepNumber, StepResult},
@@ -96,36 +96,120 @@ fn about_to_restart(number: u32) -> (Fix, NewEffect) {
     (fix, NewEffect { key: format!("step-{number}"), slot: None, due: Timestamp::UNIX_EPOCH, work })
 }
 
+/// The mesh with an agent about to be restarted for each of two incidents.
+struct TwoNodes {
+    clock: Arc<VirtualClock>,
+    cluster: Arc<Cluster>,
+    journal: Journal,
+    _folder: tempfile::TempDir,
+}
+
+impl TwoNodes {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
+        let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+        Self { clock, cluster: Arc::default(), journal, _folder: folder }
+    }
+
+    /// An incident whose approved fix is about to restart an agent, or as `stands` changes it.
+    async fn opens(&self, number: u32, stands: impl FnOnce(&mut Incident)) {
+        let (fix, step) = about_to_restart(number);
+        let stands = |incident: &mut Incident| {
+            incident.fix = Some(fix);
+            stands(incident);
+        };
+        opens(&self.journal, number, Timestamp::UNIX_EPOCH, vec![step], stands).await;
+    }
+
+    async fn begins(&self) -> Engine {
+        let builder = Engine::builder(self.journal.clone(), self.clock.clone(), "c", policy());
+        let builder = [Room::Execute, Room::Cluster, CHAT]
+            .into_iter()
+            .fold(builder, |builder, room| builder.performer(room, self.cluster.clone()));
+        let engine = builder.build().await.unwrap();
+        engine.start();
+        engine.settled().await.unwrap();
+        engine
+    }
+
+    async fn passes(&self, engine: &Engine, times: &[i64]) {
+        for seconds in times {
+            self.clock.set(Timestamp::from_second(*seconds).unwrap());
+            engine.settled().await.unwrap();
+        }
+    }
+
+    fn restarted(&self) -> Vec<u32> {
+        self.cluster.restarted.lock().unwrap().iter().map(|incident| incident.number()).collect()
+    }
+
+    fn new_agents_work(&self) {
+        *self.cluster.works.lock().unwrap() = true;
+    }
+}
+
 #[tokio::test]
 async fn the_agent_of_another_node_waits_until_the_new_one_of_this_node_works() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("j.sqlite")).await.unwrap();
-    let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-    let cluster = Arc::new(Cluster::default());
+    let mesh = TwoNodes::new().await;
     for number in [1, 2] {
-        let (fix, step) = about_to_restart(number);
-        opens(&journal, number, Timestamp::UNIX_EPOCH, vec![step], |incident| incident.fix = Some(fix)).await;
+        mesh.opens(number, |_| {}).await;
     }
-    let builder = Engine::builder(journal, clock.clone(), "c", policy());
-    let builder = [Room::Execute, Room::Cluster, CHAT]
-        .into_iter()
-        .fold(builder, |builder, room| builder.performer(room, cluster.clone()));
-    let engine = builder.build().await.unwrap();
-    engine.start();
-    engine.settled().await.unwrap();
-    for seconds in [4, 8, 20, 40, 80] {
-        clock.set(Timestamp::from_second(seconds).unwrap());
-        engine.settled().await.unwrap();
-    }
-    assert_eq!(cluster.restarted.lock().unwrap().len(), 1, "the first new agent does not work yet");
+    let engine = mesh.begins().await;
+    mesh.passes(&engine, &[4, 8, 20, 40, 80]).await;
+    assert_eq!(mesh.restarted().len(), 1, "the first new agent does not work yet");
 
-    *cluster.works.lock().unwrap() = true;
-    for seconds in [84, 90, 160, 300] {
-        clock.set(Timestamp::from_second(seconds).unwrap());
-        engine.settled().await.unwrap();
-    }
-    let restarted = cluster.restarted.lock().unwrap().clone();
+    mesh.new_agents_work();
+    mesh.passes(&engine, &[84, 90, 160, 300]).await;
+    let restarted = mesh.restarted();
     assert_eq!(restarted.len(), 2);
     assert_ne!(restarted[0], restarted[1]);
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_restart_whose_incident_a_storm_holds_back_is_seen_to_its_end_and_the_next_node_has_its_turn() {
+    let mesh = TwoNodes::new().await;
+    mesh.opens(1, |incident| incident.quiet = true).await;
+    let engine = mesh.begins().await;
+    assert_eq!(mesh.restarted(), [1]);
+    // INC-2 stands for the storm.
+    mesh.opens(3, |_| {}).await;
+    mesh.passes(&engine, &[4, 8]).await;
+    assert_eq!(mesh.restarted(), [1], "the new agent does not work yet");
+    mesh.new_agents_work();
+    mesh.passes(&engine, &[20, 40, 80, 160]).await;
+    assert_eq!(mesh.restarted(), [1, 3]);
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn after_a_restart_that_failed_the_lock_is_free_again() {
+    let mesh = TwoNodes::new().await;
+    mesh.opens(1, |_| {}).await;
+    let engine = mesh.begins().await;
+    // Longer than a step may take to be seen.
+    mesh.passes(&engine, &[4, 60, 180, 400]).await;
+    let first = mesh.journal.incident(IncidentId::new(1)).await.unwrap().unwrap().incident;
+    assert!(matches!(first.past_fixes[0].end, FixEnd::Failed { .. }), "{:?}", first.fix);
+    mesh.opens(2, |_| {}).await;
+    mesh.passes(&engine, &[410]).await;
+    assert_eq!(mesh.restarted(), [1, 2]);
+    engine.stop(Duration::from_secs(5)).await;
+}
+
+/// As an older version left it, or a task that could not be read.
+#[tokio::test]
+async fn a_lock_whose_fix_is_at_no_step_any_more_holds_up_nobody() {
+    let mesh = TwoNodes::new().await;
+    opens(&mesh.journal, 1, Timestamp::UNIX_EPOCH, Vec::new(), |_| {}).await;
+    mesh.opens(2, |_| {}).await;
+    let name = about_to_restart(2).0.plan.unwrap().operations[0].lock();
+    for holder in [1, 77] {
+        let lock = Some((name.clone(), IncidentId::new(holder), FixNumber(1)));
+        mesh.journal.append(Append { lock, ..Append::default() }).await.unwrap();
+    }
+    let engine = mesh.begins().await;
+    assert_eq!(mesh.restarted(), [2]);
     engine.stop(Duration::from_secs(5)).await;
 }

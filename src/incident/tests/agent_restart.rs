@@ -106,14 +106,49 @@ fn where_nobody_got_a_new_svid_it_is_not_said_that_one_can_be_had() {
 
 #[test]
 fn the_agent_of_the_next_node_is_restarted_only_once_the_one_before_works() {
-    let (mut night, plan) = restarted(vec![restart("node-2", &["frontend-1"]), restart("node-3", &["frontend-2"])]);
+    let waiting = ["frontend-1", "frontend-2"];
+    let (mut night, plan) = restarted(vec![restart("node-2", &waiting), restart("node-3", &["frontend-3"])]);
     assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Settling { step: StepNumber(0), .. }));
-    night.outcome(&settled(&plan, 0, &[], &["frontend-1"]));
+    night.outcome(&settled(&plan, 0, &["frontend-1"], &["frontend-2"]));
     assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Stepping { step: StepNumber(1), .. }));
     night.outcome(&Outcome::StepDone { plan: plan.clone(), step: StepNumber(1) });
-    night.outcome(&settled(&plan, 1, &["frontend-2"], &[]));
+    night.outcome(&settled(&plan, 1, &["frontend-3"], &[]));
     assert!(
         night.events.iter().any(|event| matches!(event, Event::TriageStarted { run: RunNumber(2), by: None })),
-        "frontend-1 kept it"
+        "frontend-2 kept it"
     );
+}
+
+/// Each restart takes from a node what its agent still hands out: a cure that was seen to do nothing is not repeated.
+#[test]
+fn where_the_first_restart_helped_nobody_the_agents_of_the_next_nodes_are_left_alone() {
+    let nodes = ["node-2", "node-3", "node-4"].map(|node| restart(node, &[&*format!("frontend-of-{node}")]));
+    let (mut night, plan) = restarted(nodes.to_vec());
+    night.outcome(&settled(&plan, 0, &[], &["frontend-of-node-2"]));
+    let incident = night.incident();
+    assert!(incident.fix.is_none(), "{:?}", incident.fix);
+    assert_eq!(night.writes(), 1, "the first one");
+    let FixEnd::Verified { verification } = &incident.past_fixes[0].end else { panic!("{:?}", incident.past_fixes) };
+    assert_eq!((verification.proof, incident.past_fixes[0].run.steps_done), (Proof::Unproven, 1));
+    insta::assert_snapshot!(verification.reasons.join("\n"), @r"
+    the new agent of node-2 asked for SVIDs, and none was seen to arrive at web/frontend-of-node-2
+    as nobody was seen to get a new SVID by it, the other 2 restart(s) of the plan were not begun
+    ");
+    assert!(matches!(incident.triage, Triage::Running { run: RunNumber(2), .. }), "what fits instead is looked for");
+
+    let (mut night, plan) = restarted(nodes.to_vec());
+    let mut unread = settled(&plan, 0, &[], &["frontend-of-node-2"]);
+    if let Outcome::StepSettled { result: StepResult::AgentRestarted { stale, unread, .. }, .. } = &mut unread {
+        std::mem::swap(stale, unread);
+    }
+    night.outcome(&unread);
+    assert!(night.incident().fix.is_none() && night.writes() == 1, "what could not be read was not seen to work");
+}
+
+/// Those who waited are gone by now: nobody is left who could show that it does nothing.
+#[test]
+fn where_nobody_waits_any_more_on_the_first_node_the_next_one_has_its_turn() {
+    let (mut night, plan) = restarted(vec![restart("node-2", &["frontend-1"]), restart("node-3", &["frontend-2"])]);
+    night.outcome(&settled(&plan, 0, &[], &[]));
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Stepping { step: StepNumber(1), .. }));
 }

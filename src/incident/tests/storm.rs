@@ -1,12 +1,14 @@
 //! What opens within a storm is called about as one, until somebody takes it up or the storm is over.
 
-use super::rehearsal::{MINUTE, Rehearsal, target, verdict};
+use super::rehearsal::{MINUTE, Rehearsal, pod, replacement, target, verdict};
 use crate::{
     escalation::{Ladder, LevelNumber, PagerName, Rung},
     incident::{
-        Act, AlertEffect, AlertSighting, AlertStatus, Command, Event, IncidentId, Lacks, Outcome, Refusal, RunNumber,
-        Share, Taken, Timer, Work, apply, join, leave_storm, may_take_all, share,
+        Act, AlertEffect, AlertSighting, AlertStatus, Command, Event, FixEnd, FixNumber, IncidentId, Lacks, NewEffect,
+        Outcome, Refusal, Round, RunNumber, Share, Taken, Timer, Work, apply, join, leave_storm, may_take_all, share,
+        still_wanted,
     },
+    remediation::StepNumber,
     triage::{CallAtOnce, Scenario, Verdict},
 };
 
@@ -243,4 +245,44 @@ fn only_who_may_acknowledge_one_may_take_all_and_the_answer_counts() {
         taken.count(loud.incident(), &share);
     }
     insta::assert_snapshot!(taken.answer().text, @"You have 64 incidents more, 54 of them held back in a storm. Nobody else is called about those that are shown; without a sign of work on one (a command, a fix, a note) for a whole window, its level is called again. One that is held back is shown when it still fires after the storm; it is yours then, and its level is called if it was left alone for a whole window. 1 yours already. 2 somebody else's, who keeps it. 1 resolved, and closing by itself. 1 about a rule that sees nothing, for which nobody is called.");
+}
+
+/// What a started fix waits for next, taken off the list: a look at its step, or a sample.
+fn takes_work_of_the_fix(night: &mut Rehearsal) -> Work {
+    let of_a_fix = |effect: &NewEffect| matches!(effect.work, Work::AwaitStep { .. } | Work::Sample { .. });
+    let place = night.waiting.iter().position(of_a_fix).expect("the fix waits for something");
+    let work = night.waiting.remove(place).work;
+    assert!(still_wanted(night.incident(), &work, night.now), "{work:?}");
+    work
+}
+
+#[test]
+fn a_fix_that_wrote_goes_on_to_its_proof_although_its_alert_fires_anew_within_a_storm() {
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
+    let plan = night.incident().fix.as_ref().unwrap().plan_id().unwrap();
+    night.says("U0SECURITY", Act::Approve { plan: None }).unwrap();
+    let sampled = |round| Outcome::Sampled { fix: FixNumber(1), round, samples: Vec::new(), unreadable: Vec::new() };
+    night.outcome(&sampled(Round::Before));
+    night.outcome(&Outcome::StepDone { plan: plan.clone(), step: StepNumber::FIRST });
+    night.waiting.retain(|effect| !matches!(effect.work, Work::Sample { .. }));
+    night.says("U0ONCALL", Act::Resolve { reason: None, anyway: true }).unwrap();
+    night.passes(MINUTE);
+    night.waiting.retain(|effect| !matches!(effect.work, Work::DrawCard { .. }));
+    night.storms = true;
+    let anew = AlertSighting { starts_at: night.now, ..Rehearsal::sighting("frontend-1", AlertStatus::Firing) };
+    night.sees(&anew);
+    assert!(night.incident().quiet && night.incident().is_live());
+
+    assert!(matches!(takes_work_of_the_fix(&mut night), Work::AwaitStep { .. }));
+    let why = "frontend-9 is not Ready yet".to_owned();
+    night.outcome(&Outcome::StepAwaited { plan: plan.clone(), step: StepNumber::FIRST, why });
+    assert!(matches!(takes_work_of_the_fix(&mut night), Work::AwaitStep { .. }));
+    let new = (pod("frontend-9"), "uid-9".parse().unwrap());
+    night.outcome(&replacement(plan, StepNumber::FIRST, new, night.now + 60 * MINUTE));
+    assert_eq!(takes_work_of_the_fix(&mut night), Work::Sample { fix: FixNumber(1), round: Round::Start });
+    night.outcome(&sampled(Round::Start));
+    assert_eq!(takes_work_of_the_fix(&mut night), Work::Sample { fix: FixNumber(1), round: Round::End });
+    night.outcome(&sampled(Round::End));
+    assert!(matches!(night.incident().past_fixes[0].end, FixEnd::Verified { .. }));
+    assert!(!shown(&night), "the storm still speaks for it");
 }

@@ -8,9 +8,12 @@ use super::*;
 use crate::{
     escalation::{self, LevelNumber, PagerName},
     incident::{
-        Event, FixNumber, Incident, IncidentId, IncidentKey, NewEffect, PageEnd, Room, Timer, Work, WriteSwitch, apply,
-        begin,
+        Event, Fix, FixNumber, FixPhase, Incident, IncidentId, IncidentKey, NewEffect, PageEnd, Room, Run, Timer, Work,
+        WriteSwitch, apply, begin,
     },
+    people::{PersonId, Platform},
+    remediation::{PlanId, StepNumber},
+    triage::FixName,
 };
 
 fn opened(id: u32, key: &str) -> Event {
@@ -240,6 +243,26 @@ async fn work_that_cannot_be_read_is_said_aloud_on_its_incident() {
     assert!(matches!(&events.last().unwrap().event, Event::CouldNot { what, .. } if what.contains("(e)")));
 }
 
+/// A fix whose write is about to be done.
+fn at_a_step() -> Fix {
+    let requester = PersonId { platform: Platform::Slack, workspace: "T0".to_owned(), user: "U0ONCALL".to_owned() };
+    let plan = PlanId("0".repeat(64));
+    let (step, since) = (StepNumber::FIRST, Timestamp::UNIX_EPOCH);
+    Fix {
+        number: FixNumber::FIRST,
+        name: FixName::RestartPod,
+        requester,
+        plan: None,
+        plans_drawn: 1,
+        verifies: None,
+        phase: FixPhase::Stepping { plan, by: Vec::new(), step, since },
+        run: Run::default(),
+        results: Vec::new(),
+        before: Vec::new(),
+        start: Vec::new(),
+    }
+}
+
 #[tokio::test]
 async fn two_incidents_cannot_hold_one_object() {
     let (_folder, journal) = fresh().await;
@@ -247,6 +270,11 @@ async fn two_incidents_cannot_hold_one_object() {
         lock: Some(("pod/1".to_owned(), IncidentId::new(incident), FixNumber::FIRST)),
         ..Append::default()
     };
+    for number in [1, 2] {
+        let mut opens = change(number, &format!("k{number}"));
+        opens.after.fix = Some(at_a_step());
+        journal.append(one(opens)).await.unwrap();
+    }
     journal.append(lock(1)).await.unwrap();
     journal.append(lock(1)).await.unwrap();
     assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))));
