@@ -252,12 +252,16 @@ impl Perform for ClusterAdapter {
         }
         let Some(target) = &incident.target else { return Ok(Outcome::NoLongerWanted.into()) };
         let fix = incident.fix.as_ref();
+        // What was written is looked for, and proved, where it was approved for.
+        let of_the_plan = |fix: &'_ Fix| fix.plan.as_ref().map_or_else(|| target.clone(), |plan| plan.target.clone());
         match (&task.work, fix) {
             (Work::Triage { run }, _) => self.triage(*run, incident, target, task.progress.clone()).await,
             (Work::DrawPlan { fix }, _) => Ok(self.draw_plan(*fix, incident, target).await?.into()),
             (Work::RunStep { plan, step, .. }, _) => Ok(self.run_step(incident, plan, *step, &task).await?.into()),
-            (Work::AwaitStep { plan, step, .. }, Some(fix)) => Ok(self.poll(fix, target, plan, *step).await.into()),
-            (Work::Sample { round, .. }, Some(fix)) => Ok(self.sample(fix, target, *round).await.into()),
+            (Work::AwaitStep { plan, step, .. }, Some(fix)) => {
+                Ok(self.poll(fix, &of_the_plan(fix), plan, *step).await.into())
+            }
+            (Work::Sample { round, .. }, Some(fix)) => Ok(self.sample(fix, &of_the_plan(fix), *round).await.into()),
             _ => Ok(Outcome::NoLongerWanted.into()),
         }
     }

@@ -119,7 +119,14 @@ fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
             incident.status = IncidentStatus::Open;
             incident.reopened_at = Some(at);
         }
-        Event::TargetSet { target, .. } => incident.target = Some(target.clone()),
+        Event::TargetSet { target, .. } => {
+            // What was found at another service says nothing about this one.
+            if incident.target.as_ref() != Some(target) {
+                incident.verdict = None;
+                incident.evidence = None;
+            }
+            incident.target = Some(target.clone());
+        }
         _ => {}
     }
 }

@@ -123,5 +123,8 @@ fn ended(f: &mut fmt::Formatter<'_>, fix: FixName, by: &[PersonId], end: &FixEnd
         }
         FixEnd::Refused { .. } => write!(f, "{fix} was refused when its plan was drawn: the thread says why"),
         FixEnd::Cancelled => write!(f, "{fix} was cancelled at {at:.0}, because the incident had ended"),
+        FixEnd::TargetChanged => {
+            write!(f, "{fix} was dropped at {at:.0}, because somebody said that the incident is about another service")
+        }
     }
 }

@@ -174,6 +174,8 @@ pub enum FixEnd {
     },
     /// The incident ended first.
     Cancelled,
+    /// Somebody said that the incident is about another service.
+    TargetChanged,
 }
 
 impl PastFix {

@@ -76,6 +76,7 @@ fn fix_end(end: &FixEnd) -> String {
         FixEnd::Failed { step, .. } => format!("fix failed at step {}", step.ordinal()),
         FixEnd::Unknown { step } => format!("not known whether step {} was done", step.ordinal()),
         FixEnd::Cancelled => "fix cancelled".to_owned(),
+        FixEnd::TargetChanged => "fix dropped for another target".to_owned(),
     }
 }
 

@@ -21,13 +21,13 @@ pub fn offer(incident: &Incident, fix: FixName) -> Result<(), Refusal> {
     if let Some(under_way) = &incident.fix {
         return Err(Refusal::FixUnderWay(under_way.name));
     }
-    if incident.target.is_none() {
-        return Err(no_target(incident));
-    }
+    let target = incident.target.as_ref().ok_or_else(|| no_target(incident))?;
     if matches!(incident.triage, Triage::Running { .. }) {
         return Err(Refusal::TriageRunning);
     }
-    let verdict = incident.verdict.as_ref().ok_or(Refusal::NoVerdict(incident.id))?;
+    // A verdict about another service is one of before somebody set the target.
+    let verdict = incident.verdict.as_ref().filter(|verdict| verdict.target == *target);
+    let verdict = verdict.ok_or(Refusal::NoVerdict(incident.id))?;
     fits(verdict, fix)?;
     if !FixName::CARRIED_OUT.contains(&fix) {
         return Err(Refusal::FixNotCarriedOut(fix));

@@ -258,6 +258,9 @@ pub(in crate::chat) fn end_line(end: &FixEnd) -> Line {
             text(": it is not known whether that step was done; a person has to look"),
         ],
         FixEnd::Cancelled => vec![strong("was cancelled"), text(" because the incident ended first")],
+        FixEnd::TargetChanged => {
+            vec![strong("was dropped"), text(" because the incident is about another service now")]
+        }
     }
 }
 

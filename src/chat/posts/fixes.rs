@@ -136,7 +136,12 @@ pub(super) fn ended(incident: &Incident, fix: FixName, end: &FixEnd) -> Post {
     let wrote = ended.is_some_and(|past| past.verifies.is_none() && past.wrote());
     let next = match end {
         // It was under way, and the cluster moved: its new plan did not come about.
-        FixEnd::Refused { .. } | FixEnd::Rejected { .. } | FixEnd::Withdrawn | FixEnd::Expired | FixEnd::Cancelled
+        FixEnd::Refused { .. }
+        | FixEnd::Rejected { .. }
+        | FixEnd::Withdrawn
+        | FixEnd::Expired
+        | FixEnd::Cancelled
+        | FixEnd::TargetChanged
             if wrote =>
         {
             words("What was done before that stays done; nothing more is changed.")
@@ -154,7 +159,9 @@ pub(super) fn ended(incident: &Incident, fix: FixName, end: &FixEnd) -> Post {
             ],
         },
         FixEnd::Refused { .. } => words("Nothing was changed. Next: remove what stands in the way and ask again."),
-        FixEnd::Rejected { .. } | FixEnd::Withdrawn | FixEnd::Cancelled => words("Nothing more is changed."),
+        FixEnd::Rejected { .. } | FixEnd::Withdrawn | FixEnd::Cancelled | FixEnd::TargetChanged => {
+            words("Nothing more is changed.")
+        }
         FixEnd::Expired => words("Nothing was changed. Next: ask for it again to see a fresh plan."),
         FixEnd::Failed { .. } => words("What was done before that step stays done; nothing more is changed."),
         FixEnd::Unknown { .. } => {

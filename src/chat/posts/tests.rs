@@ -88,6 +88,7 @@ fn every_notice_says_what_happened_and_what_is_next() {
         ended(FixEnd::Failed { step: StepNumber(0), reason: "eviction was refused".to_owned() }),
         ended(FixEnd::Unknown { step: StepNumber(0) }),
         ended(FixEnd::Cancelled),
+        ended(FixEnd::TargetChanged),
         Notice::Note { by, text: "looking at node-1".to_owned() },
         Notice::Clearing { until },
         Notice::FiringAgain,
@@ -114,6 +115,7 @@ fn a_fix_that_has_written_something_never_says_that_nothing_was_changed() {
         FixEnd::Withdrawn,
         FixEnd::Expired,
         FixEnd::Cancelled,
+        FixEnd::TargetChanged,
     ];
     for end in ends {
         // One step was done; then the cluster moved, and the new plan did not come about.

@@ -10,7 +10,9 @@ use crate::{
         resolve::{FoundPod, resolve},
         sample::{began_after, without_figures},
     },
-    incident::{Fix, Outcome, Round},
+    engine::{Perform, Progress, Task},
+    escalation::EscalationPolicy,
+    incident::{Event, Fix, IncidentId, IncidentKey, Outcome, Round, Work, begin},
     mesh::PodUid,
     remediation::{Counters, Proof, Sample, StepResult, verify},
     simulate::{Simulation, world::Scenario},
@@ -55,6 +57,38 @@ impl Watched {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// As a version has left it that let an incident be made about another service while its fix ran.
+#[tokio::test]
+async fn a_fix_is_proved_at_the_service_that_it_was_approved_for_whatever_its_incident_is_about_by_now() {
+    let watched = watched().await;
+    let opened = Event::Opened {
+        id: IncidentId::new(1),
+        key: IncidentKey("k".to_owned()),
+        alert: "MTLSHandshakeFailureRateHigh".to_owned(),
+        cluster: "c".to_owned(),
+        target: Some(target("deploy/somewhere-else")),
+        policy: Box::new(EscalationPolicy::of(Vec::new())),
+        channels: Vec::new(),
+        quiet: false,
+    };
+    let mut incident = begin(&opened, three_in_the_morning()).unwrap();
+    incident.fix = Some(watched.fix.clone());
+    let task = Task {
+        key: "sample".to_owned(),
+        work: Work::Sample { fix: watched.fix.number, round: Round::Before },
+        incident: incident.into(),
+        attempt: 1,
+        root: None,
+        writes_enabled: true,
+        progress: Progress::default(),
+    };
+    let Outcome::Sampled { samples, .. } = watched.adapter.perform(task).await.unwrap().outcome else {
+        panic!("nothing was sampled");
+    };
+    let uids: Vec<&PodUid> = samples.iter().map(|sample| &sample.uid).collect();
+    assert_eq!(uids, [&watched.pods[0].uid, &watched.pods[1].uid], "the planned pod, and a witness beside it");
 }
 
 #[tokio::test]

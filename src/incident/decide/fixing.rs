@@ -107,14 +107,14 @@ impl DecisionContext<'_> {
         self.ended_before_a_write(FixEnd::Cancelled)
     }
 
-    fn ended_before_a_write(&self, end: FixEnd) -> Option<Event> {
+    pub(super) fn ended_before_a_write(&self, end: FixEnd) -> Option<Event> {
         let fix = offer::untouched(self.incident)?;
         Some(Event::FixEnded { fix: fix.number, end })
     }
 }
 
 /// What follows for a fix whose plan is not carried out: it may have been drawn again after a step.
-fn stays(fix: &Fix) -> String {
+pub(super) fn stays(fix: &Fix) -> String {
     if fix.run.steps_done == 0 {
         return format!("{} does not run.", fix.name);
     }

@@ -13,11 +13,12 @@ pub use joining::{Joining, can_take_in, join, wants_to_join};
 use jiff::Timestamp;
 
 use super::{
-    Act, Answer, CloseReason, ClosedBy, Command, Event, Incident, Policy, REASON_MOST, Refusal, Triage, apply,
+    Act, Answer, CloseReason, ClosedBy, Command, Event, FixEnd, Incident, Policy, REASON_MOST, Refusal, Triage, apply,
     offer::no_target, storm::leave_storm_for, storm::stands_for_a_storm,
 };
 use crate::{
     escalation::{Ladder, Rung},
+    mesh::TargetRef,
     people::{Actor, Role},
 };
 
@@ -113,11 +114,7 @@ impl DecisionContext<'_> {
     fn act(&self, act: &Act) -> Decided {
         match act {
             Act::SetTarget { .. } if stands_for_a_storm(self.incident) => Err(no_target(self.incident)),
-            Act::SetTarget { target } => {
-                let event = Event::TargetSet { target: target.clone(), by: self.actor.id.clone() };
-                let events = vec![event, self.triage_event()];
-                Ok((events, format!("{} is about {target} now. The diagnostics are running.", self.incident.id)))
-            }
+            Act::SetTarget { target } => self.set_target(target),
             Act::Triage => self.triage(),
             Act::ProposeFix { fix } => self.propose(*fix),
             Act::Withdraw => self.withdraw(),
@@ -130,6 +127,21 @@ impl DecisionContext<'_> {
             Act::Verify => self.verify(),
             Act::Resolve { reason, anyway } => self.resolve(reason.as_deref(), *anyway),
         }
+    }
+
+    /// What was approved for one service is neither done nor judged at another: a fix that has written ends first, and one
+    /// that has not is dropped.
+    fn set_target(&self, target: &TargetRef) -> Decided {
+        let moves = self.incident.target.as_ref() != Some(target);
+        let dropped = self.incident.fix.as_ref().filter(|_| moves);
+        let ended = dropped.and_then(|_| self.ended_before_a_write(FixEnd::TargetChanged));
+        if let (Some(running), None) = (dropped, &ended) {
+            return Err(Refusal::FixUnderWay(running.name));
+        }
+        let set = Event::TargetSet { target: target.clone(), by: self.actor.id.clone() };
+        let mut text = format!("{} is about {target} now. The diagnostics are running.", self.incident.id);
+        text.extend(dropped.map(|fix| format!(" {}", fixing::stays(fix))));
+        Ok((ended.into_iter().chain([set, self.triage_event()]).collect(), text))
     }
 
     fn triage_event(&self) -> Event {

@@ -1,14 +1,14 @@
 use jiff::SignedDuration;
 
 use super::proving::proved;
-use super::rehearsal::{MINUTE, Rehearsal, plan, pod, replacement, verdict};
+use super::rehearsal::{MINUTE, Rehearsal, plan, pod, replacement, target, verdict};
 use crate::{
     approval::VoteRefusal,
     incident::{
-        Act, AlertStatus, Event, FixEnd, FixNumber, FixPhase, IncidentStatus, Notice, Outcome, Refusal, Round,
-        RunNumber, Work, on_start,
+        Act, AlertStatus, Event, FixEnd, FixNumber, FixPhase, Incident, IncidentStatus, Notice, Outcome, Refusal,
+        Round, RunNumber, Triage, Work, offer, on_start,
     },
-    mesh::PodUid,
+    mesh::{PodUid, TargetRef},
     remediation::{Counters, PlanId, Proof, Sample, StepNumber, StepResult},
     triage::{Contraindicated, FixName, Scenario},
 };
@@ -160,6 +160,53 @@ fn nothing_new_is_asked_for_or_approved_once_the_alerts_are_resolved() {
     night.passes(5 * MINUTE);
     assert_eq!(night.incident().past_fixes[0].end, FixEnd::Cancelled);
     assert_eq!(night.writes(), 0);
+}
+
+fn cart() -> TargetRef {
+    TargetRef::parse("shop".parse().unwrap(), "deploy/cart").unwrap()
+}
+
+#[test]
+fn while_a_fix_writes_or_is_proved_the_incident_is_not_made_about_another_service() {
+    let mut night = approved(&["frontend-1"]);
+    let about_cart = || Act::SetTarget { target: cart() };
+    let under_way = Err(Refusal::FixUnderWay(FixName::RestartPod));
+    assert_eq!(night.says("U0OTHER", about_cart()), under_way, "its write is about to be done");
+    replaced(&mut night, StepNumber::FIRST, "frontend-8");
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Verifying { .. }));
+    assert_eq!(night.says("U0OTHER", about_cart()), under_way, "its effect is watched");
+    assert_eq!(night.incident().target, Some(target()));
+    night.says("U0OTHER", Act::SetTarget { target: target() }).unwrap();
+    assert!(night.incident().fix.is_some(), "the same service said again changes nothing about it");
+}
+
+#[test]
+fn a_plan_that_waits_is_dropped_when_the_incident_turns_out_to_be_about_another_service() {
+    let mut night = Rehearsal::with_a_question(&["frontend-1"]);
+    let answer = night.says("U0OTHER", Act::SetTarget { target: cart() }).unwrap();
+    insta::assert_snapshot!(answer.text, @"INC-1 is about shop deploy/cart now. The diagnostics are running. restart-pod does not run.");
+    let incident = night.incident();
+    assert_eq!((incident.fix.is_none(), &incident.past_fixes[0].end), (true, &FixEnd::TargetChanged));
+    let late = night.says("U0SECURITY", Act::Approve { plan: None }).unwrap_err();
+    insta::assert_snapshot!(late, @"restart-pod was dropped at 2026-11-24T03:00:00Z, because somebody said that the incident is about another service");
+    assert_eq!(night.writes(), 0);
+}
+
+/// The diagnostics of the new service come to nothing: what was found at the old one offers nothing there.
+#[test]
+fn a_verdict_about_the_service_of_before_offers_no_fix() {
+    let mut night = Rehearsal::with_a_verdict();
+    assert_eq!(offer(night.incident(), FixName::RestartPod), Ok(()));
+    let before = night.incident().clone();
+    night.says("U0ONCALL", Act::SetTarget { target: cart() }).unwrap();
+    let Triage::Running { run, .. } = night.incident().triage else { panic!("{:?}", night.incident().triage) };
+    night.outcome(&Outcome::TriageFailed { run, reason: "deploy/cart is not there".to_owned() });
+    let no_verdict = Err(Refusal::NoVerdict(night.incident().id));
+    assert_eq!(offer(night.incident(), FixName::RestartPod), no_verdict);
+    assert_eq!(night.incident().verdict, None, "nor is it shown as what was found");
+    // As an older version stored it.
+    let stored = Incident { target: Some(cart()), triage: night.incident().triage.clone(), ..before };
+    assert_eq!(offer(&stored, FixName::RestartPod), no_verdict);
 }
 
 #[test]
