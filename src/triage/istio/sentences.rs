@@ -74,7 +74,7 @@ impl Judged<'_, '_> {
         let rule = self.call.rule;
         match &self.call.because {
             Because::NoSidecar => {
-                "the client has no sidecar, so its calls are as the application makes them".to_owned()
+                "the client has no sidecar, so nothing makes mTLS for it".to_owned()
             }
             Because::Rule { mode, place } => {
                 format!("the client's proxy {does} ({}, {}: {})", rule_name(rule), place.as_str(), mode.as_str())
@@ -99,6 +99,9 @@ impl Judged<'_, '_> {
 
     /// In one sentence: whether the call can work, and if not, why.
     pub fn sentence(&self) -> String {
+        if let Some(ambient) = self.ambient() {
+            return format!("{ambient}, which is not computed here");
+        }
         if let Some((first, failing)) = self.first_failure() {
             let all = self.endpoints.len();
             let share = if failing < all { format!("{failing} of {all} endpoints fail: ") } else { String::new() };

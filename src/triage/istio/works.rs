@@ -157,6 +157,9 @@ impl<'o> Computed<'o> {
 impl Judged<'_, '_> {
     /// The worst that becomes of any endpoint.
     pub fn conclusion(&self) -> Conclusion {
+        if self.ambient().is_some() {
+            return Conclusion::Unclear;
+        }
         if self.call.client_tls == ClientTls::NoCluster {
             return Conclusion::Fails;
         }
@@ -168,6 +171,11 @@ impl Judged<'_, '_> {
         };
         // Without any endpoint nothing is called, and nothing can be said of it.
         self.endpoints.iter().map(of).max().unwrap_or(Conclusion::Unclear)
+    }
+
+    /// A pod whose mTLS ztunnel makes: what its proxy or its lack of one says is not what happens.
+    pub(super) fn ambient(&self) -> Option<&Beyond> {
+        self.beyond.iter().find(|one| matches!(one, Beyond::Ambient(_)))
     }
 
     /// Whether the application chooses which pod is called, so that each must be right by itself.

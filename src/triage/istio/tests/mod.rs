@@ -1,1 +1,5 @@
 mod agreement;
+mod reading;
+mod ten_settings;
+mod touched;
+mod world;
