@@ -26,6 +26,10 @@ enum CliCommand {
     Triage(commands::triage::TriageArgs),
     /// Judge saved evidence again, offline
     Diagnose(commands::diagnose::DiagnoseArgs),
+    /// Say whether one workload reaches another by mTLS, and why not, from saved objects
+    Pair(commands::pair::PairArgs),
+    /// Say what would change or break if Istio objects were applied or deleted, from saved objects
+    Whatif(commands::whatif::WhatIfArgs),
     /// Check the bot's own set-up: configuration, rights, Slack, journal, webhook
     Doctor(commands::doctor::DoctorArgs),
     /// Run only the simulated mesh; real kubectl works against it
@@ -78,6 +82,8 @@ async fn run(command: CliCommand) -> anyhow::Result<ExitCode> {
         }
         CliCommand::Triage(args) => Ok(commands::triage::run(args).await?),
         CliCommand::Diagnose(args) => Ok(commands::diagnose::run(&args)?),
+        CliCommand::Pair(args) => Ok(commands::pair::run(&args)?),
+        CliCommand::Whatif(args) => Ok(commands::whatif::run(&args)?),
         CliCommand::Doctor(args) => Ok(commands::doctor::run(args).await?),
         CliCommand::Simulate(args) => {
             commands::simulate::run(args).await?;

@@ -14,11 +14,14 @@ pub mod diagnose;
 #[cfg(feature = "discord")]
 pub mod discord;
 pub mod doctor;
+mod objects_file;
 mod pagers;
+pub mod pair;
 pub mod serve;
 pub mod simulate;
 pub mod slack;
 pub mod triage;
+pub mod whatif;
 
 /// What a script sees when a command could not run at all: no verdict (0 healthy, 1 fault found, 2 inconclusive).
 pub const COULD_NOT_RUN: u8 = 3;

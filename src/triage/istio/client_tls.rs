@@ -13,7 +13,6 @@ use super::{
     rule_merge::MergedRule,
     service_mode::AutoOff,
     traffic_policy::{RulePlace, endpoint_mode},
-    workload_objects::Pod,
 };
 
 /// How a proxy speaks to a cluster or an endpoint.
@@ -134,16 +133,21 @@ impl<'o> ClusterTls<'o> {
     }
 
     /// No rule has a say: by endpoint, where istiod lists them.
-    pub(super) fn automatic(off: Option<AutoOff>, of: ClusterType, identities: Vec<String>) -> Self {
+    pub(super) fn automatic(off: Option<AutoOff>, of: ClusterType, identities: impl FnOnce() -> Vec<String>) -> Self {
         match (off, of) {
             (Some(off), _) => Self::plain(Because::AutoOff(off)),
-            (None, ClusterType::Eds) => Self::new(ClientTls::Auto, Because::Auto, identities),
-            (None, ClusterType::OriginalDst) => Self::new(ClientTls::IstioMutual, Because::Auto, identities),
+            (None, ClusterType::Eds) => Self::new(ClientTls::Auto, Because::Auto, identities()),
+            (None, ClusterType::OriginalDst) => Self::new(ClientTls::IstioMutual, Because::Auto, identities()),
         }
     }
 
     /// The rule's `tls` decides.
-    pub(super) fn by_rule(tls: &'o TlsSettings, place: RulePlace, has_selector: bool, identities: Vec<String>) -> Self {
+    pub(super) fn by_rule(
+        tls: &'o TlsSettings,
+        place: RulePlace,
+        has_selector: bool,
+        identities: impl FnOnce() -> Vec<String>,
+    ) -> Self {
         let mode = tls.mode;
         let because = Because::Rule { mode, place };
         let listed = || {
@@ -155,7 +159,7 @@ impl<'o> ClusterTls<'o> {
         let client_tls = match mode {
             TlsMode::Disable => return Self::plain(because),
             TlsMode::IstioMutual => {
-                let sans = if tls.subject_alt_names.is_empty() { identities } else { listed() };
+                let sans = if tls.subject_alt_names.is_empty() { identities() } else { listed() };
                 return Self { sni, ..Self::new(ClientTls::IstioMutual, because, sans) };
             }
             TlsMode::Simple => ClientTls::Simple,
@@ -185,18 +189,14 @@ pub(super) struct EndpointRule<'r, 'o> {
 }
 
 impl EndpointRule<'_, '_> {
-    /// The endpoints that the client may call, each with how; `mode` gives the mode in effect of a pod's port.
-    pub(super) fn calls<'o>(
-        &self,
-        endpoints: impl Iterator<Item = Endpoint<'o>>,
-        mode: impl Fn(&Pod, u16) -> Mode,
-    ) -> Vec<EndpointCall<'o>> {
+    /// The endpoints that the client may call, each with how.
+    pub(super) fn calls<'o>(&self, endpoints: impl Iterator<Item = Endpoint<'o>>) -> Vec<EndpointCall<'o>> {
         let above = self.rule.and_then(|rule| endpoint_mode(rule, self.subset, self.service_port));
         let mut calls: Vec<_> = endpoints
             .filter(|one| !one.terminating && (one.ready || !self.ready_only) && self.in_subset(one))
             .map(|endpoint| {
                 let (tls, because) = match self.cluster {
-                    ClientTls::Auto => by_endpoint(&endpoint, above, &mode),
+                    ClientTls::Auto => by_endpoint(&endpoint, above),
                     cluster => (cluster, EndpointBecause::Cluster),
                 };
                 EndpointCall { endpoint, tls, because }
@@ -212,18 +212,14 @@ impl EndpointRule<'_, '_> {
     }
 }
 
-fn by_endpoint(
-    endpoint: &Endpoint<'_>,
-    above: Option<(TlsMode, RulePlace)>,
-    mode: &impl Fn(&Pod, u16) -> Mode,
-) -> (ClientTls, EndpointBecause) {
-    let Some(pod) = endpoint.pod.filter(|pod| pod.tls_mode_label() == "istio") else {
+fn by_endpoint(endpoint: &Endpoint<'_>, above: Option<(TlsMode, RulePlace)>) -> (ClientTls, EndpointBecause) {
+    if endpoint.pod.is_none_or(|pod| pod.tls_mode_label() != "istio") {
         return (ClientTls::Plaintext, EndpointBecause::NoLabel);
-    };
+    }
     match above {
         Some((TlsMode::IstioMutual, _)) => (ClientTls::IstioMutual, EndpointBecause::Capable),
         Some((mode, place)) => (ClientTls::Plaintext, EndpointBecause::RuleAbove { mode, place }),
-        None if mode(pod, endpoint.port) == Mode::Disable => (ClientTls::Plaintext, EndpointBecause::PortDisabled),
+        None if endpoint.mode == Mode::Disable => (ClientTls::Plaintext, EndpointBecause::PortDisabled),
         None => (ClientTls::IstioMutual, EndpointBecause::Capable),
     }
 }

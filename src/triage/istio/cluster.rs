@@ -1,9 +1,10 @@
 //! The whole computed: modes of servers and calls of clients, over one set of objects.
 
+use std::collections::HashMap;
+
 use super::{
     client_tls::{Because, Call, ClientTls, ClusterTls, ClusterType, EndpointRule, Missing},
-    endpoints::{Endpoint, Endpoints, endpoints},
-    identities::service_identities,
+    endpoints::{Behind, Endpoint, Services, services},
     objects::Objects,
     policy_objects::LoadBalancer,
     rule_in_force::Caller,
@@ -22,7 +23,7 @@ pub struct Computed<'o> {
     pub(super) objects: &'o Objects,
     pub(super) policies: Policies<'o>,
     rules: RuleIndex<'o>,
-    endpoints: Endpoints<'o>,
+    services: Services<'o>,
 }
 
 /// Where a call goes.
@@ -37,12 +38,9 @@ pub struct Destination<'d> {
 impl<'o> Computed<'o> {
     /// Sorts and merges what the answers are looked up in.
     pub fn new(objects: &'o Objects) -> Self {
-        Self {
-            objects,
-            policies: Policies::new(objects),
-            rules: RuleIndex::new(objects),
-            endpoints: endpoints(objects),
-        }
+        let policies = Policies::new(objects);
+        let services = services(objects, &policies);
+        Self { objects, policies, rules: RuleIndex::new(objects), services }
     }
 
     /// The mode in effect of a port on which the pod listens.
@@ -52,18 +50,23 @@ impl<'o> Computed<'o> {
 
     /// The endpoints of a Service, of all its ports.
     pub fn endpoints_of(&self, service: &Service) -> &[Endpoint<'o>] {
-        self.endpoints.get(&service.metadata.object_name()).map_or(&[], Vec::as_slice)
+        self.behind(service).map_or(&[], |behind| behind.endpoints.as_slice())
+    }
+
+    fn behind(&self, service: &Service) -> Option<&Behind<'o>> {
+        self.services.get(service.metadata.namespace.as_str())?.get(service.metadata.name.as_str())
     }
 
     pub(super) fn all_endpoints(&self) -> impl Iterator<Item = &Endpoint<'o>> {
-        self.endpoints.values().flatten()
+        self.services.values().flat_map(HashMap::values).flat_map(|behind| &behind.endpoints)
     }
 
     /// The rule that a client follows for a Service.
     pub fn rule_in_force(&self, client: &Pod, service: &Service) -> Option<&MergedRule<'o>> {
         let caller = Caller { namespace: &client.metadata.namespace, labels: &client.metadata.labels };
         let root = &self.objects.mesh.root_namespace;
-        self.rules.in_force(caller, &service.host(), &service.metadata.namespace, root)
+        let host = &self.behind(service)?.host;
+        self.rules.in_force(caller, host, &service.metadata.namespace, root)
     }
 
     /// What the proxy of a client does for a destination. Whether it has a proxy is not asked here.
@@ -109,7 +112,7 @@ impl<'o> Computed<'o> {
         let cluster_type = if by_application { ClusterType::OriginalDst } else { ClusterType::Eds };
 
         let mesh = &self.objects.mesh;
-        let identities = service_identities(mesh, to.service, all);
+        let identities = || self.behind(to.service).map(|behind| behind.identities.clone()).unwrap_or_default();
         let cluster = if let Some((tls, place)) = settings.tls {
             let has_selector = rule.is_some_and(|rule| rule.selector.is_some());
             ClusterTls::by_rule(tls, place, has_selector, identities)
@@ -124,7 +127,7 @@ impl<'o> Computed<'o> {
             service_port: to.port,
             ready_only: settings.keeps_ready_only(),
         };
-        let endpoints = endpoint_rule.calls(of_port.into_iter(), |pod, port| self.policies.port_mode(pod, port));
+        let endpoints = endpoint_rule.calls(of_port.into_iter());
         Call {
             client_tls: cluster.client_tls,
             because: cluster.because,

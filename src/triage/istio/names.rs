@@ -51,6 +51,17 @@ pub struct Metadata {
     /// Absent in files that were never applied: they would be created now, so they count as the newest.
     #[serde(default)]
     pub creation_timestamp: Option<Timestamp>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub owner_references: Vec<Owner>,
+}
+
+/// What made an object and looks after it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Owner {
+    #[serde(default)]
+    pub kind: String,
+    #[serde(default)]
+    pub name: String,
 }
 
 impl Metadata {

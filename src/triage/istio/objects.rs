@@ -40,8 +40,8 @@ pub struct BeyondObject {
 /// Why a document was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectsError {
-    #[error("this is neither JSON nor YAML of Kubernetes objects (at {place})")]
-    Syntax { place: String },
+    #[error("this is neither JSON nor YAML of Kubernetes objects: {why}")]
+    Syntax { why: String },
     #[error("{kind} {name} cannot be read: {source}")]
     Object {
         kind: String,
@@ -216,7 +216,7 @@ fn header(object: &str) -> Result<Header, ObjectsError> {
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
 fn syntax(error: serde_json::Error) -> ObjectsError {
-    ObjectsError::Syntax { place: format!("line {}, column {}: {error}", error.line(), error.column()) }
+    ObjectsError::Syntax { why: error.to_string() }
 }
 
 type Take<'t> = dyn FnMut(&str) -> Result<(), ObjectsError> + 't;
@@ -229,7 +229,7 @@ fn each_object(text: &str, take: &mut Take<'_>) -> Result<(), ObjectsError> {
         return each_of_json(text.trim_start_matches('\u{feff}'), NESTED_MOST, take);
     }
     let documents: Vec<serde_json::Value> =
-        serde_saphyr::from_multiple(text).map_err(|error| ObjectsError::Syntax { place: error.to_string() })?;
+        serde_saphyr::from_multiple(text).map_err(|error| ObjectsError::Syntax { why: error.to_string() })?;
     for document in documents.iter().filter(|one| !one.is_null()) {
         each_of_json(&document.to_string(), NESTED_MOST, take)?;
     }
@@ -247,7 +247,7 @@ fn each_of_json(text: &str, depth: u8, take: &mut Take<'_>) -> Result<(), Object
         }
     };
     let Some(depth) = depth.checked_sub(1) else {
-        return Err(ObjectsError::Syntax { place: format!("lists in lists, deeper than {NESTED_MOST}") });
+        return Err(ObjectsError::Syntax { why: format!("lists in lists, deeper than {NESTED_MOST}") });
     };
     members.iter().try_for_each(|member| each_of_json(member.get(), depth, take))
 }

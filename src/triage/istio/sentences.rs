@@ -73,9 +73,7 @@ impl Judged<'_, '_> {
         let does = does(self.call.client_tls);
         let rule = self.call.rule;
         match &self.call.because {
-            Because::NoSidecar => {
-                "the client has no sidecar, so nothing makes mTLS for it".to_owned()
-            }
+            Because::NoSidecar => "the client has no sidecar, so nothing makes mTLS for it".to_owned(),
             Because::Rule { mode, place } => {
                 format!("the client's proxy {does} ({}, {}: {})", rule_name(rule), place.as_str(), mode.as_str())
             }
@@ -159,15 +157,16 @@ impl Judged<'_, '_> {
         let client = self.endpoint_side(one);
         let pod = pod_name(one);
         let port = one.call.endpoint.port;
+        let mode = self.server(one).map_or_else(String::new, |mode| format!(" ({mode})"));
         match why {
-            WhyNot::PlaintextIntoStrict(mode) | WhyNot::OwnTlsIntoStrict(mode) => {
-                format!("{client}, and {pod} accepts only mTLS on port {port} ({mode})")
+            WhyNot::PlaintextIntoStrict | WhyNot::OwnTlsIntoStrict => {
+                format!("{client}, and {pod} accepts only mTLS on port {port}{mode}")
             }
-            WhyNot::OwnTlsIntoHttp(mode) => {
-                format!("{client}, and {pod} takes no TLS but Istio's on its HTTP port {port} ({mode})")
+            WhyNot::OwnTlsIntoHttp => {
+                format!("{client}, and {pod} takes no TLS but Istio's on its HTTP port {port}{mode}")
             }
-            WhyNot::MutualIntoDisabled(mode) => {
-                format!("{client}, and {pod} accepts no TLS on port {port} ({mode})")
+            WhyNot::MutualIntoDisabled => {
+                format!("{client}, and {pod} accepts no TLS on port {port}{mode}")
             }
             WhyNot::MutualIntoNoSidecar => format!("{client}, and {pod} has no sidecar that could take it"),
             WhyNot::WrongIdentity { held } => {

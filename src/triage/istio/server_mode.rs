@@ -97,7 +97,11 @@ impl<'o> Policies<'o> {
 
     /// The mode of one port, without the names: what clients ask for each endpoint.
     pub(super) fn port_mode(&self, pod: &Pod, port: u16) -> Mode {
-        self.server_mode(pod, port).mode
+        let workload = self.of_workload(&pod.metadata.namespace, &pod.metadata.labels);
+        let of_port = workload.and_then(|policy| Some(policy.spec.port_level_mtls.get(&port)?.mode));
+        let of_workload = workload.map(|policy| policy.spec.mtls.mode);
+        let nearest = of_port.into_iter().chain(of_workload).find(|mode| *mode != Mode::Unset);
+        nearest.unwrap_or_else(|| self.namespace_mode(&pod.metadata.namespace).0)
     }
 
     pub(super) fn server_mode(&self, pod: &Pod, port: u16) -> ServerMode {

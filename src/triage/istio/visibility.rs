@@ -10,6 +10,9 @@ const EXPORT_TO: &str = "networking.istio.io/exportTo";
 
 pub(super) fn is_visible(service: &Service, to_namespace: &str, mesh: &MeshConfig) -> bool {
     let annotated = service.metadata.annotations.get(EXPORT_TO).filter(|value| !value.is_empty());
+    if annotated.is_none() && mesh.default_service_export_to.is_empty() {
+        return true;
+    }
     let namespaces: Vec<&str> = match annotated {
         Some(value) => value.split(',').map(str::trim).collect(),
         None => mesh.default_service_export_to.iter().map(String::as_str).collect(),
@@ -18,5 +21,5 @@ pub(super) fn is_visible(service: &Service, to_namespace: &str, mesh: &MeshConfi
     if namespaces.contains(&"~") {
         return false;
     }
-    namespaces.is_empty() || namespaces.iter().any(|one| *one == "*" || *one == to_namespace || (*one == "." && same))
+    namespaces.iter().any(|one| *one == "*" || *one == to_namespace || (*one == "." && same))
 }

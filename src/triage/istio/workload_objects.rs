@@ -217,3 +217,14 @@ pub struct Namespace {
     #[serde(default)]
     pub metadata: Metadata,
 }
+
+impl Namespace {
+    /// Whether pods that are made in it get a sidecar.
+    pub(super) fn asks_for_sidecars(&self) -> bool {
+        let labels = &self.metadata.labels;
+        match labels.get("istio-injection") {
+            Some(value) => value == "enabled",
+            None => labels.contains_key("istio.io/rev"),
+        }
+    }
+}

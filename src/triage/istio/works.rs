@@ -3,6 +3,7 @@
 //! Tried with real sidecars (pilot-agent, Envoy 1.40): tests/data/istio-pairs/live-trial.txt and envoy-words.txt.
 
 use super::{
+    answers::Question,
     client_tls::{Because, Call, ClientTls, ClusterType, EndpointBecause, EndpointCall, Missing},
     cluster::{Computed, Destination},
     endpoints::Endpoint,
@@ -28,11 +29,11 @@ pub enum Outcome {
 /// Why calls to an endpoint fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhyNot {
-    PlaintextIntoStrict(ServerMode),
-    OwnTlsIntoStrict(ServerMode),
+    PlaintextIntoStrict,
+    OwnTlsIntoStrict,
     /// A proxy that also takes plain text takes no foreign TLS on an HTTP port.
-    OwnTlsIntoHttp(ServerMode),
-    MutualIntoDisabled(ServerMode),
+    OwnTlsIntoHttp,
+    MutualIntoDisabled,
     MutualIntoNoSidecar,
     /// The server's certificate names another identity than the rule demands.
     WrongIdentity {
@@ -46,12 +47,13 @@ pub struct JudgedEndpoint<'o> {
     pub call: EndpointCall<'o>,
     pub outcome: Outcome,
     /// Of the pod's port; `None` where no pod stands behind the address or the pod has no sidecar.
-    pub server: Option<ServerMode>,
+    pub mode: Option<Mode>,
 }
 
 /// A call from both sides.
 #[derive(Debug, Clone)]
 pub struct Judged<'i, 'o> {
+    computed: &'i Computed<'o>,
     pub call: Call<'i, 'o>,
     pub endpoints: Vec<JudgedEndpoint<'o>>,
     /// What may change it and is not computed with.
@@ -79,12 +81,11 @@ impl<'o> Computed<'o> {
             .iter()
             .map(|one| {
                 let server = one.endpoint.pod.filter(|pod| pod.has_sidecar());
-                let server = server.map(|pod| self.server_mode(pod, one.endpoint.port));
-                let outcome = self.outcome(one, &call, server.as_ref(), to);
-                JudgedEndpoint { call: *one, outcome, server }
+                let mode = server.map(|_| one.endpoint.mode);
+                JudgedEndpoint { call: *one, outcome: self.outcome(one, &call, mode, to), mode }
             })
             .collect();
-        Judged { call, endpoints, beyond: self.beyond(client, to.service) }
+        Judged { computed: self, call, endpoints, beyond: self.beyond(client, to.service) }
     }
 
     fn call_without_proxy(&self, to: Destination<'_>) -> Call<'_, 'o> {
@@ -112,7 +113,7 @@ impl<'o> Computed<'o> {
         &self,
         one: &EndpointCall<'_>,
         call: &Call<'_, '_>,
-        server: Option<&ServerMode>,
+        server: Option<Mode>,
         to: Destination<'_>,
     ) -> Outcome {
         let Some(server) = server else {
@@ -124,20 +125,18 @@ impl<'o> Computed<'o> {
                 }
             };
         };
-        match (one.tls, server.mode) {
-            (ClientTls::Plaintext, Mode::Strict) => Outcome::Fails(WhyNot::PlaintextIntoStrict(server.clone())),
+        match (one.tls, server) {
+            (ClientTls::Plaintext, Mode::Strict) => Outcome::Fails(WhyNot::PlaintextIntoStrict),
             (ClientTls::Plaintext, _) => Outcome::Plaintext,
-            (ClientTls::Simple | ClientTls::Mutual, Mode::Strict) => {
-                Outcome::Fails(WhyNot::OwnTlsIntoStrict(server.clone()))
-            }
+            (ClientTls::Simple | ClientTls::Mutual, Mode::Strict) => Outcome::Fails(WhyNot::OwnTlsIntoStrict),
             (ClientTls::Simple | ClientTls::Mutual, Mode::Permissive)
                 if to.service.port(to.port).is_some_and(is_http) =>
             {
-                Outcome::Fails(WhyNot::OwnTlsIntoHttp(server.clone()))
+                Outcome::Fails(WhyNot::OwnTlsIntoHttp)
             }
             (ClientTls::Simple | ClientTls::Mutual, _) => Outcome::OwnTls,
             (ClientTls::IstioMutual | ClientTls::Auto | ClientTls::NoCluster, Mode::Disable) => {
-                Outcome::Fails(WhyNot::MutualIntoDisabled(server.clone()))
+                Outcome::Fails(WhyNot::MutualIntoDisabled)
             }
             (ClientTls::IstioMutual | ClientTls::Auto | ClientTls::NoCluster, _) => self.identity_outcome(one, call),
         }
@@ -155,6 +154,19 @@ impl<'o> Computed<'o> {
 }
 
 impl Judged<'_, '_> {
+    /// The mode of an endpoint's port with the policy that decided; `None` where no sidecar stands behind it.
+    pub fn server(&self, one: &JudgedEndpoint<'_>) -> Option<ServerMode> {
+        let pod = one.call.endpoint.pod.filter(|pod| pod.has_sidecar())?;
+        Some(self.computed.server_mode(pod, one.call.endpoint.port))
+    }
+
+    /// The modes of all endpoints that have a sidecar.
+    pub fn servers(&self) -> impl Iterator<Item = Question> {
+        let with_sidecar =
+            self.endpoints.iter().map(|one| one.call.endpoint).filter_map(|one| Some((one.pod?, one.port)));
+        with_sidecar.filter(|(pod, _)| pod.has_sidecar()).map(|(pod, port)| self.computed.question(pod, port))
+    }
+
     /// The worst that becomes of any endpoint.
     pub fn conclusion(&self) -> Conclusion {
         if self.ambient().is_some() {

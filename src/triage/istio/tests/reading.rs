@@ -20,7 +20,8 @@ fn a_list_of_kubectl_and_documents_of_yaml_read_alike() {
 #[test]
 fn an_object_that_is_applied_again_keeps_its_age_and_one_that_is_deleted_is_gone() {
     let made = |name: &str, at: &str, mode: &str| {
-        policy(name, &format!("{{mtls: {{mode: {mode}}}}}")).replace("name: ", &format!("creationTimestamp: {at}, name: "))
+        policy(name, &format!("{{mtls: {{mode: {mode}}}}}"))
+            .replace("name: ", &format!("creationTimestamp: {at}, name: "))
     };
     let old = made("old", "'2026-01-01T00:00:00Z'", "STRICT");
     let young = made("young", "'2026-02-01T00:00:00Z'", "DISABLE");
@@ -35,7 +36,8 @@ fn an_object_that_is_applied_again_keeps_its_age_and_one_that_is_deleted_is_gone
 
 #[test]
 fn a_service_of_another_api_group_is_no_service() {
-    let knative = "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {namespace: shop, name: reviews}\nspec: {}\n";
+    let knative =
+        "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {namespace: shop, name: reviews}\nspec: {}\n";
     assert_eq!(world(knative).services.values().next().unwrap().spec.ports.len(), 2);
 }
 
@@ -48,11 +50,16 @@ fn a_mesh_configuration_of_another_namespace_does_not_count() {
 #[test]
 fn what_cannot_be_read_is_named_with_its_place() {
     let said = |text: &str| Objects::read(text).unwrap_err().to_string();
-    insta::assert_snapshot!(said("{}garbage"), @"this is neither JSON nor YAML of Kubernetes objects (at line 1, column 3: trailing characters at line 1 column 3)");
+    insta::assert_snapshot!(said("{}garbage"), @"this is neither JSON nor YAML of Kubernetes objects: trailing characters at line 1 column 3");
     insta::assert_snapshot!(said(""), @"no object is in it: give a List as kubectl prints it");
     insta::assert_snapshot!(said(&policy("server", "{mtls: {mode: STRCT}}")), @"PeerAuthentication shop/server cannot be read: unknown variant `STRCT`, expected one of `UNSET`, `DISABLE`, `PERMISSIVE`, `STRICT` at line 1 column 143");
-    let mesh = "apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: istio-system, name: istio}\ndata: {mesh: '[1'}\n";
-    assert!(said(mesh).starts_with("the mesh configuration in ConfigMap istio-system/istio cannot be read"), "{}", said(mesh));
+    let mesh =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: istio-system, name: istio}\ndata: {mesh: '[1'}\n";
+    assert!(
+        said(mesh).starts_with("the mesh configuration in ConfigMap istio-system/istio cannot be read"),
+        "{}",
+        said(mesh)
+    );
     let deep = "[".repeat(9) + "{}" + &"]".repeat(9);
-    insta::assert_snapshot!(said(&deep), @"this is neither JSON nor YAML of Kubernetes objects (at lists in lists, deeper than 4)");
+    insta::assert_snapshot!(said(&deep), @"this is neither JSON nor YAML of Kubernetes objects: lists in lists, deeper than 4");
 }

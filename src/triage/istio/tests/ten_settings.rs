@@ -67,9 +67,8 @@ fn a_credential_that_no_sidecar_gets_leaves_plain_text() {
 
 #[test]
 fn a_port_entry_without_tls_does_not_free_the_endpoints_from_disable() {
-    let both = rule(
-        "{tls: {mode: DISABLE}, portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: RANDOM}}]}",
-    );
+    let both =
+        rule("{tls: {mode: DISABLE}, portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: RANDOM}}]}");
     insta::assert_snapshot!(said(&(policy("server", STRICT) + &both)), @r"
     client:80 fails: the client's proxy sends plain text to pod shop/r1, since the port's entry has no tls of its own and trafficPolicy says DISABLE (DestinationRule shop/d), and pod shop/r1 accepts only mTLS on port 8080 (STRICT by PeerAuthentication shop/server for its namespace)
     client:81 fails: the client's proxy sends plain text (DestinationRule shop/d, trafficPolicy: DISABLE), and pod shop/r1 accepts only mTLS on port 8081 (STRICT by PeerAuthentication shop/server for its namespace)
