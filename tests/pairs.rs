@@ -153,7 +153,7 @@ fn what_is_not_there_is_3_and_named() {
     exit 3
     "#);
     insta::assert_snapshot!(said("pair -n web pod/old --objects EMPTY"), @r"
-    mtls-medic: EMPTY: no object is in it: give a List as kubectl prints it
+    mtls-medic: the objects in EMPTY cannot be used: no object is in it: give a List as kubectl prints it
     exit 3
     ");
     insta::assert_snapshot!(said("whatif --delete -f STRICT --objects CLUSTER"), @r"
@@ -324,6 +324,20 @@ fn deleting_a_subset_that_calls_may_use_breaks_them_and_deleting_one_that_failed
     changes shop/r1, web/client-5d-x → reviews.shop:80/v1
       before   the client's proxy sends plain text (DestinationRule shop/reviews, trafficPolicy: DISABLE), and pod shop/r1 accepts only mTLS on port 8080 (STRICT by PeerAuthentication shop/default for its namespace)
       after    no rule is in force that has subsets, so calls fail with the flag NC
+    exit 0
+    ");
+}
+
+#[test]
+fn a_subset_that_comes_with_the_change_failed_for_nobody_before() {
+    let subset = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {namespace: shop, name: d}\nspec: {host: \
+                  reviews, subsets: [{name: v1, labels: {version: v1}}]}\n";
+    let said = run("new", &[("CLUSTER", CLUSTER), ("SUBSET", subset)], "whatif -f SUBSET --objects CLUSTER");
+    insta::assert_snapshot!(said, @r"
+    0 break, 1 change otherwise, 3 stay as they are
+    changes shop/r1, web/client-5d-x → reviews.shop:80/v1
+      before   there was no such call
+      after    it works by mTLS
     exit 0
     ");
 }

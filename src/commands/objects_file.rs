@@ -24,7 +24,7 @@ pub enum ObjectsFileError {
     #[error("{path} is larger than {OBJECTS_MOST} bytes: leave out kinds that Istio does not read")]
     TooLarge { path: PathBuf },
     /// What is in it.
-    #[error("{path}: {source}")]
+    #[error("the objects in {path} cannot be used")]
     Objects {
         path: PathBuf,
         #[source]

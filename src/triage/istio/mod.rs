@@ -7,6 +7,7 @@
 mod answers;
 mod client_tls;
 mod cluster;
+mod documents;
 mod endpoints;
 mod everything;
 mod identities;

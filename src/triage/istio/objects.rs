@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{
+    documents::{each_object, syntax},
     mesh_config::{ConfigMap, MESH_CONFIG_MAP, MeshConfig},
     names::{Metadata, ObjectName},
     policy_objects::{DestinationRule, PeerAuthentication},
@@ -42,13 +42,8 @@ pub struct BeyondObject {
 pub enum ObjectsError {
     #[error("this is neither JSON nor YAML of Kubernetes objects: {why}")]
     Syntax { why: String },
-    #[error("{kind} {name} cannot be read: {source}")]
-    Object {
-        kind: String,
-        name: ObjectName,
-        #[source]
-        source: serde_json::Error,
-    },
+    #[error("{kind} {name} cannot be read: {why}")]
+    Object { kind: String, name: ObjectName, why: String },
     #[error("the mesh configuration in ConfigMap {name} cannot be read: {why}")]
     MeshConfig { name: ObjectName, why: String },
     #[error("no object is in it: give a List as kubectl prints it")]
@@ -72,15 +67,6 @@ struct HeaderMetadata {
     name: String,
     #[serde(default)]
     namespace: String,
-}
-
-/// A List, one object, or the `objects` of a test set.
-#[derive(Deserialize)]
-struct Document<'a> {
-    #[serde(borrow, default)]
-    items: Option<Vec<&'a RawValue>>,
-    #[serde(borrow, default)]
-    objects: Option<Vec<&'a RawValue>>,
 }
 
 impl Objects {
@@ -157,7 +143,8 @@ impl Objects {
         let mesh: Option<MeshConfig> = serde_saphyr::from_str(text).map_err(|error| failed(error.to_string()))?;
         let mesh = mesh.unwrap_or_default();
         // Only istiod's own namespace counts: an application may have a ConfigMap of that name.
-        if map.metadata.namespace == mesh.root_namespace {
+        let namespace = &map.metadata.namespace;
+        if *namespace == mesh.root_namespace || *namespace == MeshConfig::default().root_namespace {
             self.mesh = mesh;
         }
         Ok(())
@@ -202,52 +189,14 @@ impl Header {
     }
 
     fn parse<'a, T: Deserialize<'a>>(&self, object: &'a str) -> Result<T, ObjectsError> {
-        serde_json::from_str(object).map_err(|source| ObjectsError::Object {
+        serde_json::from_str(object).map_err(|error| ObjectsError::Object {
             kind: self.kind.clone(),
             name: self.object_name(),
-            source,
+            why: error.to_string(),
         })
     }
 }
 
 fn header(object: &str) -> Result<Header, ObjectsError> {
     serde_json::from_str(object).map_err(syntax)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
-fn syntax(error: serde_json::Error) -> ObjectsError {
-    ObjectsError::Syntax { why: error.to_string() }
-}
-
-type Take<'t> = dyn FnMut(&str) -> Result<(), ObjectsError> + 't;
-
-/// Lists may hold lists; the depth ends what a crafted file could ask of the stack.
-const NESTED_MOST: u8 = 4;
-
-fn each_object(text: &str, take: &mut Take<'_>) -> Result<(), ObjectsError> {
-    if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
-        return each_of_json(text.trim_start_matches('\u{feff}'), NESTED_MOST, take);
-    }
-    let documents: Vec<serde_json::Value> =
-        serde_saphyr::from_multiple(text).map_err(|error| ObjectsError::Syntax { why: error.to_string() })?;
-    for document in documents.iter().filter(|one| !one.is_null()) {
-        each_of_json(&document.to_string(), NESTED_MOST, take)?;
-    }
-    Ok(())
-}
-
-fn each_of_json(text: &str, depth: u8, take: &mut Take<'_>) -> Result<(), ObjectsError> {
-    let members: Vec<&RawValue> = if text.trim_start().starts_with('[') {
-        serde_json::from_str(text).map_err(syntax)?
-    } else {
-        let document: Document<'_> = serde_json::from_str(text).map_err(syntax)?;
-        match document.items.or(document.objects) {
-            Some(members) => members,
-            None => return take(text),
-        }
-    };
-    let Some(depth) = depth.checked_sub(1) else {
-        return Err(ObjectsError::Syntax { why: format!("lists in lists, deeper than {NESTED_MOST}") });
-    };
-    members.iter().try_for_each(|member| each_of_json(member.get(), depth, take))
 }

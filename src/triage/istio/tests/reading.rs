@@ -48,6 +48,13 @@ fn a_mesh_configuration_of_another_namespace_does_not_count() {
 }
 
 #[test]
+fn a_mesh_may_keep_its_rules_in_another_namespace_than_istiod_s() {
+    let root = "apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: istio-system, name: istio}\ndata: {mesh: 'rootNamespace: \
+                shop'}\n";
+    assert_eq!(world(root).mesh.root_namespace, "shop");
+}
+
+#[test]
 fn what_cannot_be_read_is_named_with_its_place() {
     let said = |text: &str| Objects::read(text).unwrap_err().to_string();
     insta::assert_snapshot!(said("{}garbage"), @"this is neither JSON nor YAML of Kubernetes objects: trailing characters at line 1 column 3");
@@ -62,4 +69,19 @@ fn what_cannot_be_read_is_named_with_its_place() {
     );
     let deep = "[".repeat(9) + "{}" + &"]".repeat(9);
     insta::assert_snapshot!(said(&deep), @"this is neither JSON nor YAML of Kubernetes objects: lists in lists, deeper than 4");
+}
+
+#[test]
+fn a_large_cluster_in_yaml_is_read_and_a_file_that_grows_by_its_aliases_is_not() {
+    let large = vec!["x"; 251_000].join(",");
+    let pod = format!("kind: Pod\napiVersion: v1\nmetadata: {{namespace: web, name: p}}\nother: [{large}]\n");
+    assert_eq!(Objects::read(&pod).unwrap().pods.len(), 1);
+
+    let level = |level: usize| {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
+        format!("a{level}: &a{level} [{aliases}]\n")
+    };
+    let grows = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n") + &(1..9).map(level).collect::<String>();
+    let said = Objects::read(&grows).unwrap_err().to_string();
+    assert!(said.starts_with("this is neither JSON nor YAML of Kubernetes objects: "), "{said}");
 }
