@@ -64,8 +64,14 @@ pub const DISCORD_MESSAGE: usize = 256 * KIB;
 pub const DISCORD_WEIGHT: usize = 512 * KIB;
 /// The largest answer of Discord's HTTP API: 25 messages, each as long as Discord lets them be.
 pub const DISCORD_ANSWER: usize = 512 * KIB;
-/// How many answers of Discord are read at once; more wait.
+/// How many such answers of Discord are read at once; more wait.
 pub const DISCORD_ANSWERS_AT_ONCE: usize = 1;
+/// The answer to a message that was sent: the message, and the one that it answers, each character written as six.
+pub const DISCORD_SENT: usize = 128 * KIB;
+/// How many of those are read at once: one for each message that is on its way.
+pub const DISCORD_SENT_AT_ONCE: usize = 4;
+/// Why Discord refused, in its words.
+pub const DISCORD_REFUSAL: usize = 8 * KIB;
 /// The most that one answer of Discord may become.
 pub const DISCORD_ANSWER_WEIGHT: usize = MIB;
 /// What may wait to be written to a WebSocket whose other end does not read.
@@ -134,6 +140,8 @@ pub const ALL: usize = ITSELF
     + DISCORD_WEIGHT
     + SOCKET_BUFFER
     + SOCKET_QUEUE
+    + DISCORD_SENT_AT_ONCE * 2 * DISCORD_SENT
+    + OUTGOING_AT_ONCE * DISCORD_REFUSAL
     + DISCORD_ANSWERS_AT_ONCE * (2 * DISCORD_ANSWER + DISCORD_ANSWER_WEIGHT)
     + SLACK_ANSWERS_AT_ONCE * (2 * SLACK_ANSWER + SLACK_ANSWER_WEIGHT)
     + SLACK_THREADS_AT_ONCE * SLACK_THREAD
@@ -173,15 +181,23 @@ impl Frames {
 }
 
 /// What a JSON text may become in memory, in bytes. Its length says little: a small object (`{"":0}`) becomes a hundred
-/// times as much. Braces inside of texts count as well, and so do those of a form (`%7B`): too much is safe.
+/// times as much. What stands in texts becomes no more than it is long, or people could make a message weigh what they like.
 pub fn weigh(json: &[u8]) -> usize {
     let mut weight = Weight::default();
     weight.add(json);
     weight.bytes
 }
 
+/// What a form may become: each field, and of Slack's `payload` the JSON in it too.
+pub fn weigh_form(form: &[u8]) -> usize {
+    url::form_urlencoded::parse(form).fold(form.len(), |weight, (name, value)| {
+        let json = if name == "payload" { weigh(value.as_bytes()) } else { value.len() };
+        weight.saturating_add(ENTRY).saturating_add(json)
+    })
+}
+
 /// What a map of JSON becomes: with one entry it has room for eleven.
-const OBJECT: usize = 700;
+pub const OBJECT: usize = 700;
 /// What a name and a value become, each a small piece of memory of its own.
 const ENTRY: usize = 160;
 
@@ -194,8 +210,6 @@ pub struct Weight {
     element: usize,
     /// Whether an object that begins now would be one.
     in_list: bool,
-    /// Whether what stands in texts is left out, as can be told in plain JSON.
-    skips_texts: bool,
     text: Text,
 }
 
@@ -223,34 +237,27 @@ impl Text {
 impl Weight {
     /// Of an answer of the API server, of which typed objects are made.
     pub fn of_the_cluster() -> Self {
-        Self { element: CLUSTER_ELEMENT, skips_texts: true, ..Self::default() }
+        Self { element: CLUSTER_ELEMENT, ..Self::default() }
     }
 
     /// Adds the next piece.
     pub fn add(&mut self, piece: &[u8]) {
         self.bytes = self.bytes.saturating_add(piece.len());
-        let mut rest = piece.iter();
-        while let Some(byte) = rest.next() {
+        for byte in piece {
             let before = self.text;
             self.text = before.after(*byte);
-            if self.skips_texts && (before, self.text) != (Text::Outside, Text::Outside) {
+            if (before, self.text) != (Text::Outside, Text::Outside) {
                 self.in_list = false;
                 continue;
             }
-            let byte = match (byte, rest.as_slice()) {
-                (b'%', [b'7', b'b' | b'B', ..]) => b'{',
-                (b'%', [b'5', b'b' | b'B', ..]) => b'[',
-                (b'%', [b'2', b'c' | b'C', ..]) => b',',
-                (byte, _) => *byte,
-            };
-            let part = match byte {
+            let part = match *byte {
                 b'{' if self.in_list => OBJECT.saturating_add(self.element),
                 b'{' | b'[' => OBJECT,
                 b',' => ENTRY,
                 _ => 0,
             };
             self.bytes = self.bytes.saturating_add(part);
-            self.in_list = matches!(byte, b'[' | b',') || (self.in_list && byte.is_ascii_whitespace());
+            self.in_list = matches!(*byte, b'[' | b',') || (self.in_list && byte.is_ascii_whitespace());
         }
     }
 }
@@ -330,6 +337,21 @@ mod tests {
         assert!(weigh(small_objects) > 100 * small_objects.len());
         assert_eq!(weigh(b"text"), 4);
         let form = b"payload=%7B%22a%22%3A%5B1%2C2%5D%7D";
-        assert!(weigh(form) > 1400 + 160, "{}", weigh(form));
+        assert!(weigh_form(form) > 1400 + 160, "{}", weigh_form(form));
+    }
+
+    #[test]
+    fn what_people_write_weighs_what_it_is_long_whatever_it_is_full_of() {
+        let braces = "{[,".repeat(1_000);
+        let text = serde_json::json!({ "a": braces, r#"b"{"#: format!("\"{braces}\\") }).to_string();
+        assert_eq!(weigh(text.as_bytes()), text.len() + OBJECT + ENTRY);
+        let form: String = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("text", braces.as_str()), ("payload", text.as_str())])
+            .finish();
+        assert!(
+            weigh_form(form.as_bytes()) < form.len() + braces.len() + text.len() + 3 * (OBJECT + ENTRY),
+            "{}",
+            weigh_form(form.as_bytes())
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Ask, OtherBot, Whose, answers,
     card::{Card, Confirm, Line, Press, person, sentence, text, words},
-    grammar::{self, Chosen, Misunderstood, Notation, ParseContext, Said},
+    grammar::{self, Chosen, Misunderstood, Notation, ParseContext, Said, Verb},
     outlived_presses::{still_works, why_gone},
 };
 use crate::{
@@ -25,6 +25,22 @@ pub enum Heard {
     Chosen(Chosen),
     /// A button; `None` when what it was drawn for cannot be read (a button of another version).
     Press(Option<Press>),
+}
+
+impl Heard {
+    /// Whether what is asked counts only from somebody who was not shown that it failed: a fix that runs, calls that stop for
+    /// good. What cannot be told counts too.
+    pub fn needs_to_be_meant_still(&self) -> bool {
+        match self {
+            Self::Typed(_) => true,
+            Self::Chosen(chosen) => {
+                matches!(chosen.verb, Verb::Fix | Verb::Approve | Verb::Resolve | Verb::Writes)
+            }
+            Self::Press(press) => press.as_ref().is_none_or(|press| {
+                matches!(press.act, Act::ProposeFix { .. } | Act::Approve { .. } | Act::Resolve { .. })
+            }),
+        }
+    }
 }
 
 /// Where it was said.

@@ -41,6 +41,11 @@ pub trait Reception: Send + Sync + 'static {
     fn not_ours(&self, asked: &Self::Asked) -> Option<&'static str>;
     /// The person, with the rights they have now.
     async fn actor(&self, asked: &Self::Asked) -> Actor;
+    /// What the person is told where the platform showed them that what they asked had failed, so that they may want it no more;
+    /// known after [`Self::actor`].
+    fn shown_as_failed(&self, _: &Self::Asked) -> Option<&'static str> {
+        None
+    }
     /// The words on the button, where it stands in a post. The card is drawn anew by its own effect: an edit here could
     /// overtake it with an older state.
     fn pressed_in_post<'a>(&self, asked: &'a Self::Asked) -> Option<&'a str>;
@@ -140,6 +145,11 @@ impl<R: Reception> Desk<R> {
             return self.whisper(asked, vec![answers::sentence(&other)]).await;
         }
         let actor = self.reception.actor(asked).await;
+        if let Some(failed) = self.reception.shown_as_failed(asked).filter(|_| heard.needs_to_be_meant_still()) {
+            tracing::warn!(user = self.reception.user(asked), "what was asked came too late, and was not done");
+            self.reception.count_refusal("shown_as_failed");
+            return self.whisper(asked, vec![words(failed)]).await;
+        }
         if let (Heard::Press(press), Some(label)) = (heard, self.reception.pressed_in_post(asked)) {
             return self.press(asked, press.as_ref(), label, actor).await;
         }

@@ -11,6 +11,8 @@ use crate::{
 pub struct Whose {
     own: OwnCluster,
     keeper: Option<Keeper>,
+    /// Whether no other bot hears what is said to this one, whatever is so elsewhere.
+    has_own_app: bool,
 }
 
 /// What somebody asked is meant for another bot.
@@ -30,17 +32,23 @@ pub struct OtherBot {
 impl Whose {
     /// The bot of a cluster; `keeper` is its name on ids.
     pub fn new(own: OwnCluster, keeper: Keeper) -> Self {
-        Self { own, keeper: Some(keeper) }
+        Self { own, keeper: Some(keeper), has_own_app: false }
     }
 
     /// The bot behind an inbox.
     pub fn of(inbox: &Inbox) -> Self {
-        Self { own: inbox.policy().cluster, keeper: inbox.keeper() }
+        Self { own: inbox.policy().cluster, keeper: inbox.keeper(), has_own_app: false }
+    }
+
+    /// The same bot on a platform where it has an app of its own: incidents carry the cluster there too, and nobody has to
+    /// name it.
+    pub fn in_an_app_of_its_own(self) -> Self {
+        Self { has_own_app: true, ..self }
     }
 
     /// The cluster that must be named, since other bots hear what is typed as well; `None` where this bot is alone.
     pub fn to_be_named(&self) -> Option<&'static str> {
-        self.keeper.filter(|keeper| keeper.is_named()).map(Keeper::cluster)
+        self.keeper.filter(|keeper| keeper.is_named() && !self.has_own_app).map(Keeper::cluster)
     }
 
     /// Whether this is a name of this bot's cluster, in small letters or capitals.

@@ -13,8 +13,8 @@ use crate::{
     chat::{
         Look, Whose,
         discord::{
-            DISCORD_API, DiscordHome, DiscordOut, DiscordReception, Gateway, GatewayPatience, PublicKey, Rest,
-            commands, drawing, router,
+            DISCORD_API, DiscordHome, DiscordOut, DiscordReception, Gateway, GatewayPatience, PublicKey, Rest, drawing,
+            register, router,
         },
     },
     clock::Clock,
@@ -110,10 +110,12 @@ impl ChatParts for DiscordParts {
         (Room::Chat(Face::Discord), Arc::new(out))
     }
 
-    /// Routes in HTTP mode, the gateway else; the commands are registered first, in either.
+    /// Discord gives an application's events to one bot, so `slack.shared_app` changes nothing here. Routes in HTTP mode, the
+    /// gateway else; the commands are registered first, in either.
     fn listen(self: Box<Self>, inbox: Inbox, clock: Arc<dyn Clock>, bodies: Bodies) -> Listening {
-        let home = DiscordHome { whose: Whose::of(&inbox), ..self.home };
-        tokio::spawn(register(self.rest.clone(), home.application.clone(), home.guild.clone()));
+        let home = DiscordHome { whose: Whose::of(&inbox).in_an_app_of_its_own(), ..self.home };
+        let (rest, application, guild) = (self.rest.clone(), home.application.clone(), home.guild.clone());
+        tokio::spawn(async move { register(&rest, &application, &guild, &GatewayPatience::default()).await });
         let calls = Arc::new(self.rest.clone());
         let desk = DiscordReception::desk(Arc::new(inbox), calls, drawing(), home, clock.clone(), self.metrics.clone());
         match self.way {
@@ -133,12 +135,5 @@ impl ChatParts for DiscordParts {
                 Listening { routes: router(desk.clone(), key, clock, bodies), connection: None, desk }
             }
         }
-    }
-}
-
-/// Registers the commands of this version. A bot that cannot do so still works by its buttons; `doctor` says why.
-async fn register(rest: Rest, application: String, guild: String) {
-    if let Err(error) = rest.register(&application, &guild, &commands()).await {
-        tracing::error!(%error, "the commands could not be registered with Discord: people have the buttons alone");
     }
 }

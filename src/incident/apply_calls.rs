@@ -64,8 +64,11 @@ pub(super) fn apply_calls(incident: &mut Incident, event: &Event, at: Timestamp)
             incident.calls.complete(Known::of(incident), version);
         }
         Event::PageUncertain { level, pager, key } => keep_page(incident, *level, pager, key, Lacks::default()),
-        Event::CardPosted { link, .. } => {
-            incident.calls.card = link.clone().or_else(|| incident.calls.card.take());
+        Event::CardPosted { to, link } => {
+            if let Some(link) = link {
+                incident.calls.card = Some(link.clone());
+                incident.calls.cards.insert(to.face, link.clone());
+            }
             incident.calls.complete(Known::of(incident), version);
         }
         Event::TriageFinished { .. } | Event::TriageFailed { .. } | Event::Surveyed { .. } => {

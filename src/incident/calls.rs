@@ -1,16 +1,18 @@
 //! What is remembered of calls: who was asked in the window that runs, by which way that got through, and which pages
 //! still ring. A call is judged when it is made, and this is what it is judged by.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    CallReason, Cause, Destination, Incident, IncidentId, IncidentStatus, Lacks, MentionPost, Triage, WebAddress,
+    CallReason, Cause, Destination, Face, Incident, IncidentId, IncidentStatus, Lacks, MentionPost, Triage, WebAddress,
 };
 use crate::{
     escalation::{LevelNumber, PagerName, Rung},
-    people::Mention,
+    people::{Mention, Platform},
 };
 
 /// How long the first call of an opening waits for the diagnosis: the call should name the cause, and
@@ -137,8 +139,11 @@ pub struct Calls {
     pub pages: Vec<PagerAlert>,
     /// The mentions that are completed when the cause is known.
     pub unexplained: Vec<UnexplainedMention>,
-    /// A link to the card, where its platform has links.
+    /// The link to the card that was posted last, of those whose platform has links.
     pub card: Option<WebAddress>,
+    /// The links to the cards, by face. Of an incident of before they were kept apart there is `card` alone.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cards: BTreeMap<Face, WebAddress>,
     /// The level that was called because of what was found, since the incident last opened.
     pub by_evidence: Option<LevelNumber>,
     /// The levels that were really called since the incident last opened.
@@ -149,6 +154,14 @@ impl Calls {
     /// The newest call of a level.
     pub fn of(&self, level: LevelNumber) -> Option<&LevelCall> {
         self.asked.iter().find(|asked| asked.level == level)
+    }
+
+    /// The link to the card for people of one platform: no other one leads them anywhere.
+    pub fn card_on(&self, platform: Platform) -> Option<&WebAddress> {
+        if self.cards.is_empty() {
+            return self.card.as_ref();
+        }
+        self.cards.iter().find(|(face, _)| face.platform() == platform).map(|(_, link)| link)
     }
 
     /// The page of that name.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallReason, Face, Incident, Triage, WebAddress, calls::Known};
+use super::{CallReason, Incident, Triage, WebAddress, calls::Known};
 use crate::triage::{Survey, Verdict};
 
 /// What is known of the cause of this opening.
@@ -59,7 +59,7 @@ pub struct Lacks {
 impl Lacks {
     /// What a call that is made now lacks.
     pub fn of(incident: &Incident) -> Self {
-        let has_links = incident.channels.iter().any(|channel| channel.face == Face::Slack);
+        let has_links = incident.channels.iter().any(|channel| channel.face.has_links());
         Self { cause: !Cause::of(incident).is_known(), card: has_links && incident.calls.card.is_none() }
     }
 
@@ -80,6 +80,7 @@ pub struct MentionPost {
 /// Where somebody who is called looks first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallLinks<'a> {
+    /// On whichever platform it was posted last: who is called by a pager may be on any.
     pub card: Option<&'a WebAddress>,
     /// The alert's own runbook.
     pub runbook: Option<&'a WebAddress>,

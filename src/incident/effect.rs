@@ -32,6 +32,14 @@ impl Face {
             Self::Page | Self::Terminal => Platform::Page,
         }
     }
+
+    /// Whether its messages have addresses under which people find them.
+    pub fn has_links(self) -> bool {
+        match self {
+            Self::Slack | Self::Discord => true,
+            Self::Page | Self::Terminal => false,
+        }
+    }
 }
 
 /// A channel on a face.

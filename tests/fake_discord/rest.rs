@@ -121,7 +121,8 @@ struct State {
     gateway: String,
     calls: Vec<String>,
     trouble: BTreeMap<String, VecDeque<Trouble>>,
-    /// Channels that are slow: so many posts are taken, then a 429.
+    /// Whether the bot may not read what was written: it then may not reply either.
+    hides_history: bool,
     next: u64,
 }
 
@@ -161,6 +162,32 @@ impl FakeDiscord {
     /// The server has these roles.
     pub fn has_roles(&self, roles: &[&str]) {
         self.lock().roles = roles.iter().map(|id| json!({ "id": id, "name": id, "permissions": "0" })).collect();
+    }
+
+    /// The bot has no permission to read the message history.
+    pub fn hides_history(&self) {
+        self.lock().hides_history = true;
+    }
+
+    /// A few minutes passed, after which Discord knows no nonce any more.
+    pub fn forgets_nonces(&self) {
+        self.lock().nonces.clear();
+    }
+
+    /// A person writes into the channel.
+    pub fn hears(&self, text: &str) {
+        self.hears_as(json!({ "content": text }));
+    }
+
+    /// A person's message has so many small parts.
+    pub fn hears_parts(&self, parts: usize) {
+        self.hears_as(json!({ "content": "look", "attachments": vec![json!({}); parts] }));
+    }
+
+    fn hears_as(&self, body: Value) {
+        let mut state = self.lock();
+        let (id, channel) = (state.id(), self.channel.clone());
+        state.messages.push(Message { id, channel, body, nonce: None, edits: 0, files: Vec::new() });
     }
 
     /// Where its gateway is.
@@ -344,6 +371,9 @@ impl FakeDiscord {
                 if *channel != self.channel && !state.threads.contains(*channel) {
                     return refused(StatusCode::NOT_FOUND, 10_003, "Unknown Channel");
                 }
+                if state.hides_history {
+                    return axum::Json(json!([])).into_response();
+                }
                 let query: BTreeMap<String, String> =
                     url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
                 let before: u64 = query.get("before").map_or(u64::MAX, |id| id.parse().unwrap());
@@ -412,6 +442,10 @@ impl FakeDiscord {
     fn post(&self, state: &mut State, channel: &str, mut said: Value, files: Vec<String>) -> Response {
         if let Some(fault) = fault(&said).filter(|_| files.is_empty()) {
             return refused(StatusCode::BAD_REQUEST, 50_035, &fault);
+        }
+        if state.hides_history && !said["message_reference"].is_null() {
+            let why = "Cannot reply without permission to read message history";
+            return refused(StatusCode::FORBIDDEN, 160_002, why);
         }
         let nonce = said["nonce"].as_str().map(str::to_owned);
         let enforced = said["enforce_nonce"] == json!(true);

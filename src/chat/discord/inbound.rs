@@ -32,6 +32,9 @@ use crate::{
 
 /// How long Discord takes answers by the token of an interaction, less the time that one may be on its way.
 const TOKEN_LASTS: SignedDuration = SignedDuration::from_mins(14);
+/// How long Discord waits for the first answer before it shows the person that what they asked has failed, and the time that
+/// one may be on its way beside it.
+const SHOWN_AS_FAILED_AFTER: SignedDuration = SignedDuration::from_secs(5);
 /// How many answers are on their way at once that need no work: forms and suggestions. One more is not given.
 const DIRECT_MOST: usize = 16;
 /// How long open incidents are waited for, to suggest them: Discord waits 3 s.
@@ -108,8 +111,19 @@ pub struct Request {
     heard: Heard,
     key: String,
     by_http: bool,
-    /// Set once Discord has had its first answer: whether more can be said by the interaction's token.
-    announced: OnceCell<bool>,
+    /// Set once Discord was given its first answer.
+    announced: OnceCell<Announced>,
+}
+
+/// What became of the first answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Announced {
+    /// More can be said by the interaction's token.
+    Taken,
+    /// The person may see that it is worked on.
+    NotKnown,
+    /// It came too late: the person saw that what they asked had failed.
+    TooLate,
 }
 
 /// What is answered without any work.
@@ -148,7 +162,7 @@ impl DiscordReception {
             // Answered directly, so nothing is heard.
             What::Ping | What::Typing(_) | What::Unknown(_) => Heard::Press(None),
         };
-        let announced = if by_http { OnceCell::new_with(Some(true)) } else { OnceCell::new() };
+        let announced = if by_http { OnceCell::new_with(Some(Announced::Taken)) } else { OnceCell::new() };
         Request { key: asked.key(), heard, asked, by_http, announced }
     }
 
@@ -191,18 +205,18 @@ impl DiscordReception {
         Some(Direct::Answer(answer))
     }
 
-    /// Announces that an answer will come, at once and before any work. Returns whether Discord took that.
-    async fn announce(&self, request: &Request) -> bool {
+    /// Announces that an answer will come, at once and before any work.
+    async fn announce(&self, request: &Request) -> Announced {
         let announcing = || self.first(&request.asked, announcement(&request.asked));
         *request.announced.get_or_init(announcing).await
     }
 
-    async fn first(&self, asked: &Asked, answer: FirstAnswer) -> bool {
+    async fn first(&self, asked: &Asked, answer: FirstAnswer) -> Announced {
         let sent = self.calls.first(&asked.id, &asked.token, &answer.body()).await;
-        if let Err(error) = &sent {
-            tracing::warn!(user = asked.user, %error, "the first answer to an interaction could not be given");
-        }
-        sent.is_ok()
+        let Err(error) = sent else { return Announced::Taken };
+        tracing::warn!(user = asked.user, %error, "the first answer to an interaction could not be given");
+        let is_late = self.clock.now().duration_since(asked.at) > SHOWN_AS_FAILED_AFTER;
+        if is_late || error == NotAnswered::Unknown { Announced::TooLate } else { Announced::NotKnown }
     }
 
     /// Says it by the interaction's token, to this person alone.
@@ -374,6 +388,15 @@ impl Reception for DiscordReception {
         self.actor_of(&request.asked)
     }
 
+    /// After an interruption the gateway brings what was asked up to five minutes before.
+    fn shown_as_failed(&self, request: &Request) -> Option<&'static str> {
+        let too_late = request.announced.get() == Some(&Announced::TooLate);
+        too_late.then_some(
+            "What you asked came too late: Discord had shown you that it failed, so it was not done. Ask again if you still \
+             want it.",
+        )
+    }
+
     fn pressed_in_post<'a>(&self, request: &'a Request) -> Option<&'a str> {
         post(&request.asked).map(|pressed| pressed.label.as_str())
     }
@@ -409,10 +432,10 @@ impl Reception for DiscordReception {
                 first()
             })
             .await;
-        if announced && is_first {
+        if announced == Announced::Taken && is_first {
             return;
         }
-        if announced && self.clock.now().duration_since(asked.at) < TOKEN_LASTS {
+        if announced == Announced::Taken && self.clock.now().duration_since(asked.at) < TOKEN_LASTS {
             match self.say(asked, &message).await {
                 Ok(()) => return,
                 Err(error) => tracing::warn!(%error, "a private answer could not be given through its interaction"),

@@ -36,7 +36,7 @@ pub use interaction::{Asked, COMMAND, Pressed, Typing, Unknown, Unreadable, What
 pub use outbox::{DiscordCarrier, DiscordOut};
 pub use people::DiscordNotation;
 pub use permissions::{INVITE_SCOPES, PERMISSIONS, Permission};
-pub use registration::{are_ours, commands};
+pub use registration::{are_ours, commands, register};
 pub use rest::{DISCORD_API, GuildRole, Rest};
 pub use signature::{NotSigned, PublicKey, SIGNATURE_LASTS, SignedClaim};
 pub use suggestions::Suggestion;

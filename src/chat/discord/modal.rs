@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use serenity::model::application::{ComponentType, InputTextStyle};
 
+use super::registration::longest;
 use crate::chat::grammar::{Chosen, Parameter, Verb};
 
 /// How the custom_id of a form begins.
 pub(super) const FORM: &str = "form/";
 /// The longest custom_id.
 const CUSTOM_ID_MOST: usize = 100;
-/// The longest text that a text input takes.
-const INPUT_MOST: usize = 4_000;
 
 /// One form.
 struct Form {
@@ -54,7 +53,7 @@ pub(super) fn wanted(chosen: &Chosen) -> Option<Value> {
         "style": u8::from(InputTextStyle::Paragraph),
         "label": form.label,
         "required": form.required,
-        "max_length": INPUT_MOST,
+        "max_length": longest(form.asks_for),
     });
     (custom_id.len() <= CUSTOM_ID_MOST).then(|| {
         json!({

@@ -111,6 +111,15 @@ impl DiscordCarrier {
         Ok(format!("{}/{id}", to.channel))
     }
 
+    /// Answers the card in the channel. Without the right to read the history Discord takes no answers: then it is a message of
+    /// its own, for a call that is not posted wakes nobody.
+    async fn answer_in_channel(&self, to: Whither<'_>, answer: &Letter<'_>) -> Result<String, DiscordError> {
+        match self.post_in_channel(to, answer).await {
+            Err(error) if error.is_of_the_place() => self.post_in_channel(to, &answer.as_its_own()).await,
+            other => other,
+        }
+    }
+
     async fn post_in(&self, channel: &str, letter: &Letter<'_>, turn: SendTurn) -> Result<String, DiscordError> {
         let message = letter.message;
         match self.rest.post(channel, &letter.body(message), message.file.as_ref(), turn).await {
@@ -136,8 +145,8 @@ struct Letter<'a> {
 }
 
 impl<'a> Letter<'a> {
-    /// The same in the thread of the message that it answers, which says so itself.
-    fn in_its_thread(&self) -> Letter<'a> {
+    /// The same as an answer to nothing: a thread says itself what it is about.
+    fn as_its_own(&self) -> Letter<'a> {
         Letter { answers: None, ..*self }
     }
 
@@ -188,10 +197,10 @@ impl Carrier for DiscordCarrier {
         let Some(root) = to.thread else { return self.post_in_channel(to, &letter).await };
         let answer = Letter { answers: Some(place(to.channel, root).1), ..letter };
         if to.broadcast {
-            return self.post_in_channel(to, &answer).await;
+            return self.answer_in_channel(to, &answer).await;
         }
-        match self.post_in_thread(to, root, &answer.in_its_thread()).await {
-            Err(error) if error.is_of_the_place() => self.post_in_channel(to, &answer).await,
+        match self.post_in_thread(to, root, &answer.as_its_own()).await {
+            Err(error) if error.is_of_the_place() => self.answer_in_channel(to, &answer).await,
             other => other,
         }
     }
@@ -208,16 +217,23 @@ impl Carrier for DiscordCarrier {
     }
 
     async fn find(&self, to: Whither<'_>, since: Timestamp, key: &str) -> Result<Option<String>, DiscordError> {
-        let channel = to.thread.map_or(to.channel, |root| place(to.channel, root).1);
-        let ours = |message: &Value| {
-            let found = Message::kept(message).is_some_and(|kept| kept.carries(key));
-            found.then(|| message.get("id")?.as_str().map(|id| format!("{channel}/{id}"))).flatten()
-        };
-        match self.rest.newest(channel, &lowest_id(since), 1, ours).await {
-            // The thread was not made yet.
-            Err(error) if error.is(UNKNOWN_CHANNEL) && to.thread.is_some() => Ok(None),
-            found => Ok(found?.pop()),
+        let thread = to.thread.filter(|_| !to.broadcast).map(|root| place(to.channel, root).1);
+        for channel in thread.into_iter().chain([to.channel]) {
+            let ours = |message: &Value| {
+                let found = Message::kept(message).is_some_and(|kept| kept.carries(key));
+                found.then(|| message.get("id")?.as_str().map(|id| format!("{channel}/{id}"))).flatten()
+            };
+            match self.rest.newest(channel, &lowest_id(since), 1, ours).await {
+                // The thread was not made yet.
+                Err(error) if error.is(UNKNOWN_CHANNEL) && thread == Some(channel) => {}
+                found => {
+                    if let Some(id) = found?.pop() {
+                        return Ok(Some(id));
+                    }
+                }
+            }
         }
+        Ok(None)
     }
 
     /// Calls stand in the channel itself, after the card.

@@ -21,7 +21,11 @@ pub const PERMISSIONS: [Permission; 7] = [
     permission("SEND_MESSAGES", 11, "no card is posted, and nobody is mentioned"),
     permission("EMBED_LINKS", 14, "cards stay empty"),
     permission("ATTACH_FILES", 15, "raw output does not reach the thread"),
-    permission("READ_MESSAGE_HISTORY", 16, "after a crash, a message may be posted twice"),
+    permission(
+        "READ_MESSAGE_HISTORY",
+        16,
+        "calls stand beside their card and do not answer it, and after a crash a message may be posted twice",
+    ),
     permission("CREATE_PUBLIC_THREADS", 35, "what belongs into a thread stands in the channel"),
     permission("SEND_MESSAGES_IN_THREADS", 38, "nothing is posted into threads"),
 ];

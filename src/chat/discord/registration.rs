@@ -1,15 +1,28 @@
 //! The application command `/mtls`, as Discord registers it: a subcommand for each verb, with typed options.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use serenity::model::application::{CommandOptionType, CommandType, InstallationContext, InteractionContext};
 
-use super::interaction::COMMAND;
-use crate::chat::grammar::{Parameter, Verb};
+use super::{error::DiscordError, gateway::GatewayPatience, interaction::COMMAND, jitter::jittered, rest::Rest};
+use crate::{
+    chat::grammar::{Parameter, Verb},
+    incident::{NOTE_MOST, REASON_MOST},
+};
 
-/// The longest text that is taken as a note or a reason; a form takes no more either.
-const TEXT_MOST: usize = 4_000;
 /// The longest name or id that is taken.
 const NAME_MOST: usize = 100;
+
+/// The longest text that the bot takes for a parameter: what is longer Discord does not let people send, so that nothing they
+/// wrote is lost.
+pub(super) fn longest(parameter: Parameter) -> usize {
+    match parameter {
+        Parameter::Text => NOTE_MOST,
+        Parameter::Reason => REASON_MOST,
+        _ => NAME_MOST,
+    }
+}
 
 /// What is registered in a server (`PUT /applications/…/guilds/…/commands`).
 ///
@@ -24,6 +37,26 @@ pub fn commands() -> Value {
         "contexts": [u8::from(InteractionContext::Guild)],
         "integration_types": [u8::from(InstallationContext::Guild)],
     }])
+}
+
+/// Registers the commands, again and again until Discord takes them: in a mesh the way out often opens some seconds after the
+/// bot has started. A refusal somebody has to mend, and then nobody has to start the bot anew.
+pub async fn register(rest: &Rest, application: &str, guild: &str, patience: &GatewayPatience) {
+    rest.metrics.set("discord_commands_registered", &[], 0);
+    let mut waits = patience.waits.iter();
+    let mut wait = patience.slow;
+    loop {
+        let Err(error) = rest.register(application, guild, &commands()).await else { break };
+        tracing::error!(%error, "the commands could not be registered with Discord yet: people have the buttons alone");
+        wait = waits.next().copied().unwrap_or(wait);
+        let asked = match &error {
+            DiscordError::RateLimited { after, .. } => Duration::try_from(*after).unwrap_or_default(),
+            DiscordError::Refused { .. } => patience.slow,
+            _ => Duration::ZERO,
+        };
+        tokio::time::sleep(asked.max(jittered(wait))).await;
+    }
+    rest.metrics.set("discord_commands_registered", &[], 1);
 }
 
 /// Whether the registered commands are those of this version. Discord adds fields of its own, and leaves out what is usual.
@@ -76,13 +109,10 @@ fn option(parameter: Parameter, required: bool) -> Value {
     match parameter {
         Parameter::Incident | Parameter::Plan | Parameter::Fix | Parameter::To => {
             option.insert("autocomplete".to_owned(), true.into());
-            option.insert("max_length".to_owned(), NAME_MOST.into());
+            option.insert("max_length".to_owned(), longest(parameter).into());
         }
-        Parameter::Namespace | Parameter::Workload => {
-            option.insert("max_length".to_owned(), NAME_MOST.into());
-        }
-        Parameter::Text | Parameter::Reason => {
-            option.insert("max_length".to_owned(), TEXT_MOST.into());
+        Parameter::Namespace | Parameter::Workload | Parameter::Text | Parameter::Reason => {
+            option.insert("max_length".to_owned(), longest(parameter).into());
         }
         Parameter::Switch => {
             option.insert(

@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
-    body::Bytes,
+    body::{Bytes, Incoming},
     header::{self, HeaderName},
 };
 use hyper_util::client::legacy;
@@ -22,7 +22,10 @@ use tokio::sync::Semaphore;
 
 use super::error::{DiscordError, THREAD_IS_THERE};
 use crate::{
-    bounds::{DISCORD_ANSWER, DISCORD_ANSWER_WEIGHT, DISCORD_ANSWERS_AT_ONCE, weigh},
+    bounds::{
+        DISCORD_ANSWER, DISCORD_ANSWER_WEIGHT, DISCORD_ANSWERS_AT_ONCE, DISCORD_REFUSAL, DISCORD_SENT,
+        DISCORD_SENT_AT_ONCE, weigh,
+    },
     chat::{
         outgoing::{CALL_LIMIT, Connector, OutgoingError, checked, connector, sender},
         posts::Raw,
@@ -47,8 +50,11 @@ const PAGES_MOST: usize = 20;
 const FOLDED_AFTER_MINUTES: u32 = 1_440;
 /// How much of Discord's words for a refusal is kept, in characters.
 const WORDS_MOST: usize = 200;
+/// How long the rest of an answer is let through that says nothing more, to keep its connection.
+const DRAINED_WITHIN: Duration = Duration::from_millis(500);
 /// A message with a file and one without are the same call to Discord.
 const POST: &str = "post";
+const JSON: &str = "application/json";
 /// The door of a 429 that is about all calls.
 const EVERY_CALL: &str = "every call";
 
@@ -62,17 +68,33 @@ struct Call<'a> {
     method: Method,
     path: String,
     turn: SendTurn,
+    reads: Reads,
     /// Interactions are answered by their token, which stands in the path.
     with_token: bool,
 }
 
+/// What is read of an answer that is no refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    /// Nothing: that it was taken is all.
+    Nothing,
+    /// The message that was sent, for its id.
+    Sent,
+    /// Messages of people, roles, what the set-up looks at.
+    All,
+}
+
 impl<'a> Call<'a> {
     fn new(name: &'static str, place: &'a str, method: Method, path: String) -> Self {
-        Self { name, bucket: name, place, method, path, turn: SendTurn::Page, with_token: true }
+        Self { name, bucket: name, place, method, path, turn: SendTurn::Page, reads: Reads::Nothing, with_token: true }
     }
 
     fn after_pages(self, turn: SendTurn) -> Self {
         Self { turn, ..self }
+    }
+
+    fn reading(self, reads: Reads) -> Self {
+        Self { reads, ..self }
     }
 }
 
@@ -82,8 +104,9 @@ pub struct Rest {
     http: legacy::Client<Connector, Full<Bytes>>,
     base: String,
     token: SecretString,
-    /// So many answers are read at once.
-    places: Arc<Semaphore>,
+    /// So many long answers are read at once, and so many of messages that were sent: none that is slow holds up the others.
+    long_places: Arc<Semaphore>,
+    sent_places: Arc<Semaphore>,
     limits: RateLimits,
     pub(super) metrics: Metrics,
 }
@@ -126,7 +149,8 @@ impl Rest {
             http: sender(connector()?),
             base: base.trim_end_matches('/').to_owned(),
             token: token.clone(),
-            places: Arc::new(Semaphore::new(DISCORD_ANSWERS_AT_ONCE)),
+            long_places: Arc::new(Semaphore::new(DISCORD_ANSWERS_AT_ONCE)),
+            sent_places: Arc::new(Semaphore::new(DISCORD_SENT_AT_ONCE)),
             limits: RateLimits::default(),
             metrics,
         })
@@ -141,6 +165,7 @@ impl Rest {
         turn: SendTurn,
     ) -> Result<String, DiscordError> {
         let call = Call::new(POST, channel, Method::POST, format!("/channels/{channel}/messages")).after_pages(turn);
+        let call = call.reading(Reads::Sent);
         let Some(file) = file else {
             return self.json::<Named>(call, Some(message)).await.map(|posted| posted.id);
         };
@@ -152,14 +177,14 @@ impl Rest {
     /// Replaces a message of ours.
     pub async fn edit(&self, channel: &str, id: &str, message: &Value) -> Result<(), DiscordError> {
         let call = Call::new("edit", channel, Method::PATCH, format!("/channels/{channel}/messages/{id}"));
-        self.json::<Value>(call.after_pages(SendTurn::Rest), Some(message)).await.map(drop)
+        self.done(call.after_pages(SendTurn::Rest), message).await
     }
 
     /// Makes the thread of a message, whose id is the message's own. One that is there already is the same thread.
     pub async fn make_thread(&self, channel: &str, message: &str, name: &str) -> Result<(), DiscordError> {
         let path = format!("/channels/{channel}/messages/{message}/threads");
         let body = json!({ "name": name, "auto_archive_duration": FOLDED_AFTER_MINUTES });
-        match self.json::<Value>(Call::new("make a thread", channel, Method::POST, path), Some(&body)).await {
+        match self.done(Call::new("make a thread", channel, Method::POST, path), &body).await {
             Err(error) if !error.is(THREAD_IS_THERE) => Err(error),
             _ => Ok(()),
         }
@@ -197,9 +222,18 @@ impl Rest {
         loop {
             let before = before.map(|id| format!("&before={id}")).unwrap_or_default();
             let path = format!("/channels/{channel}/messages?limit={limit}{before}");
-            match self.json(Call::new("read messages", channel, Method::GET, path), None).await {
+            let call = Call::new("read messages", channel, Method::GET, path).reading(Reads::All);
+            let name = call.name;
+            match self.bytes(call, JSON, Vec::new()).await {
+                Ok(answer) if weigh(&answer) <= DISCORD_ANSWER_WEIGHT => return read(name, &answer),
+                // One message that is too much is passed over: it is none of ours.
+                Ok(answer) if limit == 1 => {
+                    let ids: Vec<Named> = read(name, &answer)?;
+                    return Ok(ids.into_iter().map(|message| json!({ "id": message.id })).collect());
+                }
+                Ok(_) => limit /= 5,
                 Err(DiscordError::TooLong { .. }) if limit > 1 => limit /= 5,
-                other => return other,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -207,7 +241,7 @@ impl Rest {
     /// Unfolds a thread that was folded away.
     pub async fn unfold(&self, thread: &str) -> Result<(), DiscordError> {
         let call = Call::new("unfold a thread", thread, Method::PATCH, format!("/channels/{thread}"));
-        self.json::<Value>(call, Some(&json!({ "archived": false }))).await.map(drop)
+        self.done(call, &json!({ "archived": false })).await
     }
 
     /// Answers an interaction for the first time.
@@ -240,13 +274,13 @@ impl Rest {
         // token's hash, since whoever has the token can speak in the bot's name.
         let place = hex::encode(Sha256::digest(token.expose_secret().as_bytes()));
         let call = Call { with_token: false, ..Call::new(name, &place, method, path) };
-        self.bytes(call, "application/json", body.to_string().into_bytes()).await.map(drop)
+        self.done(call, body).await
     }
 
     /// Registers the bot's commands in a server, in place of those that were there.
     pub async fn register(&self, app: &str, guild: &str, commands: &Value) -> Result<(), DiscordError> {
         let path = format!("/applications/{app}/guilds/{guild}/commands");
-        self.json::<Value>(Call::new("register commands", guild, Method::PUT, path), Some(commands)).await.map(drop)
+        self.done(Call::new("register commands", guild, Method::PUT, path), commands).await
     }
 
     /// The roles of a server.
@@ -256,14 +290,19 @@ impl Rest {
 
     /// What `path` holds, for the set-up: `/users/@me`, a channel, roles.
     pub async fn get<T: DeserializeOwned>(&self, name: &'static str, path: &str) -> Result<T, DiscordError> {
-        self.json(Call::new(name, "", Method::GET, path.to_owned()), None).await
+        self.json(Call::new(name, "", Method::GET, path.to_owned()).reading(Reads::All), None).await
     }
 
     async fn json<T: DeserializeOwned>(&self, call: Call<'_>, body: Option<&Value>) -> Result<T, DiscordError> {
         let name = call.name;
         let sent = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        let answer = self.bytes(call, "application/json", sent).await?;
+        let answer = self.bytes(call, JSON, sent).await?;
         read(name, &answer)
+    }
+
+    /// A call of whose answer nothing is read.
+    async fn done(&self, call: Call<'_>, body: &Value) -> Result<(), DiscordError> {
+        self.bytes(call, JSON, body.to_string().into_bytes()).await.map(drop)
     }
 
     /// Calls, unless Discord asked us not to; and remembers when it does.
@@ -299,16 +338,14 @@ impl Rest {
         }
         let request = request.body(Full::new(Bytes::from(body))).map_err(|_| lost("the address is none"))?;
         let response = self.http.request(request).await.map_err(|_| lost("the connection failed"))?;
-        let _place = self.places.acquire().await.map_err(|_| lost("the bot stops"))?;
         let (head, body) = response.into_parts();
         self.heed(call, &head.headers);
-        let body = Limited::new(body, DISCORD_ANSWER).collect().await.map_err(|error| {
-            let too_long = error.is::<http_body_util::LengthLimitError>();
-            if too_long { DiscordError::TooLong { call: call.name } } else { lost("the connection failed") }
-        })?;
-        let body = body.to_bytes();
+        if head.status.is_success() {
+            return self.taken(call, body).await;
+        }
+        // Of a refusal the beginning says why; where more comes, its status and its head say enough.
+        let body = Limited::new(body, DISCORD_REFUSAL).collect().await.map(Collected::to_bytes).unwrap_or_default();
         match head.status {
-            status if status.is_success() => Ok(body),
             StatusCode::TOO_MANY_REQUESTS => Err(self.told_to_wait(call, &head.headers, &body)),
             status if status.is_server_error() => Err(lost(&format!("HTTP status {status}"))),
             status => {
@@ -317,6 +354,26 @@ impl Rest {
                 Err(DiscordError::Refused { call: call.name, status: status.as_u16(), code: refusal.code, message })
             }
         }
+    }
+
+    /// What is read of the answer to a call that Discord took.
+    async fn taken(&self, call: &Call<'_>, body: Incoming) -> Result<Bytes, DiscordError> {
+        let (places, most) = match call.reads {
+            Reads::Nothing => {
+                // It is taken, however long the rest is on its way.
+                let _drained = tokio::time::timeout(DRAINED_WITHIN, drain(body)).await;
+                return Ok(Bytes::new());
+            }
+            Reads::Sent => (&self.sent_places, DISCORD_SENT),
+            Reads::All => (&self.long_places, DISCORD_ANSWER),
+        };
+        let lost = |reason: &str| DiscordError::Unreachable { call: call.name, reason: reason.to_owned() };
+        let _place = places.acquire().await.map_err(|_| lost("the bot stops"))?;
+        let body = Limited::new(body, most).collect().await.map_err(|error| {
+            let too_long = error.is::<http_body_util::LengthLimitError>();
+            if too_long { DiscordError::TooLong { call: call.name } } else { lost("the connection failed") }
+        })?;
+        Ok(body.to_bytes())
     }
 
     /// Discord says with each answer how many calls are left of the same kind: the last one shuts the door.
@@ -340,11 +397,14 @@ impl Rest {
     }
 }
 
-/// What an answer says. Its text is kept in no error: it may hold what people wrote in the channel.
+/// Lets the rest of a body through.
+async fn drain(mut body: Incoming) {
+    while let Some(Ok(_)) = body.frame().await {}
+}
+
+/// What an answer says. Its text is kept in no error: it may hold what people wrote in the channel. What is read into a type
+/// of its own becomes no more than its text; values of any kind are weighed before.
 fn read<T: DeserializeOwned>(call: &'static str, answer: &[u8]) -> Result<T, DiscordError> {
-    if weigh(answer) > DISCORD_ANSWER_WEIGHT {
-        return Err(DiscordError::TooLong { call });
-    }
     let reason = "the answer was not what Discord documents";
     serde_json::from_slice(answer).map_err(|_| DiscordError::Unreachable { call, reason: reason.to_owned() })
 }
@@ -469,5 +529,39 @@ mod tests {
         rest.post("7", &json!({}), None, SendTurn::Page).await.unwrap();
         rest.post("7", &json!({}), None, SendTurn::Page).await.unwrap_err();
         assert_eq!(discord.calls(), 1);
+    }
+
+    /// An answer that begins and never ends.
+    fn endless() -> impl IntoResponse {
+        axum::body::Body::from_stream(futures::stream::pending::<Result<Bytes, std::convert::Infallible>>())
+    }
+
+    #[tokio::test]
+    async fn one_slow_answer_holds_up_no_post_no_edit_and_nobodys_answer() {
+        let (discord, rest) = Discord::open().await;
+        discord.will_answer(endless());
+        let reader = rest.clone();
+        let reading = tokio::spawn(async move { reader.newest("7", "0", 1, |_| Some(())).await });
+        while rest.long_places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let (empty, token) = (json!({}), "of-one".to_owned().into());
+        let others = async {
+            rest.post("7", &empty, None, SendTurn::Page).await.unwrap();
+            rest.edit("7", "1", &empty).await.unwrap();
+            rest.first_answer("1", &token, &empty).await.unwrap();
+        };
+        tokio::time::timeout(CALL_LIMIT / 2, others).await.expect("they waited for the slow answer");
+        reading.abort();
+    }
+
+    #[tokio::test]
+    async fn what_discord_took_is_done_however_long_the_rest_of_its_answer_takes() {
+        let (discord, rest) = Discord::open().await;
+        for _ in 0..2 {
+            discord.will_answer(endless());
+        }
+        rest.edit("7", "1", &json!({})).await.unwrap();
+        rest.edit_answer("5", &"of-one".to_owned().into(), &json!({})).await.unwrap();
     }
 }

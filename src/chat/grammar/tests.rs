@@ -117,6 +117,17 @@ fn the_kill_switch_stops_whichever_bot_hears_it_and_lets_only_the_one_that_was_n
 }
 
 #[test]
+fn where_the_bot_has_an_app_of_its_own_nobody_names_the_cluster_that_they_must_name_elsewhere() {
+    let live = [IncidentId::new(7)];
+    let whose = || of_blue(true).in_an_app_of_its_own();
+    let heard = |text: &str| parse(text, &ParseContext { whose: whose(), ..place(&live, &[]) });
+    assert_eq!(heard("writes on"), Ok(Said::Writes { on: true, reason: String::new() }));
+    assert_eq!(heard("ack all"), Ok(Said::AckAll));
+    assert_eq!(heard("ack 7"), Ok(Said::Act(IncidentId::new(7), Act::Acknowledge)));
+    assert!(heard("ack 7/red").is_err(), "that is still another bot's");
+}
+
+#[test]
 fn where_bots_share_one_app_a_command_names_its_incident_with_the_cluster() {
     let live = [IncidentId::new(7).kept_by(Some(Keeper::new("blue", true)))];
     let heard = |text: &str| parse(text, &ParseContext { whose: of_blue(true), ..place(&live, &[]) });

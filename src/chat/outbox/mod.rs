@@ -3,6 +3,8 @@
 
 mod outlived_buttons;
 mod post_attempts;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -84,7 +86,8 @@ pub trait Carrier: Clone + Debug + Send + Sync + 'static {
     async fn send(&self, to: Whither<'_>, message: &Self::Message, key: &str) -> Result<String, Self::Error>;
     /// Replaces a message of ours.
     async fn edit(&self, to: Whither<'_>, id: &str, message: &Self::Message) -> Result<(), Self::Error>;
-    /// Looks for a message of ours by its key: in a thread, or in the channel since then.
+    /// Looks for a message of ours by its key wherever `send` may have put it: in its thread, and in the channel since then, for
+    /// it may have gone out before its card did.
     async fn find(&self, to: Whither<'_>, since: Timestamp, key: &str) -> Result<Option<String>, Self::Error>;
     /// The messages of a thread that may be ours.
     async fn thread(&self, channel: &str, root: &str) -> Result<Vec<(String, Self::Message)>, Self::Error>;
@@ -106,6 +109,10 @@ const CARD: &str = "card";
 const WAIT_FOR_ROOT: u32 = 5;
 /// How long the link to a card that was just posted may take.
 const LINK_WITHIN: Duration = Duration::from_secs(3);
+/// How long may be looked for who is behind a mention, and for the mention itself where it may be there already. Both come
+/// before a call, and the engine gives one up after 30 s, or 10 s where the journal fails: a call is sooner made twice than not.
+const MEMBERS_WITHIN: Duration = Duration::from_secs(2);
+const FOUND_WITHIN: Duration = Duration::from_secs(4);
 /// How far before the opening our own posts are looked for: The platform's clock and ours may differ.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(10);
 
@@ -155,7 +162,7 @@ impl<C: Carrier> Outbox<C> {
             // A drawing takes the place of an older one of the same slot, whose answer may have been lost: a card of
             // before this process began is looked for at its first attempt too.
             None if self.memory.may_be_there(&key, task.attempt > 1 || self.is_older_than_this_process(incident)) => {
-                self.find(task, to, None, &key).await.map_err(Into::into)?
+                self.carrier.find(root_of(to), oldest(incident), &key).await.map_err(Into::into)?
             }
             None => None,
         };
@@ -248,7 +255,9 @@ impl<C: Carrier> Outbox<C> {
             // Counted as an attempt, so that it ends: details that never arrive help nobody.
             return Err(PerformError::Again { reason, after: None });
         }
-        let mut post = posts::notice(notice, &task.incident).on(self.carrier.platform());
+        let platform = self.carrier.platform();
+        let card = task.incident.calls.card_on(platform);
+        let mut post = posts::notice(notice, &task.incident).on(platform).with_card(card);
         if matches!(notice, Notice::HandedTo { .. }) {
             post = post.or_links(&self.look.links);
         }
@@ -268,10 +277,12 @@ impl<C: Carrier> Outbox<C> {
         let Work::Mention { mentions, reason, .. } = &task.work else {
             return Err(PerformError::Never { reason: "only a mention calls a level".to_owned() });
         };
-        if let Some(why) = self.carrier.nobody_behind(mentions).await {
+        let nobody = tokio::time::timeout(MEMBERS_WITHIN, self.carrier.nobody_behind(mentions)).await;
+        if let Some(why) = nobody.ok().flatten() {
             return Ok(Outcome::NobodyBehind { level, why }.into());
         }
-        let post = posts::call(level, reason, &task.incident).or_links(&self.look.links);
+        let card = task.incident.calls.card_on(self.carrier.platform());
+        let post = posts::call(level, reason, &task.incident).with_card(card).or_links(&self.look.links);
         let id = self.send(task, to, &post, mentions).await?;
         self.carrier.count_call();
         let unexplained =
@@ -289,8 +300,10 @@ impl<C: Carrier> Outbox<C> {
         call: &MentionPost,
     ) -> Result<Done, PerformError> {
         let Some(sent) = &task.root else { return Ok(Outcome::NoLongerWanted.into()) };
+        let platform = self.carrier.platform();
+        let card = task.incident.calls.card_on(platform);
         let post =
-            posts::call(level, &call.reason, &task.incident).or_links(&self.look.links).on(self.carrier.platform());
+            posts::call(level, &call.reason, &task.incident).with_card(card).or_links(&self.look.links).on(platform);
         let message = self.carrier.post(&post, &post.mentions, &key(&task.incident, &call.key));
         note_cuts(&task.incident, &message);
         match self.carrier.edit(root_of(to), &sent.id, &message).await {
@@ -324,13 +337,17 @@ impl<C: Carrier> Outbox<C> {
         let mut clean = !self.memory.may_be_there(&key, task.attempt > 1);
         let mut known = None;
         if !clean {
-            match self.find(task, to, thread, &key).await {
-                Ok(found) => (clean, known) = (true, found),
-                // A page may be doubled, and is never lost because a search failed.
-                Err(error) if calls => {
-                    tracing::warn!(incident = %task.incident.id, %error, "a call could not be looked for, and is sent again");
+            let find = self.carrier.find(whither, oldest(&task.incident), &key);
+            if calls {
+                // A page may be doubled, and is never lost because a search failed or was slow.
+                let found = tokio::time::timeout(FOUND_WITHIN, find).await;
+                match found.map_err(|_| format!("nothing came within {} s", FOUND_WITHIN.as_secs())) {
+                    Ok(Ok(found)) => (clean, known) = (true, found),
+                    Ok(Err(error)) => could_not_be_looked_for(task, &error),
+                    Err(late) => could_not_be_looked_for(task, &late),
                 }
-                Err(error) => return Err(error.into()),
+            } else {
+                (clean, known) = (true, find.await.map_err(Into::into)?);
             }
         }
         let id = match known {
@@ -360,25 +377,6 @@ impl<C: Carrier> Outbox<C> {
         if let Err(error) = self.carrier.edit(to, id, &message.without_file()).await {
             tracing::warn!(%error, "a post could not be told that its file is missing");
         }
-    }
-
-    async fn find(
-        &self,
-        task: &Task,
-        to: &Destination,
-        thread: Option<&str>,
-        key: &str,
-    ) -> Result<Option<String>, C::Error> {
-        let since = oldest(&task.incident);
-        let place = thread.map_or_else(|| root_of(to), |root| in_thread(to, root));
-        if let Some(found) = self.carrier.find(place, since, key).await? {
-            return Ok(Some(found));
-        }
-        // A page may have gone out before the card did: then it stands in the channel and not in the thread.
-        if thread.is_some() && matches!(task.work, Work::Mention { .. }) {
-            return self.carrier.find(root_of(to), since, key).await;
-        }
-        Ok(None)
     }
 }
 
@@ -417,6 +415,10 @@ fn in_thread<'a>(to: &'a Destination, root: &'a str) -> Whither<'a> {
 fn done(outcome: Outcome, to: &Destination, slot: &str, id: String, version: u64) -> Done {
     let delivery = Delivery { to: to.clone(), slot: slot.to_owned(), message: MessageRef { id, version } };
     Done { outcome, delivery: Some(delivery), evidence: None }
+}
+
+fn could_not_be_looked_for(task: &Task, error: &dyn std::fmt::Display) {
+    tracing::warn!(incident = %task.incident.id, %error, "a call could not be looked for, and is sent again");
 }
 
 /// The moment from which on our posts can be there.

@@ -1,6 +1,6 @@
 //! Calling a level: the one post that wakes people up.
 
-use super::Post;
+use super::{CARD, Post};
 use crate::{
     chat::card::{self, Line, Link, code, command, level_name, person, strong, text, time},
     escalation::{Ladder, LevelNumber, Rung},
@@ -116,7 +116,7 @@ pub(super) fn about(incident: &Incident, follows: CauseFollows) -> Line {
 /// Where to look.
 pub(super) fn links(incident: &Incident) -> Vec<Link> {
     let CallLinks { card, runbook, graph } = CallLinks::of(incident);
-    let named = [("Card", card), (Link::RUNBOOK, runbook), ("Graph", graph)];
+    let named = [(CARD, card), (Link::RUNBOOK, runbook), ("Graph", graph)];
     let link = |(label, url): (&str, Option<&WebAddress>)| {
         url.map(|url| Link { label: label.to_owned(), url: url.as_str().to_owned() })
     };

@@ -17,7 +17,13 @@ pub use raw::{Raw, checks};
 use notice::ASK_WITH_THE_BUTTON;
 
 use super::card::{Button, Line, Link, plain, sentence, words};
-use crate::people::{Mention, Platform};
+use crate::{
+    incident::WebAddress,
+    people::{Mention, Platform},
+};
+
+/// What the link to the card says.
+const CARD: &str = "Card";
 
 /// One post into the incident's thread.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +71,18 @@ impl Post {
     /// The post as one platform shows it: nobody is mentioned who is known elsewhere.
     pub fn on(mut self, platform: Platform) -> Self {
         self.mentions.retain(|one| one.platform == platform);
+        self
+    }
+
+    /// The post with the card where its own people find it, in the place of a card elsewhere.
+    pub fn with_card(mut self, card: Option<&WebAddress>) -> Self {
+        let had = self.links.iter().position(|link| link.label == CARD);
+        if let Some(place) = had {
+            self.links.remove(place);
+        }
+        if let (Some(place), Some(card)) = (had, card) {
+            self.links.insert(place, Link { label: CARD.to_owned(), url: card.as_str().to_owned() });
+        }
         self
     }
 

@@ -4,7 +4,10 @@ use super::*;
 use crate::{
     chat::card::tests as night,
     escalation::{LevelNumber, Rung},
-    incident::{CallReason, Event, FirstCall, FixEnd, Follows, Incident, IncidentId, Notice, RunNumber, apply},
+    incident::{
+        CallReason, Destination, Event, Face, FirstCall, FixEnd, Follows, Incident, IncidentId, Notice, RunNumber,
+        apply,
+    },
     remediation::{Proof, StepNumber, StepResult, Verification},
     triage::FixName,
 };
@@ -251,6 +254,32 @@ fn a_storm_that_was_looked_at_says_each_cause_with_its_services() {
     [Acknowledge]
     [Acknowledge all that are open]
     "#);
+}
+
+#[test]
+fn people_of_each_chat_are_led_to_the_card_in_their_own_and_an_old_incident_has_one_for_all() {
+    let mut incident = night::opened();
+    let address = |text: &str| crate::incident::WebAddress::parse(text).unwrap();
+    let cards = [(Face::Slack, "https://example.slack.com/p1"), (Face::Discord, "https://discord.com/channels/1/2/3")];
+    let led_to = |incident: &Incident, platform| {
+        let post = call(LevelNumber(1), &CallReason::Opened, incident).with_card(incident.calls.card_on(platform));
+        post.links.into_iter().find(|link| link.label == "Card").map(|link| link.url)
+    };
+    for (face, link) in cards {
+        let to = Destination { face, channel: "1".to_owned() };
+        apply(&mut incident, &Event::CardPosted { to, link: Some(address(link)) }, night::at(1));
+    }
+    for (face, link) in cards {
+        assert_eq!(led_to(&incident, face.platform()).as_deref(), Some(link));
+    }
+    incident.calls.cards.remove(&Face::Slack);
+    assert_eq!(led_to(&incident, Platform::Slack), None, "a link to the other chat leads nowhere");
+    incident.calls.cards.clear();
+    let newest = Some(cards[1].1);
+    assert_eq!(
+        [Platform::Slack, Platform::Discord].map(|chat| led_to(&incident, chat)).each_ref().map(Option::as_deref),
+        [newest; 2]
+    );
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::{
     signature::{NotSigned, SignedClaim},
 };
 use crate::{
-    bounds::{SLACK_BODY, SLACK_COMMAND_BODY, SLACK_WEIGHT, weigh},
+    bounds::{SLACK_BODY, SLACK_COMMAND_BODY, SLACK_WEIGHT, weigh_form},
     chat::BusyDesk,
     clock::Clock,
     http::{AGAIN_AFTER, Bodies, Sender},
@@ -78,7 +78,7 @@ impl Doors {
         if let Err(error) = claim.verify(&self.secret, &body) {
             return self.not_slacks(&error);
         }
-        if weigh(&body) > SLACK_WEIGHT {
+        if weigh_form(&body) > SLACK_WEIGHT {
             tracing::warn!("a request of Slack's was refused: it holds too many parts");
             self.desk.count_refusal("too_many_parts");
             return StatusCode::PAYLOAD_TOO_LARGE.into_response();

@@ -146,7 +146,12 @@ impl Carrier for SlackCarrier {
     async fn find(&self, to: Whither<'_>, since: Timestamp, key: &str) -> Result<Option<String>, SlackError> {
         // The oldest id that Slack can have given by then.
         let oldest = format!("{}.000000", since.as_second());
-        self.client.find(to.channel, to.thread, &oldest, key).await
+        if let Some(root) = to.thread
+            && let Some(found) = self.client.find(to.channel, Some(root), &oldest, key).await?
+        {
+            return Ok(Some(found));
+        }
+        self.client.find(to.channel, None, &oldest, key).await
     }
 
     async fn thread(&self, channel: &str, root: &str) -> Result<Vec<(String, Message)>, SlackError> {

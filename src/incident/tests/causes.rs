@@ -7,8 +7,8 @@ use super::rehearsal::{MINUTE, Rehearsal, three_in_the_morning, verdict};
 use crate::{
     escalation::{LevelNumber, PagerName},
     incident::{
-        Act, AlertStatus, Cause, DIAGNOSIS_WAIT, Destination, Event, Lacks, MentionPost, Outcome, PageEnd, WebAddress,
-        Work, page_key, still_wanted,
+        Act, AlertStatus, Cause, DIAGNOSIS_WAIT, Destination, Event, Face, Lacks, MentionPost, Outcome, PageEnd,
+        WebAddress, Work, page_key, still_wanted,
     },
     triage::Scenario,
 };
@@ -172,6 +172,15 @@ fn a_page_learns_where_the_card_is_when_the_card_comes_after_it() {
         matches!(night.takes_pager_work().as_slice(), [Work::UpdatePage { .. }]),
         "and the cause when that is known"
     );
+}
+
+#[test]
+fn a_page_lacks_the_card_until_it_is_posted_on_every_chat_whose_messages_have_addresses() {
+    for (face, lacks) in [(Face::Slack, true), (Face::Discord, true), (Face::Page, false), (Face::Terminal, false)] {
+        let mut incident = with_a_pager().incident().clone();
+        incident.channels = vec![Destination { face, channel: "1".to_owned() }];
+        assert_eq!(Lacks::of(&incident).card, lacks, "{face}");
+    }
 }
 
 #[test]

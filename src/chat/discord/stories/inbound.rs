@@ -544,3 +544,32 @@ async fn what_was_not_confirmed_is_decided_on_neither_when_the_question_cannot_b
         assert_eq!(night.acts(), [], "{reading:?}");
     }
 }
+
+#[tokio::test]
+async fn an_approval_that_was_shown_as_failed_and_comes_after_an_interruption_is_not_given() {
+    let night = DiscordStory::of(night::asking());
+    let approver = night.person(SECURITY, &[APPROVERS]);
+    let (presses, commands) = (pressed(&approver, &approve(7)), approver.commands("approve", &[]));
+    night.clock.advance(SignedDuration::from_secs(40));
+    // The token of the one is void; of the other Discord could not be asked.
+    night.trouble("first", NotAnswered::Unknown);
+    night.hears(&presses).await;
+    night.trouble("first", NotAnswered::Failed("503".to_owned()));
+    night.hears(&commands).await;
+    assert!(night.acts().is_empty(), "{:?}", night.acts());
+    insta::assert_snapshot!(night.sent(), @r"
+    post in 100000000000000300: <@100000000000000002> What you asked came too late: Discord had shown you that it failed, so it was not done. Ask again if you still want it.
+    post in 100000000000000300: <@100000000000000002> What you asked came too late: Discord had shown you that it failed, so it was not done. Ask again if you still want it.
+    ");
+    assert!(night.counted("shown_as_failed"));
+}
+
+#[tokio::test]
+async fn what_does_no_harm_when_it_is_late_is_done_late() {
+    let night = DiscordStory::of(night::opened());
+    let takes = night.person(ON_CALL, &[]).commands("ack", &[]);
+    night.clock.advance(SignedDuration::from_secs(40));
+    night.trouble("first", NotAnswered::Unknown);
+    night.hears(&takes).await;
+    assert_eq!(night.acts(), [Act::Acknowledge]);
+}

@@ -106,7 +106,7 @@ fn a_form_brings_what_was_given_before_and_what_was_written() {
             {
               "custom_id": "text",
               "label": "Note",
-              "max_length": 4000,
+              "max_length": 2000,
               "required": true,
               "style": 2,
               "type": 4

@@ -22,23 +22,23 @@ use crate::{
 
 const ON_CALL: &str = "100000000000000501";
 
-struct DiscordStory {
-    discord: FakeDiscord,
+pub(super) struct DiscordStory {
+    pub(super) discord: FakeDiscord,
     clock: Arc<VirtualClock>,
     incident: Arc<Incident>,
     out: DiscordOut,
     metrics: Metrics,
 }
 
-fn channel() -> Destination {
+pub(super) fn channel() -> Destination {
     Destination { face: Face::Discord, channel: CHANNEL.to_owned() }
 }
 
-fn draw() -> Work {
+pub(super) fn draw() -> Work {
     Work::DrawCard { to: channel() }
 }
 
-fn call() -> Work {
+pub(super) fn call() -> Work {
     Work::Mention {
         to: channel(),
         level: LevelNumber(1),
@@ -48,20 +48,20 @@ fn call() -> Work {
     }
 }
 
-fn note(text: &str) -> Work {
+pub(super) fn note(text: &str) -> Work {
     Work::Post { to: channel(), notice: Notice::Note { by: night::who("U0ONCALL"), text: text.to_owned() } }
 }
 
-fn id(done: &Done) -> String {
+pub(super) fn id(done: &Done) -> String {
     done.delivery.as_ref().unwrap().message.id.clone()
 }
 
-fn root(done: &Done) -> MessageRef {
+pub(super) fn root(done: &Done) -> MessageRef {
     MessageRef { id: id(done), version: 1 }
 }
 
 impl DiscordStory {
-    async fn of(incident: Incident) -> Self {
+    pub(super) async fn of(incident: Incident) -> Self {
         let discord = FakeDiscord::open(CHANNEL).await;
         discord.has_roles(&[ON_CALL]);
         let clock = Arc::new(VirtualClock::starting_at(night::at(5)));
@@ -76,12 +76,12 @@ impl DiscordStory {
     }
 
     /// The same server and a process that remembers nothing.
-    fn restarted(self) -> Self {
+    pub(super) fn restarted(self) -> Self {
         let out = Self::process(&self.discord, &self.clock, &self.metrics);
         Self { out, ..self }
     }
 
-    fn task(&self, key: &str, work: Work) -> Task {
+    pub(super) fn task(&self, key: &str, work: Work) -> Task {
         Task {
             key: key.to_owned(),
             work,
@@ -93,11 +93,11 @@ impl DiscordStory {
         }
     }
 
-    async fn performs(&self, task: Task) -> Done {
+    pub(super) async fn performs(&self, task: Task) -> Done {
         self.out.perform(task).await.unwrap()
     }
 
-    async fn fails(&self, task: Task) -> PerformError {
+    pub(super) async fn fails(&self, task: Task) -> PerformError {
         self.out.perform(task).await.unwrap_err()
     }
 }
@@ -167,20 +167,6 @@ async fn a_role_that_was_deleted_is_nobody_and_one_that_cannot_be_looked_up_is_c
     night.discord.trouble("GET roles", Trouble::Down);
     let called = night.performs(night.task("call-2", call())).await.outcome;
     assert!(matches!(called, Outcome::Mentioned { .. }), "{called:?}");
-}
-
-#[tokio::test]
-async fn a_message_whose_answer_was_lost_is_posted_once() {
-    for key in ["card", "call-1"] {
-        let night = DiscordStory::of(night::opened()).await;
-        let work = if key == "card" { draw() } else { call() };
-        night.discord.trouble("POST messages", Trouble::AnswerLost);
-        night.fails(night.task(key, work.clone())).await;
-        let night = night.restarted();
-        let again = night.performs(Task { attempt: 2, ..night.task(key, work) }).await;
-        assert_eq!(night.discord.messages().len(), 1, "{key}: {}", night.discord.transcript());
-        assert_eq!(id(&again), format!("{CHANNEL}/{}", night.discord.messages()[0].id));
-    }
 }
 
 #[tokio::test]
@@ -258,6 +244,19 @@ async fn a_call_answers_the_card_in_the_channel_where_everybody_sees_it() {
     let posts = night.discord.in_channel();
     assert_eq!((posts.len(), night.discord.calls("POST threads")), (2, 0));
     assert_eq!(posts[1].body["message_reference"]["message_id"], posts[0].id);
+}
+
+#[tokio::test]
+async fn without_the_right_to_read_history_calls_and_what_a_thread_refuses_are_messages_of_their_own() {
+    let night = DiscordStory::of(night::opened()).await;
+    let card = night.performs(night.task("card", draw())).await;
+    night.discord.hides_history();
+    night.performs(Task { root: Some(root(&card)), ..night.task("call-1", call()) }).await;
+    night.discord.trouble("POST threads", Trouble::Refuses(50_013));
+    night.performs(Task { root: Some(root(&card)), ..night.task("note-1", note("x")) }).await;
+    let posts = night.discord.in_channel();
+    assert_eq!(posts.len(), 3, "{}", night.discord.transcript());
+    assert!(posts[1].body["content"].as_str().unwrap().starts_with(&format!("<@&{ON_CALL}> ")), "{:?}", posts[1]);
 }
 
 #[tokio::test]

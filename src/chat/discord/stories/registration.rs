@@ -1,10 +1,20 @@
 //! The command as Discord registers it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::chat::{
-    discord::{are_ours, commands},
-    grammar::Verb,
+use super::{
+    fake_interactions::{APPLICATION, GUILD},
+    fake_rest::{BOT_TOKEN, FakeDiscord, Trouble},
+};
+use crate::{
+    chat::{
+        discord::{GatewayPatience, Rest, are_ours, commands, register},
+        grammar::Verb,
+    },
+    http::Metrics,
+    incident::{NOTE_MOST, REASON_MOST},
 };
 
 /// One line for each subcommand: `name: option type` and what is special about it.
@@ -100,4 +110,32 @@ fn what_was_registered_by_another_version_is_noticed() {
         assert!(!are_ours(&other), "{other}");
     }
     assert!(!are_ours(&json!([])) && !are_ours(&json!(null)));
+}
+
+#[tokio::test]
+async fn a_bot_that_starts_before_its_way_out_is_open_registers_its_commands_when_it_is() {
+    let discord = FakeDiscord::open("1").await;
+    for trouble in [Trouble::Down, Trouble::Refuses(50_001), Trouble::Down] {
+        discord.trouble("PUT commands", trouble);
+    }
+    let metrics = Metrics::default();
+    let rest = Rest::new(&discord.api(), &BOT_TOKEN.to_owned().into(), metrics.clone()).unwrap();
+    let patience = GatewayPatience { waits: vec![Duration::ZERO], slow: Duration::ZERO, ..GatewayPatience::default() };
+    tokio::time::timeout(Duration::from_secs(20), register(&rest, APPLICATION, GUILD, &patience)).await.unwrap();
+    assert_eq!(discord.calls("PUT commands"), 4);
+    assert!(are_ours(&discord.commands()), "{}", discord.commands());
+    assert!(metrics.render().contains("mtls_medic_discord_commands_registered 1"), "{}", metrics.render());
+}
+
+#[test]
+fn discord_lets_people_write_no_more_than_the_bot_takes() {
+    let longest = |verb: &str, name: &str| {
+        let command = &commands()[0];
+        let verb = command["options"].as_array().unwrap().iter().find(|option| option["name"] == verb).unwrap();
+        verb["options"].as_array().unwrap().iter().find(|option| option["name"] == name).unwrap()["max_length"].clone()
+    };
+    assert_eq!(
+        [longest("note", "text"), longest("resolve", "reason"), longest("writes", "reason")],
+        [json!(NOTE_MOST), json!(REASON_MOST), json!(REASON_MOST)]
+    );
 }

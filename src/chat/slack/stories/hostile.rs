@@ -32,6 +32,7 @@ use crate::{
     bounds::{BODIES_OF_STRANGERS, SLACK_ANSWER, SLACK_BODY},
     chat::slack::{Client, Patience, SlackError, Socket, router},
     http::Bodies,
+    incident::Fingerprint,
 };
 
 /// Longer than any of these takes.
@@ -115,6 +116,36 @@ async fn among_long_messages_of_others_ours_is_found_in_smaller_pages() {
     let base = at(Router::new().route("/conversations.history", get(history))).await;
     let found = client(&base).find(CHANNEL, None, "0", "our-key").await.unwrap();
     assert_eq!(found.as_deref(), Some("14"));
+}
+
+#[tokio::test]
+async fn texts_full_of_braces_keep_nothing_from_being_found_and_no_press_or_command_from_being_heard() {
+    let braces = "{".repeat(3_000);
+    let said: Vec<Value> = (0..4).map(|at| json!({ "ts": at.to_string(), "text": braces })).collect();
+    let history = async move || {
+        let ours = json!({ "ts": "9", "metadata": { "event_payload": { "key": "our-key" } } });
+        let messages = [&said[..], &[ours]].concat();
+        Json(json!({ "ok": true, "messages": messages }))
+    };
+    let base = at(Router::new().route("/conversations.history", get(history))).await;
+    let found = client(&base).find(CHANNEL, None, "0", "our-key").await.unwrap();
+    assert_eq!(found.as_deref(), Some("9"));
+
+    let mut incident = night::opened();
+    let mut alert = incident.alerts.values().next().unwrap().clone();
+    for number in 0..8 {
+        alert.sighting.summary = Some(format!("{number}{}", "{".repeat(199)));
+        incident.alerts.insert(Fingerprint(format!("braces-{number}")), alert.clone());
+    }
+    let night = SlackStory::of(incident).await;
+    night.performs(night.task("card", super::outbound::draw())).await;
+    let bot = routes(&night, Bodies::default());
+    let signer = Signer::at(crate::clock::Clock::now(&*night.clock).as_second());
+    let pressed = night.slack.pressed("U0ONCALL", "Acknowledge");
+    assert!(pressed.to_string().matches('{').count() > 1_200, "{pressed}");
+    assert_eq!(signer.interaction(&bot, &pressed).await.status(), StatusCode::OK);
+    let noted = night.slack.typed("U0ONCALL", &format!("note {braces}"));
+    assert_eq!(signer.command(&bot, &noted).await.status(), StatusCode::OK);
 }
 
 /// The bot's socket, connected to what greets it and is handed out.
