@@ -2,21 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{
     Fix, FixEnd, FixNumber, FixPhase, Incident, IncidentStatus, PastFix, Refusal, Triage, storm::stands_for_a_storm,
 };
 use crate::{
     approval::Question,
-    remediation::Proof,
+    remediation::{Proof, is_outdated},
     triage::{FixName, Verdict},
 };
 
 /// After so many runs of one fix without effect in one incident, only people decide (lessons: 39 repeats).
 const WITHOUT_EFFECT_MOST: usize = 2;
 
-/// Whether `fix` can be asked for as the incident is now; else why not, and what to do instead. Whether fixes are
-/// switched on at all is asked elsewhere.
+/// Whether `fix` could be asked for when the incident last changed, as its card shows it; else why not, and what to do
+/// instead. Whether fixes are switched on at all is asked elsewhere.
 pub fn offer(incident: &Incident, fix: FixName) -> Result<(), Refusal> {
+    let changed = incident.history.last().map_or(incident.opened_at, |newest| newest.at);
+    offer_at(incident, fix, changed)
+}
+
+/// Whether `fix` can be asked for now.
+pub fn offer_at(incident: &Incident, fix: FixName, now: Timestamp) -> Result<(), Refusal> {
     open(incident)?;
     if let Some(under_way) = &incident.fix {
         return Err(Refusal::FixUnderWay(under_way.name));
@@ -37,6 +45,9 @@ pub fn offer(incident: &Incident, fix: FixName) -> Result<(), Refusal> {
     }
     if let Some(worked) = just_worked(incident, verdict, fix) {
         return Err(Refusal::JustWorked { incident: incident.id, fix, at: worked.at });
+    }
+    if is_outdated(verdict, now) {
+        return Err(Refusal::VerdictOutdated { incident: incident.id, at: verdict.at });
     }
     Ok(())
 }

@@ -151,6 +151,14 @@ pub enum Refusal {
     /// There is no verdict to base a fix on.
     #[error("there is no verdict yet: run `triage {0}` first")]
     NoVerdict(IncidentId),
+    /// The cluster may be another by now.
+    #[error("the diagnosis is of {at:.0}, too long ago to change anything by it: run `triage {incident}` first")]
+    VerdictOutdated {
+        /// Which incident.
+        incident: IncidentId,
+        /// When it was given.
+        at: Timestamp,
+    },
     /// The verdict speaks against this fix.
     #[error("{fix} is refused here: {reason}")]
     FixDoesNotFit {

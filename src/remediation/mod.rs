@@ -17,7 +17,7 @@ mod verify;
 mod tests;
 
 pub use evict_pod::{Budget, PodEviction, PodInstance};
-pub use guard::GuardRefusal;
+pub use guard::{GuardRefusal, is_outdated};
 pub use operation::Operation;
 pub use plan::{Plan, PlanContent, PlanId};
 pub use restart_spire_agent::{AgentRestart, WaitingPod};

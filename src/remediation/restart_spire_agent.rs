@@ -10,11 +10,8 @@ use super::{
 };
 use crate::{
     mesh::{ControllerRef, NodeName, PodRef, PodUid, TargetRef, controller_in_words},
-    triage::{Attestation, FixName, Verdict},
+    triage::{AGENTS_MOST, Attestation, FixName, Verdict, too_many_agents},
 };
-
-/// How many nodes one plan looks after at most: more at once is the fault of something that they share.
-pub const NODES_MOST: usize = 3;
 
 /// The agent of one node that a plan will restart, and who waits for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,9 +124,7 @@ pub enum AgentRefusal {
     #[error("the verdict names no node: run the triage again, or restart the agent by hand")]
     NoNode,
     /// Too many for one plan.
-    #[error(
-        "{count} nodes are more than one plan looks after ({NODES_MOST}): look at what they share, as the SPIRE server"
-    )]
+    #[error("{}", too_many_agents(*count))]
     TooManyNodes {
         /// How many the verdict names.
         count: usize,
@@ -187,7 +182,7 @@ pub enum AgentRefusal {
 
 /// Draws the plan, or says everything that stands against it.
 pub fn plan(facts: &AgentRestartFacts<'_>) -> Result<Plan, Vec<AgentRefusal>> {
-    let by_verdict = by_verdict(facts.verdict, FixName::RestartSpireAgent).map(AgentRefusal::from);
+    let by_verdict = by_verdict(facts.verdict, FixName::RestartSpireAgent, facts.now).map(AgentRefusal::from);
     let mut refusals: Vec<AgentRefusal> = by_verdict.into_iter().collect();
     // An agent that nobody of the target waits for is left alone.
     let waited_for: Vec<&NodeFacts> = facts.nodes.iter().filter(|node| !node.waiting.is_empty()).collect();
@@ -200,7 +195,7 @@ pub fn plan(facts: &AgentRestartFacts<'_>) -> Result<Plan, Vec<AgentRefusal>> {
             None => AgentRefusal::NobodyWaits(target),
         });
     }
-    if waited_for.len() > NODES_MOST {
+    if waited_for.len() > AGENTS_MOST {
         refusals.push(AgentRefusal::TooManyNodes { count: waited_for.len() });
     }
     let mut operations = Vec::new();

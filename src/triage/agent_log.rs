@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::{
     LogExcerpt,
     agent_words::{
-        BAD, CANNOT_REACH, FEDERATION, HARMLESS, KUBELET, NO_IDENTITY, NOT_ATTESTED_IN_AN_ERROR, NOT_DIALLED,
-        NOT_SIGNED, REFUSED_BY_SERVER, RENEWAL, SERVER, WELL, WORKLOAD_ATTESTOR, WORKLOAD_NOT_ATTESTED, has,
+        BAD, CANNOT_REACH, FEDERATION, HANDSHAKE_REFUSED, HARMLESS, KUBELET, NO_IDENTITY, NOT_ATTESTED_IN_AN_ERROR, NOT_DIALLED,
+        NOT_SIGNED, RENEWAL, SERVER, WELL, WORKLOAD_ATTESTOR, WORKLOAD_NOT_ATTESTED, has,
     },
     not_understood::{KEPT_MOST, speaks_of_failure},
 };
@@ -81,7 +81,7 @@ fn known_sign(line: &str) -> Option<Sign> {
         Some(Sign::NotSigned)
     } else if is_about_others(line) {
         None
-    } else if has(line, &REFUSED_BY_SERVER) && (has(line, &BAD) || has(line, &CANNOT_REACH)) {
+    } else if has(line, &HANDSHAKE_REFUSED) && (has(line, &BAD) || has(line, &CANNOT_REACH)) {
         Some(Sign::Bad)
     } else if line.contains("PermissionDenied") || line.contains("Unauthenticated") {
         (has(line, &BAD) || has(line, &CANNOT_REACH)).then_some(Sign::Bad)

@@ -6,11 +6,11 @@ use super::{
     LogExcerpt, Redacted,
     agent_log::{Sign, sign_of, telling_lines, time_of},
     agent_words::{
-        ATTESTED, ATTESTED_AGAIN, ATTESTED_ONCE_AND_IN_MEMORY, BANNED, FEDERATION, KUBELET, RENEWAL,
+        ATTESTED, ATTESTED_AGAIN, ATTESTED_ONCE_AND_IN_MEMORY, BANNED, FEDERATION, HANDSHAKE_REFUSED, KUBELET, RENEWAL,
         SERVER_NOT_TRUSTED, UPDATED, has,
     },
     ends::end_of,
-    examine::spire_agent::{AgentState, by_its_log},
+    examine::spire_agent::{AgentState, CUT_OFF_LEAST, by_its_log},
 };
 
 /// Whether an agent that starts anew can attest its node again.
@@ -85,8 +85,38 @@ fn is_about_others(line: &str) -> bool {
     has(line, &FEDERATION) || has(line, &KUBELET) || line.contains("orkload")
 }
 
+/// How many agents one plan restarts at most: more at once is the fault of something that they share.
+pub const AGENTS_MOST: usize = 3;
+
+/// Why no plan restarts the agents of so many nodes.
+pub fn too_many_agents(count: usize) -> String {
+    format!(
+        "{count} nodes are more than one plan looks after ({AGENTS_MOST}): look at what they share, as the SPIRE server"
+    )
+}
+
+/// The newest line, if the server cannot be reached by what the log says last. That the agent tries again says nothing.
+fn cut_off_now(log: &str) -> Option<String> {
+    let is_try = |sign: &Sign| matches!(sign, Sign::Renewal | Sign::NoIdentity);
+    let answered = |line: &&str| line.contains(UPDATED);
+    let newest = log.lines().rev().take_while(|line| !answered(line));
+    let newest = newest.filter_map(|line| Some((line, sign_of(line).filter(|sign| !is_try(sign))?)));
+    let cut_off = |(line, sign): &(&str, Sign)| *sign == Sign::CannotReach && !has(line, &HANDSHAKE_REFUSED);
+    let cut_off: Vec<_> = newest.take_while(cut_off).take(CUT_OFF_LEAST).collect();
+    let (line, _) = cut_off.first().filter(|_| cut_off.len() >= CUT_OFF_LEAST)?;
+    Some(format!(
+        "it cannot reach the SPIRE server, so a new one could not attest, and what this one still serves would be gone: mend \
+         that first («{}»)",
+        end_of(&Redacted::new(line))
+    ))
+}
+
 /// Why a restart would only repeat what is wrong, as the newest lines of the log say it.
 pub fn repeated_by_a_restart(log: &str) -> Option<String> {
+    faulty_start(log).or_else(|| cut_off_now(log))
+}
+
+fn faulty_start(log: &str) -> Option<String> {
     let about_itself = |line: &&str| !is_about_others(line);
     let worked = |line: &&str| !line.contains(ATTESTED) && !line.contains("Successfully");
     let mut newest = log.lines().rev().take_while(worked).filter(about_itself);
@@ -181,6 +211,27 @@ mod tests {
         assert_eq!(repeated_by_a_restart(of_a_peer), None);
         let mended = format!("{own}\nlevel=info msg=\"Node attestation was successful\" reattestable=true");
         assert_eq!(repeated_by_a_restart(&mended), None);
+    }
+
+    #[test]
+    fn a_new_agent_could_not_attest_either_where_the_server_cannot_be_reached_now() {
+        let dials = |why: &str| {
+            format!(
+                "level=error msg=\"Synchronize failed\" error=\"code = Unavailable: {why}\" subsystem_name=manager\n"
+            )
+        };
+        let asks = "level=info msg=\"Renewing X509-SVID\" spiffe_id=\"spiffe://a/b\"\n";
+        let own = "level=error msg=\"Could not rotate agent SVID\" error=\"deadline exceeded\"\n";
+        let refused = dials("dial tcp 10.96.3.7:8081: connect: connection refused");
+        let cut_off = format!("{own}{refused}{asks}{refused}{asks}");
+        insta::assert_snapshot!(repeated_by_a_restart(&cut_off).unwrap(), @r#"it cannot reach the SPIRE server, so a new one could not attest, and what this one still serves would be gone: mend that first («level=error msg="Synchronize failed" error="code = Unavailable: dial tcp 10.96.3.7:8081: connect: connection refused" subsystem_name=manager»)"#);
+        assert_eq!(repeated_by_a_restart(&format!("{own}{refused}")), None, "one failure heals by itself");
+        assert_eq!(repeated_by_a_restart(&format!("{refused}{refused}{own}")), None, "it was reached after that");
+        let updated = "level=debug msg=\"SVID updated\" spiffe_id=\"spiffe://a/b\"\n";
+        assert_eq!(repeated_by_a_restart(&format!("{cut_off}{updated}")), None, "it answered after that");
+        // The server refuses the agent's own SVID, which is over: a new agent attests anew.
+        let over = dials("error reading server preface: remote error: tls: bad certificate");
+        assert_eq!(repeated_by_a_restart(&format!("{own}{over}{over}")), None);
     }
 
     #[test]

@@ -36,7 +36,9 @@ mod verdict;
 mod words;
 
 pub(crate) use agent_log_excerpt::agent_log_excerpt;
-pub use agent_restart::{Attestation, AttestationSigns, repeated_by_a_restart, works_since_its_start};
+pub use agent_restart::{
+    AGENTS_MOST, Attestation, AttestationSigns, repeated_by_a_restart, too_many_agents, works_since_its_start,
+};
 pub use check_id::{CheckId, UnknownCheck};
 pub use diagnosis::diagnose;
 pub use evidence::{

@@ -324,6 +324,10 @@ fn fitting(incident: &Incident, fix: FixName) -> Line {
             line.extend([text(" It worked at "), time(at), text(". Look whether it is needed again: ")]);
             line.push(command("triage", incident.id, ""));
         }
+        Err(Refusal::VerdictOutdated { at, .. }) => {
+            line.extend([text(" The diagnosis is of "), time(at), text(", too long ago. Look again first: ")]);
+            line.push(command("triage", incident.id, ""));
+        }
         Err(Refusal::TriedTwice(_)) => {
             line.push(text(format!(" It had no effect {useless} times, so the bot does not repeat it.")));
         }

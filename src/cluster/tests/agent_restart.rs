@@ -228,6 +228,26 @@ async fn an_svid_that_began_before_the_new_agent_is_not_of_it() {
     assert_eq!((renewed.len(), stale.len()), (0, 2));
 }
 
+/// The server died after the diagnosis: what the agent still serves from memory would be gone for its node.
+#[tokio::test]
+async fn the_agent_that_cannot_reach_the_server_by_now_is_left_running() {
+    let night = Frozen::on(Scenario::SpireAgent).await;
+    assert!(night.drawn().await.is_ok());
+    let refused =
+        "level=error msg=\"Synchronize failed\" error=\"dial tcp 10.96.3.7:8081: connect: connection refused\"";
+    night.simulation.planted.log("spire-agent", &format!("{refused}\n{refused}"));
+    let refused = night.drawn().await.unwrap_err().join("\n");
+    let expected = "a restart of the agent of node-2 would repeat what is wrong: it cannot reach the SPIRE server, ";
+    assert!(refused.starts_with(expected), "{refused}");
+}
+
+#[tokio::test]
+async fn nothing_is_planned_by_a_diagnosis_of_long_ago() {
+    let night = Frozen::on(Scenario::SpireAgent).await;
+    night.passes(31 * 60);
+    insta::assert_snapshot!(night.drawn().await.unwrap_err().join("\n"), @"the diagnosis is of 2026-11-24T03:00:00Z, more than 30 min ago: run the triage again");
+}
+
 /// Its log says that the agent attested; whether it can again, somebody has to know.
 #[tokio::test]
 async fn an_agent_that_attests_once_is_left_to_people_and_they_may_say_that_it_attests_again() {

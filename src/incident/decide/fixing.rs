@@ -16,7 +16,7 @@ impl DecisionContext<'_> {
         if !self.policy.writes_enabled {
             return Err(Refusal::WritesOff);
         }
-        offer::offer(self.incident, fix)?;
+        offer::offer_at(self.incident, fix, self.now)?;
         let event = Event::FixProposed { fix: self.incident.next_fix(), name: fix, by: self.actor.id.clone() };
         Ok((vec![event], format!("The plan of {fix} is being drawn; it will be shown in the thread for approval.")))
     }

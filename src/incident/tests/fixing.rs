@@ -336,3 +336,17 @@ fn a_step_that_only_waited_ends_as_not_done() {
     let FixEnd::Failed { reason, .. } = &night.incident().past_fixes[0].end else { panic!("it is known") };
     assert!(reason.contains("not done, because the disruption budget"), "{reason}");
 }
+
+#[test]
+fn a_diagnosis_of_more_than_half_an_hour_ago_is_taken_again_before_a_fix() {
+    let mut night = Rehearsal::with_a_verdict();
+    let ask = Act::ProposeFix { fix: FixName::RestartPod };
+    night.passes(31 * MINUTE);
+    let refused = night.says("U0ONCALL", ask.clone()).unwrap_err();
+    insta::assert_snapshot!(refused, @"the diagnosis is of 2026-11-24T03:00:00Z, too long ago to change anything by it: run `triage INC-1` first");
+    night.says("U0ONCALL", Act::Triage).unwrap();
+    let found = verdict(Scenario::ExpiredCertificate, vec![FixName::RestartPod], night.now);
+    let run = night.incident().last_run().unwrap();
+    night.outcome(&Outcome::TriageFinished { run, verdict: Box::new(found), evidence: None });
+    assert!(night.says("U0ONCALL", ask).is_ok());
+}

@@ -1,14 +1,16 @@
 //! What stands against a restart of a SPIRE agent, and what its plan says.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     mesh::{ControllerRef, Namespace, ObjectName, PodRef, PodUid, TargetRef},
     remediation::{
         Budget, GuardRefusal, Plan, WaitingPod,
-        restart_spire_agent::{AgentFacts, AgentRefusal, AgentRestartFacts, NODES_MOST, NodeFacts, NodeState, plan},
+        restart_spire_agent::{AgentFacts, AgentRefusal, AgentRestartFacts, NodeFacts, NodeState, plan},
     },
-    triage::{Attestation, Confidence, Contraindicated, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict},
+    triage::{
+        AGENTS_MOST, Attestation, Confidence, Contraindicated, FixName, On, Scenario, Side, VERDICT_SCHEMA, Verdict,
+    },
 };
 
 fn three_in_the_morning() -> Timestamp {
@@ -165,10 +167,20 @@ fn what_the_verdict_or_a_budget_says_against_it_counts() {
 }
 
 #[test]
+fn a_diagnosis_of_half_an_hour_ago_moves_nothing_any_more() {
+    let mut old = verdict();
+    old.at = three_in_the_morning() - SignedDuration::from_mins(30);
+    assert!(drawn_for(&old, &[node("node-2")]).is_ok());
+    old.at = three_in_the_morning() - SignedDuration::from_secs(30 * 60 + 1);
+    let refusals = drawn_for(&old, &[node("node-2")]).unwrap_err();
+    insta::assert_snapshot!(refusals[0], @"the diagnosis is of 2026-11-24T02:29:59Z, more than 30 min ago: run the triage again");
+}
+
+#[test]
 fn a_node_whose_pods_do_not_wait_is_left_alone_and_too_many_nodes_are_the_fault_of_something_else() {
     let mut idle = node("node-3");
     idle.waiting.clear();
     assert_eq!(drawn(&[node("node-2"), idle]).unwrap().operations.len(), 1);
-    let many: Vec<NodeFacts> = (0..=NODES_MOST).map(|number| node(&format!("node-{number}"))).collect();
-    assert_eq!(drawn(&many), Err(vec![AgentRefusal::TooManyNodes { count: NODES_MOST + 1 }]));
+    let many: Vec<NodeFacts> = (0..=AGENTS_MOST).map(|number| node(&format!("node-{number}"))).collect();
+    assert_eq!(drawn(&many), Err(vec![AgentRefusal::TooManyNodes { count: AGENTS_MOST + 1 }]));
 }

@@ -1,6 +1,7 @@
 //! The rules of the verdict, a file a rule. A new rule is a file here and a line in [`RULES`]; its file says which scenario it
 //! names and which checks it rests on.
 
+mod agent_restart;
 mod broken_chain;
 mod callers_speak_plaintext;
 mod conclusion;

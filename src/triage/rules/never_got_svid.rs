@@ -3,7 +3,7 @@
 //! Names: registration, or the SPIRE agent where it is faulty, or inconclusive where neither shows. Rests on 1.1 (dates),
 //! 2.2 (agents), 2.3 (agent's log) and 3.3 (proxy's log).
 
-use super::{Conclusion, not_registered::LOOK_FOR_ENTRY};
+use super::{Conclusion, agent_restart, not_registered::LOOK_FOR_ENTRY};
 use crate::{
     mesh::{NodeName, PodRef},
     triage::{
@@ -46,7 +46,9 @@ fn agents_fault(input: &DiagnosisInput<'_>, without: &[&SeenPod<'_>]) -> Option<
     let mut conclusion = about_these(Scenario::SpireAgent, without);
     conclusion.reasons.extend(input.agent_reasons());
     conclusion.nodes = broken.iter().filter_map(|(pod, _)| pod.node.clone()).collect();
-    conclusion.fixes = vec![FixName::RestartSpireAgent];
+    conclusion.nodes.sort();
+    conclusion.nodes.dedup();
+    conclusion = agent_restart::offer_restart(conclusion, input);
     let why_no_restart = "the node's agent does not work: it would get no SVID again";
     Some(conclusion.advise_against(&[FixName::RestartPod], why_no_restart))
 }

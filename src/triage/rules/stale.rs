@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::Conclusion;
+use super::{Conclusion, agent_restart};
 use crate::{
     mesh::{ControllerRef, NodeName, PodRef},
     triage::{
@@ -77,7 +77,7 @@ fn agents_fault(input: &DiagnosisInput<'_>, by: &ByAgent<'_>, most: Confidence) 
     conclusion.nodes.sort();
     conclusion.nodes.dedup();
     conclusion.consequences = input.consequences(false);
-    conclusion.fixes = vec![FixName::RestartSpireAgent];
+    conclusion = agent_restart::offer_restart(conclusion, input);
     let nodes: Vec<&str> = conclusion.nodes.iter().map(NodeName::as_str).collect();
     let nodes = nodes.join(", ");
     if by.works.is_empty() {

@@ -3,7 +3,7 @@
 use super::{DIAL, FRONTEND, Night, gone, never, renewal, said};
 use crate::mesh::{ControllerRef, ScaledController};
 use crate::triage::{
-    AgentPod, CallAtOnce, Confidence, Consequence, FixName, Missing, Scenario, agent_log::telling_lines,
+    AGENTS_MOST, AgentPod, CallAtOnce, Confidence, Consequence, FixName, Missing, Scenario, agent_log::telling_lines,
 };
 
 const GATEWAY: &str = "spiffe://prod.example.org/ns/web/sa/gateway";
@@ -56,6 +56,36 @@ fn a_kubelet_or_a_federated_peer_that_is_refused_is_not_the_server() {
     let peer = "Failed to fetch federated bundle: dial tcp: i/o timeout";
     night.agent_says(0, &[renewal(9, GATEWAY), said(3, kubelet), said(2, peer), said(1, kubelet)]);
     assert_ne!(night.verdict().scenario, Scenario::Network);
+}
+
+/// The fix would refuse it: a new agent starts from the same fault.
+#[test]
+fn the_restart_of_an_agent_that_would_repeat_its_fault_is_not_offered() {
+    let mut night = expired();
+    let refused = |ago| said(ago, "Synchronize failed\" error=\"dial tcp 10.96.3.7:8081: connect: connection refused");
+    for lines in [vec![said(5, "Agent is banned")], vec![said(5, "Agent crashed"), refused(2), refused(1)]] {
+        night.agent_says(0, &lines);
+        let verdict = night.verdict();
+        assert_eq!((verdict.scenario, verdict.fixes.as_slice()), (Scenario::SpireAgent, [].as_slice()), "{lines:?}");
+        assert!(never(&verdict, FixName::RestartSpireAgent), "{lines:?}");
+    }
+    night.agent_says(0, &[said(5, "Agent crashed")]);
+    assert_eq!(night.verdict().fixes, [FixName::RestartSpireAgent]);
+}
+
+#[test]
+fn more_agents_at_fault_than_one_plan_restarts_are_the_fault_of_something_that_they_share() {
+    let mut night = expired();
+    night.agent_says(0, &[said(5, "Agent crashed")]);
+    for pod in 1..=AGENTS_MOST {
+        night.add(&format!("frontend-{pod}"), &format!("node-{}", pod + 1));
+        night.holds(pod, -10);
+        night.agent_says(pod, &[said(5, "Agent crashed")]);
+    }
+    let verdict = night.verdict();
+    assert_eq!(verdict.on.nodes.len(), AGENTS_MOST + 1);
+    let against = verdict.never.iter().find(|never| never.fix == FixName::RestartSpireAgent).unwrap();
+    insta::assert_snapshot!(against.reason, @"4 nodes are more than one plan looks after (3): look at what they share, as the SPIRE server");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::{
         Act, Command, asking, decide,
         tests::random_nights::{Standing, random_nights},
     },
+    remediation::is_outdated,
     triage::FixName,
 };
 
@@ -30,8 +31,10 @@ fn allowed(night: &Standing, act: &Act) -> bool {
 fn acts(night: &Standing) -> Vec<Act> {
     let waiting = asking(&night.incident).filter(|(_, question)| night.now < question.expires_at);
     let approve = waiting.map(|(fix, _)| Act::Approve { plan: fix.plan_id() });
+    // A card that was drawn before the verdict was outdated shows the fix until the next change; it is refused all the same.
+    let stands = night.incident.verdict.as_ref().is_none_or(|verdict| !is_outdated(verdict, night.now));
     let fixes = FixName::CARRIED_OUT.map(|fix| Act::ProposeFix { fix });
-    fixes.into_iter().chain([Act::Verify, Act::Withdraw]).chain(approve).collect()
+    fixes.into_iter().filter(move |_| stands).chain([Act::Verify, Act::Withdraw]).chain(approve).collect()
 }
 
 proptest! {

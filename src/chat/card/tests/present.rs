@@ -73,6 +73,38 @@ fn after_a_fix_without_proof_it_says_that_nobody_knows_how_much_fails() {
 }
 
 #[test]
+fn what_was_found_half_an_hour_ago_offers_no_fix_any_more() {
+    let mut incident = diagnosed();
+    incident.ladder = asking().ladder;
+    apply(&mut incident, &Event::WentStale { last_seen: at(20) }, at(32));
+    insta::assert_snapshot!(read(&incident), @r"
+    Diagnosis: expired certificate. @U0ONCALL has it.
+    On the hook
+      @U0ONCALL has it for L1 Platform On-Call; the clock is stopped.
+      Without a sign of work (a command, a fix or a note) by 2026-03-01 03:18:00 UTC, L1 is called again.
+    What is wrong
+      MTLSHandshakeFailureRateHigh in cluster prod, since 2026-03-01 02:55:00 UTC
+      Service: web svc/frontend
+      9 % of handshakes of web/frontend fail
+      Stale: the alert has not been repeated since 2026-03-01 03:20:00 UTC and never ended. Its source may be down.
+    Diagnosis
+      expired certificate (high confidence), where the service is called, seen at 2026-03-01 03:01:00 UTC
+      • the SVID of web/frontend-7d9c5b6f4-aaaaa expired 40 min ago
+      Follows from it, and needs no fix of its own: certificates will run out, their renewal is overdue.
+    What can be done
+      • restart-pod: low risk; replaces one pod after the other within its disruption budget, and cuts the connections of each. The diagnosis is of 2026-03-01 03:01:00 UTC, too long ago. Look again first: /mtls triage INC-7
+      • never restart-spire-agent: the agent renews for others
+    Blast radius
+      1 of 1 alert(s) firing.
+      Shown to be affected: web/frontend-7d9c5b6f4-aaaaa
+      Named by the alerts, not checked: web/frontend-7d9c5b6f4-aaaaa
+    Not checked
+      • proxy log: logs are forbidden: grant get on pods/log
+    [Triage again] [Escalate to L2 Platform Security] [Resolve]
+    ");
+}
+
+#[test]
 fn a_few_failures_are_never_rounded_to_none() {
     let incident = with_rate(Proof::NoEffect, Some(rate(1, 24_000)));
     assert!(says(&Card::of(&incident), CardPart::WhatIsWrong).contains("1 % fail"));

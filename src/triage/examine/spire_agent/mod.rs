@@ -71,7 +71,7 @@ impl Judged {
 }
 
 /// How often the server must not be reached after the last good sign: one failed sync heals by itself.
-const CUT_OFF_LEAST: usize = 2;
+pub(in crate::triage) const CUT_OFF_LEAST: usize = 2;
 
 fn quoted(entry: &Entry<'_>) -> String {
     format!("its log says: {}", end_of(entry.line))
