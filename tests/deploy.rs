@@ -9,7 +9,7 @@ use mtls_medic::{
         Settings,
         rights::{RIGHTS, RightScope},
     },
-    config::Config,
+    config::{Config, mesh_settings},
 };
 use serde_json::Value;
 
@@ -258,6 +258,26 @@ fn alertmanager_sends_to_the_address_that_the_chart_serves() {
             .collect(),
     );
     assert!(alerts.contains(&"MTLSHandshakeFailureRateHigh".to_owned()), "the alert that opens incidents is shipped");
+}
+
+/// The chart's admission policy compares labels one by one; tests/live/deploy holds the chart to the same lines.
+#[test]
+fn a_selector_of_the_agents_that_the_admission_policy_cannot_compare_is_a_problem_of_the_configuration() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for line in text("tests/deploy/agent-selectors").lines().filter(|line| !line.starts_with('#')) {
+        let (answer, rest) = line.split_once(' ').unwrap();
+        let (selector, part) = rest.split_once('|').unwrap_or((rest, ""));
+        fs::write(file.path(), format!("mesh: {{agent_selector: {selector:?}}}")).unwrap();
+        let said = mesh_settings(file.path()).map(|settings| settings.agent_selector).map_err(|error| error.to_string());
+        let problem = format!(
+            "mesh.agent_selector: \"{part}\" is no label of the agents as key=value: \
+             write one or more of them, with commas between them"
+        );
+        match answer {
+            "takes" => assert_eq!(said, Ok(selector.to_owned()), "{line}"),
+            _ => assert!(said.as_ref().is_err_and(|said| said.contains(&problem)), "{line}: {said:?}"),
+        }
+    }
 }
 
 #[test]

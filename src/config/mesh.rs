@@ -78,11 +78,44 @@ pub(super) fn settings(mesh: &MeshFile, limits: &TriageLimits, problems: &mut Ve
         Some(port) => settings.health_port = port,
         None => {}
     }
+    if let Some(part) = settings.agent_selector.split(',').map(str::trim).find(|part| !is_one_label(part)) {
+        problems.push(format!("mesh.agent_selector: {}", no_label(part)));
+    }
     settings.agents_attest_again = mesh.agents_attest_again;
     if let Some(since) = mesh.agent_log_since {
         settings.agent_log_since = real(since);
     }
     settings
+}
+
+/// The chart's admission policy compares an agent's labels one by one, and says the same where it is rendered
+/// (deploy/chart/templates/_helpers.tpl): a selector that it cannot compare would let every pod of SPIRE be evicted, or none.
+fn no_label(part: &str) -> String {
+    format!("\"{part}\" is no label of the agents as key=value: write one or more of them, with commas between them")
+}
+
+/// Whether this is `key=value` as labels are written (Kubernetes, "Labels and Selectors"); the value may be empty.
+fn is_one_label(part: &str) -> bool {
+    let Some((key, value)) = part.split_once('=') else { return false };
+    let name = match key.split_once('/') {
+        Some((prefix, name)) if is_prefix(prefix) => name,
+        Some(_) => return false,
+        None => key,
+    };
+    is_name(name) && (value.is_empty() || is_name(value))
+}
+
+fn is_prefix(text: &str) -> bool {
+    text.split('.').all(|label| {
+        let written = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(written)
+    })
+}
+
+fn is_name(text: &str) -> bool {
+    let written = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let ends = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    text.len() <= 63 && text.bytes().all(written) && ends(text.bytes().next()) && ends(text.bytes().last())
 }
 
 /// Whether SPIFFE IDs come out of a template: with a slip in it, every pod of the mesh would have the wrong identity.

@@ -22,6 +22,21 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ dig "mesh" "spire_namespace" "spire-system" .Values.config }}
 {{- end }}
 
+{{/* The agents' labels, each as key=value: the admission policy compares them one by one. The bot refuses the same selectors
+with the same sentence (src/config/mesh.rs); tests/deploy/agent-selectors holds both together. */}}
+{{- define "mtls-medic.agentLabels" -}}
+{{- $given := dig "agent_selector" nil (.Values.config.mesh | default dict) -}}
+{{- $labels := list -}}
+{{- range $part := splitList "," (kindIs "string" $given | ternary $given "app=spire-agent") -}}
+{{- $part = trim $part -}}
+{{- if not (regexMatch "^([a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$" $part) -}}
+{{- fail (printf "mesh.agent_selector: \"%s\" is no label of the agents as key=value: write one or more of them, with commas between them" $part) -}}
+{{- end -}}
+{{- $labels = append $labels $part -}}
+{{- end -}}
+{{ $labels | toJson }}
+{{- end }}
+
 {{- define "mtls-medic.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
@@ -51,6 +66,7 @@ fixes only where fixes may run at all). */}}
 
 {{/* The whole configuration file: what was given, and what the chart knows better. */}}
 {{- define "mtls-medic.config" -}}
+{{- $_ := include "mtls-medic.agentLabels" . -}}
 {{- $off := (include "mtls-medic.duties" . | fromYaml).off -}}
 {{- $kubernetes := dict "namespaces" .Values.namespaces "without" $off -}}
 {{- $own := dict "listen" (printf "0.0.0.0:%v" .Values.service.port) "journal" "/var/lib/mtls-medic/journal.sqlite" -}}
