@@ -268,7 +268,8 @@ fn a_selector_of_the_agents_that_the_admission_policy_cannot_compare_is_a_proble
         let (answer, rest) = line.split_once(' ').unwrap();
         let (selector, part) = rest.split_once('|').unwrap_or((rest, ""));
         fs::write(file.path(), format!("mesh: {{agent_selector: {selector:?}}}")).unwrap();
-        let said = mesh_settings(file.path()).map(|settings| settings.agent_selector).map_err(|error| error.to_string());
+        let said =
+            mesh_settings(file.path()).map(|settings| settings.agent_selector).map_err(|error| error.to_string());
         let problem = format!(
             "mesh.agent_selector: \"{part}\" is no label of the agents as key=value: \
              write one or more of them, with commas between them"

@@ -16,6 +16,16 @@ pub(super) fn wait(attempt: u32, chance: u8) -> SignedDuration {
     full / 2 + full / 2 * i32::from(chance) / 255
 }
 
+/// The longest wait for what others hold, and give back without a word.
+const LONGEST_BETWEEN_LOOKS: SignedDuration = SignedDuration::from_secs(20);
+
+/// The wait of what has waited for others for `age`, and has done nothing in all that time: half as long again, bounded
+/// and spread as above.
+pub(super) fn look_again(age: SignedDuration, chance: u8) -> SignedDuration {
+    let full = (age / 2).clamp(FIRST, LONGEST_BETWEEN_LOOKS);
+    full / 2 + full / 2 * i32::from(chance) / 255
+}
+
 /// A random byte; without one (the system has no randomness to give) the middle of the spread.
 pub(super) fn chance() -> u8 {
     let mut byte = [128_u8];
@@ -28,6 +38,14 @@ pub(super) fn chance() -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_waits_for_others_looks_less_and_less_often_and_every_20_seconds_at_least() {
+        let secs = SignedDuration::from_secs;
+        for (age, full) in [(0, 2), (-9, 2), (10, 5), (40, 20), (100_000, 20)] {
+            assert_eq!((look_again(secs(age), 255), look_again(secs(age), 0)), (secs(full), secs(full) / 2), "{age}");
+        }
+    }
 
     #[test]
     fn waits_double_are_spread_and_end_at_two_minutes() {

@@ -166,9 +166,9 @@ fn crash(shared: &Shared, point: CrashPoint, work: &Work) {
     }
 }
 
-/// Nothing was done: what is to be done could not be read.
-fn unreadable(error: &JournalError) -> PerformError {
-    PerformError::Waiting { reason: error.to_string(), after: None }
+/// What is to be done could not be read.
+fn unreadable(claim: &Claim, error: &JournalError) -> PerformError {
+    finish::not_begun(claim, error.to_string())
 }
 
 /// What an effect comes to that is no longer wanted. An attempt before this one, whose end nobody knows, may have called
@@ -187,7 +187,7 @@ async fn begin(
 ) -> (Result<Option<StoredIncident>, PerformError>, Claim, SignedDuration) {
     let _still = shared.time.still().await;
     let claim = shared.time.presently(claim.clone(), set, claim_moved);
-    let stored = shared.journal.incident(claim.incident).await.map_err(|error| unreadable(&error));
+    let stored = shared.journal.incident(claim.incident).await.map_err(|error| unreadable(&claim, &error));
     (stored, claim, shared.time.set())
 }
 
@@ -202,14 +202,14 @@ async fn perform(shared: &Shared, claim: &Claim, stored: Option<StoredIncident>)
     }
     if let Work::RunStep { step, .. } = &claim.work {
         // The switch is one for all that could ever write by this journal, whatever this process remembers of it.
-        let switch = shared.journal.write_switch().await.map_err(|error| unreadable(&error))?;
+        let switch = shared.journal.write_switch().await.map_err(|error| unreadable(claim, &error))?;
         shared.rules.put_switch(switch.is_none_or(|switch| switch.on));
-        finish::take_lock(shared, &stored.incident, *step).await?;
+        finish::take_lock(shared, claim, &stored.incident, *step).await?;
     }
     let root = message_of(shared, claim).await?;
     let Some(performer) = shared.settings.performers.get(&claim.work.room()) else {
         let reason = format!("nobody performs the work of {}", claim.work.room().name());
-        return Err(PerformError::Waiting { reason, after: None });
+        return Err(finish::not_begun(claim, reason));
     };
     let task = Task {
         key: claim.key.clone(),
@@ -247,7 +247,7 @@ async fn message_of(shared: &Shared, claim: &Claim) -> Result<Option<MessageRef>
         Work::UpdateMention { to, post, .. } => (to, post.key.as_str()),
         _ => return Ok(None),
     };
-    shared.journal.message(claim.incident, to, slot).await.map_err(|error| unreadable(&error))
+    shared.journal.message(claim.incident, to, slot).await.map_err(|error| unreadable(claim, &error))
 }
 
 async fn within_the_limit(performer: &dyn Perform, task: Task) -> Result<Done, PerformError> {

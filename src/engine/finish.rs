@@ -10,7 +10,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    incident::{Event, Fix, FixNumber, Incident, IncidentId, Outcome, Work, moved, settle},
+    incident::{Event, Fix, FixNumber, FixPhase, Incident, IncidentId, Outcome, Policy, Work, moved, settle},
     journal::{Append, AppendError, Claim, Finish, JournalError},
     remediation::StepNumber,
 };
@@ -25,6 +25,7 @@ fn attempts_most(work: &Work) -> u32 {
     match work {
         Work::Triage { .. } | Work::DrawPlan { .. } => 3,
         Work::AwaitStep { .. } | Work::Sample { .. } => 4,
+        // Its waits for others do not count among them: see `waits_most`.
         Work::RunStep { .. } => 8,
         Work::UpdatePage { .. } | Work::UpdateMention { .. } => 6,
         Work::Post { .. } => 10,
@@ -32,6 +33,12 @@ fn attempts_most(work: &Work) -> u32 {
         Work::EndPage { .. } => 45,
         Work::Timer { .. } | Work::DrawCard { .. } | Work::Mention { .. } | Work::CallPager { .. } => u32::MAX,
     }
+}
+
+/// How long a step waits for what others hold: for the one lock of all agents, until the new agent of another node is seen to
+/// work or is given up, and some minutes more for the nodes of a plan and for a disruption budget.
+fn waits_most(policy: &Policy) -> SignedDuration {
+    policy.settled_within.saturating_add(SignedDuration::from_mins(5))
 }
 
 /// How an attempt ended, decided.
@@ -134,23 +141,43 @@ fn decide_ending(shared: &Shared, claim: &Claim, result: Result<Done, PerformErr
 fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDuration>, untouched: bool) -> Ending {
     // "Come at once" is no time to wait for: taken at its word it would be a loop without a pause.
     let after = after.filter(SignedDuration::is_positive);
+    let now = shared.clock.now();
+    let age = now.duration_since(claim.wanted);
+    // A step is wanted now or not at all, so its attempts count; but only those that may have written: who has waited for a
+    // lock knows no more of what became of its pod than at the first look (invariant 4).
+    let is_step = matches!(claim.work, Work::RunStep { .. });
+    let gives_back = is_step && untouched;
     // What is put off until a time of the other side's choosing is not refused: it never dies of that. A call stays due
-    // for ever, also where it is a post. A step of a fix is wanted now or not at all: all its attempts count.
-    let counts = after.is_none() || matches!(claim.work, Work::RunStep { .. });
-    let may_try_again = !counts || claim.work.never_dies() || claim.attempt < attempts_most(&claim.work);
+    // for ever, also where it is a post.
+    let counts = if is_step { !untouched } else { after.is_none() };
+    let may_try_again = if gives_back {
+        age < waits_most(&shared.rules.policy())
+    } else {
+        !counts || claim.work.never_dies() || claim.attempt < attempts_most(&claim.work)
+    };
     if !may_try_again {
         return Ending::Dead { reason, untouched };
     }
-    let own = backoff::wait(claim.attempt, backoff::chance());
+    let chance = backoff::chance();
+    let own = if gives_back { backoff::look_again(age, chance) } else { backoff::wait(claim.attempt, chance) };
     let wait = after.unwrap_or(own);
-    let now = shared.clock.now();
-    let late = claim.attempt >= DELAYED_AFTER || now.duration_since(claim.wanted) >= DELAYED_FOR;
+    let late = claim.attempt >= DELAYED_AFTER || age >= DELAYED_FOR;
     let fact = match &claim.work {
         work @ Work::Mention { .. } if late => Some(Outcome::Delayed { work: Box::new(work.clone()) }),
         work if !untouched => unanswered(work, &claim.key),
         _ => None,
     };
     Ending::Again { finish: Finish::Again { due: now + wait, error: reason, counts }, fact: fact.map(Box::new) }
+}
+
+/// Nothing was done at this attempt. What an attempt of a step before this one has done is not known by that.
+pub(super) fn not_begun(claim: &Claim, reason: String) -> PerformError {
+    let knows_nothing = matches!(claim.work, Work::RunStep { .. }) && claim.attempt > 1;
+    if knows_nothing {
+        PerformError::Again { reason, after: None }
+    } else {
+        PerformError::Waiting { reason, after: None }
+    }
 }
 
 /// A page that may have arrived although nobody said so.
@@ -208,11 +235,16 @@ fn unlocked(incident: &Incident, work: &Work, events: &[Event]) -> Option<(Strin
 }
 
 /// Takes the lock on the object that a step changes, across incidents.
-pub(super) async fn take_lock(shared: &Shared, incident: &Incident, step: StepNumber) -> Result<(), PerformError> {
+pub(super) async fn take_lock(
+    shared: &Shared,
+    claim: &Claim,
+    incident: &Incident,
+    step: StepNumber,
+) -> Result<(), PerformError> {
     let Some(fix) = &incident.fix else { return Ok(()) };
     let operation = fix.plan.as_ref().and_then(|plan| plan.operation(step));
     let Some(operation) = operation else { return Ok(()) };
     let append = Append { lock: Some((operation.lock(), incident.id, fix.number)), ..Append::default() };
-    let waits = |error: AppendError| PerformError::Waiting { reason: error.to_string(), after: None };
-    shared.journal.append(append).await.map_err(waits).map(drop)
+    let taken = shared.journal.append(append).await;
+    taken.map(drop).map_err(|error| not_begun(claim, error.to_string()))
 }

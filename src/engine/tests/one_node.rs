@@ -149,6 +149,170 @@ impl TwoNodes {
     }
 }
 
+/// A cluster whose pods go away by other hands, too: an eviction answers as the real one does.
+#[derive(Default)]
+struct OneAgent {
+    gone: Mutex<bool>,
+    budget_spent: Mutex<bool>,
+    works: Mutex<bool>,
+    evicted: Mutex<Vec<IncidentId>>,
+    attempts: Mutex<Vec<u32>>,
+}
+
+#[async_trait]
+impl Perform for OneAgent {
+    async fn perform(&self, task: Task) -> Result<Done, PerformError> {
+        let outcome = match task.work {
+            Work::RunStep { plan, step, .. } => {
+                self.attempts.lock().unwrap().push(task.attempt);
+                match (*self.gone.lock().unwrap(), *self.budget_spent.lock().unwrap()) {
+                    (true, _) if task.attempt > 1 => Outcome::StepDone { plan, step },
+                    (true, _) => Outcome::PlanMoved { plan, step, what: "it is gone, and not by the bot".to_owned() },
+                    (false, true) => {
+                        return Err(PerformError::Waiting {
+                            reason: "the budget lets no pod go".to_owned(),
+                            after: None,
+                        });
+                    }
+                    (false, false) => {
+                        *self.gone.lock().unwrap() = true;
+                        self.evicted.lock().unwrap().push(task.incident.id);
+                        Outcome::StepDone { plan, step }
+                    }
+                }
+            }
+            Work::AwaitStep { plan, step, .. } if *self.works.lock().unwrap() => {
+                Outcome::StepSettled { plan, step, result: settled() }
+            }
+            Work::AwaitStep { plan, step, .. } => Outcome::StepAwaited { plan, step, why: "not Ready".to_owned() },
+            _ => Outcome::NoLongerWanted,
+        };
+        Ok(outcome.into())
+    }
+}
+
+/// Nights in which incidents want the same agent restarted, or each its own.
+struct Waits {
+    journal: Journal,
+    clock: Arc<VirtualClock>,
+    cluster: Arc<OneAgent>,
+    engine: Engine,
+    _bot: TestBot,
+}
+
+impl Waits {
+    /// Each incident restarts the agent of the node of its number.
+    async fn of(agents: &[u32]) -> Self {
+        let cluster = Arc::new(OneAgent::default());
+        let bot = TestBot::new().with([Room::Execute, Room::Cluster, CHAT], &cluster);
+        let journal = bot.journal().await;
+        for (number, agent) in (1..).zip(agents) {
+            let (fix, step) = about_to_restart(*agent);
+            opens(&journal, number, Timestamp::UNIX_EPOCH, vec![step], |incident| incident.fix = Some(fix)).await;
+        }
+        let engine = bot.built_on(journal.clone()).await;
+        Self { journal, clock: bot.clock.clone(), cluster, engine, _bot: bot }
+    }
+
+    async fn until(&self, seconds: i64) {
+        self.clock.set(Timestamp::from_second(seconds).unwrap());
+        self.engine.settled().await.unwrap();
+    }
+
+    async fn goes_on(&self, seconds: impl IntoIterator<Item = i64>) {
+        for at in seconds {
+            self.until(at).await;
+        }
+    }
+
+    /// What became of its step.
+    async fn told(&self, number: u32) -> Vec<&'static str> {
+        let events = self.journal.events(IncidentId::new(number)).await.unwrap();
+        let told = events.iter().filter_map(|stored| match &stored.event {
+            Event::StepDone { .. } => Some("done"),
+            Event::PlanMoved { .. } => Some("moved"),
+            Event::FixEnded { end: FixEnd::Failed { .. }, .. } => Some("failed"),
+            Event::FixEnded { end: FixEnd::Unknown { .. }, .. } => Some("unknown"),
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
+/// Two services of one node: both incidents have an approved plan for the same agent.
+#[tokio::test]
+async fn the_agent_that_another_incident_restarted_while_this_one_waited_for_the_lock_is_not_recorded_as_its_own_doing()
+{
+    let night = Waits::of(&[1, 1]).await;
+    night.engine.start();
+    night.goes_on([0, 10, 30, 60]).await;
+    *night.cluster.works.lock().unwrap() = true;
+    night.goes_on([90, 120, 150]).await;
+    let evicted = night.cluster.evicted.lock().unwrap().clone();
+    let [first] = evicted.as_slice() else { panic!("{evicted:?}") };
+    assert_eq!(night.told(first.number()).await, ["done"]);
+    assert_eq!(night.told(3 - first.number()).await, ["moved"]);
+    night.engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_pod_that_somebody_deletes_while_its_budget_is_waited_for_is_not_recorded_as_evicted_by_the_bot() {
+    let night = Waits::of(&[1]).await;
+    *night.cluster.budget_spent.lock().unwrap() = true;
+    night.engine.start();
+    night.goes_on([0, 10, 30, 60]).await;
+    *night.cluster.gone.lock().unwrap() = true;
+    night.goes_on([90]).await;
+    assert_eq!(night.told(1).await, ["moved"]);
+    night.engine.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_step_waits_for_the_lock_longer_than_a_new_agent_is_waited_for_and_not_for_ever() {
+    let night = Waits::of(&[1]).await;
+    *night.cluster.budget_spent.lock().unwrap() = true;
+    night.engine.start();
+    night.goes_on((0..590).step_by(10)).await;
+    assert_eq!(night.told(1).await, [""; 0]);
+    assert!(night.cluster.attempts.lock().unwrap().len() > 20, "it is looked at all the time");
+    night.goes_on((590..660).step_by(10)).await;
+    assert_eq!(night.told(1).await, ["failed"], "that nothing was written is known");
+    night.engine.stop(Duration::from_secs(5)).await;
+}
+
+/// The process was killed in the middle of the write: what it did is found done, whatever is waited for since.
+#[tokio::test]
+async fn an_attempt_that_was_killed_counts_also_where_the_step_waits_afterwards() {
+    let night = Waits::of(&[1]).await;
+    let killed = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1);
+    night.journal.claim(Room::Execute, Timestamp::UNIX_EPOCH, killed, 1).await.unwrap();
+    *night.cluster.budget_spent.lock().unwrap() = true;
+    night.engine.start();
+    night.goes_on([2, 10, 30, 60]).await;
+    *night.cluster.gone.lock().unwrap() = true;
+    night.goes_on([90]).await;
+    assert_eq!(night.told(1).await, ["done"]);
+    assert!(night.cluster.attempts.lock().unwrap().iter().all(|attempt| *attempt == 2));
+    night.engine.stop(Duration::from_secs(5)).await;
+}
+
+/// Its lock is another's by now, so that no attempt can look at the pod.
+#[tokio::test]
+async fn a_step_of_which_one_attempt_was_killed_and_all_others_waited_for_the_lock_does_not_say_that_nothing_was_written()
+ {
+    let night = Waits::of(&[1, 2]).await;
+    let killed = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1);
+    let claims = night.journal.claim(Room::Execute, Timestamp::UNIX_EPOCH, killed, 1).await.unwrap();
+    let waits = claims[0].incident;
+    let holder = IncidentId::new(3 - waits.number());
+    let lock = Some(("spire-agents".to_owned(), holder, FixNumber(1)));
+    night.journal.append(Append { lock, ..Append::default() }).await.unwrap();
+    night.engine.start();
+    night.goes_on((2..280).step_by(4)).await;
+    assert_eq!(night.told(waits.number()).await, ["unknown"]);
+    night.engine.stop(Duration::from_secs(5)).await;
+}
+
 #[tokio::test]
 async fn the_agent_of_another_node_waits_until_the_new_one_of_this_node_works() {
     let mesh = TwoNodes::new().await;
