@@ -32,6 +32,23 @@ pub struct Question {
     pub known_beside_requester: BTreeSet<PersonId>,
 }
 
+/// The people who let a fix run, kept with it so that the write can count them again (invariants 10 and 11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quorum {
+    /// How many are needed.
+    pub needed: u8,
+    /// Each by the one id that counts: that of the requester's platform.
+    pub people: BTreeSet<PersonId>,
+}
+
+impl Quorum {
+    /// Whether enough people stand in it, the requester not counted.
+    pub fn is_met(&self, requester: &PersonId) -> bool {
+        let others = self.people.iter().filter(|person| *person != requester).count();
+        others >= usize::from(self.needed.max(1))
+    }
+}
+
 /// The effect of a vote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Vote {
@@ -111,6 +128,13 @@ impl Question {
     /// The id by which a vote counts as one person: that of the requester's platform (invariant 11).
     pub fn counts_as<'a>(&self, voter: &'a Actor) -> Option<&'a PersonId> {
         voter.known_beside(&self.requester)
+    }
+
+    /// Those who have voted, and this voter: whoever is not known on the requester's platform is nobody.
+    pub fn quorum_with(&self, voter: &Actor) -> Quorum {
+        let beside = |id: &&PersonId| id.is_beside(&self.requester);
+        let voted = self.approved_by.iter().filter(beside).chain(&self.known_beside_requester);
+        Quorum { needed: self.needed, people: voted.chain(self.counts_as(voter)).cloned().collect() }
     }
 
     /// How many more people are needed.

@@ -77,10 +77,14 @@ fn advance(fix: &mut Fix, event: &Event, at: Timestamp) {
                 question.known_beside_requester.extend(known_beside_requester.clone());
             }
         }
-        Event::FixApproved { plan, by, .. } => {
+        Event::FixApproved { plan, by, quorum, .. } => {
             fix.phase = FixPhase::Approved { plan: plan.clone(), by: by.clone() };
-            fix.run =
-                Run { approved_by: by.clone(), since: fix.run.since.or(Some(at)), steps_done: fix.run.steps_done };
+            fix.run = Run {
+                approved_by: by.clone(),
+                since: fix.run.since.or(Some(at)),
+                steps_done: fix.run.steps_done,
+                quorum: quorum.clone(),
+            };
         }
         Event::PlanMoved { .. } | Event::QuestionOutdated { .. } => fix.phase = FixPhase::Drawing,
         Event::Sampled { round: Round::Before, samples, .. } => fix.before.clone_from(samples),

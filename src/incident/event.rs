@@ -8,7 +8,7 @@ use super::{
     MentionPost, Round, RunNumber, StormLook, WebAddress, reason::CloseReason, reason::Follows,
 };
 use crate::{
-    approval::Question,
+    approval::{Question, Quorum},
     escalation::{self, LevelNumber, PagerName, Rung},
     incident::effect::CallReason,
     mesh::TargetRef,
@@ -241,6 +241,9 @@ pub enum Event {
         /// Which plan.
         plan: PlanId,
         by: Vec<PersonId>,
+        /// As whom they count, and how many had to; older versions did not keep that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quorum: Option<Quorum>,
     },
     /// What was approved is no longer what would happen: the plan is drawn again.
     PlanMoved {

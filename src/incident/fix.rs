@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FixNumber;
 use crate::{
-    approval::Question,
+    approval::{Question, Quorum},
     people::PersonId,
     remediation::{Plan, PlanId, Sample, StepNumber, StepResult, Verification},
     triage::FixName,
@@ -91,6 +91,9 @@ pub struct Run {
     pub since: Option<Timestamp>,
     /// How many of its operations were done.
     pub steps_done: u32,
+    /// As whom those who approved it count, and how many had to; older versions did not keep that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<Quorum>,
 }
 
 /// Where a fix stands.

@@ -32,6 +32,13 @@ pub struct PersonId {
     pub user: String,
 }
 
+impl PersonId {
+    /// Whether both are ids of the same platform, in the same workspace.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.platform == other.platform && self.workspace == other.workspace
+    }
+}
+
 impl fmt::Display for PersonId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.user)
@@ -82,8 +89,7 @@ impl Actor {
 
     /// By which id this person is known where `other` is: on the same platform in the same workspace.
     pub fn known_beside(&self, other: &PersonId) -> Option<&PersonId> {
-        let beside = |id: &&PersonId| id.platform == other.platform && id.workspace == other.workspace;
-        std::iter::once(&self.id).chain(&self.also).find(beside)
+        std::iter::once(&self.id).chain(&self.also).find(|id| id.is_beside(other))
     }
 
     /// Whether this person may act in `role` at `now`; rights that are too old count as none.

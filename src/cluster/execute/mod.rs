@@ -53,6 +53,10 @@ pub(super) fn approved<'a>(
     if !is_this || !by_somebody_else {
         return Err("what would be written is not what was approved by somebody other than the requester".to_owned());
     }
+    // People, not ids: one person may have approved by the id of another platform.
+    if fix.run.quorum.as_ref().is_some_and(|quorum| !quorum.is_met(&fix.requester)) {
+        return Err("fewer people other than the requester have approved than the question needed".to_owned());
+    }
     let plan = fix.plan.as_ref().ok_or("the fix has no plan")?;
     if !plan.is_whole() {
         return Err("the plan in the journal is not the one that was approved".to_owned());

@@ -69,7 +69,8 @@ impl DecisionContext<'_> {
                 let mut voters: Vec<PersonId> = question.approved_by.iter().cloned().collect();
                 voters.push(by);
                 let plan = fix.plan_id().ok_or(Refusal::NothingToApprove(self.incident.id))?;
-                let event = Event::FixApproved { fix: fix.number, plan, by: voters };
+                let quorum = Some(question.quorum_with(self.actor));
+                let event = Event::FixApproved { fix: fix.number, plan, by: voters, quorum };
                 Ok((vec![event], format!("Approved: {} runs now.", fix.name)))
             }
         }

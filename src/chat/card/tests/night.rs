@@ -234,7 +234,7 @@ pub(crate) fn after(proof: Proof) -> Incident {
         not_after: None,
     };
     let (name, plan, at) = (FixName::RestartPod, Some(plan()), at(12));
-    let run = Run { approved_by: vec![who("U0SEC")], since: Some(self::at(8)), steps_done: 1 };
+    let run = Run { approved_by: vec![who("U0SEC")], since: Some(self::at(8)), steps_done: 1, quorum: None };
     let (requester, results) = (Some(who("U0ONCALL")), vec![result]);
     let past = PastFix { number: FixNumber(1), name, requester, run, plan, results, verifies: None, end, at };
     Incident { fix: None, past_fixes: vec![past], version: 20, ..asking() }
