@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use crate::triage::FixName;
+
 /// What a group of rights is for. Each is a role of its own in the chart, and can be left out of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
@@ -40,15 +42,21 @@ impl Duty {
 
     /// Whether it is needed only where fixes may run.
     pub fn is_of_a_fix(self) -> bool {
+        self.fix().is_some()
+    }
+
+    /// The fix that it is for.
+    pub fn fix(self) -> Option<FixName> {
         match self {
-            Self::PlanRestartPod | Self::RestartPod | Self::PlanRestartSpireAgent | Self::RestartSpireAgent => true,
+            Self::PlanRestartPod | Self::RestartPod => Some(FixName::RestartPod),
+            Self::PlanRestartSpireAgent | Self::RestartSpireAgent => Some(FixName::RestartSpireAgent),
             Self::Targets
             | Self::Spire
             | Self::Logs
             | Self::Exec
             | Self::PortForward
             | Self::Bundles
-            | Self::MountedBundles => false,
+            | Self::MountedBundles => None,
         }
     }
 
@@ -148,6 +156,12 @@ pub const RIGHTS: [Right; 30] = {
         right(RestartSpireAgent, RightScope::Spire, "", "pods/eviction", None, "create"),
     ]
 };
+
+/// The fixes of which a part was left out on purpose: what cannot be carried out to its end is not begun.
+pub fn fixes_left_out(without: &[Duty]) -> Vec<FixName> {
+    let left_out = |fix: &FixName| without.iter().any(|duty| duty.fix() == Some(*fix));
+    FixName::CARRIED_OUT.into_iter().filter(left_out).collect()
+}
 
 /// The rights that one configuration needs: those of fixes only where writes are on, and none that was left out on purpose.
 pub fn needed(writes: bool, without: &[Duty]) -> impl Iterator<Item = &'static Right> {

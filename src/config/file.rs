@@ -131,7 +131,7 @@ pub struct Kubernetes {
     pub context: Option<String>,
     /// The namespaces that the bot looks after, for `doctor`; left out: all.
     pub namespaces: Vec<Namespace>,
-    /// What the bot is not granted on purpose, for `doctor`: it asks for none of these rights.
+    /// What the bot is not granted on purpose: `doctor` asks for none of these rights, and no fix that needs one is offered.
     pub without: Vec<Duty>,
 }
 
@@ -151,7 +151,7 @@ pub struct MeshFile {
     pub spire_namespace: Option<String>,
     /// The label selector of SPIRE's server.
     pub server_selector: Option<String>,
-    /// The label selector of SPIRE's agents.
+    /// The labels of SPIRE's agents, as `key=value` with commas between them.
     pub agent_selector: Option<String>,
     /// The server's socket.
     pub server_socket: Option<String>,

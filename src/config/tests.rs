@@ -3,6 +3,7 @@ use std::fs;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::triage::FixName;
 
 const EXAMPLE: &str = include_str!("../../config/example.yaml");
 
@@ -478,5 +479,20 @@ fn times_are_read_as_people_write_them() {
     }
     for wrong in ["15", "-5m", "0s", "soon", "0d", "-1d", "d"] {
         assert!(serde_saphyr::from_str::<duration::TimeSpan>(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_fix_of_which_any_right_is_left_out_is_not_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    for (without, left_out) in [
+        ("[]", vec![]),
+        ("[exec, mounted-bundles]", vec![]),
+        ("[restart-pod]", vec![FixName::RestartPod]),
+        ("[plan-restart-spire-agent, restart-spire-agent]", vec![FixName::RestartSpireAgent]),
+    ] {
+        let mut config = example(folder.path());
+        config.kubernetes = serde_saphyr::from_str(&format!("without: {without}")).unwrap();
+        assert_eq!(config.settle().ok().unwrap().policy.left_out, left_out, "{without}");
     }
 }

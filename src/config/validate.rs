@@ -10,7 +10,7 @@ use crate::{
     alertmanager::{Authentication, Credential, Mapping},
     approval::ApprovalRule,
     chat::checked,
-    cluster::Settings,
+    cluster::{Settings, rights::fixes_left_out},
     escalation::{self, Level, LevelNumber, PagerName},
     incident::{OwnCluster, Policy, WebAddress},
 };
@@ -222,6 +222,7 @@ impl Config {
             verification_window: or(self.approval.verification_window, usual.verification_window),
             settled_within: or(self.approval.settled_within, usual.settled_within),
             writes_enabled: self.writes,
+            left_out: fixes_left_out(&self.kubernetes.without),
             channels: usual.channels,
         }
     }

@@ -150,9 +150,10 @@ fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDur
     // What is put off until a time of the other side's choosing is not refused: it never dies of that. A call stays due
     // for ever, also where it is a post.
     let counts = if is_step { !untouched } else { after.is_none() };
-    let may_try_again = match &claim.work {
-        _ if gives_back => age < waits_most(&shared.rules.policy()),
-        work => !counts || work.never_dies() || claim.attempt < attempts_most(work),
+    let may_try_again = if gives_back {
+        age < waits_most(&shared.rules.policy())
+    } else {
+        !counts || claim.work.never_dies() || claim.attempt < attempts_most(&claim.work)
     };
     if !may_try_again {
         return Ending::Dead { reason, untouched };

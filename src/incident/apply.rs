@@ -41,6 +41,7 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
         channels: channels.clone(),
         triage: Triage::NotRun,
         verdict: None,
+        left_out: Vec::new(),
         earlier: None,
         evidence: None,
         fix: None,
@@ -176,9 +177,10 @@ fn apply_triage(incident: &mut Incident, event: &Event, at: Timestamp) {
             incident.survey = None;
         }
         Event::TriageStarted { run, .. } => incident.triage = Triage::Running { run: *run, since: at },
-        Event::TriageFinished { run, verdict, evidence } => {
+        Event::TriageFinished { run, verdict, evidence, left_out } => {
             incident.triage = Triage::Done { run: *run, at };
             incident.verdict = Some((**verdict).clone());
+            incident.left_out.clone_from(left_out);
             incident.evidence.clone_from(evidence);
         }
         Event::Surveyed { run, survey, evidence } => {

@@ -202,6 +202,9 @@ pub enum Event {
         verdict: Box<Verdict>,
         /// Where its evidence is kept.
         evidence: Option<EvidenceDigest>,
+        /// The fixes that the configuration left out then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<FixName>,
     },
     /// A triage could not run.
     TriageFailed {

@@ -60,7 +60,7 @@ pub use id::{EvidenceDigest, IncidentId, Keeper, NotAnIncidentId, TypedId};
 pub use key::{IncidentKey, distinct};
 pub use notice::Notice;
 pub use numbers::{FixNumber, RunNumber};
-pub use offer::{asking, offer, times_without_effect, to_verify, untouched};
+pub use offer::{asking, carries_out, offer, times_without_effect, to_verify, untouched};
 pub use on_start::on_start;
 pub use outcome::Outcome;
 pub use own_cluster::{OwnCluster, say_aloud};

@@ -37,9 +37,7 @@ pub fn offer_at(incident: &Incident, fix: FixName, now: Timestamp) -> Result<(),
     let verdict = incident.verdict.as_ref().filter(|verdict| verdict.target == *target);
     let verdict = verdict.ok_or(Refusal::NoVerdict(incident.id))?;
     fits(verdict, fix)?;
-    if !FixName::CARRIED_OUT.contains(&fix) {
-        return Err(Refusal::FixNotCarriedOut(fix));
-    }
+    carries_out(incident, fix)?;
     if times_without_effect(incident, fix) >= WITHOUT_EFFECT_MOST {
         return Err(Refusal::TriedTwice(fix));
     }
@@ -50,6 +48,14 @@ pub fn offer_at(incident: &Incident, fix: FixName, now: Timestamp) -> Result<(),
         return Err(Refusal::VerdictOutdated { incident: incident.id, at: verdict.at });
     }
     Ok(())
+}
+
+/// Whether this bot can carry a fix out at all: in this version, and with the rights that it is given.
+pub fn carries_out(incident: &Incident, fix: FixName) -> Result<(), Refusal> {
+    if !FixName::CARRIED_OUT.contains(&fix) {
+        return Err(Refusal::FixNotCarriedOut(fix));
+    }
+    if incident.left_out.contains(&fix) { Err(Refusal::FixLeftOut(fix)) } else { Ok(()) }
 }
 
 /// Whether something may be started: not once its alerts are resolved.

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Destination, OwnCluster};
-use crate::{approval, escalation};
+use crate::{approval, escalation, triage::FixName};
 
 /// Everything that decisions need to know from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Policy {
     pub settled_within: SignedDuration,
     /// Whether fixes may run at all (invariant 10).
     pub writes_enabled: bool,
+    /// The fixes that this bot is not given the rights for, on purpose; told to each incident with its verdict.
+    pub left_out: Vec<FixName>,
 }
 
 impl Policy {
@@ -50,6 +52,7 @@ impl Policy {
             verification_window: minutes(2),
             settled_within: minutes(5),
             writes_enabled: false,
+            left_out: Vec::new(),
         }
     }
 }

@@ -169,6 +169,12 @@ pub enum Refusal {
     /// This version cannot carry it out.
     #[error("{0} is not carried out by this version of the bot: follow the runbook by hand")]
     FixNotCarriedOut(FixName),
+    /// This bot is not given the rights for it.
+    #[error(
+        "{0} is left out of this bot's rights (kubernetes.without): follow the runbook by hand; once it is granted, run the \
+         triage again"
+    )]
+    FixLeftOut(FixName),
     /// It joined another incident.
     #[error("{incident} joined {into}, which is about the same service: give the command there, as in `ack {into}`")]
     Joined {

@@ -28,9 +28,11 @@ pub fn settle(incident: &Incident, outcome: &Outcome, now: Timestamp, policy: &P
     let facts = SettleContext { incident, now, policy };
     match outcome {
         Outcome::TriageFinished { run, verdict, evidence } => {
-            let finished = Event::TriageFinished { run: *run, verdict: verdict.clone(), evidence: evidence.clone() };
+            let (verdict, left_out) = (verdict.clone(), policy.left_out.clone());
+            let calls = facts.called_by_evidence(&verdict);
+            let finished = Event::TriageFinished { run: *run, verdict, evidence: evidence.clone(), left_out };
             let current = matches!(&incident.triage, Triage::Running { run: running, .. } if running == run);
-            if current { [finished].into_iter().chain(facts.called_by_evidence(verdict)).collect() } else { Vec::new() }
+            if current { [finished].into_iter().chain(calls).collect() } else { Vec::new() }
         }
         Outcome::Surveyed { run, survey, evidence } => facts.surveyed(*run, survey, evidence.as_ref()),
         Outcome::TriageFailed { run, reason } => facts.triage_failed(*run, reason),

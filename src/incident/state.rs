@@ -13,7 +13,7 @@ use crate::{
     escalation::{self, Ladder},
     mesh::{PodRef, TargetRef},
     remediation::{Plan, StepNumber, StepResult},
-    triage::{Scenario, Survey, Verdict},
+    triage::{FixName, Scenario, Survey, Verdict},
 };
 
 /// How many alerts an incident keeps apart: its state is read and written as a whole with every event.
@@ -149,6 +149,9 @@ pub struct Incident {
     pub triage: Triage,
     /// The newest verdict of this opening.
     pub verdict: Option<Verdict>,
+    /// The fixes that the configuration left out when that verdict was reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<FixName>,
     /// What was found before it was opened again last.
     #[serde(default)]
     pub earlier: Option<EarlierVerdict>,

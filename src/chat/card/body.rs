@@ -312,14 +312,22 @@ pub(super) fn fixes(incident: &Incident) -> Vec<Line> {
     lines
 }
 
-/// The line about a fix that fits and that this version cannot run.
-pub(in crate::chat) const BY_HAND: &str = "The bot cannot do this one: follow the runbook by hand.";
+/// The line about a fix that fits and that this bot does not carry out.
+pub(in crate::chat) fn by_hand(why: &Refusal) -> Option<&'static str> {
+    match why {
+        Refusal::FixNotCarriedOut(_) => Some("The bot cannot do this one: follow the runbook by hand."),
+        Refusal::FixLeftOut(_) => Some("The bot is not given the rights for this one: follow the runbook by hand."),
+        _ => None,
+    }
+}
 
 fn fitting(incident: &Incident, fix: FixName) -> Line {
     let mut line = vec![text("• "), code(fix.to_string()), text(format!(": {}.", risk(fix)))];
     let useless = times_without_effect(incident, fix);
     match offer(incident, fix) {
-        Err(Refusal::FixNotCarriedOut(_)) => line.push(text(format!(" {BY_HAND}"))),
+        Err(refusal @ (Refusal::FixNotCarriedOut(_) | Refusal::FixLeftOut(_))) => {
+            line.extend(by_hand(&refusal).map(|why| text(format!(" {why}"))));
+        }
         Err(Refusal::JustWorked { at, .. }) => {
             line.extend([text(" It worked at "), time(at), text(". Look whether it is needed again: ")]);
             line.push(command("triage", incident.id, ""));

@@ -11,7 +11,7 @@ mod text;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(in crate::chat) use body::{BY_HAND, risk, verdict_lines, why_unseeing};
+pub(in crate::chat) use body::{by_hand, risk, verdict_lines, why_unseeing};
 pub use button::{Button, Confirm, Press, Style};
 pub(in crate::chat) use button::{ask_for_fixes, taking, votes};
 pub(in crate::chat) use progress::{end_line, level_name, plan_lines};

@@ -15,9 +15,9 @@ use crate::{
         verdict_lines, words,
     },
     escalation::{LevelNumber, Rung},
-    incident::{CloseReason, Follows, Incident, IncidentStatus, Notice},
+    incident::{CloseReason, Follows, Incident, IncidentStatus, Notice, carries_out},
     people::{Mention, PersonId},
-    triage::{FixName, Survey},
+    triage::Survey,
 };
 
 /// The post for one notice. Never without lines.
@@ -288,9 +288,8 @@ fn verdict(incident: &Incident) -> Post {
     let mut lines = verdict_lines(verdict);
     for fix in &verdict.fixes {
         let mut line = vec![text("Fits: "), code(fix.to_string()), text(format!(" ({}).", card::risk(*fix)))];
-        if !FixName::CARRIED_OUT.contains(fix) {
-            line.push(text(format!(" {}", card::BY_HAND)));
-        }
+        let why = carries_out(incident, *fix).err();
+        line.extend(why.as_ref().and_then(card::by_hand).map(|why| text(format!(" {why}"))));
         lines.push(line);
     }
     for never in &verdict.never {
@@ -304,7 +303,7 @@ fn verdict(incident: &Incident) -> Post {
     lines.push(match verdict.next_by_hand() {
         _ if !buttons.is_empty() => words(ASK_WITH_THE_BUTTON),
         Some(step) => words(format!("Next: {step}.")),
-        None if !verdict.fixes.iter().any(|fix| FixName::CARRIED_OUT.contains(fix)) => {
+        None if verdict.fixes.iter().all(|fix| carries_out(incident, *fix).is_err()) => {
             words("Next: a person does by hand what fits, after the runbook.")
         }
         None => words("Next: the card at the top shows what can be done now."),

@@ -249,7 +249,7 @@ async fn the_agent_that_another_incident_restarted_while_this_one_waited_for_the
     *night.cluster.works.lock().unwrap() = true;
     night.goes_on([90, 120, 150]).await;
     let evicted = night.cluster.evicted.lock().unwrap().clone();
-    let [first] = evicted[..] else { panic!("{evicted:?}") };
+    let [first] = evicted.as_slice() else { panic!("{evicted:?}") };
     assert_eq!(night.told(first.number()).await, ["done"]);
     assert_eq!(night.told(3 - first.number()).await, ["moved"]);
     night.engine.stop(Duration::from_secs(5)).await;

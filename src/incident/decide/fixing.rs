@@ -17,6 +17,10 @@ impl DecisionContext<'_> {
             return Err(Refusal::WritesOff);
         }
         offer::offer_at(self.incident, fix, self.now)?;
+        // The configuration of now: the verdict may be older.
+        if self.policy.left_out.contains(&fix) {
+            return Err(Refusal::FixLeftOut(fix));
+        }
         let event = Event::FixProposed { fix: self.incident.next_fix(), name: fix, by: self.actor.id.clone() };
         Ok((vec![event], format!("The plan of {fix} is being drawn; it will be shown in the thread for approval.")))
     }

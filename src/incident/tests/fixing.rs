@@ -298,6 +298,22 @@ fn a_fix_that_the_verdict_speaks_against_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_fix_that_the_bot_has_no_rights_for_is_refused_before_a_plan_is_drawn() {
+    let mut night = Rehearsal::with_an_alert();
+    night.policy.left_out = vec![FixName::RestartSpireAgent];
+    let found = verdict(Scenario::SpireAgent, FixName::CARRIED_OUT.to_vec(), night.now);
+    night.outcome(&Outcome::TriageFinished { run: RunNumber(1), verdict: Box::new(found), evidence: None });
+    let ask = |fix| Act::ProposeFix { fix };
+    let refused = night.says("U0ONCALL", ask(FixName::RestartSpireAgent)).unwrap_err();
+    insta::assert_snapshot!(refused, @"restart-spire-agent is left out of this bot's rights (kubernetes.without): follow the runbook by hand; once it is granted, run the triage again");
+    // The rights are taken while an older verdict stands.
+    night.policy.left_out.push(FixName::RestartPod);
+    assert_eq!(night.says("U0ONCALL", ask(FixName::RestartPod)), Err(Refusal::FixLeftOut(FixName::RestartPod)));
+    night.policy.left_out.clear();
+    night.says("U0ONCALL", ask(FixName::RestartPod)).unwrap();
+}
+
+#[test]
 fn with_writes_switched_off_nothing_is_asked_for_or_approved() {
     let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     night.policy.writes_enabled = false;

@@ -154,10 +154,11 @@ pub(crate) struct Standing {
 
 pub(crate) fn random_nights() -> impl Strategy<Value = Standing> {
     // Most of what can be offered lies behind a diagnosis, a question, or a fix that was watched to its end.
-    (0..3, moves()).prop_map(|(begins, moves)| {
+    (0..4, moves()).prop_map(|(begins, moves)| {
         let mut night = match begins {
             0 => Rehearsal::with_a_verdict(),
             1 => Rehearsal::with_a_question(&["frontend-1"]),
+            2 => left_out(),
             _ => verified(),
         };
         for one in &moves {
@@ -169,6 +170,14 @@ pub(crate) fn random_nights() -> impl Strategy<Value = Standing> {
 }
 
 const SPEAKERS: [&str; 4] = ["U0ONCALL", "U0SECURITY", "U0OTHER", "U0NOBODY"];
+
+/// A bot without the rights for one of the two fixes that fit.
+fn left_out() -> Rehearsal {
+    let mut night = Rehearsal::with_an_alert();
+    night.policy.left_out = vec![FixName::RestartSpireAgent];
+    play(&mut night, &RandomMove::Happens(0));
+    night
+}
 
 /// A night whose fix was watched to its end, by moves of the random nights.
 pub(super) fn verified() -> Rehearsal {

@@ -119,6 +119,15 @@ fn section(incident: &Incident, part: CardPart) -> String {
     lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
 }
 
+#[test]
+fn a_fix_that_the_bot_has_no_rights_for_is_named_and_not_offered() {
+    let incident = Incident { left_out: vec![FixName::RestartPod], ..diagnosed() };
+    let fixes = section(&incident, CardPart::Fixes);
+    insta::assert_snapshot!(fixes.lines().next().unwrap(), @"• restart-pod: low risk; replaces one pod after the other within its disruption budget, and cuts the connections of each. The bot is not given the rights for this one: follow the runbook by hand.");
+    assert!(!labels(&incident).iter().any(|label| label.contains("restart-pod")));
+    assert!(labels(&diagnosed()).iter().any(|label| label.contains("restart-pod")));
+}
+
 fn labels(incident: &Incident) -> Vec<String> {
     Card::of(incident).buttons.into_iter().map(|button| button.label).collect()
 }

@@ -101,6 +101,7 @@ pub(crate) fn opened() -> Incident {
         ladder: Ladder::Running { rung: Rung::Waiting { level: LevelNumber(1), until: at(15) }, holder: None },
         channels: vec![Destination { face: Face::Slack, channel: "C0NIGHT".to_owned() }],
         triage: Triage::Running { run: RunNumber(1), since: at(0) },
+        left_out: Vec::new(),
         verdict: None,
         earlier: None,
         evidence: None,
