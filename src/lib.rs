@@ -19,6 +19,7 @@ pub mod incident;
 pub mod journal;
 pub mod legible;
 pub mod mesh;
+pub mod metrics;
 pub mod people;
 pub(crate) mod private_file;
 pub mod remediation;

@@ -7,14 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const PURE: [&str; 9] =
-    ["legible", "mesh", "people", "escalation", "approval", "triage", "remediation", "incident", "report"];
+const PURE: [&str; 10] =
+    ["legible", "mesh", "metrics", "people", "escalation", "approval", "triage", "remediation", "incident", "report"];
 
 /// Each room and the rooms that it may import. `commands` may import all.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("bounds", &[]),
     ("legible", &[]),
     ("mesh", &[]),
+    ("metrics", &["legible"]),
     ("people", &[]),
     ("escalation", &["people"]),
     ("approval", &["people"]),
@@ -26,8 +27,8 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("private_file", &[]),
     ("journal", &["incident", "private_file", "remediation"]),
     ("engine", &["clock", "escalation", "incident", "journal", "people", "remediation"]),
-    ("http", &["bounds", "engine", "legible"]),
-    ("alertmanager", &["bounds", "engine", "http", "incident", "mesh"]),
+    ("http", &["bounds", "engine", "metrics"]),
+    ("alertmanager", &["bounds", "engine", "http", "incident", "mesh", "metrics"]),
     ("cluster", &["bounds", "clock", "engine", "incident", "journal", "mesh", "remediation", "triage"]),
     (
         "chat",
@@ -41,6 +42,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "incident",
             "legible",
             "mesh",
+            "metrics",
             "people",
             "remediation",
             "triage",

@@ -10,8 +10,10 @@ use mtls_medic::{
         rights::{RIGHTS, RightScope},
     },
     config::{Config, mesh_settings},
+    metrics::MetricName,
 };
 use serde_json::Value;
+use strum::IntoEnumIterator;
 
 fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -150,31 +152,9 @@ fn the_admission_policy_allows_the_commands_that_the_bot_runs() {
     }
 }
 
-/// The text of all sources, without their tests.
-fn sources_below(folder: &Path, all: &mut String) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if path.is_dir() && !["tests", "stories"].contains(&name.as_str()) {
-            sources_below(&path, all);
-        } else if path.extension().is_some_and(|kind| kind == "rs") && name != "tests.rs" {
-            all.push_str(fs::read_to_string(&path).unwrap().split("#[cfg(test)]\nmod tests {").next().unwrap());
-        }
-    }
-}
-
 #[test]
 fn rules_and_dashboard_use_metrics_that_the_bot_has_and_the_dashboard_shows_each_of_them() {
-    let mut sources = String::new();
-    sources_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut sources);
-    let there: BTreeSet<&str> = ["metrics.set(", "metrics.count(", "metrics.raise("]
-        .iter()
-        .flat_map(|call| sources.split(call).skip(1))
-        .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
-        .collect();
-    for name in ["ready", "webhook_requests_total", "clock_jumps_total", "pager_calls_total", "heartbeats_total"] {
-        assert!(there.contains(name), "{name} is not found in the sources");
-    }
+    let there: BTreeSet<&str> = MetricName::iter().map(MetricName::name).collect();
     let used = |path: &str| -> BTreeSet<String> {
         let text = text(path);
         let names = text.split("mtls_medic_").skip(1);
@@ -187,6 +167,22 @@ fn rules_and_dashboard_use_metrics_that_the_bot_has_and_the_dashboard_shows_each
     for name in there {
         assert!(dashboard.contains(name), "{name} is not on the dashboard");
     }
+}
+
+/// The paper says of each metric what the bot says of it in `/metrics`, and names no other.
+#[test]
+fn the_paper_lists_every_metric_with_its_labels_its_kind_and_its_help() {
+    let row = |metric: MetricName| {
+        let labels = metric.labels().join(",");
+        let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+        let kind: &str = metric.kind().into();
+        format!("| `{}{labels}` | {kind} | {} |\n", metric.name(), metric.help())
+    };
+    let table: String = MetricName::iter().map(row).collect();
+    let paper = text("deploy/operations.md");
+    let rows = paper.split_once("| metric | kind | what it says |\n| --- | --- | --- |\n").unwrap().1;
+    let rows: String = rows.split_inclusive('\n').take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(rows, table, "deploy/operations.md must have these rows:\n{table}");
 }
 
 #[test]

@@ -16,8 +16,9 @@ use super::{Authentication, BodyError, Mapping, Webhook};
 use crate::{
     bounds::{WEBHOOK_BODY, weigh},
     engine::{Accepted, Inbox, SubmitError},
-    http::{AGAIN_AFTER, Bodies, BodyRefused, Metrics, Sender, WorkRoom},
+    http::{AGAIN_AFTER, Bodies, BodyRefused, Sender, WorkRoom},
     incident::AlertDelivery,
+    metrics::{Metric, Metrics},
 };
 
 /// How long the journal may take for one body. Nothing is answered 2xx before commit, so this is answered 503, and what was
@@ -65,12 +66,12 @@ async fn receive(State(desk): State<Arc<WebhookState>>, request: Request) -> Res
         Ok(text) => (StatusCode::OK, text),
         Err(refused) => {
             let status = refused.status();
-            metrics.count("webhook_refusals_total", &[("reason", refused.name())], 1);
+            metrics.count(Metric::WebhookRefusalsTotal { reason: refused.name() }, 1);
             tracing::warn!(status = status.as_u16(), reason = %refused, "a webhook was refused");
             (status, refused.to_string())
         }
     };
-    metrics.count("webhook_requests_total", &[("status", status.as_str())], 1);
+    metrics.count(Metric::WebhookRequestsTotal { status: status.as_str() }, 1);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         return (status, [(header::RETRY_AFTER, AGAIN_AFTER)], text).into_response();
     }
@@ -136,7 +137,7 @@ impl WebhookState {
         drop(body);
         let unreadable = webhook.alerts.unreadable;
         if let Some(fault) = &webhook.alerts.first_fault {
-            metrics.count("webhook_unreadable_alerts_total", &[], unreadable);
+            metrics.count(Metric::WebhookUnreadableAlertsTotal, unreadable);
             tracing::warn!(unreadable, fault, "alerts of a webhook could not be read; the others of it count");
         }
         let fields = std::mem::take(&mut webhook.unread).into_iter().collect::<Vec<_>>().join(", ");
@@ -146,7 +147,7 @@ impl WebhookState {
         let (delivery, unknown) = mapping.delivery(&webhook);
         drop(webhook);
         if unknown > 0 {
-            metrics.count("webhook_unknown_alerts_total", &[], u64::try_from(unknown).unwrap_or(u64::MAX));
+            metrics.count(Metric::WebhookUnknownAlertsTotal, u64::try_from(unknown).unwrap_or(u64::MAX));
             tracing::info!(unknown, "alerts of other names were left alone (config: alertmanager.alerts)");
         }
         let accepted = self.store(delivery, room).await?;

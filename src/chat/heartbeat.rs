@@ -7,7 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use super::outgoing::{Outgoing, OutgoingError, checked};
-use crate::{engine::Engine, http::Metrics};
+use crate::{
+    engine::Engine,
+    metrics::{Metric, Metrics},
+};
 
 /// How long the engine may take for each half of its proof of life; the call itself has the limit of all that goes out.
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
@@ -87,7 +90,7 @@ impl Heartbeat {
                 }
             },
         };
-        self.metrics.count("heartbeats_total", &[("result", beat.name())], 1);
+        self.metrics.count(Metric::HeartbeatsTotal { result: beat.name() }, 1);
         beat
     }
 }

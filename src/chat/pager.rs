@@ -12,9 +12,9 @@ use super::outgoing::{Outgoing, OutgoingError};
 use crate::{
     engine::{Done, Perform, PerformError, Task},
     escalation::PagerName,
-    http::Metrics,
     incident::{CallReason, Lacks, Outcome, Work, page_key},
     legible,
+    metrics::{CallWay, Metric, Metrics},
 };
 
 mod body;
@@ -93,7 +93,7 @@ impl Perform for Pagers {
                 let (key, lacks) = (page_key(incident, &task.key), Lacks::of(incident));
                 let call = call(&key, *level, CallAct::Trigger(why(reason)));
                 self.send(name, "call", &call).await.map_err(|error| call_failed(name, &error))?;
-                self.metrics.count("calls_sent_total", &[("way", "pager")], 1);
+                self.metrics.count(Metric::CallsSentTotal { way: CallWay::Pager }, 1);
                 Ok(Outcome::PagerCalled { level: *level, page: Some((name.clone(), key)), lacks }.into())
             }
             Work::UpdatePage { pager: name, level, key } => {
@@ -122,7 +122,7 @@ enum SendError {
 impl Pagers {
     async fn send(&self, name: &PagerName, act: &'static str, call: &PagerMessage<'_>) -> Result<(), SendError> {
         let count = |result| {
-            self.metrics.count("pager_calls_total", &[("pager", name.0.as_str()), ("act", act), ("result", result)], 1);
+            self.metrics.count(Metric::PagerCallsTotal { pager: name.0.as_str(), act, result }, 1);
         };
         let Some(pager) = self.by_name.get(name) else {
             count("not_configured");

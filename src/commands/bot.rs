@@ -10,9 +10,10 @@ use crate::{
     clock::Clock,
     cluster::{ClusterAdapter, ClusterClient},
     engine::{Crasher, EVIDENCE_KEPT, Engine, Inbox, Perform},
-    http::{Bodies, Metrics, Readiness, health_router},
+    http::{Bodies, Readiness, health_router},
     incident::{Policy, Room},
     journal::{Journal, JournalError},
+    metrics::Metrics,
 };
 
 /// How long effects may finish when the bot stops; what hangs is then handed back, all of it within ten seconds.

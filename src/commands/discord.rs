@@ -21,8 +21,9 @@ use crate::{
     config::{Config, ConfigError, DiscordMode},
     engine::{Inbox, Perform},
     escalation::LevelNumber,
-    http::{Bodies, Metrics},
+    http::Bodies,
     incident::{Face, Room},
+    metrics::Metrics,
 };
 
 /// How requests come in.

@@ -33,6 +33,7 @@ use crate::{
     http,
     incident::{IncidentStatus, Room},
     journal::JournalError,
+    metrics::Metrics,
     telemetry::{self, LogFormat},
 };
 
@@ -77,7 +78,7 @@ pub enum ServeError {
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     telemetry::start(args.log, "info");
     let config = Config::load(&args.config)?;
-    let (clock, metrics) = (Arc::new(SteadyClock::of_this_machine()), http::Metrics::default());
+    let (clock, metrics) = (Arc::new(SteadyClock::of_this_machine()), Metrics::default());
     let Outside { settled, chats, pagers, heartbeat } = Outside::of(&config, &clock, &metrics)?;
     if args.check {
         println!("{}", checked(&config));
@@ -143,7 +144,7 @@ struct Outside {
 
 impl Outside {
     /// Says all that is wrong at once: who mends one secret at a time starts the bot as often.
-    fn of(config: &Config, clock: &Arc<SteadyClock>, metrics: &http::Metrics) -> Result<Self, ServeError> {
+    fn of(config: &Config, clock: &Arc<SteadyClock>, metrics: &Metrics) -> Result<Self, ServeError> {
         let settled = config.settle().map_err(ServeError::from);
         let slack = SlackParts::of(config, clock.clone(), metrics);
         let discord = discord(config, clock, metrics);
@@ -166,7 +167,7 @@ impl Outside {
 fn discord(
     config: &Config,
     clock: &Arc<SteadyClock>,
-    metrics: &http::Metrics,
+    metrics: &Metrics,
 ) -> Result<Option<Box<dyn ChatParts>>, ServeError> {
     let parts = super::discord::DiscordParts::of(config, clock.clone(), metrics)?;
     Ok(parts.map(|discord| -> Box<dyn ChatParts> { Box::new(discord) }))
@@ -174,7 +175,7 @@ fn discord(
 
 /// This bot was built without Discord.
 #[cfg(not(feature = "discord"))]
-fn discord(config: &Config, _: &Arc<SteadyClock>, _: &http::Metrics) -> Result<Option<Box<dyn ChatParts>>, ServeError> {
+fn discord(config: &Config, _: &Arc<SteadyClock>, _: &Metrics) -> Result<Option<Box<dyn ChatParts>>, ServeError> {
     if config.discord.is_none() {
         return Ok(None);
     }
@@ -212,7 +213,7 @@ fn problems_of(error: &ServeError) -> &[String] {
     if let ServeError::Config(ConfigError::Problems(problems)) = error { problems } else { &[] }
 }
 
-fn heartbeat(url: SecretString, every: Duration, metrics: &http::Metrics) -> Result<Heartbeat, ServeError> {
+fn heartbeat(url: SecretString, every: Duration, metrics: &Metrics) -> Result<Heartbeat, ServeError> {
     let heartbeat = Heartbeat::new(Outgoing::new(connector()?), url, every, metrics.clone());
     heartbeat.map_err(|problem| ConfigError::Problems(vec![problem]).into())
 }

@@ -18,8 +18,9 @@ use crate::{
     config::{Config, ConfigError, SlackMode},
     engine::{Inbox, Perform},
     escalation::LevelNumber,
-    http::{Bodies, Metrics},
+    http::Bodies,
     incident::{Face, Room},
+    metrics::Metrics,
 };
 
 /// How requests come in.

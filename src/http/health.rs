@@ -1,12 +1,15 @@
-//! Health and metrics, for anybody who asks.
+//! Health and `/metrics`, for anybody who asks.
 
 use std::{sync::Arc, time::Instant};
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use tokio::sync::Mutex;
 
-use super::{Metrics, Readiness};
-use crate::engine::{self, Ended, Engine, Window};
+use super::Readiness;
+use crate::{
+    engine::{self, Ended, Engine, Window},
+    metrics::{ClockDirection, Metric, MetricName, Metrics},
+};
 
 /// Where the routes of health look.
 struct Health {
@@ -84,26 +87,26 @@ async fn put_together(health: &Health) -> String {
     let is_readable = state.is_ok();
     let nothing = engine::EngineHealth::default();
     let state = state.as_ref().as_ref().unwrap_or(&nothing);
-    health.metrics.clear("effects_due");
+    health.metrics.clear(MetricName::EffectsDue);
     for (room, due) in &state.due {
-        health.metrics.set("effects_due", &[("room", room)], u64::try_from(*due).unwrap_or(0));
+        health.metrics.set(Metric::EffectsDue { room }, u64::try_from(*due).unwrap_or(0));
     }
     let is_ready = is_readable && state.overdue_since.is_none() && health.readiness.missing().is_empty();
-    health.metrics.set("ready", &[], u64::from(is_ready));
-    health.metrics.set("engine_overdue", &[], u64::from(state.overdue_since.is_some()));
-    health.metrics.set("journal_readable", &[], u64::from(is_readable));
+    health.metrics.set(Metric::Ready, u64::from(is_ready));
+    health.metrics.set(Metric::EngineOverdue, u64::from(state.overdue_since.is_some()));
+    health.metrics.set(Metric::JournalReadable, u64::from(is_readable));
     escalation(health);
     let jumps = health.engine.clock_jumps();
-    health.metrics.raise("clock_jumps_total", &[("direction", "back")], jumps.back);
-    health.metrics.raise("clock_jumps_total", &[("direction", "forward")], jumps.forward);
-    health.metrics.raise("journal_transactions_total", &[], health.engine.transactions());
+    health.metrics.raise(Metric::ClockJumpsTotal { direction: ClockDirection::Back }, jumps.back);
+    health.metrics.raise(Metric::ClockJumpsTotal { direction: ClockDirection::Forward }, jumps.forward);
+    health.metrics.raise(Metric::JournalTransactionsTotal, health.engine.transactions());
     health.metrics.render()
 }
 
 /// The windows that ended, by level.
 fn escalation(health: &Health) {
-    for ((window, ended), count) in health.engine.windows() {
-        let (level, kind) = match window {
+    for ((ended_window, ended), count) in health.engine.windows() {
+        let (level, window) = match ended_window {
             Window::Answer(level) => (level.to_string(), "answer"),
             Window::AllPaged => ("all".to_owned(), "answer"),
             Window::Idle(level) => (level.to_string(), "idle"),
@@ -112,8 +115,7 @@ fn escalation(health: &Health) {
             Ended::Met => "met",
             Ended::Breached => "breached",
         };
-        let labels = [("level", level.as_str()), ("window", kind), ("end", end)];
-        health.metrics.raise("escalation_windows_total", &labels, count);
+        health.metrics.raise(Metric::EscalationWindowsTotal { level: &level, window, end }, count);
     }
 }
 

@@ -21,8 +21,9 @@ use mtls_medic::{
     },
     engine::Engine,
     escalation::{Level, LevelNumber},
-    http::{Bodies, Metrics},
+    http::Bodies,
     incident::{Face, Room},
+    metrics::Metrics,
     people::{Mention, Platform},
 };
 use serde_json::json;

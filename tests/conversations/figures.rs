@@ -2,7 +2,8 @@
 
 use axum::body::{Body, to_bytes};
 use mtls_medic::{
-    http::{Metrics, Readiness, health_router},
+    http::{Readiness, health_router},
+    metrics::Metrics,
     simulate::world::Scenario,
 };
 use tower::ServiceExt;

@@ -13,8 +13,8 @@ use mtls_medic::{
     commands::bot::{Bot, Parts},
     engine::Inbox,
     escalation,
-    http::Metrics,
     incident::{IncidentId, IncidentStatus, Policy},
+    metrics::Metrics,
 };
 use tower::ServiceExt;
 

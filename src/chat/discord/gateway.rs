@@ -24,7 +24,10 @@ use self::{
     connection::Connection,
     session::{Left, Session},
 };
-use crate::{chat::discord::jitter::jittered, http::Metrics};
+use crate::{
+    chat::discord::jitter::jittered,
+    metrics::{Metric, Metrics},
+};
 
 pub use self::session::ToMend;
 
@@ -125,7 +128,7 @@ impl Gateway {
         metrics: Metrics,
         patience: GatewayPatience,
     ) -> Arc<Self> {
-        metrics.set("discord_gateway_open", &[], 0);
+        metrics.set(Metric::DiscordGatewayOpen, 0);
         Arc::new(Self { token, find, hear, open: watch::Sender::new(false), mend: Mutex::default(), metrics, patience })
     }
 
@@ -149,7 +152,7 @@ impl Gateway {
             self.set_mend(None);
         }
         self.open.send_replace(open);
-        self.metrics.set("discord_gateway_open", &[], u64::from(open));
+        self.metrics.set(Metric::DiscordGatewayOpen, u64::from(open));
     }
 
     fn set_mend(&self, mend: Option<ToMend>) {
@@ -232,7 +235,7 @@ impl Gateway {
                 return Err(after.unwrap_or(wait));
             }
         };
-        self.metrics.set("discord_gateway_sessions_left", &[], found.sessions_left.into());
+        self.metrics.set(Metric::DiscordGatewaySessionsLeft, found.sessions_left.into());
         if found.sessions_left == 0 {
             let seconds = found.renewed_in.as_secs();
             tracing::error!(

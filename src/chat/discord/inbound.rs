@@ -26,7 +26,7 @@ use crate::{
     },
     clock::Clock,
     escalation::LevelNumber,
-    http::Metrics,
+    metrics::{Metric, Metrics},
     people::{Actor, Platform},
 };
 
@@ -451,7 +451,7 @@ impl Reception for DiscordReception {
     }
 
     fn count_refusal(&self, reason: &'static str) {
-        self.metrics.count("discord_refusals_total", &[("reason", reason)], 1);
+        self.metrics.count(Metric::DiscordRefusalsTotal { reason }, 1);
     }
 }
 

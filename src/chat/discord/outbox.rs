@@ -23,6 +23,7 @@ use crate::{
         rate_limits::SendTurn,
     },
     clock::Clock,
+    metrics::{CallWay, Metric},
     people::{Mention, Platform, Role, Whom},
 };
 
@@ -175,11 +176,11 @@ impl Carrier for DiscordCarrier {
     }
 
     fn count_call(&self) {
-        self.rest.metrics.count("calls_sent_total", &[("way", "discord")], 1);
+        self.rest.metrics.count(Metric::CallsSentTotal { way: CallWay::Discord }, 1);
     }
 
     fn set_waiting(&self, posts: usize) {
-        self.rest.metrics.set("discord_posts_waiting", &[], u64::try_from(posts).unwrap_or(u64::MAX));
+        self.rest.metrics.set(Metric::DiscordPostsWaiting, u64::try_from(posts).unwrap_or(u64::MAX));
     }
 
     fn card(&self, card: &Card, key: &str) -> Message {

@@ -9,6 +9,7 @@ use super::{error::DiscordError, gateway::GatewayPatience, interaction::COMMAND,
 use crate::{
     chat::grammar::{Parameter, Verb},
     incident::{NOTE_MOST, REASON_MOST},
+    metrics::Metric,
 };
 
 /// The longest name or id that is taken.
@@ -42,7 +43,7 @@ pub fn commands() -> Value {
 /// Registers the commands, again and again until Discord takes them: in a mesh the way out often opens some seconds after the
 /// bot has started. A refusal somebody has to mend, and then nobody has to start the bot anew.
 pub async fn register(rest: &Rest, application: &str, guild: &str, patience: &GatewayPatience) {
-    rest.metrics.set("discord_commands_registered", &[], 0);
+    rest.metrics.set(Metric::DiscordCommandsRegistered, 0);
     let mut waits = patience.waits.iter();
     let mut wait = patience.slow;
     loop {
@@ -56,7 +57,7 @@ pub async fn register(rest: &Rest, application: &str, guild: &str, patience: &Ga
         };
         tokio::time::sleep(asked.max(jittered(wait))).await;
     }
-    rest.metrics.set("discord_commands_registered", &[], 1);
+    rest.metrics.set(Metric::DiscordCommandsRegistered, 1);
 }
 
 /// Whether the registered commands are those of this version. Discord adds fields of its own, and leaves out what is usual.

@@ -31,7 +31,7 @@ use crate::{
         posts::Raw,
         rate_limits::{RateLimits, SendTurn},
     },
-    http::Metrics,
+    metrics::{Metric, Metrics},
 };
 
 /// Discord's own address.
@@ -392,7 +392,7 @@ impl Rest {
         let wait = bounded(refusal.retry_after.or(header).unwrap_or(WITHOUT_A_WORD));
         let (door, place) = if refusal.global { (EVERY_CALL, "") } else { (call.bucket, call.place) };
         self.limits.shut(door, place, Instant::now() + wait);
-        self.metrics.count("discord_rate_limited_total", &[("call", call.name)], 1);
+        self.metrics.count(Metric::DiscordRateLimitedTotal { call: call.name }, 1);
         DiscordError::RateLimited { call: call.name, after: wait.try_into().unwrap_or(SignedDuration::MAX) }
     }
 }

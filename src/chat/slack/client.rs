@@ -25,7 +25,7 @@ use crate::chat::{
 };
 use crate::{
     bounds::{SLACK_THREAD, weigh},
-    http::Metrics,
+    metrics::{Metric, Metrics},
 };
 
 /// Slack's own address.
@@ -133,7 +133,7 @@ impl Client {
 
     /// Counts something that was asked and not taken.
     pub(super) fn count_refusal(&self, reason: &'static str) {
-        self.metrics.count("slack_refusals_total", &[("reason", reason)], 1);
+        self.metrics.count(Metric::SlackRefusalsTotal { reason }, 1);
     }
 
     /// The base address.
@@ -179,7 +179,7 @@ impl Client {
         let result = limited(method, call).await;
         if let Err(SlackError::RateLimited { after, .. }) = &result {
             let wait = after.and_then(|after| Duration::try_from(after).ok()).unwrap_or_default();
-            self.metrics.count("slack_rate_limited_total", &[("method", method)], 1);
+            self.metrics.count(Metric::SlackRateLimitedTotal { method }, 1);
             self.gates.shut(method, channel, Instant::now() + wait);
         }
         result

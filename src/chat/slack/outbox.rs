@@ -19,6 +19,7 @@ use crate::{
         outbox::{Carrier, Look, Outbox, SendError, Sent, Whither},
         posts::{Post, Raw},
     },
+    metrics::{CallWay, Metric},
     people::{Mention, Platform, Role, Whom},
 };
 
@@ -120,11 +121,11 @@ impl Carrier for SlackCarrier {
     }
 
     fn count_call(&self) {
-        self.client.metrics.count("calls_sent_total", &[("way", "slack")], 1);
+        self.client.metrics.count(Metric::CallsSentTotal { way: CallWay::Slack }, 1);
     }
 
     fn set_waiting(&self, posts: usize) {
-        self.client.metrics.set("slack_posts_waiting", &[], u64::try_from(posts).unwrap_or(u64::MAX));
+        self.client.metrics.set(Metric::SlackPostsWaiting, u64::try_from(posts).unwrap_or(u64::MAX));
     }
 
     fn card(&self, card: &Card, key: &str) -> Message {

@@ -32,6 +32,7 @@ use crate::{
         weigh,
     },
     chat::outgoing::{CALL_LIMIT, checked},
+    metrics::Metric,
 };
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -93,14 +94,14 @@ impl Socket {
     fn count_open(&self, change: impl FnOnce(usize) -> usize) {
         self.open.send_modify(|open| {
             *open = change(*open);
-            self.client.metrics.set("slack_sockets_open", &[], u64::try_from(*open).unwrap_or(u64::MAX));
+            self.client.metrics.set(Metric::SlackSocketsOpen, u64::try_from(*open).unwrap_or(u64::MAX));
         });
     }
 
     /// Sees whether another bot uses the same app: then each hears a part of what people ask.
     fn count_others(&self, of_the_app: Option<u64>) {
         let Some(of_the_app) = of_the_app else { return };
-        self.client.metrics.set("slack_app_connections", &[], of_the_app);
+        self.client.metrics.set(Metric::SlackAppConnections, of_the_app);
         let ours = u64::try_from(*self.open.borrow()).unwrap_or(u64::MAX);
         let others = of_the_app.saturating_sub(ours);
         if others > 0 {

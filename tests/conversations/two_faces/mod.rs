@@ -32,8 +32,9 @@ use mtls_medic::{
     },
     engine::{Engine, Inbox},
     escalation,
-    http::{Bodies, Metrics},
+    http::Bodies,
     incident::{Destination, Event, Face, Incident, Keeper, OwnCluster, Policy},
+    metrics::Metrics,
     people::{Mention, PersonId, Platform, SamePeople},
     simulate::{Simulation, world::Scenario},
 };

@@ -32,6 +32,7 @@ use crate::{
         discord::jitter::part_of,
         outgoing::{CALL_LIMIT, checked},
     },
+    metrics::Metric,
 };
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -269,7 +270,7 @@ impl<'a> Connection<'a> {
     fn opened(&mut self) {
         if !self.was_open {
             self.was_open = true;
-            self.gateway.metrics.count("discord_gateway_opened_total", &[], 1);
+            self.gateway.metrics.count(Metric::DiscordGatewayOpenedTotal, 1);
             self.gateway.set_open(true);
         }
     }

@@ -13,7 +13,7 @@ use crate::{
         discord::{Entrance, Gateway},
         slack::{Client, other_connections},
     },
-    http::Metrics,
+    metrics::Metrics,
 };
 
 /// The first byte of a TLS handshake.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::fake_gateway::FakeGateway;
 use crate::{
     chat::discord::{Entrance, FindGateway, Gateway, GatewayPatience, Hear, NoEntrance, ToMend},
-    http::Metrics,
+    metrics::Metrics,
 };
 
 const TOKEN: &str = "a-token-that-nobody-logs";

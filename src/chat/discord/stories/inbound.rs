@@ -24,8 +24,9 @@ use crate::{
     },
     clock::{Clock, VirtualClock},
     engine::SubmitError,
-    http::{Bodies, Metrics},
+    http::Bodies,
     incident::{Act, Answer, Command, Incident, IncidentId, Refusal, SwitchRequest, TakeAll},
+    metrics::Metrics,
     people::{Mention, PersonId, Platform, Role, SamePeople},
 };
 

@@ -15,8 +15,8 @@ use crate::{
     clock::VirtualClock,
     engine::{Done, MessageRef, Perform, PerformError, Progress, Task},
     escalation::{LevelNumber, Rung},
-    http::Metrics,
     incident::{CallReason, Destination, Face, Incident, Notice, Outcome, RunNumber, Work},
+    metrics::Metrics,
     people::{Mention, Platform},
 };
 

@@ -13,8 +13,8 @@ use crate::{
         discord::{GatewayPatience, Rest, are_ours, commands, register},
         grammar::Verb,
     },
-    http::Metrics,
     incident::{NOTE_MOST, REASON_MOST},
+    metrics::Metrics,
 };
 
 /// One line for each subcommand: `name: option type` and what is special about it.

@@ -18,11 +18,11 @@ use crate::{
     chat::{Ask, Look, Roster, Whose, card::tests as night},
     clock::VirtualClock,
     engine::{MessageRef, Progress, SubmitError, Task},
-    http::Metrics,
     incident::{
         Act, Answer, Command, Destination, Event, Face, FixPhase, Incident, IncidentId, Policy, Refusal, SwitchRequest,
         TakeAll, Taken, Work, answer_to_switch, apply, decide_switch, may_take_all, share,
     },
+    metrics::Metrics,
     people::{Mention, Platform, Role},
 };
 use fake_slack::{APP_TOKEN, BOT_TOKEN, CHANNEL, FakeSlack, TEAM};
