@@ -215,8 +215,9 @@ fn tests_in(source: &str) -> BTreeSet<&str> {
 
 #[test]
 fn every_test_that_the_table_of_the_chats_names_is_there_and_plays_on_its_chat() {
+    let both = ["tests/conversations", "tests/crash"];
     let (slack, discord) =
-        (below(&["src/chat/slack", "tests/conversations"]), below(&["src/chat/discord", "tests/conversations"]));
+        (below(&[both[0], both[1], "src/chat/slack"]), below(&[both[0], both[1], "src/chat/discord"]));
     let there = [tests_in(&slack), tests_in(&discord)];
     let text = fs::read_to_string(root().join("deploy/chats.md")).unwrap();
     let rows: Vec<Vec<&str>> = text

@@ -19,17 +19,16 @@ use mtls_medic::{
     alertmanager::Authentication,
     approval::ApprovalRule,
     chat::{
-        Look, Outgoing, Roster, connector,
+        Outgoing, connector,
         pager::{Pager, Pagers},
-        slack::{Client, Directory, SlackOut},
     },
     clock::{Clock, SpedClock},
     commands::bot::{Bot, Parts},
     engine::{CrashPoint, Crasher, Engine},
     escalation::{self, Level, LevelNumber, PagerName},
     incident::{
-        Act, AlertDelivery, AlertSighting, AlertStatus, Command, DIAGNOSIS_WAIT, Destination, Face, Fingerprint,
-        FixPhase, Incident, IncidentKey, Policy, Room, Triage, Work,
+        Act, AlertDelivery, AlertSighting, AlertStatus, Command, DIAGNOSIS_WAIT, Destination, Fingerprint, FixPhase,
+        Incident, IncidentKey, Policy, Room, Triage, Work,
     },
     journal::{Journal, Verified, verify_chain},
     people::{Actor, Mention, PersonId, Platform, Role},
@@ -39,9 +38,9 @@ use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
 use crate::{
+    chat::{Chat, Of},
     cluster::{Cluster, target},
     fake_pager::FakePager,
-    fake_slack::{BOT_TOKEN, CHANNEL, FakeSlack, TEAM},
 };
 
 const POINTS: [(&str, CrashPoint); 4] = [
@@ -62,17 +61,17 @@ fn kinds() -> impl Iterator<Item = &'static str> {
 /// How fast the clock of a night runs. Claims last 40 s of it, and no call may take longer in real time.
 const RATE: i32 = 5;
 
-fn policy() -> Policy {
+fn policy(of: Of) -> Policy {
     let level = Level {
         number: LevelNumber(1),
         team: "Platform On-Call".to_owned(),
         window: SignedDuration::from_mins(10),
-        mentions: vec![Mention::user(Platform::Slack, "U0LEVEL1")],
+        mentions: vec![Mention::user(of.platform(), of.level())],
         pager: Some(PagerName("on-call".to_owned())),
     };
     // A timer of the ladder falls into the night: the reminder, after 6 s of its clock.
     let ladder = escalation::EscalationPolicy { reminder_percent: 99, ..escalation::EscalationPolicy::of(vec![level]) };
-    let channel = Destination { face: Face::Slack, channel: CHANNEL.to_owned() };
+    let channel = Destination { face: of.face(), channel: of.channel().to_owned() };
     Policy {
         approval: ApprovalRule { needed: 1, expires_after: SignedDuration::from_hours(1) },
         verification_window: SignedDuration::from_secs(10),
@@ -97,7 +96,8 @@ fn alert() -> AlertDelivery {
 
 fn command(incident: &Incident, who: &str, act: Act, now: Timestamp) -> Command {
     let roles = [Role::Commander, Role::Approver].into();
-    let id = PersonId { platform: Platform::Slack, workspace: TEAM.to_owned(), user: who.to_owned() };
+    // Who decides may be on another platform than the one that is written to.
+    let id = PersonId { platform: Platform::Slack, workspace: "T0TEAM".to_owned(), user: who.to_owned() };
     // Each says it once, by its key, as platforms repeat requests.
     Command { incident: incident.id, actor: Actor { id, also: [].into(), roles, as_of: now }, key: who.to_owned(), act }
 }
@@ -130,7 +130,9 @@ struct Case {
     folder: PathBuf,
     /// When the night began: the clock of every process of it counts from there.
     began: Timestamp,
-    slack: String,
+    /// Which chat is written to, and its API.
+    of: Of,
+    api: String,
     pager: String,
     /// The night ends with the page of a diagnosis that hangs.
     diagnosis_hangs: bool,
@@ -143,24 +145,17 @@ impl Case {
     }
 
     async fn bot(&self, clock: Arc<SpedClock>) -> Bot {
-        let client = Client::new(&self.slack, &BOT_TOKEN.to_owned().into()).unwrap();
-        let roster = Roster {
-            commanders: Vec::new(),
-            approvers: vec![Mention::user(Platform::Slack, "U0SEC")],
-            ..Roster::default()
-        };
-        let directory = Arc::new(Directory::new(client.clone(), TEAM.to_owned(), roster, clock.clone()));
-        let slack = Arc::new(SlackOut::new(client, directory, Look::default()));
+        let chat = self.of.performer(&self.api, clock.clone());
         let pager = Pager::Generic { url: self.pager.clone().into(), token: None };
         let by_name = BTreeMap::from([(PagerName("on-call".to_owned()), pager)]);
         let pagers = Arc::new(Pagers::new(Outgoing::new(connector().unwrap()), by_name));
         let cluster = Arc::new(Cluster::of(&self.folder, clock.clone()).with_triages_that_hang(self.diagnosis_hangs));
         let (journal, open) = (self.folder.join("journal.sqlite"), Authentication::AtTheProxy);
-        let mut parts = Parts::new(journal, clock, "prod", policy(), open);
+        let mut parts = Parts::new(journal, clock, "prod", policy(self.of), open);
         parts.performers = vec![
             (Room::Cluster, cluster.clone()),
             (Room::Execute, cluster),
-            (Room::Chat(Face::Slack), slack),
+            (Room::Chat(self.of.face()), chat),
             (Room::Pager, pagers),
         ];
         parts.crasher = self.crasher();
@@ -262,7 +257,7 @@ async fn runs(case: &Case) -> std::process::ExitStatus {
 struct KilledNight {
     label: String,
     calls: Vec<String>,
-    slack: FakeSlack,
+    chat: Chat,
     pages: FakePager,
     _folder: tempfile::TempDir,
 }
@@ -270,8 +265,8 @@ struct KilledNight {
 impl KilledNight {
     /// A night whose first process dies at `point` of a `kind` of work and whose second plays it to its end; with the
     /// point `none`, one that nobody kills.
-    async fn killed_at(point: &str, kind: &str) -> Self {
-        let (slack, pages) = (FakeSlack::open().await, FakePager::open().await);
+    async fn killed_at(of: Of, point: &str, kind: &str) -> Self {
+        let (chat, pages) = (Chat::open(of).await, FakePager::open().await);
         let folder = tempfile::tempdir().unwrap();
         let label = format!("{point} × {kind}");
         let mut case = Case {
@@ -279,7 +274,8 @@ impl KilledNight {
             kind: kind.to_owned(),
             folder: folder.path().to_owned(),
             began: Timestamp::now(),
-            slack: slack.api(),
+            of,
+            api: chat.api(),
             pager: pages.url(),
             diagnosis_hangs: false,
         };
@@ -293,7 +289,7 @@ impl KilledNight {
         assert_eq!(stored.len(), 1, "{label}: one incident");
         let links = journal.links(stored[0].incident.id).await.unwrap();
         assert!(matches!(verify_chain(stored[0].incident.id, &links), Verified::Holds { .. }), "{label}");
-        Self { label, calls: Cluster::calls(folder.path()), slack, pages, _folder: folder }
+        Self { label, calls: Cluster::calls(folder.path()), chat, pages, _folder: folder }
     }
 
     /// What stands in the channel, message by message: the first words of each, without names and times of this night.
@@ -302,9 +298,7 @@ impl KilledNight {
             let same_every_night = |word: &&str| !word.contains(|c: char| c.is_ascii_digit());
             text.split_whitespace().filter(same_every_night).take(4).collect::<Vec<_>>().join(" ")
         };
-        let messages = self.slack.messages();
-        let posts = messages.iter().filter(|message| !message.is_card());
-        let mut posts: Vec<String> = posts.map(|message| first_words(&message.text)).collect();
+        let mut posts: Vec<String> = self.chat.posts().iter().map(|text| first_words(text)).collect();
         posts.sort();
         posts
     }
@@ -321,8 +315,7 @@ impl KilledNight {
     }
 
     fn there_is_one_card(&self) {
-        let cards = self.slack.messages().iter().filter(|message| message.is_card()).count();
-        assert_eq!(cards, 1, "{}:\n{}", self.label, self.slack.transcript());
+        assert_eq!(self.chat.cards(), 1, "{}:\n{}", self.label, self.chat.transcript());
     }
 
     fn no_post_is_lost_or_doubled(&self, quiet: &Self) {
@@ -344,16 +337,13 @@ impl KilledNight {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_kill_at_every_point_loses_no_incident_page_or_post_and_repeats_no_fix() {
-    if std::env::var(CHILD).is_ok() {
-        return;
-    }
-    let quiet = tokio::spawn(KilledNight::killed_at("none", "none"));
+/// Plays the night once for each of these kinds of work and each point, and once without a kill.
+async fn killed_everywhere(of: Of, kinds: &[&'static str]) {
+    let quiet = tokio::spawn(KilledNight::killed_at(of, "none", "none"));
     // A night mostly waits, so many at once.
-    let cases = POINTS.iter().flat_map(|(name, _)| kinds().map(move |of| (*name, of)));
+    let cases = POINTS.iter().flat_map(|(name, _)| kinds.iter().map(move |kind| (*name, *kind)));
     let nights: Vec<_> = futures::stream::iter(cases)
-        .map(|(name, of)| tokio::spawn(KilledNight::killed_at(name, of)))
+        .map(|(name, kind)| tokio::spawn(KilledNight::killed_at(of, name, kind)))
         .buffer_unordered(14)
         .map(Result::unwrap)
         .collect()
@@ -370,18 +360,35 @@ async fn a_kill_at_every_point_loses_no_incident_page_or_post_and_repeats_no_fix
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_every_point_loses_no_incident_page_or_post_and_repeats_no_fix() {
+    if std::env::var(CHILD).is_err() {
+        killed_everywhere(Of::Slack, &kinds().collect::<Vec<_>>()).await;
+    }
+}
+
+/// The kinds that a chat performs: all others are the same whatever is written to.
+#[cfg(feature = "discord")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_every_point_of_what_discord_is_sent_loses_and_doubles_no_card_call_or_post() {
+    if std::env::var(CHILD).is_err() {
+        killed_everywhere(Of::Discord, &["draw_card", "post", "mention"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kill_while_the_page_waits_for_the_diagnosis_moves_the_page_by_nothing() {
     if std::env::var(CHILD).is_ok() {
         return;
     }
-    let (slack, pages) = (FakeSlack::open().await, FakePager::open().await);
+    let (chat, pages) = (Chat::open(Of::Slack).await, FakePager::open().await);
     let folder = tempfile::tempdir().unwrap();
     let mut case = Case {
         point: "unclaimed".to_owned(),
         kind: "call_pager".to_owned(),
         folder: folder.path().to_owned(),
         began: Timestamp::now(),
-        slack: slack.api(),
+        of: Of::Slack,
+        api: chat.api(),
         pager: pages.url(),
         diagnosis_hangs: true,
     };

@@ -78,6 +78,12 @@ impl Message {
         lines.join("\n")
     }
 
+    /// Whether it is the card of an incident: its footer says so.
+    pub fn is_card(&self) -> bool {
+        let footer = self.body["embeds"].as_array().and_then(|embeds| embeds.last()?["footer"]["text"].as_str());
+        footer.is_some_and(|text| text.contains(" · card "))
+    }
+
     /// Its buttons: what they say, and the id that a press brings.
     pub fn buttons(&self) -> Vec<(String, String)> {
         let rows = self.body["components"].as_array().cloned().unwrap_or_default();
@@ -123,6 +129,8 @@ struct State {
     trouble: BTreeMap<String, VecDeque<Trouble>>,
     /// Whether the bot may not read what was written: it then may not reply either.
     hides_history: bool,
+    /// It answers nothing but 503.
+    down: bool,
     next: u64,
 }
 
@@ -157,6 +165,11 @@ impl FakeDiscord {
     /// The next call of this kind (`POST messages`, `PATCH messages`, …) runs into `trouble`; further ones queue up.
     pub fn trouble(&self, call: &str, trouble: Trouble) {
         self.lock().trouble.entry(call.to_owned()).or_default().push_back(trouble);
+    }
+
+    /// From now on it answers nothing but 503, or answers again.
+    pub fn is_down(&self, down: bool) {
+        self.lock().down = down;
     }
 
     /// The server has these roles.
@@ -301,7 +314,8 @@ async fn call(Of(fake): Of<FakeDiscord>, request: Request) -> Response {
     let trouble = {
         let mut state = fake.lock();
         state.calls.push(kind.clone());
-        state.trouble.get_mut(&kind).and_then(VecDeque::pop_front)
+        let trouble = state.trouble.get_mut(&kind).and_then(VecDeque::pop_front);
+        trouble.or_else(|| state.down.then_some(Trouble::Down))
     };
     let response = match trouble {
         Some(Trouble::RateLimited(after, global)) => {

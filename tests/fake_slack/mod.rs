@@ -111,6 +111,8 @@ pub(crate) struct State {
     hooks: BTreeMap<String, (String, usize)>,
     sockets: Vec<mpsc::UnboundedSender<String>>,
     muted: Vec<usize>,
+    /// It answers nothing but 503.
+    down: bool,
     other_bots: usize,
     pings: usize,
     clock: u64,
@@ -167,6 +169,11 @@ impl FakeSlack {
     /// The next call of `method` runs into `trouble`; further ones queue up.
     pub fn trouble(&self, method: &str, trouble: Trouble) {
         self.lock().trouble.entry(method.to_owned()).or_default().push_back(trouble);
+    }
+
+    /// From now on it answers nothing but 503, or answers again.
+    pub fn is_down(&self, down: bool) {
+        self.lock().down = down;
     }
 
     /// Every message, oldest first.
@@ -252,7 +259,8 @@ impl FakeSlack {
 impl State {
     fn next_trouble(&mut self, method: &str) -> Option<Trouble> {
         self.calls.push(method.to_owned());
-        self.trouble.get_mut(method).and_then(VecDeque::pop_front)
+        let trouble = self.trouble.get_mut(method).and_then(VecDeque::pop_front);
+        trouble.or_else(|| self.down.then_some(Trouble::Down))
     }
 
     /// A name that was not given before.

@@ -3,6 +3,7 @@
 mod calls;
 mod decisions;
 mod refusals;
+mod trouble;
 mod whole_nights;
 
 use std::{
