@@ -130,11 +130,11 @@ impl Question {
         voter.known_beside(&self.requester)
     }
 
-    /// Those who have voted, and this voter: whoever is not known on the requester's platform is nobody.
+    /// Those who have voted, and this voter: one who is not known on the requester's platform is nobody.
     pub fn quorum_with(&self, voter: &Actor) -> Quorum {
         let beside = |id: &&PersonId| id.is_beside(&self.requester);
-        let voted = self.approved_by.iter().filter(beside).chain(&self.known_beside_requester);
-        Quorum { needed: self.needed, people: voted.chain(self.counts_as(voter)).cloned().collect() }
+        let people = self.approved_by.iter().filter(beside).chain(&self.known_beside_requester);
+        Quorum { needed: self.needed, people: people.chain(self.counts_as(voter)).cloned().collect() }
     }
 
     /// How many more people are needed.

@@ -10,7 +10,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    incident::{Event, Fix, FixNumber, FixPhase, Incident, IncidentId, Outcome, Policy, Work, moved, settle},
+    incident::{Event, Fix, FixNumber, Incident, IncidentId, Outcome, Policy, Work, moved, settle},
     journal::{Append, AppendError, Claim, Finish, JournalError},
     remediation::StepNumber,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 #[cfg(feature = "discord")]
 use mtls_medic::{
     chat::discord::{DiscordOut, Rest},
-    http::Metrics,
+    metrics::Metrics,
 };
 use mtls_medic::{
     chat::{
