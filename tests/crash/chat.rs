@@ -138,9 +138,12 @@ impl Chat {
                 slack.messages().into_iter().filter(|message| !message.is_card()).map(|message| message.text).collect()
             }
             #[cfg(feature = "discord")]
-            Self::Discord(discord) => {
-                discord.messages().iter().filter(|message| !message.is_card()).map(|message| message.seen()).collect()
-            }
+            Self::Discord(discord) => discord
+                .messages()
+                .iter()
+                .filter(|message| !message.is_card())
+                .map(super::fake_discord::Message::seen)
+                .collect(),
         }
     }
 
