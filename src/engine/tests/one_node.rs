@@ -165,7 +165,8 @@ impl Perform for OneAgent {
         let outcome = match task.work {
             Work::RunStep { plan, step, .. } => {
                 self.attempts.lock().unwrap().push(task.attempt);
-                match (*self.gone.lock().unwrap(), *self.budget_spent.lock().unwrap()) {
+                let (gone, budget_spent) = (*self.gone.lock().unwrap(), *self.budget_spent.lock().unwrap());
+                match (gone, budget_spent) {
                     (true, _) if task.attempt > 1 => Outcome::StepDone { plan, step },
                     (true, _) => Outcome::PlanMoved { plan, step, what: "it is gone, and not by the bot".to_owned() },
                     (false, true) => {
