@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::shared::Shared;
 use crate::{
-    incident::{Event, Incident, NewEffect, Policy, apply, begin, effects},
+    incident::{Event, Incident, Policy, add_effects, apply, begin, effects},
     journal::Change,
 };
 
@@ -41,15 +41,5 @@ pub(super) fn extend(change: &mut Change, events: impl IntoIterator<Item = Event
         apply(&mut change.after, &event, at);
         add_effects(&mut change.effects, effects(&change.after, &event, at, policy));
         change.events.push(event);
-    }
-}
-
-/// Effects of one slot replace each other before they are ever written.
-fn add_effects(asked: &mut Vec<NewEffect>, new: Vec<NewEffect>) {
-    for effect in new {
-        if effect.slot.is_some() {
-            asked.retain(|other| other.slot != effect.slot);
-        }
-        asked.push(effect);
     }
 }

@@ -13,25 +13,38 @@ use crate::{
     remediation::StepNumber,
 };
 
+/// What the keys of works begin with, by the kind of the work.
+pub(super) mod kinds {
+    pub(in crate::incident) const TRIAGE: &str = "triage";
+    pub(in crate::incident) const PLAN: &str = "plan";
+    pub(in crate::incident) const SAMPLE: &str = "sample";
+    pub(in crate::incident) const STEP: &str = "step";
+    pub(in crate::incident) const POLL: &str = "poll";
+}
+
 /// The effects of `event`, given the incident as it is after it.
 pub fn effects(incident: &Incident, event: &Event, at: Timestamp, policy: &Policy) -> Vec<NewEffect> {
     let mut list = List { incident, at, effects: Vec::new() };
     list.timers(event, policy);
-    // Also in a storm: a page of the opening before may have been taken only then.
-    list.ended_pages();
-    if incident.quiet {
-        // Nobody hears of it, and a fix that wrote before the storm goes on: it holds a lock, and its effect is proved.
-        list.work(event);
-        return list.effects;
-    }
-    list.calls(event);
-    list.completed_calls();
-    list.posts(event);
-    list.work(event);
-    if draws_the_card(event) {
-        list.cards();
-    }
+    list.follow(event);
     list.effects
+}
+
+/// The same of an event that begins no timer, where the policy is not at hand.
+pub(super) fn untimed_effects(incident: &Incident, event: &Event, at: Timestamp) -> Vec<NewEffect> {
+    let mut list = List { incident, at, effects: Vec::new() };
+    list.follow(event);
+    list.effects
+}
+
+/// Adds effects to others that are not written yet: within a slot the newest takes the place of those before.
+pub fn add_effects(asked: &mut Vec<NewEffect>, new: Vec<NewEffect>) {
+    for effect in new {
+        if effect.slot.is_some() {
+            asked.retain(|other| other.slot != effect.slot);
+        }
+        asked.push(effect);
+    }
 }
 
 /// Has the card drawn again although nothing has happened, as for the progress of a triage. `stamp` tells the drawings of
@@ -55,6 +68,24 @@ struct List<'a> {
 }
 
 impl List<'_> {
+    /// All but the timers.
+    fn follow(&mut self, event: &Event) {
+        // Also in a storm: a page of the opening before may have been taken only then.
+        self.ended_pages();
+        if self.incident.quiet {
+            // Nobody hears of it, and a fix that wrote before the storm goes on: it holds a lock, and its effect is proved.
+            self.work(event);
+            return;
+        }
+        self.calls(event);
+        self.completed_calls();
+        self.posts(event);
+        self.work(event);
+        if draws_the_card(event) {
+            self.cards();
+        }
+    }
+
     /// Adds an effect. The version makes its key unique: each event has its own.
     fn add(&mut self, kind: &str, due: Timestamp, work: Work) {
         let key = format!("{kind}:{}:{}", self.incident.version, self.effects.len());
@@ -236,15 +267,15 @@ impl List<'_> {
 
     fn work(&mut self, event: &Event) {
         match event {
-            Event::TriageStarted { run, .. } => self.add("triage", self.at, Work::Triage { run: *run }),
+            Event::TriageStarted { run, .. } => self.add(kinds::TRIAGE, self.at, Work::Triage { run: *run }),
             Event::FixProposed { fix, .. } | Event::PlanMoved { fix, .. } | Event::QuestionOutdated { fix } => {
-                self.add("plan", self.at, Work::DrawPlan { fix: *fix });
+                self.add(kinds::PLAN, self.at, Work::DrawPlan { fix: *fix });
             }
             Event::FixApproved { fix, .. } => {
-                self.add("sample", self.at, Work::Sample { fix: *fix, round: Round::Before });
+                self.add(kinds::SAMPLE, self.at, Work::Sample { fix: *fix, round: Round::Before });
             }
             Event::StepStarted { fix, plan, step } => {
-                self.add("step", self.at, Work::RunStep { fix: *fix, plan: plan.clone(), step: *step });
+                self.add(kinds::STEP, self.at, Work::RunStep { fix: *fix, plan: plan.clone(), step: *step });
             }
             Event::StepDone { fix, step, .. } => self.poll(*fix, *step, self.at + POLL_EVERY),
             Event::StepAwaited { fix, step, again_at } => self.poll(*fix, *step, *again_at),
@@ -256,20 +287,20 @@ impl List<'_> {
                 }
             }
             Event::VerificationBegan { fix, until: Some(until) } => {
-                self.add("sample", *until, Work::Sample { fix: *fix, round: Round::End });
+                self.add(kinds::SAMPLE, *until, Work::Sample { fix: *fix, round: Round::End });
             }
             _ => {}
         }
     }
 
     fn sample_start(&mut self, fix: FixNumber) {
-        self.add("sample", self.at, Work::Sample { fix, round: Round::Start });
+        self.add(kinds::SAMPLE, self.at, Work::Sample { fix, round: Round::Start });
     }
 
     fn poll(&mut self, fix: FixNumber, step: StepNumber, due: Timestamp) {
         let plan = self.incident.fix.as_ref().and_then(super::Fix::plan_id);
         if let Some(plan) = plan {
-            self.add("poll", due, Work::AwaitStep { fix, plan, step });
+            self.add(kinds::POLL, due, Work::AwaitStep { fix, plan, step });
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     AppendError, Change, Journal, RECORD_VERSION, changes::write_changes, from_micros, queries, slots, to_micros,
     writer::Job,
 };
-use crate::incident::{Event, Incident, IncidentId, Priority, Room, Work, apply, redraw};
+use crate::incident::{self, Incident, IncidentId, Priority, Room, SetAside, Work};
 
 /// A claimed effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +127,7 @@ pub(super) fn ranks() -> String {
     serde_json::json!(ranks).to_string()
 }
 
-/// Sets an effect aside that cannot be read, and says so on its incident: nothing is lost silently.
+/// Sets an effect aside that cannot be read, says so on its incident, and ends what waited for it: nothing is lost silently.
 async fn set_aside(
     db: &mut SqliteConnection,
     row: &sqlx::sqlite::SqliteRow,
@@ -143,15 +143,10 @@ async fn set_aside(
         .await?;
     let state: Option<String> =
         sqlx::query_scalar("SELECT state FROM incidents WHERE id = ?").bind(incident).fetch_optional(&mut *db).await?;
-    let Some(Ok(mut after)) = state.map(|state| serde_json::from_str::<Incident>(&state)) else { return Ok(()) };
-    let read_version = after.version;
-    let event = Event::CouldNot {
-        what: format!("a stored task ({key}) could not be read: do it by hand"),
-        reason: error.to_owned(),
-    };
-    apply(&mut after, &event, now);
-    let effects = redraw(&after, now, &format!("set-aside-{id}"));
-    write_changes(db, &[Change { read_version, after, events: vec![event], effects, at: now }]).await
+    let Some(Ok(before)) = state.map(|state| serde_json::from_str::<Incident>(&state)) else { return Ok(()) };
+    let read_version = before.version;
+    let SetAside { after, events, effects } = incident::set_aside(before, &key, error, now);
+    write_changes(db, &[Change { read_version, after, events, effects, at: now }]).await
 }
 
 fn read_claim(row: &sqlx::sqlite::SqliteRow, id: i64, work: Work) -> Result<Claim, sqlx::Error> {

@@ -13,6 +13,7 @@ mod proving;
 mod races;
 pub(crate) mod random_nights;
 mod rehearsal;
+mod set_aside;
 mod stands_for_many;
 mod storm;
 mod switch;

@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     escalation::{self, LevelNumber, PagerName},
     incident::{
-        Event, Fix, FixNumber, FixPhase, Incident, IncidentId, IncidentKey, NewEffect, PageEnd, Room, Run, Timer, Work,
-        WriteSwitch, apply, begin,
+        Event, Fix, FixEnd, FixNumber, FixPhase, Incident, IncidentId, IncidentKey, NewEffect, PageEnd, Room, Run,
+        Timer, Work, WriteSwitch, apply, begin,
     },
     people::{PersonId, Platform},
     remediation::{PlanId, StepNumber},
@@ -241,6 +241,33 @@ async fn work_that_cannot_be_read_is_said_aloud_on_its_incident() {
     assert!(journal.claim(Room::Engine, now, now, 10).await.unwrap().is_empty());
     let events = journal.events(IncidentId::new(1)).await.unwrap();
     assert!(matches!(&events.last().unwrap().event, Event::CouldNot { what, .. } if what.contains("(e)")));
+}
+
+/// As after a bot of a newer version, whose journal was handed back to this one.
+#[tokio::test]
+async fn a_step_that_cannot_be_read_ends_its_fix_as_unknown_and_another_incident_gets_its_lock() {
+    let (folder, journal) = fresh().await;
+    let lock = |incident| Append {
+        lock: Some(("spire-agents".to_owned(), IncidentId::new(incident), FixNumber::FIRST)),
+        ..Append::default()
+    };
+    for number in [1, 2] {
+        let mut opens = change(number, &format!("k{number}"));
+        opens.after.fix = Some(at_a_step());
+        opens.effects = vec![effect("step:4:0", None)];
+        journal.append(one(opens)).await.unwrap();
+    }
+    journal.append(lock(1)).await.unwrap();
+    assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))));
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("j.sqlite"));
+    let mut other = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query("UPDATE effects SET version = version + 1 WHERE incident = 1").execute(&mut other).await.unwrap();
+    let now = Timestamp::from_second(10).unwrap();
+    assert_eq!(journal.claim(Room::Engine, now, now, 10).await.unwrap().len(), 1, "the other one's");
+    let incident = journal.incident(IncidentId::new(1)).await.unwrap().unwrap().incident;
+    assert_eq!(incident.fix, None);
+    assert_eq!(incident.past_fixes[0].end, FixEnd::Unknown { step: StepNumber::FIRST });
+    journal.append(lock(2)).await.unwrap();
 }
 
 /// A fix whose write is about to be done.
