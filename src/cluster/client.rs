@@ -13,6 +13,7 @@ use super::{long::LongAnswers, transport};
 use crate::{
     bounds,
     mesh::Namespace,
+    remediation::one_agent_at_a_time::OtherAgentsNotReady,
     triage::{Expectations, Missing, Redacted},
 };
 
@@ -67,6 +68,9 @@ pub enum ClusterError {
         /// The API server's words.
         said: Redacted,
     },
+    /// It would be done at the wrong moment: nothing was done, for certain.
+    #[error("{0}")]
+    NotNow(OtherAgentsNotReady),
     /// The API server has too much to do: nothing was done, for certain.
     #[error("{what}: the API server has too much to do (429) and asked to come again")]
     Busy {

@@ -136,7 +136,10 @@ impl ClusterAdapter {
             Ok(operation) => operation,
             Err(reason) => return Ok(Outcome::StepFailed { plan, step, reason }),
         };
-        match self.fixing.step(operation, task.attempt).await {
+        let Some(approved) = incident.fix.as_ref().and_then(|fix| fix.plan.as_ref()) else {
+            return Ok(Outcome::NoLongerWanted);
+        };
+        match self.fixing.carry_out(approved, operation, task.attempt).await {
             Ok(Stepped::Done) => Ok(Outcome::StepDone { plan, step }),
             Ok(Stepped::Moved(what)) => Ok(Outcome::PlanMoved { plan, step, what }),
             Err(not_written) => match not_done(not_written) {

@@ -3,6 +3,7 @@
 mod evict_pod;
 mod growth;
 mod guard;
+pub(crate) mod one_agent_at_a_time;
 mod operation;
 mod plan;
 pub(crate) mod restart_pod;

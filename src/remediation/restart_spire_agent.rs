@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Budget, GuardRefusal, Operation, Plan, PlanContent, PodInstance,
     guard::{by_budgets, by_verdict, each_once, warning_of_budgets},
+    one_agent_at_a_time::{OtherAgentsNotReady, UnreadyAgent, all_others_ready},
 };
 use crate::{
     mesh::{ControllerRef, NodeName, PodRef, PodUid, TargetRef, controller_in_words},
@@ -108,6 +109,8 @@ pub struct AgentRestartFacts<'a> {
     pub nodes: &'a [NodeFacts],
     /// How many agents of the mesh are Ready, and how many there are.
     pub ready: (u32, u32),
+    /// Those of the mesh that are not Ready.
+    pub unready: &'a [UnreadyAgent],
     /// The UIDs of all agents.
     pub agents_before: &'a [PodUid],
     /// When that was read.
@@ -120,6 +123,9 @@ pub enum AgentRefusal {
     /// What stands against any fix stands against this one.
     #[error(transparent)]
     Guard(#[from] GuardRefusal),
+    /// A restart could leave a second node without an agent.
+    #[error(transparent)]
+    OthersNotReady(#[from] OtherAgentsNotReady),
     /// It is not known which agent.
     #[error("the verdict names no node: run the triage again, or restart the agent by hand")]
     NoNode,
@@ -198,6 +204,9 @@ pub fn plan(facts: &AgentRestartFacts<'_>) -> Result<Plan, Vec<AgentRefusal>> {
     if waited_for.len() > AGENTS_MOST {
         refusals.push(AgentRefusal::TooManyNodes { count: waited_for.len() });
     }
+    let agents = || waited_for.iter().filter_map(|node| node.agent.as_ref());
+    let planned: Vec<&PodUid> = agents().map(|agent| &agent.uid).collect();
+    refusals.extend(all_others_ready(facts.unready, &planned).err().map(AgentRefusal::from));
     let mut operations = Vec::new();
     for node in &waited_for {
         match restart_of(node, facts.verdict) {
@@ -208,7 +217,6 @@ pub fn plan(facts: &AgentRestartFacts<'_>) -> Result<Plan, Vec<AgentRefusal>> {
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    let agents = || waited_for.iter().filter_map(|node| node.agent.as_ref());
     Ok(Plan::new(PlanContent {
         fix: FixName::RestartSpireAgent,
         target: facts.target.clone(),

@@ -5,10 +5,10 @@ mod evict;
 
 pub(super) use answer::NotWritten;
 
-use super::ClusterClient;
+use super::{ClusterClient, ClusterError};
 use crate::{
     incident::{FixPhase, Incident},
-    remediation::{Operation, PlanId, StepNumber},
+    remediation::{Operation, Plan, PlanId, StepNumber},
 };
 
 /// What a write came to.
@@ -21,6 +21,24 @@ pub(super) enum Stepped {
 }
 
 impl ClusterClient {
+    /// Does one write of a plan, if nothing in the cluster stands against it at this moment.
+    pub(super) async fn carry_out(
+        &self,
+        plan: &Plan,
+        operation: &Operation,
+        attempt: u32,
+    ) -> Result<Stepped, NotWritten> {
+        if let Operation::RestartAgent(restart) = operation {
+            let nothing_was_done = |error| NotWritten {
+                untouched: attempt == 1 || matches!(error, ClusterError::NotNow(_)),
+                error,
+                after: None,
+            };
+            self.others_are_ready(plan, restart).await.map_err(nothing_was_done)?;
+        }
+        self.step(operation, attempt).await
+    }
+
     /// Does one write. Repeatable: what an attempt before has done is found done.
     pub(super) async fn step(&self, operation: &Operation, attempt: u32) -> Result<Stepped, NotWritten> {
         match operation {

@@ -55,6 +55,7 @@ impl ClusterClient {
                     verdict,
                     nodes: &found.nodes,
                     ready: found.ready,
+                    unready: &found.unready,
                     agents_before: &found.uids,
                     now,
                 };

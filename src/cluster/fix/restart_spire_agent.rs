@@ -19,7 +19,8 @@ use crate::{
     incident::{Fix, FixPhase},
     mesh::{NodeName, PodRef, PodUid, TargetRef, controller_in_words},
     remediation::{
-        AgentRestart, StepResult, WaitingPod,
+        AgentRestart, Operation, Plan, StepResult, WaitingPod,
+        one_agent_at_a_time::{UnreadyAgent, all_others_ready},
         restart_spire_agent::{AgentFacts, NodeFacts, NodeState, UnreadPod},
     },
     triage::{
@@ -46,6 +47,8 @@ pub(super) struct Agents {
     pub(super) nodes: Vec<NodeFacts>,
     /// How many agents of the mesh are Ready, and how many there are.
     pub(super) ready: (u32, u32),
+    /// Those of them that are not.
+    pub(super) unready: Vec<UnreadyAgent>,
     /// The UIDs of all of them.
     pub(super) uids: Vec<PodUid>,
 }
@@ -72,8 +75,30 @@ impl ClusterClient {
         Ok(Agents {
             nodes: try_join_all(facts).await?,
             ready: (count(all.iter().filter(|pod| pod.ready).count()), count(all.len())),
+            unready: unready(&all),
             uids: all.iter().map(|pod| pod.uid.clone()).collect(),
         })
+    }
+
+    /// Whether every agent of the mesh beside those of `plan` is Ready as the write of `planned` is about to be done.
+    pub(in crate::cluster) async fn others_are_ready(
+        &self,
+        plan: &Plan,
+        planned: &AgentRestart,
+    ) -> Result<(), ClusterError> {
+        let Self { settings, .. } = self;
+        let (all, here) = futures::try_join!(
+            list_pods(self, &settings.spire_namespace, &settings.agent_selector, None),
+            self.agents_on(&planned.node),
+        )?;
+        // One whose life is over may have been ended by an attempt before: its successor is not Ready yet.
+        if !here.iter().any(|pod| pod.uid == planned.agent.uid) {
+            return Ok(());
+        }
+        let all: Vec<FoundPod> = all.into_iter().filter(|pod| !pod.going && !pod.ended).collect();
+        let of_the_plan: Vec<&PodUid> =
+            plan.operations.iter().filter_map(Operation::ends).map(|(_, uid)| uid).collect();
+        all_others_ready(&unready(&all), &of_the_plan).map_err(ClusterError::NotNow)
     }
 
     async fn node_facts(
@@ -275,6 +300,11 @@ fn is_of(new: &FoundPod, svid: &Svid, waited: &WaitingPod, now: Timestamp) -> bo
     let is_valid = matches!(svid.validity(now), Validity::Left { .. });
     let outlives = waited.not_after.is_none_or(|before| svid.not_after > before);
     is_valid && outlives && svid.issued().as_second() >= new.started
+}
+
+fn unready(agents: &[FoundPod]) -> Vec<UnreadyAgent> {
+    let unready = agents.iter().filter(|pod| !pod.ready);
+    unready.map(|pod| UnreadyAgent { pod: pod.pod.clone(), uid: pod.uid.clone() }).collect()
 }
 
 /// Whether the time of the step is nearly over: then what is there is all that there will be.

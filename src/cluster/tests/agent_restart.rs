@@ -257,6 +257,41 @@ async fn an_agent_that_attests_once_is_left_to_people_and_they_may_say_that_it_a
     assert!(refused.contains("cannot attest its node again (the configuration says so)"), "{refused}");
 }
 
+/// As after a restart on another node that failed, while this plan waited for votes or for the lock.
+#[tokio::test]
+async fn while_the_agent_of_another_node_is_not_ready_none_is_restarted() {
+    let night = Frozen::on(Scenario::SpireAgent).await;
+    let plan = night.drawn().await.unwrap();
+    let (other, _) = night.agent_beside(std::slice::from_ref(&restart_of(&plan).agent.uid));
+    let is_ready = |status: &str| {
+        let status = status.to_owned();
+        night.simulation.world.store().update(Kind::Pod, Some("spire-system"), other.name.as_str(), |pod| {
+            for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
+                if condition["type"] == "Ready" {
+                    condition["status"] = status.clone().into();
+                }
+            }
+        });
+    };
+    is_ready("False");
+    let said = format!(
+        "the SPIRE agent {other} is not Ready, so a restart could leave a second node without one: bring that agent back \
+         first (`kubectl -n spire-system describe pod {}` says what it lacks)",
+        other.name
+    );
+    assert_eq!(night.drawn().await.unwrap_err(), [said.clone()]);
+    for attempt in [1, 2] {
+        let refused = night.reach.carry_out(&plan, &plan.operations[0], attempt).await.unwrap_err();
+        assert!(refused.untouched, "it is tried again, and then ends as not done");
+        assert_eq!(refused.error.to_string(), said);
+    }
+    is_ready("True");
+    assert_eq!(night.reach.carry_out(&plan, &plan.operations[0], 3).await.unwrap(), Stepped::Done);
+    // The answer was lost, and the new agent is not Ready yet: that it was done is found out all the same.
+    night.passes(1);
+    assert_eq!(night.reach.carry_out(&plan, &plan.operations[0], 4).await.unwrap(), Stepped::Done);
+}
+
 #[tokio::test]
 async fn a_node_that_is_not_ready_or_gone_gets_no_new_agent() {
     let night = Frozen::on(Scenario::SpireAgent).await;

@@ -1,11 +1,14 @@
 //! What stands against a restart of a SPIRE agent, and what its plan says.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     mesh::{ControllerRef, Namespace, ObjectName, PodRef, PodUid, TargetRef},
     remediation::{
-        Budget, GuardRefusal, Plan, WaitingPod,
+        Budget, GuardRefusal, Operation, Plan, PodEviction, WaitingPod,
+        one_agent_at_a_time::UnreadyAgent,
         restart_spire_agent::{AgentFacts, AgentRefusal, AgentRestartFacts, NodeFacts, NodeState, plan},
     },
     triage::{
@@ -77,6 +80,7 @@ fn drawn_for(verdict: &Verdict, nodes: &[NodeFacts]) -> Result<Plan, Vec<AgentRe
         verdict,
         nodes,
         ready: (2, 3),
+        unready: &[],
         agents_before: &[],
         now: three_in_the_morning(),
     };
@@ -111,12 +115,64 @@ fn the_plan_names_the_agent_by_uid_its_node_and_who_waits_for_it() {
     assert_eq!(step.proved_by(), [(&pod("web", "frontend-node-2"), &uid("frontend-node-2"))]);
 }
 
+/// What the lock does is shown in `engine/tests/one_node.rs`.
 #[test]
 fn all_restarts_of_agents_share_one_lock_until_the_new_agent_was_seen() {
-    let plan = drawn(&[node("node-2"), node("node-3")]).unwrap();
-    let [first, second] = plan.operations.as_slice() else { panic!("{:?}", plan.operations) };
-    assert_eq!(first.lock(), second.lock());
-    assert!(first.is_locked_until_settled());
+    let here = drawn(&[node("node-2"), node("node-3")]).unwrap();
+    let (cart, now) = (TargetRef::parse("shop".parse().unwrap(), "deploy/cart").unwrap(), three_in_the_morning());
+    let (nodes, verdict) = ([node("node-7")], Verdict { target: cart.clone(), ..verdict() });
+    let there = plan(&AgentRestartFacts {
+        target: &cart,
+        verdict: &verdict,
+        nodes: &nodes,
+        ready: (2, 3),
+        unready: &[],
+        agents_before: &[],
+        now,
+    });
+    let restarts: Vec<Operation> = here.operations.iter().chain(&there.unwrap().operations).cloned().collect();
+    assert_eq!(restarts.len(), 3);
+    assert!(restarts.iter().all(|restart| restart.lock() == restarts[0].lock() && restart.is_locked_until_settled()));
+    let evicts = |uid: &PodUid| {
+        let Operation::RestartAgent(restart) = &restarts[0] else { panic!("{restarts:?}") };
+        Operation::EvictPod(PodEviction {
+            pod: restart.agent.pod.clone(),
+            uid: uid.clone(),
+            node: None,
+            controller: None,
+            workload: None,
+            because: String::new(),
+        })
+    };
+    let (one, other) = (evicts(&uid("one")), evicts(&uid("other")));
+    assert_eq!(BTreeSet::from([restarts[0].lock(), one.lock(), other.lock()]).len(), 3, "pods have a lock each");
+    assert!(!one.is_locked_until_settled());
+}
+
+/// The lock ends with a restart, also with one that failed.
+#[test]
+fn while_an_agent_of_another_node_is_not_ready_none_is_restarted() {
+    let unready =
+        |name: &str| UnreadyAgent { pod: pod("spire-system", &format!("spire-agent-{name}")), uid: uid(name) };
+    let drawn_beside = |nodes: &[NodeFacts], unready: &[UnreadyAgent]| {
+        let (target, verdict) = (target(), verdict());
+        let facts = AgentRestartFacts {
+            target: &target,
+            verdict: &verdict,
+            nodes,
+            ready: (1, 3),
+            unready,
+            agents_before: &[],
+            now: three_in_the_morning(),
+        };
+        plan(&facts).map_err(|refusals| refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    };
+    let two = [node("node-2"), node("node-3")];
+    let planned = [unready("node-2"), unready("node-3")];
+    assert_eq!(drawn_beside(&two, &planned).unwrap().operations.len(), 2, "those that wait for it are what it mends");
+    insta::assert_snapshot!(drawn_beside(&two[..1], &planned).unwrap_err(), @"the SPIRE agent spire-system/spire-agent-node-3 is not Ready, so a restart could leave a second node without one: bring that agent back first (`kubectl -n spire-system describe pod spire-agent-node-3` says what it lacks)");
+    let many = ["node-4", "node-2", "node-5", "node-6"].map(unready);
+    insta::assert_snapshot!(drawn_beside(&two, &many).unwrap_err(), @"the SPIRE agent spire-system/spire-agent-node-4 is not Ready, nor are 2 more, so a restart could leave a second node without one: bring that agent back first (`kubectl -n spire-system describe pod spire-agent-node-4` says what it lacks)");
 }
 
 #[test]
