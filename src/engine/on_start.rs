@@ -8,8 +8,8 @@ use super::{
     submit_error::SubmitError,
 };
 use crate::{
-    incident::{IncidentId, on_start},
-    journal::Append,
+    incident::{Event, Incident, IncidentId, Policy, awaited_task, on_start, without_its_task},
+    journal::{Append, JournalError},
 };
 
 /// How many incidents are read at once.
@@ -27,10 +27,21 @@ async fn all(shared: &Shared) -> Result<(), SubmitError> {
         let Some(last) = stored.last() else { return Ok(()) };
         after = last.incident.id.number();
         let policy = shared.rules.policy();
-        for stored in stored.iter().filter(|stored| !on_start(&stored.incident, &policy).is_empty()) {
-            until_stored(PutRight { shared, id: stored.incident.id }).await?;
+        for stored in &stored {
+            if !owed(shared, &stored.incident, &policy).await?.is_empty() {
+                until_stored(PutRight { shared, id: stored.incident.id }).await?;
+            }
         }
     }
+}
+
+/// What has to happen to an incident now that a bot starts. Its tasks are read after it: where one has ended meanwhile, the
+/// incident has moved on, and is decided on again.
+async fn owed(shared: &Shared, incident: &Incident, policy: &Policy) -> Result<Vec<Event>, JournalError> {
+    let events = on_start(incident, policy);
+    let Some(task) = awaited_task(incident).filter(|_| events.is_empty()) else { return Ok(events) };
+    let is_there = shared.journal.owes(incident.id, task).await?;
+    Ok(if is_there { events } else { without_its_task(incident).into_iter().collect() })
 }
 
 /// Puts one right, if it still has to be.
@@ -47,7 +58,7 @@ impl Decision for PutRight<'_> {
         let (shared, id) = (self.shared, self.id);
         let _still = shared.time.still().await;
         let Some(stored) = shared.journal.incident(id).await? else { return Ok(Some(())) };
-        let events = on_start(&stored.incident, &shared.rules.policy());
+        let events = owed(shared, &stored.incident, &shared.rules.policy()).await?;
         if events.is_empty() {
             return Ok(Some(()));
         }

@@ -68,7 +68,7 @@ pub use own_cluster::{OwnCluster, say_aloud};
 pub use policy::Policy;
 pub use reason::{CloseReason, ClosedBy, Follows};
 pub use request::{Act, Answer, CLOSING_WHILE_IT_FIRES, Command, HandOffTo, Refusal, TakeAll};
-pub use set_aside::{SetAside, set_aside};
+pub use set_aside::{SetAside, awaited_task, set_aside, without_its_task};
 pub use settle::settle;
 pub use state::{ALERTS_MOST, Alert, EarlierVerdict, HistoryLine, Incident, IncidentStatus, Triage};
 pub use still_wanted::still_wanted;

@@ -42,30 +42,58 @@ fn end_of_what_waits(incident: &Incident, key: &str) -> Option<Event> {
         return Some(Event::TriageFailed { run: *run, reason });
     }
     let fix = incident.fix.as_ref()?;
-    let end = match (kind, &fix.phase) {
-        (kinds::PLAN, FixPhase::Drawing) => {
-            let reason = "the stored task that draws its plan could not be read: ask for the fix again".to_owned();
+    if task_of(&fix.phase)? != kind {
+        return None;
+    }
+    Some(Event::FixEnded { fix: fix.number, end: end_without_task(&fix.phase)? })
+}
+
+/// What the key of the task begins with that a phase of a fix waits for; `None` where it waits for people.
+fn task_of(phase: &FixPhase) -> Option<&'static str> {
+    match phase {
+        FixPhase::Drawing => Some(kinds::PLAN),
+        FixPhase::Asking { .. } => None,
+        FixPhase::Approved { .. } | FixPhase::Verifying { .. } => Some(kinds::SAMPLE),
+        FixPhase::Stepping { .. } => Some(kinds::STEP),
+        FixPhase::Settling { .. } => Some(kinds::POLL),
+    }
+}
+
+/// How a fix ends whose task is lost.
+fn end_without_task(phase: &FixPhase) -> Option<FixEnd> {
+    Some(match phase {
+        FixPhase::Asking { .. } => return None,
+        FixPhase::Drawing => {
+            let reason = "the stored task that draws its plan is lost: ask for the fix again".to_owned();
             FixEnd::Refused { reasons: vec![reason] }
         }
-        (kinds::SAMPLE, FixPhase::Approved { .. }) => {
-            let reason =
-                "it was not begun, because the stored task before it could not be read; the fix can be asked for again";
+        FixPhase::Approved { .. } => {
+            let reason = "it was not begun, because the stored task before it is lost; the fix can be asked for again";
             FixEnd::Failed { step: StepNumber::FIRST, reason: reason.to_owned() }
         }
         // A write of it may have been done.
-        (kinds::STEP, FixPhase::Stepping { step, .. }) => FixEnd::Unknown { step: *step },
-        (kinds::POLL, FixPhase::Settling { step, .. }) => {
-            let reason = "the step was done, and what came of it is not known, because the stored task that looks for it could \
-                 not be read: look at its target before anything else";
+        FixPhase::Stepping { step, .. } => FixEnd::Unknown { step: *step },
+        FixPhase::Settling { step, .. } => {
+            let reason = "the step was done, and what came of it is not known, because the stored task that looks for it is \
+                 lost: look at its target before anything else";
             FixEnd::Failed { step: *step, reason: reason.to_owned() }
         }
-        (kinds::SAMPLE, FixPhase::Verifying { .. }) => {
-            let reason = "the counters were not watched, because a stored task could not be read".to_owned();
+        FixPhase::Verifying { .. } => {
+            let reason = "the counters were not watched, because a stored task is lost".to_owned();
             FixEnd::Verified {
                 verification: Verification { proof: Proof::Unproven, reasons: vec![reason], rate: None },
             }
         }
-        _ => return None,
-    };
-    Some(Event::FixEnded { fix: fix.number, end })
+    })
+}
+
+/// What the key begins with of the task that the fix of an incident waits for.
+pub fn awaited_task(incident: &Incident) -> Option<&'static str> {
+    task_of(&incident.fix.as_ref()?.phase)
+}
+
+/// The end of a fix that waits for a task which is not there: a version up to 2026-11 left some so within a storm.
+pub fn without_its_task(incident: &Incident) -> Option<Event> {
+    let fix = incident.fix.as_ref()?;
+    Some(Event::FixEnded { fix: fix.number, end: end_without_task(&fix.phase)? })
 }

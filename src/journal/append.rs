@@ -9,11 +9,15 @@ use sqlx::{Connection, SqliteConnection};
 use super::{
     AppendError,
     changes::{insert_effects, json, merge_slots, number_new, replace_in_slots, version, write_changes},
-    queries, rows, slots,
+    queries,
+    read::owes,
+    rows, slots,
     switch::write_switch,
     to_micros,
 };
-use crate::incident::{Delivery, Event, EvidenceDigest, FixNumber, Incident, IncidentId, NewEffect, WriteSwitch};
+use crate::incident::{
+    Delivery, Event, EvidenceDigest, Fix, FixNumber, Incident, IncidentId, NewEffect, WriteSwitch, awaited_task,
+};
 
 /// What is large counts as a row for each page of SQLite.
 pub(super) const ROW_BYTES: usize = 4096;
@@ -280,22 +284,28 @@ async fn take_lock(db: &mut SqliteConnection, name: &str, id: IncidentId, fix: F
     if ours { Ok(()) } else { Err(AppendError::Locked(name.to_owned())) }
 }
 
-/// The incident and fix that a lock stands for although that fix is at no step: nobody would ever give it back.
+/// The incident and fix that a lock stands for although that fix is at no step, or its step has no task any more: nobody
+/// would ever give it back.
 async fn held_for_nothing(db: &mut SqliteConnection, name: &str) -> Result<Option<(i64, i64)>, AppendError> {
     let held: Option<(i64, i64, Option<String>)> = sqlx::query_as(
         "SELECT locks.incident, locks.fix, incidents.state FROM locks \
          LEFT JOIN incidents ON incidents.id = locks.incident WHERE locks.name = ?",
     )
     .bind(name)
-    .fetch_optional(db)
+    .fetch_optional(&mut *db)
     .await?;
-    let Some((holder, fix, state)) = held else { return Ok(None) };
-    let is_used = state.is_some_and(|state| match serde_json::from_str::<Incident>(&state) {
-        Ok(holder) => holder.fix.is_some_and(|its| i64::from(its.number.0) == fix && its.is_at_a_step()),
+    let Some((incident, fix, state)) = held else { return Ok(None) };
+    let holder = match state.map(|state| serde_json::from_str::<Incident>(&state)) {
         // It may be at its step: in doubt nothing is written.
-        Err(_) => true,
-    });
-    Ok((!is_used).then_some((holder, fix)))
+        Some(Err(_)) => return Ok(None),
+        Some(Ok(holder)) => Some(holder),
+        None => None,
+    };
+    let at_a_step = |its: &Fix| i64::from(its.number.0) == fix && its.is_at_a_step();
+    let holder = holder.filter(|holder| holder.fix.as_ref().is_some_and(at_a_step));
+    let Some(task) = holder.as_ref().and_then(awaited_task) else { return Ok(Some((incident, fix))) };
+    let is_used = owes(&mut *db, incident, task).await?;
+    Ok((!is_used).then_some((incident, fix)))
 }
 
 async fn write_answer(

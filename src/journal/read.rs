@@ -42,6 +42,13 @@ fn listed(keys: &[&IncidentKey]) -> String {
     serde_json::json!(keys.iter().map(|key| &key.0).collect::<Vec<_>>()).to_string()
 }
 
+/// See [`Journal::owes`].
+pub(super) async fn owes(db: impl sqlx::SqliteExecutor<'_>, incident: i64, kind: &str) -> Result<bool, sqlx::Error> {
+    let owes = "SELECT EXISTS (SELECT 1 FROM effects WHERE incident = ?1 AND state IN ('due', 'claimed') \
+         AND substr(key, 1, length(?2)) = ?2)";
+    sqlx::query_scalar(owes).bind(incident).bind(format!("{kind}:")).fetch_one(db).await
+}
+
 impl Journal {
     fn stored(&self, row: &SqliteRow) -> Result<StoredIncident, JournalError> {
         let state: String = row.try_get("state")?;
@@ -57,6 +64,11 @@ impl Journal {
             .fetch_optional(&self.readers)
             .await?;
         row.as_ref().map(|row| self.stored(row)).transpose()
+    }
+
+    /// Whether an incident has a task to be done, or being done, whose key begins with `kind`.
+    pub async fn owes(&self, id: IncidentId, kind: &str) -> Result<bool, JournalError> {
+        Ok(owes(&self.readers, i64::from(id.number()), kind).await?)
     }
 
     /// The newest incident of a key, open or closed.

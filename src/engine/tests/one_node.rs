@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::{
-    incident::{Fix, FixEnd, FixNumber, FixPhase, Outcome, Run},
+    incident::{CloseReason, Fix, FixEnd, FixNumber, FixPhase, IncidentStatus, Outcome, Run},
     mesh::{ControllerRef, PodRef, PodUid, TargetRef},
     people::{PersonId, Platform},
     remediation::{AgentRestart, Operation, Plan, PlanContent, PodInstance, StepNumber, StepResult},
@@ -93,7 +93,7 @@ fn about_to_restart(number: u32) -> (Fix, NewEffect) {
         start: Vec::new(),
     };
     let work = Work::RunStep { fix: FixNumber(1), plan: id, step: StepNumber(0) };
-    (fix, NewEffect { key: format!("step-{number}"), slot: None, due: Timestamp::UNIX_EPOCH, work })
+    (fix, NewEffect { key: format!("step:{number}"), slot: None, due: Timestamp::UNIX_EPOCH, work })
 }
 
 /// The mesh with an agent about to be restarted for each of two incidents.
@@ -363,14 +363,46 @@ async fn after_a_restart_that_failed_the_lock_is_free_again() {
     engine.stop(Duration::from_secs(5)).await;
 }
 
+/// A version up to 2026-11 forgot it when its incident opened again within a storm.
+#[tokio::test]
+async fn a_restart_that_an_older_version_lost_sight_of_ends_when_the_bot_starts_and_says_so() {
+    let mesh = TwoNodes::new().await;
+    let (mut fix, _) = about_to_restart(1);
+    let (plan, step) = (fix.plan_id().unwrap(), StepNumber(0));
+    fix.phase = FixPhase::Settling { plan, by: Vec::new(), step, until: Timestamp::UNIX_EPOCH };
+    let poll = |fix: &Fix| NewEffect {
+        key: "poll:1:0".to_owned(),
+        slot: None,
+        due: Timestamp::from_second(60).unwrap(),
+        work: Work::AwaitStep { fix: fix.number, plan: fix.plan_id().unwrap(), step },
+    };
+    let seen = vec![poll(&fix)];
+    opens(&mesh.journal, 1, Timestamp::UNIX_EPOCH, Vec::new(), |incident| incident.fix = Some(fix.clone())).await;
+    opens(&mesh.journal, 2, Timestamp::UNIX_EPOCH, seen, |incident| incident.fix = Some(fix)).await;
+    let engine = mesh.begins().await;
+    super::super::on_start::look_through(engine.inbox().0.clone()).await;
+    let lost = mesh.journal.incident(IncidentId::new(1)).await.unwrap().unwrap().incident;
+    assert!(matches!(&lost.past_fixes[0].end, FixEnd::Failed { reason, .. } if reason.contains("is lost")), "{lost:?}");
+    let other = mesh.journal.incident(IncidentId::new(2)).await.unwrap().unwrap().incident;
+    assert!(other.fix.is_some_and(|fix| fix.is_at_a_step()), "this one is looked at in a minute");
+    engine.stop(Duration::from_secs(5)).await;
+}
+
 /// As an older version left it, or a task that could not be read.
 #[tokio::test]
 async fn a_lock_whose_fix_is_at_no_step_any_more_holds_up_nobody() {
     let mesh = TwoNodes::new().await;
     opens(&mesh.journal, 1, Timestamp::UNIX_EPOCH, Vec::new(), |_| {}).await;
+    let forgotten = about_to_restart(3).0;
+    opens(&mesh.journal, 3, Timestamp::UNIX_EPOCH, Vec::new(), |incident| {
+        incident.fix = Some(forgotten);
+        let reason = CloseReason::AlertsResolved;
+        incident.status = IncidentStatus::Closed { at: Timestamp::UNIX_EPOCH, reason };
+    })
+    .await;
     mesh.opens(2, |_| {}).await;
     let name = about_to_restart(2).0.plan.unwrap().operations[0].lock();
-    for holder in [1, 77] {
+    for holder in [1, 77, 3] {
         let lock = Some((name.clone(), IncidentId::new(holder), FixNumber(1)));
         mesh.journal.append(Append { lock, ..Append::default() }).await.unwrap();
     }

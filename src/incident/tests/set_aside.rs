@@ -5,7 +5,9 @@ use super::{
     rehearsal::{Rehearsal, plan, pod, replacement},
 };
 use crate::{
-    incident::{Act, FixEnd, FixNumber, Outcome, Room, Round, SetAside, Triage, Work, set_aside},
+    incident::{
+        Act, FixEnd, FixNumber, Outcome, Room, Round, SetAside, Triage, Work, awaited_task, set_aside, without_its_task,
+    },
     remediation::StepNumber,
     triage::FixName,
 };
@@ -18,6 +20,10 @@ fn lost(night: &Rehearsal) -> String {
     let SetAside { after, events, effects } = aside;
     assert_eq!(events.len(), 2, "{events:?}");
     assert_eq!(after.fix, None);
+    if let Some(kind) = awaited_task(night.incident()) {
+        assert!(task.key.starts_with(&format!("{kind}:")), "{}", task.key);
+        assert_eq!(without_its_task(night.incident()).as_ref(), events.last());
+    }
     assert!(!matches!(after.triage, Triage::Running { .. }));
     assert!(effects.iter().any(|effect| matches!(effect.work, Work::Post { .. })), "the thread hears of it");
     assert_eq!(effects.iter().filter(|effect| matches!(effect.work, Work::DrawCard { .. })).count(), 1);
@@ -54,12 +60,12 @@ fn whatever_task_cannot_be_read_what_waited_for_it_ends_and_says_so() {
     told.push(lost(&night));
     insta::assert_snapshot!(told.join("\n"), @r"
     triage: its stored task could not be read: run the triage again
-    refused: the stored task that draws its plan could not be read: ask for the fix again
-    failed: it was not begun, because the stored task before it could not be read; the fix can be asked for again
+    refused: the stored task that draws its plan is lost: ask for the fix again
+    failed: it was not begun, because the stored task before it is lost; the fix can be asked for again
     Some(Unknown { step: StepNumber(0) })
-    failed: the step was done, and what came of it is not known, because the stored task that looks for it could not be read: look at its target before anything else
-    Unproven: the counters were not watched, because a stored task could not be read
-    Unproven: the counters were not watched, because a stored task could not be read
+    failed: the step was done, and what came of it is not known, because the stored task that looks for it is lost: look at its target before anything else
+    Unproven: the counters were not watched, because a stored task is lost
+    Unproven: the counters were not watched, because a stored task is lost
     ");
 }
 

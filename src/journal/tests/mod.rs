@@ -300,6 +300,7 @@ async fn two_incidents_cannot_hold_one_object() {
     for number in [1, 2] {
         let mut opens = change(number, &format!("k{number}"));
         opens.after.fix = Some(at_a_step());
+        opens.effects = vec![effect("step:4:0", None)];
         journal.append(one(opens)).await.unwrap();
     }
     journal.append(lock(1)).await.unwrap();
