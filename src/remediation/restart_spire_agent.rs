@@ -206,7 +206,9 @@ pub fn plan(facts: &AgentRestartFacts<'_>) -> Result<Plan, Vec<AgentRefusal>> {
     }
     let agents = || waited_for.iter().filter_map(|node| node.agent.as_ref());
     let planned: Vec<&PodUid> = agents().map(|agent| &agent.uid).collect();
-    refusals.extend(all_others_ready(facts.unready, &planned).err().map(AgentRefusal::from));
+    if !planned.is_empty() {
+        refusals.extend(all_others_ready(facts.unready, &planned).err().map(AgentRefusal::from));
+    }
     let mut operations = Vec::new();
     for node in &waited_for {
         match restart_of(node, facts.verdict) {
