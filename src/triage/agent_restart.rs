@@ -6,7 +6,7 @@ use super::{
     LogExcerpt, Redacted,
     agent_log::{Sign, sign_of, telling_lines, time_of},
     agent_words::{
-        ATTESTED, ATTESTED_AGAIN, ATTESTED_ONCE_AND_IN_MEMORY, BANNED, FEDERATION, HANDSHAKE_REFUSED, KUBELET, RENEWAL,
+        ATTESTED, ATTESTED_AGAIN, ATTESTED_ONCE_AND_IN_MEMORY, BANNED, FEDERATION, KUBELET, RENEWAL,
         SERVER_NOT_TRUSTED, UPDATED, has,
     },
     ends::end_of,
@@ -101,7 +101,7 @@ fn cut_off_now(log: &str) -> Option<String> {
     let answered = |line: &&str| line.contains(UPDATED);
     let newest = log.lines().rev().take_while(|line| !answered(line));
     let newest = newest.filter_map(|line| Some((line, sign_of(line).filter(|sign| !is_try(sign))?)));
-    let cut_off = |(line, sign): &(&str, Sign)| *sign == Sign::CannotReach && !has(line, &HANDSHAKE_REFUSED);
+    let cut_off = |(_, sign): &(&str, Sign)| *sign == Sign::CannotReach;
     let cut_off: Vec<_> = newest.take_while(cut_off).take(CUT_OFF_LEAST).collect();
     let (line, _) = cut_off.first().filter(|_| cut_off.len() >= CUT_OFF_LEAST)?;
     Some(format!(
