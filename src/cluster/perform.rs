@@ -196,8 +196,12 @@ impl ClusterAdapter {
     async fn to_sample(&self, fix: &Fix, target: &TargetRef, round: Round) -> (Lives, Lives) {
         let operations = || fix.plan.iter().flat_map(|plan| &plan.operations);
         let owned = |(pod, uid): (&PodRef, &PodUid)| (pod.clone(), uid.clone());
-        // Those that live through it show by themselves whether it got worse.
-        let proving: Lives = operations().flat_map(Operation::proved_by).map(owned).collect();
+        // Those that live through it show by themselves whether it got worse. A plan that was drawn again names only what is
+        // left: the pods of the steps before it prove the fix as well.
+        let before = fix.results.iter().flat_map(StepResult::proved_by);
+        let mut proving: Lives = operations().flat_map(Operation::proved_by).chain(before).map(owned).collect();
+        proving.sort();
+        proving.dedup();
         if !proving.is_empty() {
             return (proving, Lives::new());
         }
@@ -210,7 +214,11 @@ impl ClusterAdapter {
         }
         // Without them *worse* cannot be told; the fix does not wait for that.
         let found = resolve(&self.fixing, target).await.unwrap_or_default().pods;
-        let stays = |pod: &FoundPod| pod.ready && pod.sidecar && !planned.iter().any(|(_, uid)| *uid == pod.uid);
+        // What an earlier plan brought up has to prove the fix, so it is no witness.
+        let counts =
+            |pod: &FoundPod| fix.results.iter().filter_map(StepResult::brought_up).any(|(_, uid)| *uid == pod.uid);
+        let lives = |pod: &FoundPod| !counts(pod) && !planned.iter().any(|(_, uid)| *uid == pod.uid);
+        let stays = |pod: &FoundPod| pod.ready && pod.sidecar && lives(pod);
         let others = found.into_iter().filter(stays).take(WITNESSES_MOST).map(|pod| (pod.pod, pod.uid));
         let others = others.collect();
         (planned, others)

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::WaitingPod;
 use crate::mesh::{NodeName, PodRef, PodUid};
 
 /// What was seen after a write that worked.
@@ -37,6 +38,10 @@ pub enum StepResult {
         /// The pods that waited for it and whose SVID could not be read after that.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unread: Vec<PodRef>,
+        /// All of them as the plan named them: a plan that is drawn again names only those of the nodes that are left. Empty
+        /// in records up to 2026-11.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        waited: Vec<WaitingPod>,
     },
 }
 
@@ -46,6 +51,14 @@ impl StepResult {
         match self {
             Self::Replaced { pod, uid, .. } => Some((pod, uid)),
             Self::AgentRestarted { .. } => None,
+        }
+    }
+
+    /// The pods that lived through the step and whose proxies have to prove the fix, by name and UID.
+    pub fn proved_by(&self) -> Vec<(&PodRef, &PodUid)> {
+        match self {
+            Self::Replaced { .. } => Vec::new(),
+            Self::AgentRestarted { waited, .. } => waited.iter().map(|waiting| (&waiting.pod, &waiting.uid)).collect(),
         }
     }
 

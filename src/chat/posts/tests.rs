@@ -77,6 +77,7 @@ fn every_notice_says_what_happened_and_what_is_next() {
                 renewed: vec![night::pod("a")],
                 stale: vec![night::pod("b"), night::pod("c")],
                 unread: Vec::new(),
+                waited: Vec::new(),
             },
         },
         Notice::Replaced { old: "web/a".to_owned(), new: "web/b".to_owned(), not_after: night::at(60) },

@@ -245,6 +245,7 @@ impl ClusterClient {
             renewed: waited.renewed,
             stale: waited.stale,
             unread: waited.unread.into_iter().map(|unread| unread.pod).collect(),
+            waited: planned.waiting.clone(),
         }))
     }
 

@@ -13,8 +13,11 @@ use crate::{
     engine::{Perform, Progress, Task},
     escalation::EscalationPolicy,
     incident::{Event, Fix, IncidentId, IncidentKey, Outcome, Round, Work, begin},
-    mesh::PodUid,
-    remediation::{Counters, Proof, Sample, StepResult, verify},
+    mesh::{PodRef, PodUid},
+    remediation::{
+        AgentRestart, Counters, Operation, Plan, PlanContent, PodInstance, Proof, Sample, StepResult, WaitingPod,
+        verify,
+    },
     simulate::{Simulation, world::Scenario},
 };
 
@@ -102,6 +105,56 @@ async fn pods_that_live_through_a_fix_are_sampled_before_and_after_it() {
     let (start, _) = watched.sampled(Round::Start).await;
     let uids: Vec<&PodUid> = start.iter().map(|sample| &sample.uid).collect();
     assert_eq!(uids, [&watched.pods[1].uid], "the planned pod is gone by then");
+}
+
+/// The plan was drawn again after its first node, and names the second one only.
+#[tokio::test]
+async fn who_waited_for_the_agent_of_a_node_before_goes_on_to_prove_the_fix() {
+    let mut watched = watched().await;
+    let waits = |pod: &FoundPod| WaitingPod { pod: pod.pod.clone(), uid: pod.uid.clone(), not_after: None };
+    let agent = |name: &str| PodInstance {
+        pod: pod_ref(name),
+        uid: PodUid::parse(&format!("uid-{name}")).unwrap(),
+        controller: None,
+    };
+    let done = StepResult::AgentRestarted {
+        node: "node-1".parse().unwrap(),
+        old: agent("a").pod,
+        pod: agent("b").pod,
+        uid: agent("b").uid,
+        renewed: vec![watched.pods[0].pod.clone()],
+        stale: Vec::new(),
+        unread: Vec::new(),
+        waited: vec![waits(&watched.pods[0])],
+    };
+    let left = Operation::RestartAgent(AgentRestart {
+        node: "node-2".parse().unwrap(),
+        agent: agent("c"),
+        waiting: vec![waits(&watched.pods[1])],
+        because: String::new(),
+    });
+    let plan = watched.fix.plan.take().unwrap();
+    watched.fix.plan = Some(Plan::new(PlanContent { operations: vec![left], ..(*plan).clone() }));
+    watched.fix.results = vec![done];
+    for round in [Round::Before, Round::Start] {
+        let (samples, _) = watched.sampled(round).await;
+        let mut pods: Vec<&PodRef> = samples.iter().map(|sample| &sample.pod).collect();
+        pods.sort();
+        let mut both = [&watched.pods[0].pod, &watched.pods[1].pod];
+        both.sort();
+        assert_eq!(pods, both, "{round:?}");
+    }
+}
+
+/// It would count as one that lived through the fix, and prove nothing.
+#[tokio::test]
+async fn what_a_step_before_brought_up_is_no_witness_of_the_plan_that_was_drawn_again() {
+    let mut watched = watched().await;
+    let (pod, uid) = (watched.pods[1].pod.clone(), watched.pods[1].uid.clone());
+    watched.fix.results = vec![StepResult::Replaced { old: None, pod, uid, not_after: None }];
+    let (before, _) = watched.sampled(Round::Before).await;
+    let uids: Vec<&PodUid> = before.iter().map(|sample| &sample.uid).collect();
+    assert_eq!(uids, [&watched.pods[0].uid]);
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ fn settled() -> StepResult {
         renewed: Vec::new(),
         stale: Vec::new(),
         unread: Vec::new(),
+        waited: Vec::new(),
     }
 }
 

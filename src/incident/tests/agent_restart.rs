@@ -39,6 +39,7 @@ fn settled(plan: &PlanId, step: u32, renewed: &[&str], stale: &[&str]) -> Outcom
             renewed: pods(renewed),
             stale: pods(stale),
             unread: Vec::new(),
+            waited: Vec::new(),
         },
     }
 }
