@@ -3,12 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{EscalationPolicy, Level, LevelNumber};
+use super::{EscalationPolicy, Level, LevelNumber, windows::NOTICED_TOO_LATE};
 use crate::people::PersonId;
-
-/// A window whose end was noticed later than this (the bot was down) starts the next window now and not then, so that
-/// three levels are not called in one second.
-pub const NOTICED_TOO_LATE: SignedDuration = SignedDuration::from_secs(60);
 
 /// A stretch of waiting that ends at a known moment. It names itself, so that a late or doubled notice changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 mod ladder;
 mod policy;
+pub mod windows;
 
-pub use ladder::{Climb, Ladder, NOTICED_TOO_LATE, Rung};
+pub use ladder::{Climb, Ladder, Rung};
 pub use policy::{EscalationPolicy, Level, LevelNumber, PagerName};

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::windows::{LEVEL_WINDOWS, REMINDER_PERCENT, REPEAT_EVERY};
 use crate::people::Mention;
 
 /// The number of a level: 1 is called first.
@@ -63,23 +64,22 @@ pub struct EscalationPolicy {
 }
 
 impl EscalationPolicy {
-    /// A ladder of these levels, with the times that hold where the configuration names none: all are called again every
-    /// hour, and a third of a window ahead of its end there is a reminder.
+    /// A ladder of these levels, with the times of [`windows`](super::windows).
     pub fn of(levels: Vec<Level>) -> Self {
-        Self { levels, repeat_every: SignedDuration::from_hours(1), reminder_percent: 33, fallback_pager: None }
+        Self { levels, repeat_every: REPEAT_EVERY, reminder_percent: REMINDER_PERCENT, fallback_pager: None }
     }
 
     /// The runbook's ladder ("Escalation"), with whom each of its three levels mentions.
     pub fn runbook(mentions: [Mention; 3]) -> Self {
-        let levels = [("Platform On-Call", 15), ("Platform Security", 30), ("Infrastructure", 60)];
-        let level = |((number, (team, minutes)), mention): ((u8, (&str, i64)), Mention)| Level {
+        let teams = ["Platform On-Call", "Platform Security", "Infrastructure"];
+        let level = |(((number, team), window), mention): (((u8, &str), SignedDuration), Mention)| Level {
             number: LevelNumber(number),
             team: team.to_owned(),
-            window: SignedDuration::from_mins(minutes),
+            window,
             mentions: vec![mention],
             pager: None,
         };
-        Self::of((1..).zip(levels).zip(mentions).map(level).collect())
+        Self::of((1..).zip(teams).zip(LEVEL_WINDOWS).zip(mentions).map(level).collect())
     }
 
     /// The level of that number.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -11,23 +11,18 @@ use super::{
     CallReason, Cause, Destination, Face, Incident, IncidentId, IncidentStatus, Lacks, MentionPost, Triage, WebAddress,
 };
 use crate::{
-    escalation::{LevelNumber, PagerName, Rung},
+    escalation::{
+        LevelNumber, PagerName, Rung,
+        windows::{DIAGNOSIS_WAIT, JUST_CALLED},
+    },
     people::{Mention, Platform},
 };
-
-/// How long the first call of an opening waits for the diagnosis: the call should name the cause, and
-/// must not come much later for it.
-pub const DIAGNOSIS_WAIT: SignedDuration = SignedDuration::from_secs(20);
 
 /// How many pages are left ringing, or with somebody who has taken them. Three levels that are called every hour send more
 /// within a weekend: the oldest is ended then, since newer ones ring.
 pub(super) const PAGES_MOST: usize = 100;
 /// The same for mentions that do not say the cause yet.
 pub(super) const MENTIONS_MOST: usize = 20;
-
-/// A level that was reached beside the ladder this short a time ago is not called once more when the ladder comes to it:
-/// two calls within a few minutes tell nobody anything new.
-const JUST_CALLED: SignedDuration = SignedDuration::from_mins(5);
 
 /// One level's newest call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -46,7 +46,7 @@ mod web_address;
 pub use alert::{AlertDelivery, AlertSighting, AlertStatus, Fingerprint, Unseeing};
 pub use alert_seen::{AlertEffect, SightingContext, end_cut_off, sight};
 pub use apply::{apply, begin};
-pub use calls::{Calls, DIAGNOSIS_WAIT, FirstCall, LevelCall, PageState, PagerAlert, UnexplainedMention, page_key};
+pub use calls::{Calls, FirstCall, LevelCall, PageState, PagerAlert, UnexplainedMention, page_key};
 pub use cause::{CallLinks, Cause, Lacks, MentionPost};
 pub use clock_set::moved;
 pub use decide::{Joining, NOTE_MOST, Share, Taken, can_take_in, decide, join, may_take_all, share, wants_to_join};

@@ -3,7 +3,14 @@
 use jiff::SignedDuration;
 
 use super::{Destination, OwnCluster};
-use crate::{approval, escalation, triage::FixName};
+use crate::{
+    approval,
+    escalation::{
+        self,
+        windows::{FLAP, HOLD, STALE_AFTER},
+    },
+    triage::FixName,
+};
 
 /// Everything that decisions need to know from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +51,9 @@ impl Policy {
             escalation,
             approval: approval::ApprovalRule { needed: 1, expires_after: minutes(15) },
             channels,
-            hold: minutes(5),
-            flap: minutes(30),
-            // Twice Alertmanager's default repeat_interval.
-            stale_after: SignedDuration::from_hours(8),
+            hold: HOLD,
+            flap: FLAP,
+            stale_after: STALE_AFTER,
             storm_per_minute: 10,
             verification_window: minutes(2),
             settled_within: minutes(5),

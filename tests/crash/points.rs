@@ -25,10 +25,10 @@ use mtls_medic::{
     clock::{Clock, SpedClock},
     commands::bot::{Bot, Parts},
     engine::{CrashPoint, Crasher, Engine},
-    escalation::{self, Level, LevelNumber, PagerName},
+    escalation::{self, Level, LevelNumber, PagerName, windows::DIAGNOSIS_WAIT},
     incident::{
-        Act, AlertDelivery, AlertSighting, AlertStatus, Command, DIAGNOSIS_WAIT, Destination, Fingerprint, FixPhase,
-        Incident, IncidentKey, Policy, Room, Triage, Work,
+        Act, AlertDelivery, AlertSighting, AlertStatus, Command, Destination, Fingerprint, FixPhase, Incident,
+        IncidentKey, Policy, Room, Triage, Work,
     },
     journal::{Journal, Verified, verify_chain},
     people::{Actor, Mention, PersonId, Platform, Role},
@@ -209,7 +209,7 @@ async fn night(case: &Case) {
 }
 
 /// The page of a diagnosis that hangs, as a process of such a night sees it: twenty seconds after the opening, and not
-/// much later, whoever died meanwhile.
+/// much later, also when a process died meanwhile.
 async fn paged_without_a_diagnosis(case: &Case) {
     let clock = case.clock();
     let Bot { engine, inbox, .. } = case.bot(clock.clone()).await;

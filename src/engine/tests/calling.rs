@@ -6,10 +6,9 @@ use super::*;
 use crate::{
     clock::Clock,
     engine::limits::TRIAGES_MOST,
-    escalation::{Level, LevelNumber, PagerName},
+    escalation::{Level, LevelNumber, PagerName, windows::DIAGNOSIS_WAIT},
     incident::{
-        Act, AlertDelivery, AlertSighting, AlertStatus, Cause, Command, DIAGNOSIS_WAIT, Fingerprint, Outcome,
-        PageState, page_key,
+        Act, AlertDelivery, AlertSighting, AlertStatus, Cause, Command, Fingerprint, Outcome, PageState, page_key,
     },
     mesh::{Namespace, TargetRef},
     people::{Actor, PersonId, Platform, Role},

@@ -1,14 +1,14 @@
-//! Whoever is woken is told the cause: the first call waits for the diagnosis, and not long; one that could not wait is
-//! completed. And every page that may ring is ended.
+//! A call tells the cause: the first call waits for the diagnosis, and not long; the bot completes one that could not wait. And
+//! the bot ends every page that may ring.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::rehearsal::{MINUTE, Rehearsal, three_in_the_morning, verdict};
 use crate::{
-    escalation::{LevelNumber, PagerName},
+    escalation::{LevelNumber, PagerName, windows::DIAGNOSIS_WAIT},
     incident::{
-        Act, AlertStatus, Cause, DIAGNOSIS_WAIT, Destination, Event, Face, Lacks, MentionPost, Outcome, PageEnd,
-        WebAddress, Work, page_key, still_wanted,
+        Act, AlertStatus, Cause, Destination, Event, Face, Lacks, MentionPost, Outcome, PageEnd, WebAddress, Work,
+        page_key, still_wanted,
     },
     triage::Scenario,
 };

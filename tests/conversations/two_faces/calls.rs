@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use mtls_medic::{incident::DIAGNOSIS_WAIT, simulate::api::ApiFault};
+use mtls_medic::{escalation::windows::DIAGNOSIS_WAIT, simulate::api::ApiFault};
 
 use super::{Night, ON_CALL, On, on_each_face};
 
