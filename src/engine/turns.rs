@@ -16,7 +16,8 @@ type Taken = BTreeMap<IncidentId, Weak<tokio::sync::Mutex<()>>>;
 #[derive(Debug, Default)]
 pub(super) struct Turns(Mutex<Taken>);
 
-/// Holds incidents until it is dropped. Whoever has a turn waits for no further one, so nobody waits in a circle.
+/// Holds incidents until it is dropped. A task that has a turn waits for no second one, so no two
+/// tasks wait for each other.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     turns: &'a Turns,

@@ -282,7 +282,7 @@ fn called_for(incident: &Incident, call: CallAtOnce, scenario: Scenario, now: Ti
 }
 
 /// Calls `wanted`, or the highest level below it that there is, *beside* the windows: nobody is called later because of
-/// it, and whoever has the incident keeps it. Not where that level or a higher one was called already, nor about one that a
+/// it, and the person who has the incident keeps it. Not where that level or a higher one was called already, nor about one that a
 /// storm holds back: it calls when it stands on its own.
 fn call_at_once(incident: &Incident, wanted: LevelNumber, because: &str, now: Timestamp) -> Vec<Event> {
     let known = incident.policy.levels.iter().map(|level| level.number).filter(|number| *number <= wanted).max();

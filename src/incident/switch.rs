@@ -34,8 +34,8 @@ pub struct WriteSwitch {
     pub reason: String,
 }
 
-/// Decides whether the switch moves. Whoever may command or approve can stop fixes: stopping is always safe. Only those
-/// who may approve fixes can let them run again, and only where the configuration lets them run at all (`configured`).
+/// Decides whether the switch moves. People who may command or approve can stop fixes: stopping is always safe. Only
+/// those who may approve fixes can let them run again, and only where the configuration lets them run at all (`configured`).
 pub fn decide_switch(request: &SwitchRequest, configured: bool, now: Timestamp) -> Result<WriteSwitch, Refusal> {
     let actor = &request.actor;
     if actor.has_old_rights(now) {

@@ -17,7 +17,8 @@ const HEADER: usize = 32;
 const FRAME_HEADER: u64 = 24;
 /// The index begins with two copies of its header, which differ while it is written.
 const INDEX_HEADER: usize = 48;
-/// How often an index that changes is read again: whoever folds the WAL into the journal changes it once.
+/// How often an index that changes is read again: the process that folds the WAL into the journal changes it
+/// once.
 const READS_MOST: usize = 5;
 
 /// The WAL and its index. Both stay open as long as any connection to the journal: SQLite's locks on the index are of the

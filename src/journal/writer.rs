@@ -164,8 +164,8 @@ async fn save(connection: &mut SqliteConnection, place: &JournalHome, lost: &Fil
     }
 }
 
-/// Another connection in place of one that failed: SQLite ends a transaction by itself when the disk is full, and whoever
-/// goes on with that connection begins none ever again.
+/// Replaces a connection that failed: SQLite ends a transaction by itself when the disk is full, and the old connection begins
+/// none ever again.
 async fn afresh(old: SqliteConnection, options: &SqliteConnectOptions) -> SqliteConnection {
     match options.connect().await {
         Ok(new) => {

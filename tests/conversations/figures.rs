@@ -1,4 +1,4 @@
-//! What whoever watches the bot reads of the night in its figures.
+//! What the metrics tell about a night.
 
 use axum::body::{Body, to_bytes};
 use mtls_medic::{

@@ -43,7 +43,7 @@ impl Instant {
         let fix = mtls_medic::triage::FixName::RestartPod;
         night.inbox.submit(&command(id, "U0ONCALL", Act::ProposeFix { fix }, clock.now(), "fix")).await.unwrap();
         night.engine.settled().await.unwrap();
-        // Whoever asked has the incident, and gives it back: nobody has it when the two meet.
+        // The person who asked has the incident, and gives it back: nobody has it when the two meet.
         let back = Act::HandOff { to: HandOffTo::Level(LevelNumber::FIRST) };
         night.inbox.submit(&command(id, "U0ONCALL", back, clock.now(), "back")).await.unwrap();
         night.engine.settled().await.unwrap();

@@ -124,7 +124,7 @@ impl FakeGateway {
         self.lock().session = None;
     }
 
-    /// Sends an event, with the next sequence number. Where nobody listens it waits for whoever resumes.
+    /// Sends an event, with the next sequence number. Where nobody listens it waits for the bot to resume.
     pub fn dispatches(&self, name: &str, data: &Value) {
         let mut state = self.lock();
         state.sequence += 1;
@@ -183,7 +183,7 @@ impl FakeGateway {
     }
 
     fn order(&self, order: Order) {
-        // Whoever has gone away is told nothing.
+        // A bot that has gone away hears nothing.
         let _ = self.lock().connections.last().unwrap().send(order);
     }
 

@@ -100,7 +100,7 @@ async fn a_change_of_spires_authority_is_no_fault_but_whoever_keeps_to_the_old_o
     let announced = |look: &Look| roots(look) == both && proxies_trust(look, both) && is_well(look);
     look_until(&shop, "deploy/frontend", announced).await.is_green();
 
-    // It signs, and whoever has an SVID of the old one gets another.
+    // It signs, and each workload with an SVID of the old one gets another.
     authority(&bed, "activate", &new).await;
     authority(&bed, "taint", &old).await;
     wrote(&shop, 2).await;

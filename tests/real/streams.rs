@@ -14,7 +14,7 @@ use mtls_medic::{
 
 /// As the manifest calls it.
 const POD: &str = "pod/odd";
-/// Whoever reads this file waits for its end.
+/// A reader of this file waits for its end.
 const STUCK: &str = "/files/stuck";
 
 /// A pod whose files and logs are not as they should be; gone when it is dropped.

@@ -308,7 +308,7 @@ impl Hear for DiscordDesk {
             }
         };
         let Some(direct) = self.reception().direct(&asked) else {
-            // Whoever is sent away is told so by the desk.
+            // The desk tells the person that it is busy.
             let (Ok(()) | Err(BusyDesk)) = self.take(self.reception().request(asked, false));
             return;
         };

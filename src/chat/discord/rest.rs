@@ -271,7 +271,7 @@ impl Rest {
         body: &Value,
     ) -> Result<(), DiscordError> {
         // Discord counts each interaction by itself: one that is used up holds up no other person's answer. Kept is the
-        // token's hash, since whoever has the token can speak in the bot's name.
+        // token's hash, since anybody with the token can speak in the bot's name.
         let place = hex::encode(Sha256::digest(token.expose_secret().as_bytes()));
         let call = Call { with_token: false, ..Call::new(name, &place, method, path) };
         self.done(call, body).await

@@ -142,7 +142,7 @@ async fn an_incident_that_somebody_decides_on_holds_up_its_own_alerts_in_their_o
         soon(inbox.deliver(&other)).await.unwrap();
     }
     let other_alert_of_it = inbox.incident(IncidentId::new(1)).await.unwrap().unwrap().incident.alerts.len();
-    assert_eq!(other_alert_of_it, 1, "whoever decides on it is not passed");
+    assert_eq!(other_alert_of_it, 1, "nobody passes the person who decides on it");
     drop(busy);
     for accepted in soon(held_up).await {
         accepted.unwrap().unwrap();

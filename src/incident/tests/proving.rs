@@ -92,7 +92,7 @@ fn looking_again_at_a_fix_without_effect_is_no_second_run_of_it() {
     night.says("U0ONCALL", Act::ProposeFix { fix: FixName::RestartPod }).unwrap();
 }
 
-/// Whoever let the fix run has the incident and keeps it: the next level is called to help.
+/// The person who let the fix run keeps the incident: the bot calls the next level to help.
 #[test]
 fn a_fix_that_made_it_worse_calls_l2_at_once_beside_whoever_has_it() {
     let mut night = Rehearsal::with_a_question(&["frontend-1"]);

@@ -41,7 +41,7 @@ fn happens(night: &mut Rehearsal, what: Meets) -> Result<(), Refusal> {
     }
 }
 
-/// A plan waits for approval, and nobody has the incident: whoever asked has given it back to the first level.
+/// A plan waits for approval, and nobody has the incident: the person who asked has given it back to the first level.
 fn unheld_with_a_question() -> Rehearsal {
     let mut night = Rehearsal::with_a_question(&["frontend-1"]);
     night.says("U0ONCALL", Act::HandOff { to: HandOffTo::Level(LevelNumber(1)) }).unwrap();

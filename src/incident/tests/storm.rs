@@ -32,7 +32,7 @@ fn the_first_command_about_a_quiet_incident_gives_it_its_card_its_triage_and_its
     night.says("U0ONCALL", Act::Note { text: "this one is ours".to_owned() }).unwrap();
     assert!(shown(&night));
     assert!(night.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: RunNumber(1) })));
-    assert!(night.takes_calls().is_empty(), "whoever wrote the note has it");
+    assert!(night.takes_calls().is_empty(), "the author of the note has it");
     night.passes(15 * MINUTE);
     assert_eq!(night.takes_calls(), [L1], "and then did nothing");
     night.passes(15 * MINUTE);
@@ -138,7 +138,7 @@ fn an_incident_that_fires_and_joins_one_that_cleared_within_the_storm_calls_ther
     assert!(shown(&clears));
     assert!(clears.waiting.iter().any(|effect| matches!(effect.work, Work::Triage { run: RunNumber(1) })));
     clears.passes(15 * MINUTE);
-    assert_eq!(clears.takes_calls(), [L1], "whoever said so has it, and then did nothing");
+    assert_eq!(clears.takes_calls(), [L1], "the person who said so has it, and then did nothing");
 }
 
 #[test]

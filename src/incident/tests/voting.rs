@@ -1,4 +1,5 @@
-//! The second press of Approve, and its siblings: whoever votes on a plan that does not wait hears what became of it.
+//! The second press of Approve, and its siblings: a person who votes on a plan that does not wait hears what
+//! became of it.
 
 use super::rehearsal::{MINUTE, Rehearsal, plan, replacement};
 use crate::{

@@ -1,4 +1,4 @@
-//! Working is acknowledging: whoever works on an incident that nobody has, has it.
+//! Working is acknowledging: a person who works on an incident that nobody has takes it.
 
 use super::rehearsal::{MINUTE, Rehearsal, person, plan, target};
 use crate::{

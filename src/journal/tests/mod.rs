@@ -311,7 +311,7 @@ async fn two_incidents_cannot_hold_one_object() {
         ..Append::default()
     };
     journal.append(unlock(2)).await.unwrap();
-    assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))), "whoever waits frees nothing");
+    assert!(matches!(journal.append(lock(2)).await, Err(AppendError::Locked(_))), "a bot that waits frees nothing");
     journal.append(unlock(1)).await.unwrap();
     journal.append(lock(2)).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! The search for a path: breadth first, each certificate once, with a budget of signatures.
 //!
-//! Going through all paths takes time exponential in the number of certificates when they sign each other, and whoever
-//! wrote the file chose how many do. The shortest way to a certificate is the one that its path length and name
+//! Going through all paths takes time exponential in the number of certificates when they sign each other, and the
+//! author of the file chose how many do. The shortest way to a certificate is the one that its path length and name
 //! constraints mind least, so it is enough to come to each certificate once.
 
 use jiff::Timestamp;

@@ -152,7 +152,7 @@ pub struct LoadBalancer {
 }
 
 impl LoadBalancer {
-    /// Calls go to the address that the application asked for, whoever stands there.
+    /// Calls go to the address that the application asked for, also where no pod of the service has it.
     pub(super) fn is_passthrough(&self) -> bool {
         self.simple.as_deref() == Some("PASSTHROUGH")
     }

@@ -1,4 +1,4 @@
-//! Whoever is mentioned finds the card, and the cause as soon as it is known.
+//! A person who is mentioned finds the card, and the cause as soon as the bot knows it.
 
 use super::{
     SlackStory, channel,

@@ -83,7 +83,7 @@ impl Ask for FakeInbox {
     }
 }
 
-/// A bot at home in a fake workspace. U0ONCALL commands by name; whoever is in S0APPROVERS approves.
+/// A bot at home in a fake workspace. U0ONCALL commands by name; the members of S0APPROVERS approve.
 struct SlackStory {
     slack: FakeSlack,
     clock: Arc<VirtualClock>,

@@ -213,7 +213,7 @@ fn an_authority_of_another_trust_domain_vouches_for_nobody_of_ours() {
     let refused = verify_path(&frontend_under(&theirs), &[], &[theirs.der], now()).unwrap_err();
     assert!(matches!(&refused, PathError::OtherTrustDomain { theirs, .. } if theirs == "partner.example.org"));
     assert!(!refused.is_open() && refused.to_string().contains("vouches for nobody of prod.example.org"), "{refused}");
-    // One between the leaf and a root of ours, whoever signed it, and one further up.
+    // One between the leaf and a root of ours, by any signer, and one further up.
     let ours = root(authority_params("root"));
     let between = under(&ours, partner("partner"));
     let below = under(&between, authority_params("nested"));
