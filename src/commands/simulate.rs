@@ -19,7 +19,7 @@ pub struct SimulateArgs {
     /// Write a kubeconfig that points at the mesh to this file
     #[arg(long, value_name = "FILE")]
     kubeconfig: PathBuf,
-    /// Break this; the names are listed below
+    /// What is broken: a name of the list below
     #[arg(long, default_value = "healthy", value_name = "NAME")]
     scenario: Scenario,
     /// Answer some requests late, as get=200ms or */pods/exec=5s; may be repeated
@@ -31,9 +31,10 @@ pub struct SimulateArgs {
 }
 
 /// The scenarios, for `--help`.
-pub fn scenarios() -> String {
+fn scenarios() -> String {
     let lines = Scenario::ALL.map(|one| format!("  {:<36}{}", one.name(), one.summary()));
-    format!("Scenarios:\n{}", lines.join("\n"))
+    let end = "It runs until Ctrl-C or SIGTERM and ends with 0; with 3 when it could not start.";
+    format!("Scenarios:\n{}\n\n{end}", lines.join("\n"))
 }
 
 /// The mesh could not be simulated.
