@@ -89,7 +89,7 @@ pub(super) fn settings(mesh: &MeshFile, limits: &TriageLimits, problems: &mut Ve
 }
 
 /// The chart's admission policy compares an agent's labels one by one, and says the same where it is rendered
-/// (deploy/chart/templates/_helpers.tpl): a selector that it cannot compare would let every pod of SPIRE be evicted, or none.
+/// (deploy/chart/templates/_helpers.tpl): a selector that it cannot compare would let the bot remove every pod of SPIRE, or none.
 fn no_label(part: &str) -> String {
     format!("\"{part}\" is no label of the agents as key=value: write one or more of them, with commas between them")
 }

@@ -17,6 +17,7 @@ use crate::{
 
 /// What a step has come to.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one a step, and it is taken apart at once")]
 pub(super) enum Settled {
     /// Its effect was seen.
     Seen(StepResult),
