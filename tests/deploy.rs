@@ -207,13 +207,14 @@ fn parameter<'a>(address: &'a str, name: &str) -> &'a str {
 #[cfg(feature = "discord")]
 #[test]
 fn discords_invite_link_asks_for_the_permissions_and_scopes_of_the_code_and_the_paper_explains_each() {
-    use mtls_medic::chat::discord::{INVITE_SCOPES, PERMISSIONS};
+    use mtls_medic::chat::discord::{INVITE_SCOPES, PERMISSIONS, invite_link};
     let paper = text("deploy/discord.md");
     let links: Vec<&str> = paper.lines().map(str::trim).filter(|line| line.contains("oauth2/authorize")).collect();
     let [link] = links[..] else { panic!("one link: {links:?}") };
     let asked: u64 = parameter(link, "permissions").parse().unwrap();
     assert_eq!(asked, PERMISSIONS.iter().fold(0, |all, one| all | one.bits));
     assert_eq!(parameter(link, "scope"), INVITE_SCOPES.join("+"));
+    assert_eq!(link, invite_link("APPLICATION"), "`doctor` prints the same");
     let rows: Vec<String> = PERMISSIONS.iter().map(|one| format!("| `{}` | {} |", one.name, one.without_it)).collect();
     assert!(paper.contains(&rows.join("\n")), "{rows:#?}");
 }

@@ -1,7 +1,13 @@
 //! What somebody sees who runs `doctor` before the first night: the real binary, against the simulated mesh and a stateful
-//! fake Slack.
+//! fake of each chat.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
 
+#[cfg(feature = "discord")]
+#[path = "doctor/discord.rs"]
+mod discord;
+#[cfg(feature = "discord")]
+#[path = "fake_discord/rest.rs"]
+mod fake_discord;
 #[path = "fake_slack/mod.rs"]
 mod fake_slack;
 

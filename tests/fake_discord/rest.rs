@@ -124,6 +124,8 @@ struct State {
     first_answers: BTreeMap<String, Value>,
     commands: Value,
     roles: Vec<Value>,
+    /// What is read for the set-up, by its path.
+    documents: BTreeMap<String, Value>,
     gateway: String,
     calls: Vec<String>,
     trouble: BTreeMap<String, VecDeque<Trouble>>,
@@ -201,6 +203,16 @@ impl FakeDiscord {
         let mut state = self.lock();
         let (id, channel) = (state.id(), self.channel.clone());
         state.messages.push(Message { id, channel, body, nonce: None, edits: 0, files: Vec::new() });
+    }
+
+    /// It answers reads of this path with `document`; with 404 while it has none.
+    pub fn has(&self, path: &str, document: Value) {
+        self.lock().documents.insert(path.to_owned(), document);
+    }
+
+    /// These commands are registered.
+    pub fn has_commands(&self, commands: Value) {
+        self.lock().commands = commands;
     }
 
     /// Where its gateway is.
@@ -341,8 +353,13 @@ fn name(parts: &[&str]) -> &'static str {
         ["channels", _, "messages", _, "threads"] => "threads",
         ["interactions", ..] => "interactions",
         ["webhooks", ..] => "webhooks",
+        ["users", "@me"] => "bot",
+        ["applications", "@me"] => "application",
         ["applications", ..] => "commands",
+        ["guilds", _] => "guild",
+        ["guilds", _, "members", _] => "member",
         ["guilds", _, "roles"] => "roles",
+        ["channels", _] => "channel",
         ["gateway", "bot"] => "gateway",
         _ => "other",
     }
@@ -444,6 +461,16 @@ impl FakeDiscord {
                 axum::Json(state.commands.clone()).into_response()
             }
             (&Method::GET, ["guilds", _, "roles"]) => axum::Json(state.roles.clone()).into_response(),
+            (&Method::GET, ["applications", _, "guilds", _, "commands"]) => {
+                axum::Json(state.commands.as_array().cloned().unwrap_or_default()).into_response()
+            }
+            (
+                &Method::GET,
+                ["users" | "applications", "@me"] | ["guilds" | "channels", _] | ["guilds", _, "members", _],
+            ) => match state.documents.get(&parts.join("/")) {
+                Some(document) => axum::Json(document.clone()).into_response(),
+                None => refused(StatusCode::NOT_FOUND, 0, "Unknown"),
+            },
             (&Method::GET, ["gateway", "bot"]) => axum::Json(json!({
                 "url": state.gateway, "shards": 1,
                 "session_start_limit": { "total": 1_000, "remaining": 999, "reset_after": 86_400_000, "max_concurrency": 1 },

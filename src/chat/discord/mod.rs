@@ -10,6 +10,7 @@ mod first_answer;
 mod gateway;
 mod http;
 mod inbound;
+mod installation;
 mod interaction;
 mod jitter;
 pub mod limits;
@@ -32,10 +33,13 @@ pub use first_answer::FirstAnswer;
 pub use gateway::{Entrance, FindGateway, Gateway, GatewayPatience, Hear, NoEntrance, ToMend};
 pub use http::router;
 pub use inbound::{AnswerCalls, DiscordDesk, DiscordHome, DiscordReception, Drawing, NotAnswered, Request};
+pub use installation::{Application, BotUser, Guild, GuildChannel};
 pub use interaction::{Asked, COMMAND, Pressed, Typing, Unknown, Unreadable, What};
 pub use outbox::{DiscordCarrier, DiscordOut};
 pub use people::DiscordNotation;
-pub use permissions::{INVITE_SCOPES, PERMISSIONS, Permission};
+pub use permissions::{
+    ADMINISTRATOR, INVITE_SCOPES, MENTION_EVERYONE, Overwrite, PERMISSIONS, Permission, in_channel, invite_link,
+};
 pub use registration::{are_ours, commands, register};
 pub use rest::{DISCORD_API, GuildRole, Rest};
 pub use signature::{NotSigned, PublicKey, SIGNATURE_LASTS, SignedClaim};

@@ -20,7 +20,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use super::error::{DiscordError, THREAD_IS_THERE};
+use super::{
+    error::{DiscordError, THREAD_IS_THERE},
+    permissions::bits,
+};
 use crate::{
     bounds::{
         DISCORD_ANSWER, DISCORD_ANSWER_WEIGHT, DISCORD_ANSWERS_AT_ONCE, DISCORD_REFUSAL, DISCORD_SENT,
@@ -127,9 +130,12 @@ struct Named {
 pub struct GuildRole {
     pub id: String,
     pub name: String,
-    /// Bits, as a number in a string.
+    /// What it allows everywhere on the server, as bits.
+    #[serde(deserialize_with = "bits")]
+    pub permissions: u64,
+    /// Whether everybody may mention it.
     #[serde(default)]
-    pub permissions: String,
+    pub mentionable: bool,
 }
 
 #[derive(Default, Deserialize)]

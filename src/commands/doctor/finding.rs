@@ -19,7 +19,7 @@ pub(super) enum FindingResult {
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct DoctorFinding {
-    /// configuration, kubernetes, slack, pagers, journal, webhook.
+    /// configuration, kubernetes, slack, discord, pagers, journal, webhook.
     pub(super) area: &'static str,
     /// How it ended.
     pub(super) result: FindingResult,

@@ -1,5 +1,7 @@
 //! `mtls-medic doctor`: looks at its own set-up before the night it is needed. Nothing is changed, posted or called.
 
+#[cfg(feature = "discord")]
+mod discord;
 mod finding;
 mod grant;
 mod kubernetes;
@@ -73,6 +75,7 @@ async fn examine(config: &Config, args: &DoctorArgs, now: Timestamp) -> Examinat
     findings.extend(of_kubernetes);
     findings.extend(of_slack);
     findings.extend(others.map(|others| slack::shared(config, others, &listening)));
+    findings.extend(discord(config, &listening).await);
     findings.extend(pagers::examine(config));
     findings.push(journal(config, &listening).await);
     findings.push(webhook::finding(config.listen, &listening));
@@ -81,6 +84,19 @@ async fn examine(config: &Config, args: &DoctorArgs, now: Timestamp) -> Examinat
         findings.push(alert.await);
     }
     Examination::of(findings, grant)
+}
+
+#[cfg(feature = "discord")]
+async fn discord(config: &Config, listening: &Listening) -> Vec<DoctorFinding> {
+    discord::examine(config, listening).await
+}
+
+/// This bot was built without Discord.
+#[cfg(not(feature = "discord"))]
+async fn discord(config: &Config, _: &Listening) -> Vec<DoctorFinding> {
+    let said = "discord is configured, and this bot was built without it (feature discord)";
+    let finding = |_: &_| DoctorFinding::missing("discord", said, "take another build, or leave it out");
+    config.discord.iter().map(finding).collect()
 }
 
 fn configuration(config: &Config, error: Option<&ConfigError>) -> Vec<DoctorFinding> {

@@ -13,6 +13,9 @@ const REINSTALL: &str = "add it to the app's manifest (deploy/slack-manifest.yam
 /// What was found, and how many connections of the app others have, where Slack said so.
 pub(super) async fn examine(config: &Config) -> (Vec<DoctorFinding>, Option<u64>) {
     let Some(slack) = &config.slack else {
+        if config.discord.is_some() {
+            return (Vec::new(), None);
+        }
         let said = "not configured: nothing is posted anywhere, and only pagers call people";
         return (vec![DoctorFinding::ok(AREA, said)], None);
     };
