@@ -38,7 +38,7 @@ fn full(summary: &str) -> Verdict {
             lives: vec![crate::mesh::PodUid::parse("uid-a").unwrap()],
             nodes: vec!["node-1".parse().unwrap()],
         },
-        reasons: vec!["a reason".to_owned()],
+        reasons: vec!["a reason".into()],
         ruled_out: vec![RuledOut { scenario: Scenario::Network, because: "b".to_owned(), certain: true }],
         consequences: vec![Consequence::ExpiredCertificate],
         checks: vec![check],

@@ -78,14 +78,14 @@ impl Layout {
         out
     }
 
-    fn list(self, out: &mut String, title: &str, lines: &[String]) {
+    fn list(self, out: &mut String, title: &str, lines: &[impl AsRef<str>]) {
         if lines.is_empty() {
             return;
         }
         let bold = self.bold;
         let _ = writeln!(out, "\n{bold}{title}{bold}");
         for line in lines {
-            let _ = writeln!(out, "{}{}", self.bullet, (self.harmless)(line));
+            let _ = writeln!(out, "{}{}", self.bullet, (self.harmless)(line.as_ref()));
         }
     }
 }

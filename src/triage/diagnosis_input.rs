@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    AgentEvidence, Consequence, Evidence, Gathered, Missing, NotChecked, PodEvidence,
+    AgentEvidence, Consequence, Evidence, Gathered, Missing, NotChecked, PodEvidence, SharedFact, StatedReason,
     envoy::TlsReason,
     examine::{
         Examined, Holding, Issuer, Stuck, examine,
@@ -98,8 +98,8 @@ impl DiagnosisInput<'_> {
         agents.into_iter().chain(expired).chain(overdue).collect()
     }
 
-    pub(super) fn agent_reasons(&self) -> Vec<String> {
-        let reason = |(agent, judged): &(&AgentEvidence, Judged)| match &judged.state {
+    pub(super) fn agent_reasons(&self) -> Vec<StatedReason> {
+        let said = |(agent, judged): &(&AgentEvidence, Judged)| match &judged.state {
             AgentState::Broken(why) => Some(format!("the SPIRE agent of {} is broken: {why}", agent.node)),
             AgentState::Silent(why) => Some(format!("the SPIRE agent of {} is silent: {why}", agent.node)),
             AgentState::CannotReachServer(why) => {
@@ -107,7 +107,9 @@ impl DiagnosisInput<'_> {
             }
             AgentState::Works(_) | AgentState::Unknown(_) => None,
         };
-        self.agents.iter().filter_map(reason).collect()
+        let stated =
+            |seen: &(&AgentEvidence, Judged)| Some(SharedFact::SpireAgent(seen.0.node.clone()).stated(said(seen)?));
+        self.agents.iter().filter_map(stated).collect()
     }
 
     /// Whether the dates of every pod's SVID could be seen, by the copy that peers see, and are fine.

@@ -28,6 +28,7 @@ mod roots_of;
 mod ruled_out;
 mod rules;
 mod server_log;
+mod stated_reason;
 mod subject;
 mod survey;
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub use redact::{Redacted, RedactedLog, holds_a_secret};
 pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
 pub use roots_of::RootsOf;
 pub(crate) use server_log::server_log_excerpt;
+pub use stated_reason::{SharedFact, StatedReason};
 pub use subject::Subject;
 pub use survey::{Finding, Reason, Survey};
 pub use verdict::{

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{CallAtOnce, Check, CheckResult, Confidence, NotChecked, Scenario, Side, Verdict};
+use super::{CallAtOnce, Check, CheckResult, Confidence, NotChecked, Scenario, Side, StatedReason, Verdict};
 use crate::mesh::{NodeName, TargetRef};
 
 /// How many reasons of one cause are kept.
@@ -126,29 +126,30 @@ fn finding<'a>((scenario, at_a_peer): Kind, alike: impl Iterator<Item = &'a Verd
     })
 }
 
+/// First the facts that all of them state, in the words of the first; then what each says of its own, service by service in
+/// turn, so that none with many reasons leaves no room for the others.
 fn reasons(verdicts: &[&Verdict]) -> Vec<Reason> {
-    let shared = |text: &String| verdicts.len() > 1 && verdicts.iter().all(|other| other.reasons.contains(text));
-    let (mut of_all, mut of_one): (Vec<Reason>, Vec<Reason>) = (Vec::new(), Vec::new());
-    // Service by service in turn, so that none with many reasons leaves no room for the others.
+    let states = |verdict: &Verdict, fact| verdict.reasons.iter().any(|reason| reason.fact.as_ref() == Some(fact));
+    let is_shared = |reason: &&StatedReason| {
+        let all_state = |fact| verdicts.iter().all(|verdict| states(verdict, fact));
+        verdicts.len() > 1 && reason.fact.as_ref().is_some_and(all_state)
+    };
+    let first = verdicts.iter().take(1).flat_map(|verdict| &verdict.reasons);
+    let of_all = first.filter(is_shared).map(|reason| Reason { of: None, text: reason.text.clone() });
     let longest = verdicts.iter().map(|verdict| verdict.reasons.len()).max().unwrap_or(0);
-    for place in 0..longest {
-        for verdict in verdicts {
-            let Some(text) = verdict.reasons.get(place) else { continue };
-            let of = (!shared(text)).then(|| verdict.target.clone());
-            let reason = Reason { of, text: text.clone() };
-            let list = if reason.of.is_none() { &mut of_all } else { &mut of_one };
-            if !list.contains(&reason) {
-                list.push(reason);
-            }
-        }
-    }
-    of_all.into_iter().chain(of_one).take(REASONS_MOST).collect()
+    let in_turn = (0..longest).flat_map(|place| {
+        verdicts.iter().filter_map(move |verdict| Some((&verdict.target, verdict.reasons.get(place)?)))
+    });
+    let of_one = in_turn
+        .filter(|(_, reason)| !is_shared(reason))
+        .map(|(target, reason)| Reason { of: Some(target.clone()), text: reason.text.clone() });
+    of_all.chain(of_one).take(REASONS_MOST).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::triage::{On, VERDICT_SCHEMA};
+    use crate::triage::{On, SharedFact, VERDICT_SCHEMA};
 
     fn service(name: &str) -> TargetRef {
         TargetRef::parse("web".parse().unwrap(), name).unwrap()
@@ -166,7 +167,7 @@ mod tests {
             scenario,
             confidence: Confidence::High,
             on: On { side: Side::Client, pods: Vec::new(), lives: Vec::new(), nodes: Vec::new() },
-            reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+            reasons: reasons.iter().map(|reason| (*reason).into()).collect(),
             ruled_out: Vec::new(),
             consequences: Vec::new(),
             checks: Vec::new(),
@@ -213,22 +214,44 @@ mod tests {
     fn spires_server_stands_first_with_what_all_services_say_of_it_said_once() {
         let down = "the healthcheck of spire-server-0 fails";
         let mut one = verdict("backend", Scenario::SpireServer, &[down, "its SVID ended"]);
+        one.reasons[0].fact = Some(SharedFact::NoSpireServer);
         one.call_at_once = Some(CallAtOnce::L2);
         one.confidence = Confidence::Medium;
+        let mut frontend = verdict("frontend", Scenario::SpireServer, &[&format!("{down}, seen a moment before")]);
+        frontend.reasons[0].fact = Some(SharedFact::NoSpireServer);
         let verdicts = [
             verdict("a", Scenario::IdentityMismatch, &["another identity"]),
             verdict("b", Scenario::IdentityMismatch, &["another identity"]),
             verdict("c", Scenario::IdentityMismatch, &["another identity"]),
-            verdict("frontend", Scenario::SpireServer, &[down]),
             one,
+            frontend,
         ];
         let survey = Survey::of(&verdicts, Vec::new(), at());
         let server = &survey.findings[0];
-        assert_eq!((server.scenario, services(server)), (Scenario::SpireServer, vec!["frontend", "backend"]));
+        assert_eq!((server.scenario, services(server)), (Scenario::SpireServer, vec!["backend", "frontend"]));
         assert_eq!(server.confidence, Confidence::Medium, "no surer than where the signs are weakest");
         assert_eq!(server.call_at_once, Some(CallAtOnce::L2));
         let said: Vec<_> = server.reasons.iter().map(|one| (one.of.as_ref(), one.text.as_str())).collect();
         assert_eq!(said, [(None, down), (Some(&service("backend")), "its SVID ended")]);
+    }
+
+    #[test]
+    fn two_services_whose_own_logs_read_alike_are_both_named() {
+        let alike = "12 connections were refused or closed without a TLS reason";
+        let verdicts = ["frontend", "backend"].map(|name| verdict(name, Scenario::Network, &[alike]));
+        let survey = Survey::of(&verdicts, Vec::new(), at());
+        let said: Vec<_> = survey.findings[0].reasons.iter().map(|one| (one.of.clone(), one.text.as_str())).collect();
+        assert_eq!(said, [(Some(service("frontend")), alike), (Some(service("backend")), alike)]);
+    }
+
+    /// Journals and `-o json` have a reason as its sentence alone.
+    #[test]
+    fn a_reason_is_stored_as_its_sentence_and_a_stored_one_is_read() {
+        let stated = SharedFact::NoSpireServer.stated("every SPIRE server pod is unhealthy");
+        let stored = serde_json::to_string(&stated).unwrap();
+        assert_eq!(stored, "\"every SPIRE server pod is unhealthy\"");
+        let read: StatedReason = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read, StatedReason::from("every SPIRE server pod is unhealthy"));
     }
 
     proptest::proptest! {

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckId, FixName, Subject};
+use super::{CheckId, FixName, StatedReason, Subject};
 use crate::mesh::{NodeName, PodRef, PodUid, TargetRef};
 
 /// The version of the object, in its field `schema`.
@@ -300,7 +300,7 @@ pub struct Verdict {
     /// Where it is.
     pub on: On,
     /// What speaks for it, strongest first; a sentence each.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<StatedReason>,
     /// Every other scenario, with what speaks against it.
     pub ruled_out: Vec<RuledOut>,
     /// What follows from the root cause.

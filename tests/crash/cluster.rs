@@ -84,7 +84,7 @@ fn verdict(at: Timestamp) -> Verdict {
         scenario: Scenario::ExpiredCertificate,
         confidence: Confidence::High,
         on: On { side: Side::Client, pods: vec![pod("frontend-1")], lives: Vec::new(), nodes: Vec::new() },
-        reasons: vec!["the SVID ended".to_owned()],
+        reasons: vec!["the SVID ended".into()],
         ruled_out: Vec::new(),
         consequences: Vec::new(),
         checks: Vec::new(),

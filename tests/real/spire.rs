@@ -182,7 +182,7 @@ async fn without_a_server_the_agents_say_so_and_the_second_level_is_called_at_on
     let verdict = down.verdict;
     assert_eq!((verdict.call_at_once, &verdict.fixes[..]), (Some(CallAtOnce::L2), &[][..]));
     assert!(never(&verdict, FixName::RestartPod) && never(&verdict, FixName::RestartSpireAgent), "{verdict:#?}");
-    let reasons = verdict.reasons.join("\n");
+    let reasons = verdict.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let down = "no pod of the SPIRE server runs, though it has StatefulSet/spire-server (0 replicas)";
     for words in [down, "cannot reach the SPIRE server: its log says: ", "connect: connection refused"] {
         assert!(reasons.contains(words), "{words:?} is not in {reasons}");

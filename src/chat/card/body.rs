@@ -24,7 +24,7 @@ fn bounded<T>(items: &[T], line: impl Fn(&T) -> Line, rest: &str) -> Vec<Line> {
     lines
 }
 
-fn bullet(rest: &String) -> Line {
+fn bullet(rest: impl std::fmt::Display) -> Line {
     words(format!("• {rest}"))
 }
 

@@ -84,7 +84,7 @@ fn nothing_from_outside_can_mention_people_or_make_a_link() {
     let mut incident = night::diagnosed();
     incident.alert = hostile.to_owned();
     incident.alerts.values_mut().for_each(|alert| alert.sighting.summary = Some(hostile.to_owned()));
-    incident.verdict.as_mut().unwrap().reasons = vec![hostile.to_owned()];
+    incident.verdict.as_mut().unwrap().reasons = vec![hostile.into()];
     let message = drawn(&incident);
     let all = serde_json::to_string(&message.blocks).unwrap() + &message.text;
     for forbidden in ["<!here", "<@U0BOSS", "<https://evil", "\u{202e}", "\u{200f}", "\u{61c}"] {
@@ -99,7 +99,7 @@ fn a_text_over_every_limit_is_cut_with_a_mark_and_becomes_a_file() {
     let mut incident = night::diagnosed();
     let verdict = incident.verdict.as_mut().unwrap();
     verdict.checks = (0..200).map(|_| verdict.checks[0].clone()).collect();
-    verdict.reasons = vec!["x".repeat(10_000)];
+    verdict.reasons = vec!["x".repeat(10_000).into()];
     let post = posts::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
     let message = block_kit::post(&post, &[], "verdict-1");
     assert!(message.cuts >= 2);
@@ -185,7 +185,7 @@ proptest! {
         eviction.controller = ControllerRef::new("ReplicaSet", long.as_str());
         let id = plan.id();
         let verdict = incident.verdict.as_mut().unwrap();
-        verdict.reasons = vec![long.clone(); many];
+        verdict.reasons = vec![long.clone().into(); many];
         verdict.not_checked.iter_mut().for_each(|not| not.why.clone_from(&long));
         incident.policy.levels.iter_mut().for_each(|level| level.team.clone_from(&long));
         let until = night::at(15) + SignedDuration::from_secs(1);

@@ -55,7 +55,7 @@ pub(super) fn verdict(scenario: Scenario, fixes: Vec<FixName>, at: Timestamp) ->
         scenario,
         confidence: Confidence::High,
         on: On { side: Side::Client, pods: vec![pod("frontend-1")], lives: Vec::new(), nodes: Vec::new() },
-        reasons: vec!["the SVID ended 40 min ago".to_owned()],
+        reasons: vec!["the SVID ended 40 min ago".into()],
         ruled_out: Vec::new(),
         consequences: Vec::new(),
         checks: Vec::new(),

@@ -5,7 +5,9 @@
 use super::Conclusion;
 use crate::{
     mesh::PodRef,
-    triage::{Confidence, FixName, Scenario, diagnosis_input::DiagnosisInput, envoy::TlsReason, examine::Chain},
+    triage::{
+        Confidence, FixName, Scenario, SharedFact, diagnosis_input::DiagnosisInput, envoy::TlsReason, examine::Chain,
+    },
 };
 
 pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<Conclusion> {
@@ -41,8 +43,9 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
         let next = "compare the roots here and the chain that the peer sends with what is in date";
         reasons.push(format!("{words}, in {authority} line(s) of the proxy's log: {next}"));
     }
-    reasons.push("which hop lacks which root is not compared by this version, so no fix is offered".to_owned());
     let mut conclusion = Conclusion::new(Scenario::TrustBundleMismatch, reasons);
+    let not_compared = "which hop lacks which root is not compared by this version, so no fix is offered";
+    conclusion.reasons.push(SharedFact::BundlesNotCompared.stated(not_compared));
     conclusion.pods = broken.iter().map(|(pod, _)| pod.pod.clone()).collect();
     conclusion.confidence = Confidence::Medium;
     let only_a_domain = broken.is_empty() && distrust == 0 && authority == 0;

@@ -2,7 +2,7 @@
 
 use crate::{
     mesh::{NodeName, PodRef},
-    triage::{CallAtOnce, Confidence, Consequence, Contraindicated, FixName, Scenario, Side},
+    triage::{CallAtOnce, Confidence, Consequence, Contraindicated, FixName, Scenario, Side, StatedReason},
 };
 
 /// What the rules conclude, before the verdict says what was looked at and what it is not.
@@ -14,7 +14,7 @@ pub(in crate::triage) struct Conclusion {
     /// All pods that show it, where `pods` are only those that a fix restarts.
     pub(in crate::triage) affected: Vec<PodRef>,
     pub(in crate::triage) nodes: Vec<NodeName>,
-    pub(in crate::triage) reasons: Vec<String>,
+    pub(in crate::triage) reasons: Vec<StatedReason>,
     pub(in crate::triage) consequences: Vec<Consequence>,
     pub(in crate::triage) fixes: Vec<FixName>,
     pub(in crate::triage) never: Vec<Contraindicated>,
@@ -23,7 +23,7 @@ pub(in crate::triage) struct Conclusion {
 
 impl Conclusion {
     /// One that is certain, on no side, with nothing that follows from it.
-    pub(super) fn new(scenario: Scenario, reasons: Vec<String>) -> Self {
+    pub(super) fn new<R: Into<StatedReason>>(scenario: Scenario, reasons: Vec<R>) -> Self {
         Self {
             scenario,
             confidence: Confidence::High,
@@ -31,7 +31,7 @@ impl Conclusion {
             pods: Vec::new(),
             affected: Vec::new(),
             nodes: Vec::new(),
-            reasons,
+            reasons: reasons.into_iter().map(Into::into).collect(),
             consequences: Vec::new(),
             fixes: Vec::new(),
             never: Vec::new(),

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     mesh::PodRef,
     triage::{
-        Confidence, FixName, Scenario,
+        Confidence, FixName, Scenario, SharedFact, StatedReason,
         diagnosis_input::{DiagnosisInput, SeenPod},
         ends::end_of,
         examine::Issuer,
@@ -40,15 +40,15 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
         let unread: Vec<String> = input.unread_config_maps().map(|map| format!("{}: {}", map.what, map.why)).collect();
         format!("the certificate is over, and whether istiod or SPIRE issued it is not known ({})", unread.join("; "))
     };
-    let mut reasons = vec![who];
+    let mut reasons: Vec<StatedReason> = vec![who.into()];
     let told = istiod.iter().filter_map(|(pod, _)| {
         let of_istiod = |(_, _, scenario): &(&str, &Words, Scenario)| *scenario == Scenario::IstiodCa;
         let (line, words, _) = told_by_lines(pod).filter(of_istiod).last()?;
         Some(format!("the proxy of {}: {}: «{}»", pod.pod, words.meaning, end_of(line)))
     });
-    reasons.extend(told);
-    reasons.push("istiod and port 15012 were not checked by this version".to_owned());
-    reasons.extend(istiod.iter().map(|seen| stale_sentence(seen, input.now())));
+    reasons.extend(told.map(Into::into));
+    reasons.push(SharedFact::IstiodNotChecked.stated("istiod and port 15012 were not checked by this version"));
+    reasons.extend(istiod.iter().map(|seen| stale_sentence(seen, input.now()).into()));
     let mut conclusion = Conclusion::new(if known { Scenario::IstiodCa } else { Scenario::Inconclusive }, reasons);
     conclusion.confidence = Confidence::Medium;
     conclusion.pods = names(&istiod);

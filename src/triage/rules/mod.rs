@@ -100,7 +100,7 @@ fn judge_pods(input: &DiagnosisInput<'_>, rules: &[PodRule]) -> Option<Conclusio
     let most = (1..causes.len()).rev().max_by_key(|at| (size(at), is_cause(at)));
     let mut verdict = causes.remove(most.filter(|at| first > 0 && size(at) > first).unwrap_or(0));
     let others = causes.iter().filter(|cause| !cause.affected().is_empty());
-    verdict.reasons.extend(others.map(Conclusion::beside));
+    verdict.reasons.extend(others.map(|cause| cause.beside().into()));
     Some(verdict)
 }
 

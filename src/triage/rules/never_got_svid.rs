@@ -7,7 +7,7 @@ use super::{Conclusion, agent_restart, not_registered::LOOK_FOR_ENTRY};
 use crate::{
     mesh::{NodeName, PodRef},
     triage::{
-        CallAtOnce, Confidence, FixName, PodEvidence, Scenario,
+        CallAtOnce, Confidence, FixName, PodEvidence, Scenario, SharedFact,
         agent_log::{Sign, could_not_attest_a_workload, entries},
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
@@ -75,9 +75,9 @@ fn no_entry(input: &DiagnosisInput<'_>, without: &[&SeenPod<'_>]) -> Conclusion 
     let scenario = if is_known { Scenario::Registration } else { Scenario::Inconclusive };
     let mut conclusion = about_these(scenario, without);
     conclusion.confidence = confidence;
-    conclusion.reasons.push(why);
+    conclusion.reasons.push(why.into());
     if is_known {
-        conclusion.reasons.push(LOOK_FOR_ENTRY.to_owned());
+        conclusion.reasons.push(SharedFact::LookForEntry.stated(LOOK_FOR_ENTRY));
         conclusion.call_at_once = Some(CallAtOnce::L2);
     }
     conclusion.advise_against(

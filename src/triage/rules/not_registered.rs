@@ -6,7 +6,7 @@ use super::{Conclusion, stale::stale_sentence, wrong_identity::about_identity};
 use crate::{
     mesh::PodRef,
     triage::{
-        CallAtOnce, Confidence, FixName, PodEvidence, Scenario,
+        CallAtOnce, Confidence, FixName, PodEvidence, Scenario, SharedFact,
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
         examine::{Examined, Holding, spire_agent::AgentState},
@@ -29,8 +29,8 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
     let mut reasons = vec![about_identity(TlsReason::NotRegistered, times)];
     let over = told.iter().filter(|(_, found)| found.holding.is_over());
     reasons.extend(over.map(|seen| stale_sentence(seen, input.now())));
-    reasons.push(LOOK_FOR_ENTRY.to_owned());
     let mut conclusion = Conclusion::new(Scenario::Registration, reasons);
+    conclusion.reasons.push(SharedFact::LookForEntry.stated(LOOK_FOR_ENTRY));
     conclusion.confidence = Confidence::Medium;
     conclusion.pods = told.iter().map(|(pod, _)| pod.pod.clone()).collect();
     conclusion.consequences = input.consequences(false);

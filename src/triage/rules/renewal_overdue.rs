@@ -3,7 +3,7 @@
 //! Names: expired certificate or SPIRE agent where a fix fits, else inconclusive. Rests on 1.1 (dates) and 2.2 (agents).
 
 use super::{Conclusion, stale};
-use crate::triage::{Confidence, Scenario, diagnosis_input::DiagnosisInput, examine::Holding};
+use crate::triage::{Confidence, Scenario, SharedFact, diagnosis_input::DiagnosisInput, examine::Holding};
 
 pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
     let stale = stale::pods_where(input, Holding::is_overdue);
@@ -15,6 +15,8 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
         conclusion.scenario = Scenario::Inconclusive;
     }
     conclusion.consequences = input.consequences(false);
-    conclusion.reasons.push("no certificate is over yet, so this alone explains no failing call".to_owned());
+    conclusion
+        .reasons
+        .push(SharedFact::NothingIsOver.stated("no certificate is over yet, so this alone explains no failing call"));
     Some(conclusion)
 }

@@ -4,7 +4,7 @@
 
 use super::Conclusion;
 use crate::triage::{
-    CallAtOnce, Confidence, FixName, Missing, Scenario,
+    CallAtOnce, Confidence, FixName, Missing, Scenario, SharedFact, StatedReason,
     diagnosis_input::DiagnosisInput,
     ends::end_of,
     examine::{spire_agent::AgentState, spire_server::server_health},
@@ -23,7 +23,9 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
         return None;
     }
     let confidence = if unhealthy.is_some() { Confidence::High } else { Confidence::Medium };
-    let reasons = unhealthy.into_iter().chain(told).chain(input.agent_reasons()).collect();
+    let stated = |why: String| SharedFact::NoSpireServer.stated(why);
+    let of_the_server = unhealthy.into_iter().chain(told).map(stated);
+    let reasons: Vec<StatedReason> = of_the_server.chain(input.agent_reasons()).collect();
     let mut conclusion = Conclusion::new(Scenario::SpireServer, reasons);
     conclusion.confidence = confidence;
     conclusion.consequences = input.consequences(agents_suffer);

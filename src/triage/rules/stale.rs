@@ -68,7 +68,7 @@ pub(super) fn conclude(input: &DiagnosisInput<'_>, stale: &[&SeenPod<'_>], most:
 fn agents_fault(input: &DiagnosisInput<'_>, by: &ByAgent<'_>, most: Confidence) -> Conclusion {
     let now = input.now();
     let mut reasons = input.agent_reasons();
-    reasons.extend(by.broken.iter().map(|seen| stale_sentence(seen, now)));
+    reasons.extend(by.broken.iter().map(|seen| stale_sentence(seen, now).into()));
     let mut conclusion = Conclusion::new(Scenario::SpireAgent, reasons);
     // An agent that says nothing may have nothing to say: its entries are gone.
     let silent = |(pod, _): &&SeenPod<'_>| matches!(input.agent_of(pod.node.as_ref()), Some(AgentState::Silent(_)));
@@ -87,19 +87,20 @@ fn agents_fault(input: &DiagnosisInput<'_>, by: &ByAgent<'_>, most: Confidence) 
     } else {
         let (back, kept) = restartable_of(input, &by.works);
         let others: Vec<String> = back.iter().map(|(pod, _)| pod.pod.to_string()).collect();
-        conclusion.reasons.extend(by.works.iter().map(|seen| stale_sentence(seen, now)));
+        conclusion.reasons.extend(by.works.iter().map(|seen| stale_sentence(seen, now).into()));
         if back.is_empty() {
             conclusion.pods = names(&by.works);
         } else {
-            conclusion.reasons.push(format!(
-                "restart-pod fits only {}, whose own agent works; the pods of {nodes} wait for their agent",
-                others.join(", ")
-            ));
+            let others = others.join(", ");
+            let only = format!(
+                "restart-pod fits only {others}, whose own agent works; the pods of {nodes} wait for their agent"
+            );
+            conclusion.reasons.push(only.into());
             conclusion.pods = names(&back);
         }
         conclusion = offer_restart(conclusion, &back, &kept);
     }
-    conclusion.reasons.extend(by.unknown.iter().map(|(seen, why)| unknown_sentence(seen, why, now)));
+    conclusion.reasons.extend(by.unknown.iter().map(|(seen, why)| unknown_sentence(seen, why, now).into()));
     conclusion.advise_against(&[FixName::SyncTrustBundle], "no bundle is at fault")
 }
 
@@ -195,7 +196,7 @@ fn offer_restart(mut conclusion: Conclusion, back: &[&SeenPod<'_>], kept: &[Stri
         return conclusion.advise_against(&[FixName::RestartPod], &kept.join("; "));
     }
     conclusion.fixes.push(FixName::RestartPod);
-    conclusion.reasons.extend(kept.iter().map(|why| format!("restart-pod leaves one out: {why}")));
+    conclusion.reasons.extend(kept.iter().map(|why| format!("restart-pod leaves one out: {why}").into()));
     conclusion
 }
 

@@ -197,6 +197,6 @@ fn the_log_of_an_agent_is_quoted_once_for_all_pods_of_its_node() {
     night.holds(1, -10);
     let verdict = night.verdict();
     assert_eq!(verdict.scenario, Scenario::ExpiredCertificate, "{:?}", verdict.reasons);
-    let quotes: Vec<&String> = verdict.reasons.iter().filter(|why| why.contains("did not pick up")).collect();
+    let quotes: Vec<_> = verdict.reasons.iter().filter(|why| why.contains("did not pick up")).collect();
     assert!(matches!(quotes.as_slice(), [one] if one.contains("frontend-a, web/frontend-b")), "{:?}", verdict.reasons);
 }

@@ -81,7 +81,7 @@ fn a_config_map_that_could_not_be_read_makes_no_spire_fault_of_an_istiod_certifi
     night.pod(0).svid_file = gone("svid.crt");
     let known = night.verdict();
     assert_eq!(known.scenario, Scenario::IstiodCa);
-    assert_eq!(known.reasons[0], "the certificate is over, and istiod issued it, not SPIRE");
+    assert_eq!(known.reasons[0].text, "the certificate is over, and istiod issued it, not SPIRE");
     assert!(known.fixes.is_empty() && never(&known, FixName::RestartPod), "{:?}", known.fixes);
 
     night.evidence.istio_root = forbidden("get configmaps in web");

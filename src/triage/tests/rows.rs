@@ -154,7 +154,7 @@ fn blind() -> Evidence {
 
 #[test]
 fn when_nothing_could_be_read_every_missing_right_is_named() {
-    let reasons = diagnose(&blind()).reasons.join("\n");
+    let reasons = diagnose(&blind()).reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     for grant in
         ["pods/exec in web", "pods/portforward in web", "pods/log in web", "pods/exec in spire", "pods/log in spire"]
     {

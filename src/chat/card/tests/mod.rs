@@ -91,7 +91,7 @@ fn an_unproven_fix_offers_to_look_again_and_a_proven_one_does_not() {
 fn a_long_list_is_cut_with_a_count() {
     let mut incident = diagnosed();
     let verdict = incident.verdict.as_mut().unwrap();
-    verdict.reasons = (0..30).map(|number| format!("reason {number}")).collect();
+    verdict.reasons = (0..30).map(|number| format!("reason {number}").into()).collect();
     assert!(says(&Card::of(&incident), CardPart::Diagnosis).contains("… and 22 more reasons"));
 }
 

@@ -135,7 +135,7 @@ pub(crate) fn diagnosed() -> Incident {
             lives: Vec::new(),
             nodes: Vec::new(),
         },
-        reasons: vec!["the SVID of web/frontend-7d9c5b6f4-aaaaa expired 40 min ago".to_owned()],
+        reasons: vec!["the SVID of web/frontend-7d9c5b6f4-aaaaa expired 40 min ago".into()],
         ruled_out: Vec::new(),
         consequences: vec![Consequence::RotationOverdue],
         checks: vec![check],
@@ -159,7 +159,7 @@ pub(crate) fn saying(text: &str) -> Incident {
     incident.alert = text.to_owned();
     incident.alerts.values_mut().for_each(|alert| alert.sighting.summary = Some(text.to_owned()));
     if let Some(verdict) = &mut incident.verdict {
-        verdict.reasons = vec![text.to_owned()];
+        verdict.reasons = vec![text.into()];
         for check in &mut verdict.checks {
             check.subject = Subject::Other(text.to_owned());
             (check.summary, check.source) = (text.to_owned(), text.to_owned());
@@ -243,27 +243,30 @@ pub(crate) fn after(proof: Proof) -> Incident {
 
 /// A storm of 64 that was looked at: two services suffer from SPIRE's server, a third shows nothing, a fourth is not there.
 pub(crate) fn stormy() -> Incident {
-    use crate::{incident::StormLook, triage::Survey};
+    use crate::{
+        incident::StormLook,
+        triage::{SharedFact, StatedReason, Survey},
+    };
     let service = |namespace: &str, name: &str| TargetRef::parse(namespace.parse().unwrap(), name).unwrap();
-    let found = |target, scenario, confidence, reasons: &[&str]| Verdict {
+    let found = |target, scenario, confidence, reasons: Vec<StatedReason>| Verdict {
         target,
         scenario,
         confidence,
-        reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+        reasons,
         checks: Vec::new(),
         on: On { side: Side::Unknown, pods: Vec::new(), lives: Vec::new(), nodes: Vec::new() },
         ..diagnosed().verdict.unwrap()
     };
-    let down = "the healthcheck of spire-server-0 fails";
+    let down = SharedFact::NoSpireServer.stated("the healthcheck of spire-server-0 fails");
     let verdicts = [
-        found(service("payments", "checkout"), Scenario::SpireServer, Confidence::High, &[down]),
+        found(service("payments", "checkout"), Scenario::SpireServer, Confidence::High, vec![down.clone()]),
         found(
             service("web", "gateway"),
             Scenario::SpireServer,
             Confidence::Medium,
-            &[down, "its SVID ended 40 min ago"],
+            vec![down, "its SVID ended 40 min ago".into()],
         ),
-        found(service("web", "frontend"), Scenario::NoFaultFound, Confidence::High, &[]),
+        found(service("web", "frontend"), Scenario::NoFaultFound, Confidence::High, Vec::new()),
     ];
     let gone = NotChecked { what: "web svc/cart".to_owned(), why: "web svc/cart is not there".to_owned() };
     let look = StormLook {

@@ -120,7 +120,7 @@ proptest! {
         eviction.controller = ControllerRef::new("ReplicaSet", long.as_str());
         let id = plan.id();
         let verdict = incident.verdict.as_mut().unwrap();
-        verdict.reasons = vec![long.clone(); many];
+        verdict.reasons = vec![long.clone().into(); many];
         verdict.not_checked.iter_mut().for_each(|not| not.why.clone_from(&long));
         incident.policy.levels.iter_mut().for_each(|level| level.team.clone_from(&long));
         let until = night::at(15) + SignedDuration::from_secs(1);
@@ -158,7 +158,7 @@ fn a_text_over_every_limit_is_cut_with_a_mark_and_becomes_a_file() {
     let mut incident = night::diagnosed();
     let verdict = incident.verdict.as_mut().unwrap();
     verdict.checks = (0..200).map(|_| verdict.checks[0].clone()).collect();
-    verdict.reasons = vec!["x".repeat(10_000)];
+    verdict.reasons = vec!["x".repeat(10_000).into()];
     let post = posts::notice(&Notice::Verdict { run: RunNumber(1) }, &incident);
     let message = message::post(&post, &[], "verdict-1");
     assert!(message.cuts >= 2);

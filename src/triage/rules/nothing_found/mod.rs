@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::{Conclusion, spire_server_unhealthy::why_no_server};
 use crate::triage::{
-    CheckId, CheckResult, Confidence, Gathered, Missing, Redacted, Scenario,
+    Check, CheckId, CheckResult, Confidence, Gathered, Missing, Redacted, Scenario, SharedFact, StatedReason,
     diagnosis_input::DiagnosisInput,
     envoy::{self, TlsReason},
     examine::{bundles::spire_bundle_check, spire_agent::not_understood as by_the_agent},
@@ -20,10 +20,8 @@ use crate::triage::{
 pub(super) fn judge(input: &DiagnosisInput<'_>) -> Conclusion {
     let open = open_questions(input);
     if open.is_empty() {
-        let reasons = vec![
-            "every certificate that was looked at is in date and leads to its bundle, and the agents renew".to_owned(),
-        ];
-        let mut conclusion = Conclusion::new(Scenario::NoFaultFound, reasons);
+        let fine = "every certificate that was looked at is in date and leads to its bundle, and the agents renew";
+        let mut conclusion = Conclusion::new(Scenario::NoFaultFound, vec![SharedFact::AllIsFine.stated(fine)]);
         conclusion.confidence = Confidence::Medium;
         return conclusion;
     }
@@ -33,42 +31,50 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Conclusion {
 }
 
 /// What keeps this from being "no fault".
-fn open_questions(input: &DiagnosisInput<'_>) -> Vec<String> {
+fn open_questions(input: &DiagnosisInput<'_>) -> Vec<StatedReason> {
     let mut open = Vec::new();
     if input.pods.is_empty() {
-        open.push("the target has no pod that could be looked at".to_owned());
+        open.push("the target has no pod that could be looked at".into());
     }
     if input.times(TlsReason::CutAfterHandshake) > 0 {
-        open.push("calls fail after the handshake, and nothing that was checked explains it".to_owned());
+        open.push("calls fail after the handshake, and nothing that was checked explains it".into());
     }
     if input.times(TlsReason::OwnRejected) > 0 {
         let next = "nothing that was checked here explains it: look at the proxies of those that it calls";
-        open.push(format!("{}; {next}", TlsReason::OwnRejected.words()));
+        open.push(format!("{}; {next}", TlsReason::OwnRejected.words()).into());
     }
     if input.times(TlsReason::OwnExpired) > 0 {
         let maybe = "the peer's clock is wrong, or it was renewed a moment ago";
-        open.push(format!("{}, and the copy that was read is in date: {maybe}", TlsReason::OwnExpired.words()));
+        open.push(format!("{}, and the copy that was read is in date: {maybe}", TlsReason::OwnExpired.words()).into());
     }
     open.extend(not_understood(input));
-    open.extend(input.too_few());
-    open.extend(pods::open_questions(input));
+    open.extend(input.too_few().into_iter().map(Into::into));
+    open.extend(pods::open_questions(input).into_iter().map(Into::into));
     open.extend(spire::open_questions(input));
     open.extend(incidents_in_waiting(input));
     let said = [CheckId::SvidDates, CheckId::Chain, CheckId::ServedIsOnDisk, CheckId::BundleEnd];
     let rows = input.pods.iter().flat_map(|(_, found)| &found.checks);
     for row in rows.filter(|row| row.result == CheckResult::Fail && !said.contains(&row.id)) {
-        open.push(format!("{} of {} failed, and no cause explains it: {}", row.id, row.subject, row.summary));
+        open.push(format!("{} of {} failed, and no cause explains it: {}", row.id, row.subject, row.summary).into());
     }
     let grants = if open.is_empty() { BTreeSet::new() } else { grants(input) };
-    open.extend(grants.iter().map(|grant| format!("not allowed, and so not seen: grant {grant}")));
+    let said = |grant: String| {
+        let words = format!("not allowed, and so not seen: grant {grant}");
+        SharedFact::MissingGrant(grant).stated(words)
+    };
+    open.extend(grants.into_iter().map(said));
     open
 }
 
 /// Bundles whose last root ends, or has ended, without a successor: nothing fails yet by that alone.
-fn incidents_in_waiting(input: &DiagnosisInput<'_>) -> Vec<String> {
+fn incidents_in_waiting(input: &DiagnosisInput<'_>) -> Vec<StatedReason> {
     let rows = input.pods.iter().flat_map(|(_, found)| found.checks.clone()).chain(spire_bundle_check(input.evidence));
     let late = rows.filter(|row| row.id == CheckId::BundleEnd && row.result == CheckResult::Fail);
-    late.map(|row| format!("an incident in waiting at {} ({}): {}", row.subject, row.source, row.summary)).collect()
+    let said = |row: Check| {
+        let words = format!("an incident in waiting at {} ({}): {}", row.subject, row.source, row.summary);
+        SharedFact::BundleEnds(row.subject).stated(words)
+    };
+    late.map(said).collect()
 }
 
 /// The rights that would have shown more.
@@ -94,14 +100,15 @@ fn grants(input: &DiagnosisInput<'_>) -> BTreeSet<String> {
 }
 
 /// What the proxies and agents wrote of failures that no rule knows.
-fn not_understood(input: &DiagnosisInput<'_>) -> Vec<String> {
+fn not_understood(input: &DiagnosisInput<'_>) -> Vec<StatedReason> {
     let proxies = input.pods.iter().filter_map(|(pod, _)| {
         let lines = pod.proxy_log.value()?.lines.iter().map(Redacted::as_str);
         let unclear = Unclear::of(lines.filter(|line| envoy::is_not_understood(line)))?;
-        Some(format!("the proxy of {} {}", pod.pod, unclear.sentence()))
+        Some(format!("the proxy of {} {}", pod.pod, unclear.sentence()).into())
     });
     let agents = input.agents.iter().filter_map(|(agent, _)| {
-        Some(format!("the SPIRE agent of {} {}", agent.node, by_the_agent(agent)?.sentence()))
+        let words = format!("the SPIRE agent of {} {}", agent.node, by_the_agent(agent)?.sentence());
+        Some(SharedFact::SpireAgent(agent.node.clone()).stated(words))
     });
     proxies.chain(agents).collect()
 }
