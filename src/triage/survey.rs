@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{CallAtOnce, Check, CheckResult, Confidence, NotChecked, Scenario, Side, StatedReason, Verdict};
+use super::{
+    CallAtOnce, Check, CheckResult, Confidence, NotChecked, Scenario, SharedFact, Side, StatedReason, Verdict,
+};
 use crate::mesh::{NodeName, TargetRef};
 
 /// How many reasons of one cause are kept.
@@ -126,10 +128,13 @@ fn finding<'a>((scenario, at_a_peer): Kind, alike: impl Iterator<Item = &'a Verd
     })
 }
 
+fn states(verdict: &Verdict, fact: &SharedFact) -> bool {
+    verdict.reasons.iter().any(|reason| reason.fact.as_ref() == Some(fact))
+}
+
 /// First the facts that all of them state, in the words of the first; then what each says of its own, service by service in
 /// turn, so that none with many reasons leaves no room for the others.
 fn reasons(verdicts: &[&Verdict]) -> Vec<Reason> {
-    let states = |verdict: &Verdict, fact| verdict.reasons.iter().any(|reason| reason.fact.as_ref() == Some(fact));
     let is_shared = |reason: &&StatedReason| {
         let all_state = |fact| verdicts.iter().all(|verdict| states(verdict, fact));
         verdicts.len() > 1 && reason.fact.as_ref().is_some_and(all_state)

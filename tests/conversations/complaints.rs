@@ -45,7 +45,9 @@ async fn an_agent_whose_healthcheck_is_green_and_that_is_useless_is_not_believed
         "{verdict:#?}"
     );
     assert_eq!(verdict.fixes, [FixName::RestartSpireAgent], "{verdict:#?}");
-    let silent = |why: &String| why.contains("node-2 is silent: its healthcheck is green, which proves little");
+    let silent = |why: &mtls_medic::triage::StatedReason| {
+        why.contains("node-2 is silent: its healthcheck is green, which proves little")
+    };
     assert!(verdict.reasons.iter().any(silent), "{:?}", verdict.reasons);
     night.is_refused("U0ONCALL", "fix restart-pod", "a restarted pod would get no SVID").await;
     night.ends().await;

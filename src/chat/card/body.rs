@@ -265,7 +265,7 @@ pub(in crate::chat) fn verdict_lines(verdict: &Verdict) -> Vec<Line> {
         text(format!(" ({}), {}, seen at ", sure(verdict.confidence), side(verdict.on.side))),
         time(verdict.at),
     ]];
-    lines.extend(bounded(&verdict.reasons, bullet, " reasons"));
+    lines.extend(bounded(&verdict.reasons, |reason| bullet(&reason.text), " reasons"));
     if !verdict.consequences.is_empty() {
         let names: Vec<&str> = verdict.consequences.iter().map(|one| one.words()).collect();
         lines.push(words(format!("Follows from it, and needs no fix of its own: {}.", names.join(", "))));
