@@ -17,9 +17,6 @@ pub enum GuardRefusal {
     /// The verdict names another cure, or none.
     #[error("the verdict is \"{0}\", and a restart does not cure that")]
     DoesNotFit(Scenario),
-    /// The cluster may be another by now.
-    #[error("the diagnosis is of {0:.0}, more than {minutes} min ago: run the triage again", minutes = VERDICT_LASTS.as_mins())]
-    Outdated(Timestamp),
     /// No eviction is allowed now.
     #[error("the disruption budget {budget} does not let {pod} go now: another pod has to become Ready first")]
     BudgetSpent {
@@ -48,10 +45,10 @@ pub fn is_outdated(verdict: &Verdict, now: Timestamp) -> bool {
     now.duration_since(verdict.at) > VERDICT_LASTS
 }
 
-/// Whether the verdict speaks against `fix`, does not name it, or is too old.
-pub(super) fn by_verdict(verdict: &Verdict, fix: FixName, now: Timestamp) -> Option<GuardRefusal> {
+/// Whether the verdict speaks against `fix`, or does not name it. How old it is was asked when the fix was asked for: a plan that is
+/// drawn again, as after an upgrade, reads the cluster anew and asks people again.
+pub(super) fn by_verdict(verdict: &Verdict, fix: FixName) -> Option<GuardRefusal> {
     match verdict.never.iter().find(|never| never.fix == fix) {
-        _ if is_outdated(verdict, now) => Some(GuardRefusal::Outdated(verdict.at)),
         Some(never) => Some(GuardRefusal::SpokenAgainst(never.reason.clone())),
         None if !verdict.fixes.contains(&fix) => Some(GuardRefusal::DoesNotFit(verdict.scenario)),
         None => None,

@@ -71,7 +71,7 @@ pub enum PodRefusal {
 
 /// Draws the plan, or says everything that stands against it.
 pub fn plan(facts: &RestartFacts<'_>) -> Result<Plan, Vec<PodRefusal>> {
-    let by_verdict = by_verdict(facts.verdict, FixName::RestartPod, facts.now).map(PodRefusal::from);
+    let by_verdict = by_verdict(facts.verdict, FixName::RestartPod).map(PodRefusal::from);
     let mut refusals: Vec<PodRefusal> = by_verdict.into_iter().collect();
     let named = facts.pods.iter().filter(|pod| facts.verdict.on.pods.contains(&pod.pod));
     let (stale, replaced): (Vec<&PodFacts>, Vec<&PodFacts>) = named.partition(|pod| is_judged(pod, facts.verdict));

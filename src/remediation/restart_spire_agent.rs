@@ -188,7 +188,7 @@ pub enum AgentRefusal {
 
 /// Draws the plan, or says everything that stands against it.
 pub fn plan(facts: &AgentRestartFacts<'_>) -> Result<Plan, Vec<AgentRefusal>> {
-    let by_verdict = by_verdict(facts.verdict, FixName::RestartSpireAgent, facts.now).map(AgentRefusal::from);
+    let by_verdict = by_verdict(facts.verdict, FixName::RestartSpireAgent).map(AgentRefusal::from);
     let mut refusals: Vec<AgentRefusal> = by_verdict.into_iter().collect();
     // An agent that nobody of the target waits for is left alone.
     let waited_for: Vec<&NodeFacts> = facts.nodes.iter().filter(|node| !node.waiting.is_empty()).collect();

@@ -179,6 +179,10 @@ async fn the_kill_switch_is_still_off_until_an_approver_turns_it_on() {
         night.outside.slack.until("the refusal", refused).await;
         night.outside.says("U0SEC", "writes on the freeze is over").await;
         night.outside.slack.until("the answer", |slack| !slack.whispers("U0SEC").is_empty()).await;
+        // The diagnosis that is kept is of long ago: it is taken again before a fix.
+        night.outside.says("U0ONCALL", "triage INC-1").await;
+        let offered = |slack: &FakeSlack| slack.with_button("Ask for restart-pod").is_some();
+        night.outside.slack.until("the fix is offered again", offered).await;
         night.outside.says("U0ONCALL", "fix restart-pod").await;
         night.approves().await;
         night.outside.channel_shows("worked").await;

@@ -79,8 +79,10 @@ async fn all_of(it: &SetUp) -> String {
 async fn faults(it: &SetUp) -> String {
     let (code, said) = it.doctor(&[]).await;
     let is_fault = |line: &&str| line.starts_with("MISSING") || line.starts_with("unknown");
-    let faults: String = said.lines().filter(is_fault).map(|line| format!("{line}\n")).collect();
-    format!("{faults}exit code {code}")
+    let mut faults: Vec<&str> = said.lines().filter(is_fault).collect();
+    let code = format!("exit code {code}");
+    faults.push(&code);
+    faults.join("\n")
 }
 
 #[tokio::test(flavor = "multi_thread")]

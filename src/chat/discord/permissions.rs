@@ -119,7 +119,7 @@ mod tests {
         let roles = [role(GUILD, A), role("11", B), role("13", 1 << 30)];
         assert_eq!(may(&roles, &[]), A | B, "a role that the bot does not have gives nothing");
         let everybody = overwrite(GUILD, 0, A | B);
-        assert_eq!(may(&roles, &[everybody.clone()]), 0);
+        assert_eq!(may(&roles, std::slice::from_ref(&everybody)), 0);
         assert_eq!(may(&roles, &[overwrite("11", A, 0), everybody.clone()]), A, "in whichever order they stand");
         let torn = [overwrite("11", 0, A), overwrite("12", A, 0)];
         assert_eq!(may(&roles, &torn), A | B, "of two roles, the one that allows wins");

@@ -241,13 +241,6 @@ async fn the_agent_that_cannot_reach_the_server_by_now_is_left_running() {
     assert!(refused.starts_with(expected), "{refused}");
 }
 
-#[tokio::test]
-async fn nothing_is_planned_by_a_diagnosis_of_long_ago() {
-    let night = Frozen::on(Scenario::SpireAgent).await;
-    night.passes(31 * 60);
-    insta::assert_snapshot!(night.drawn().await.unwrap_err().join("\n"), @"the diagnosis is of 2026-11-24T03:00:00Z, more than 30 min ago: run the triage again");
-}
-
 /// Its log says that the agent attested; whether it can again, somebody has to know.
 #[tokio::test]
 async fn an_agent_that_attests_once_is_left_to_people_and_they_may_say_that_it_attests_again() {

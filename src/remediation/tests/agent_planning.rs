@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     mesh::{ControllerRef, Namespace, ObjectName, PodRef, PodUid, TargetRef},
@@ -220,16 +220,6 @@ fn what_the_verdict_or_a_budget_says_against_it_counts() {
         agent.budgets = vec![Budget { name: "agents".to_owned(), allowed: 0 }];
     });
     assert!(spent.contains("the disruption budget agents does not let"), "{spent}");
-}
-
-#[test]
-fn a_diagnosis_of_half_an_hour_ago_moves_nothing_any_more() {
-    let mut old = verdict();
-    old.at = three_in_the_morning() - SignedDuration::from_mins(30);
-    assert!(drawn_for(&old, &[node("node-2")]).is_ok());
-    old.at = three_in_the_morning() - SignedDuration::from_secs(30 * 60 + 1);
-    let refusals = drawn_for(&old, &[node("node-2")]).unwrap_err();
-    insta::assert_snapshot!(refusals[0], @"the diagnosis is of 2026-11-24T02:29:59Z, more than 30 min ago: run the triage again");
 }
 
 #[test]
