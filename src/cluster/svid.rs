@@ -23,6 +23,12 @@ impl ClusterClient {
         Svid::read(&leaf).map(Some).map_err(|error| error.to_string())
     }
 
+    /// The SVID in the file of a pod, whatever its proxy presents.
+    pub(super) async fn svid_in_file(&self, pod: &FoundPod) -> Option<Svid> {
+        let chain = self.chain_of_file(pod).await.ok()?;
+        Svid::read(ders(&chain).first()?).ok()
+    }
+
     /// The certificates in the file of a pod; never none.
     async fn chain_of_file(&self, pod: &FoundPod) -> Result<Vec<String>, String> {
         let path = &self.settings.svid_path;

@@ -35,6 +35,9 @@ pub enum StepResult {
         renewed: Vec<PodRef>,
         /// The pods that waited for it and still hold the old one, or none.
         stale: Vec<PodRef>,
+        /// Those of them whose file holds a new SVID that their proxy did not take: the new agent did its part.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        not_taken: Vec<PodRef>,
         /// The pods that waited for it and whose SVID could not be read after that.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unread: Vec<PodRef>,
@@ -89,10 +92,10 @@ impl StepResult {
     /// proves that one can be had; that the agent asks for them does not (domain notes, section 3).
     pub fn why_stale(&self) -> Option<String> {
         match self {
-            Self::AgentRestarted { node, renewed, stale, .. } if !stale.is_empty() => {
+            Self::AgentRestarted { node, renewed, stale, not_taken, .. } if !stale.is_empty() => {
                 let names: Vec<String> = stale.iter().map(ToString::to_string).collect();
                 let names = names.join(", ");
-                Some(if renewed.is_empty() {
+                Some(if renewed.is_empty() && not_taken.is_empty() {
                     format!("the new agent of {node} asked for SVIDs, and none was seen to arrive at {names}")
                 } else {
                     format!("a new SVID can be had on {node} now, and {names} did not pick it up")
@@ -106,8 +109,8 @@ impl StepResult {
     pub fn helped_nobody(&self) -> bool {
         match self {
             Self::Replaced { .. } => false,
-            Self::AgentRestarted { renewed, stale, unread, .. } => {
-                renewed.is_empty() && !(stale.is_empty() && unread.is_empty())
+            Self::AgentRestarted { renewed, stale, unread, not_taken, .. } => {
+                renewed.is_empty() && not_taken.is_empty() && !(stale.is_empty() && unread.is_empty())
             }
         }
     }

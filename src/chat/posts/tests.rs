@@ -76,6 +76,7 @@ fn every_notice_says_what_happened_and_what_is_next() {
                 uid: crate::mesh::PodUid::parse("uid-b").unwrap(),
                 renewed: vec![night::pod("a")],
                 stale: vec![night::pod("b"), night::pod("c")],
+                not_taken: Vec::new(),
                 unread: Vec::new(),
                 waited: Vec::new(),
             },

@@ -244,6 +244,7 @@ impl ClusterClient {
             uid: new.uid,
             renewed: waited.renewed,
             stale: waited.stale,
+            not_taken: waited.not_taken,
             unread: waited.unread.into_iter().map(|unread| unread.pod).collect(),
             waited: planned.waiting.clone(),
         }))
@@ -254,13 +255,18 @@ impl ClusterClient {
         let looks = waiting.iter().map(|one| async move {
             let found = self.pod(&one.pod).await?.filter(|found| found.uid == one.uid);
             let Some(found) = found else { return Ok(None) };
-            Ok::<_, ClusterError>(Some((one, self.svid_of(&found).await)))
+            let (presented, file) = futures::join!(self.svid_of(&found), self.svid_in_file(&found));
+            Ok::<_, ClusterError>(Some((one, presented, file)))
         });
         let mut waited = Waited::default();
-        for (one, svid) in try_join_all(looks).await?.into_iter().flatten() {
+        for (one, svid, file) in try_join_all(looks).await?.into_iter().flatten() {
             match svid {
                 Ok(Some(svid)) if is_of(new, &svid, one, now) => waited.renewed.push(one.pod.clone()),
-                Ok(_) => waited.stale.push(one.pod.clone()),
+                Ok(_) => {
+                    waited.stale.push(one.pod.clone());
+                    let delivered = file.filter(|svid| is_of(new, svid, one, now));
+                    waited.not_taken.extend(delivered.map(|_| one.pod.clone()));
+                }
                 Err(why) => waited.unread.push(UnreadPod { pod: one.pod.clone(), why }),
             }
         }
@@ -275,6 +281,8 @@ struct Waited {
     renewed: Vec<PodRef>,
     /// The old one, or none.
     stale: Vec<PodRef>,
+    /// Those of them whose file holds a new one.
+    not_taken: Vec<PodRef>,
     unread: Vec<UnreadPod>,
 }
 

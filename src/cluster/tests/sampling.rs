@@ -124,6 +124,7 @@ async fn who_waited_for_the_agent_of_a_node_before_goes_on_to_prove_the_fix() {
         uid: agent("b").uid,
         renewed: vec![watched.pods[0].pod.clone()],
         stale: Vec::new(),
+        not_taken: Vec::new(),
         unread: Vec::new(),
         waited: vec![waits(&watched.pods[0])],
     };

@@ -48,6 +48,7 @@ fn settled() -> StepResult {
         uid: PodUid::parse("uid-b").unwrap(),
         renewed: Vec::new(),
         stale: Vec::new(),
+        not_taken: Vec::new(),
         unread: Vec::new(),
         waited: Vec::new(),
     }

@@ -38,6 +38,7 @@ fn settled(plan: &PlanId, step: u32, renewed: &[&str], stale: &[&str]) -> Outcom
             uid: PodUid::parse("uid-new").unwrap(),
             renewed: pods(renewed),
             stale: pods(stale),
+            not_taken: Vec::new(),
             unread: Vec::new(),
             waited: Vec::new(),
         },
@@ -118,6 +119,18 @@ fn the_agent_of_the_next_node_is_restarted_only_once_the_one_before_works() {
         night.events.iter().any(|event| matches!(event, Event::TriageStarted { run: RunNumber(2), by: None })),
         "frontend-2 kept it"
     );
+}
+
+/// A proxy that reads files does not see that the new agent overwrote them: the restart helped all the same.
+#[test]
+fn where_the_new_svid_lies_in_the_file_and_the_proxy_did_not_take_it_the_next_node_has_its_turn() {
+    let (mut night, plan) = restarted(vec![restart("node-2", &["frontend-1"]), restart("node-3", &["frontend-3"])]);
+    let mut outcome = settled(&plan, 0, &[], &["frontend-1"]);
+    if let Outcome::StepSettled { result: StepResult::AgentRestarted { not_taken, .. }, .. } = &mut outcome {
+        not_taken.push(pod("frontend-1"));
+    }
+    night.outcome(&outcome);
+    assert!(matches!(night.incident().fix.as_ref().unwrap().phase, FixPhase::Stepping { step: StepNumber(1), .. }));
 }
 
 /// Each restart takes from a node what its agent still hands out: a cure that was seen to do nothing is not repeated.
