@@ -13,20 +13,14 @@ impl ClusterClient {
 
     /// The same, by an admin interface that is asked for more.
     pub(super) async fn svid_from(&self, pod: &FoundPod, admin: &Admin<'_>) -> Result<Option<Svid>, String> {
-        let (served, file) = futures::join!(served_chain(pod, admin), self.chain_of_file(pod));
-        let chain = match (served, file) {
-            (Some(Ok(chain)), _) if chain.is_empty() => return Ok(None),
-            (Some(Ok(chain)), _) | (Some(Err(_)) | None, Ok(chain)) => chain,
-            (Some(Err(why)), Err(_)) | (None, Err(why)) => return Err(why),
-        };
-        let leaf = ders(&chain).into_iter().next().ok_or("its certificate does not decode")?;
-        Svid::read(&leaf).map(Some).map_err(|error| error.to_string())
+        self.svid_copies(pod, admin).await.presented
     }
 
-    /// The SVID in the file of a pod, whatever its proxy presents.
-    pub(super) async fn svid_in_file(&self, pod: &FoundPod) -> Option<Svid> {
-        let chain = self.chain_of_file(pod).await.ok()?;
-        Svid::read(ders(&chain).first()?).ok()
+    /// The SVID that a pod presents, and the one in its file, each read once.
+    pub(super) async fn svid_copies(&self, pod: &FoundPod, admin: &Admin<'_>) -> SvidCopies {
+        let (served, file) = futures::join!(served_chain(pod, admin), self.chain_of_file(pod));
+        let in_file = file.as_ref().ok().and_then(|chain| Svid::read(ders(chain).first()?).ok());
+        SvidCopies { presented: presented(served, file), in_file }
     }
 
     /// The certificates in the file of a pod; never none.
@@ -41,6 +35,27 @@ impl ClusterClient {
             Ok(chain)
         }
     }
+}
+
+/// What a pod shows of its SVID.
+pub(super) struct SvidCopies {
+    /// As [`ClusterClient::svid_of`] says it.
+    pub(super) presented: Result<Option<Svid>, String>,
+    /// What lies in its file, whatever its proxy presents.
+    pub(super) in_file: Option<Svid>,
+}
+
+fn presented(
+    served: Option<Result<Vec<String>, String>>,
+    file: Result<Vec<String>, String>,
+) -> Result<Option<Svid>, String> {
+    let chain = match (served, file) {
+        (Some(Ok(chain)), _) if chain.is_empty() => return Ok(None),
+        (Some(Ok(chain)), _) | (Some(Err(_)) | None, Ok(chain)) => chain,
+        (Some(Err(why)), Err(_)) | (None, Err(why)) => return Err(why),
+    };
+    let leaf = ders(&chain).into_iter().next().ok_or("its certificate does not decode")?;
+    Svid::read(&leaf).map(Some).map_err(|error| error.to_string())
 }
 
 async fn served_chain(pod: &FoundPod, admin: &Admin<'_>) -> Option<Result<Vec<String>, String>> {

@@ -60,7 +60,7 @@ fn was_only_cancelled(line: &str) -> bool {
 
 /// Whether a line is about somebody else whom the agent dials: the kubelet for a workload's attestation, a peer for its
 /// bundle.
-fn is_about_others(line: &str) -> bool {
+pub(super) fn is_about_others(line: &str) -> bool {
     has(line, &WORKLOAD_ATTESTOR) || has(line, &KUBELET) || has(line, &FEDERATION)
 }
 

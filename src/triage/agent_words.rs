@@ -43,6 +43,8 @@ pub(super) const CANNOT_REACH: [&str; 5] = [
 ];
 /// The server was there, and ended the handshake: often the agent's own SVID is over, and a restart attests anew.
 pub(super) const HANDSHAKE_REFUSED: [&str; 3] = ["connection closed", "server preface", "remote error: tls"];
+/// gRPC's words for an answer over its limit: all registration entries of an agent come in one.
+pub(super) const TOO_MUCH: &str = "received message larger than max";
 /// Said about anything that is dialled: they count only beside a word for the server.
 pub(super) const NOT_DIALLED: [&str; 4] = ["Error while dialing", "connection refused", "i/o timeout", "no such host"];
 pub(super) const SERVER: [&str; 4] = ["spire-server", "SPIRE server", ":8081", "subsystem_name=manager"];

@@ -238,6 +238,21 @@ pub struct PodEvidence {
     pub proxy_log: Gathered<LogExcerpt>,
 }
 
+impl PodEvidence {
+    /// Whether it was seen that the pod has no SVID: its proxy answered that it serves none and its file holds none, or it has no
+    /// proxy and its file is not there or empty. What could not be read shows nothing, and in ambient mode ztunnel has the SVID.
+    pub(super) fn has_no_svid(&self) -> bool {
+        let no_file = match &self.svid_file {
+            Gathered::Seen { value, .. } => value.certificates.is_empty(),
+            Gathered::Missing { reason: Missing::Gone { .. }, .. } => true,
+            // A proxy decides: its own answer is enough.
+            Gathered::Missing { .. } => self.sidecar,
+        };
+        let serves_none = || self.served.value().is_some_and(|served| served.chain.is_empty());
+        no_file && !self.ambient && (!self.sidecar || serves_none())
+    }
+}
+
 /// The pod of an agent, as far as the pods of its node could be listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Option<PodRef>", into = "Option<PodRef>")]

@@ -6,6 +6,7 @@ mod healthcheck;
 mod mounted;
 mod pod;
 mod spire_agent;
+mod spire_log;
 mod spire_server;
 mod survey;
 

@@ -1,13 +1,11 @@
 //! SPIRE's agents (runbook steps 2.2 and 2.3).
 
-use std::time::Duration;
-
 use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
 
-use super::{Gathering, gap, healthcheck::healthcheck};
+use super::{Gathering, gap, healthcheck::healthcheck, spire_log::spire_log};
 use crate::{
     cluster::{
         ClusterError, FoundPod,
@@ -16,10 +14,13 @@ use crate::{
     },
     mesh::NodeName,
     triage::{
-        AgentEvidence, AgentPod, Gathered, LogExcerpt, Missing, PodEvidence, agent_log_excerpt,
+        AgentEvidence, AgentPod, Gathered, Missing, PodEvidence, agent_log_excerpt,
         look_further::{LookFurther, after_agent_log, shown_log},
     },
 };
+
+/// What its log is called where it is quoted.
+const LOG: &str = "log of spire-agent";
 
 /// One agent, and its pod as it was found.
 pub(super) struct Agent {
@@ -82,14 +83,14 @@ pub(super) async fn gather(gathering: &Gathering, node: &NodeName, listed: Liste
             ready: false,
             restarts: 0,
             healthcheck: gap(gathering, "spire-agent healthcheck", "no agent pod runs on this node"),
-            log: gap(gathering, "log of spire-agent", "no agent pod runs on this node"),
+            log: gap(gathering, LOG, "no agent pod runs on this node"),
         };
         return Agent { evidence, found: None };
     };
     let since = gathering.reach.settings.agent_log_since;
     let (healthcheck, log) = futures::join!(
         healthcheck(gathering, &found, Tool::AgentHealthcheck, "spire-agent healthcheck"),
-        agent_log(gathering, &found, since),
+        spire_log(gathering, &found, LOG, since, agent_log_excerpt),
     );
     let evidence = AgentEvidence {
         node: node.clone(),
@@ -108,7 +109,7 @@ pub(super) async fn look_further_back(gathering: &Gathering, agent: Agent, pods:
     let (usual, now) = (gathering.reach.settings.agent_log_since, gathering.clock.now());
     let further = after_agent_log(&evidence, pods, usual, now);
     if let (Some(found), Some(LookFurther::AgentLog { since })) = (agent.found, further) {
-        let longer = agent_log(gathering, &found, since).await;
+        let longer = spire_log(gathering, &found, LOG, since, agent_log_excerpt).await;
         evidence.log = shown_log(evidence.log, longer);
     }
     evidence
@@ -126,24 +127,4 @@ fn unseen(gathering: &Gathering, node: &NodeName, reason: Missing) -> AgentEvide
         healthcheck: Gathered::Missing { reason: reason.clone(), source: "pods of the SPIRE agent".to_owned(), at },
         log: Gathered::Missing { reason, source: "pods of the SPIRE agent".to_owned(), at },
     }
-}
-
-/// The agent's log, with that of the container that ran before its last restart.
-async fn agent_log(gathering: &Gathering, found: &FoundPod, since: Duration) -> Gathered<LogExcerpt> {
-    let (reach, pod, container) = (&gathering.reach, &found.pod, found.container.as_deref());
-    let since = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-    let call = async {
-        let before = async {
-            // Kubelets keep it only for a while; that there were restarts is in the evidence in any case.
-            if found.restarts > 0 { reach.previous_log(pod, container, since).await.ok() } else { None }
-        };
-        let (before, now) = futures::join!(before, reach.log(pod, container, since));
-        let excerpt = agent_log_excerpt(before.as_deref(), now.as_deref().ok());
-        match now {
-            // A container that waits to be started again has no log yet, and why it waits stands in the one before.
-            Err(error) if excerpt.lines.is_empty() => Err(error),
-            _ => Ok(excerpt),
-        }
-    };
-    gathering.check("log of spire-agent".to_owned(), call).await
 }

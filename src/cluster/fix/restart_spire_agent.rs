@@ -255,16 +255,15 @@ impl ClusterClient {
         let looks = waiting.iter().map(|one| async move {
             let found = self.pod(&one.pod).await?.filter(|found| found.uid == one.uid);
             let Some(found) = found else { return Ok(None) };
-            let (presented, file) = futures::join!(self.svid_of(&found), self.svid_in_file(&found));
-            Ok::<_, ClusterError>(Some((one, presented, file)))
+            Ok::<_, ClusterError>(Some((one, self.svid_copies(&found, &self.admin(&found.pod)).await)))
         });
         let mut waited = Waited::default();
-        for (one, svid, file) in try_join_all(looks).await?.into_iter().flatten() {
-            match svid {
+        for (one, svid) in try_join_all(looks).await?.into_iter().flatten() {
+            match svid.presented {
                 Ok(Some(svid)) if is_of(new, &svid, one, now) => waited.renewed.push(one.pod.clone()),
                 Ok(_) => {
                     waited.stale.push(one.pod.clone());
-                    let delivered = file.filter(|svid| is_of(new, svid, one, now));
+                    let delivered = svid.in_file.filter(|svid| is_of(new, svid, one, now));
                     waited.not_taken.extend(delivered.map(|_| one.pod.clone()));
                 }
                 Err(why) => waited.unread.push(UnreadPod { pod: one.pod.clone(), why }),

@@ -11,7 +11,7 @@ use crate::{
         agent_log::{Sign, could_not_attest_a_workload, entries},
         diagnosis_input::{DiagnosisInput, SeenPod},
         envoy::TlsReason,
-        examine::{Examined, Holding, spire_agent::AgentState},
+        examine::{Holding, spire_agent::AgentState},
         log_hints::SEVERAL,
     },
 };
@@ -27,11 +27,12 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
 }
 
 fn about_these(scenario: Scenario, without: &[&SeenPod<'_>]) -> Conclusion {
-    let has_got = |found: &Examined| {
-        if found.holding == Holding::NoSecret { "has never got an SVID" } else { "serves no certificate" }
+    let reason = |(pod, found): &&SeenPod<'_>| match &found.holding {
+        Holding::NoSecret => format!("the proxy of {} has never got an SVID", pod.pod),
+        _ if pod.sidecar => format!("the proxy of {} serves no certificate", pod.pod),
+        _ => format!("{} has no SVID in its file, and no proxy", pod.pod),
     };
-    let reason = |(pod, found): &&SeenPod<'_>| format!("the proxy of {} {}", pod.pod, has_got(found));
-    let mut conclusion = Conclusion::new(scenario, without.iter().map(reason).collect());
+    let mut conclusion = Conclusion::new(scenario, without.iter().map(reason).collect::<Vec<String>>());
     conclusion.pods = without.iter().map(|(pod, _)| pod.pod.clone()).collect();
     conclusion
 }
@@ -86,15 +87,13 @@ fn no_entry(input: &DiagnosisInput<'_>, without: &[&SeenPod<'_>]) -> Conclusion 
     )
 }
 
-/// Whether the proxy of a pod serves nothing, and the agent of its node says that it issues no identity, to it or to
+/// Whether a pod was seen to have no SVID, and the agent of its node says that it issues no identity, to it or to
 /// somebody whom it does not name. Where the agent could not learn who a workload is, that is the cause, and not an entry.
 fn has_no_entry(input: &DiagnosisInput<'_>, pod: &PodEvidence) -> bool {
-    let serves_nothing = !pod.sidecar || pod.served.value().is_some_and(|served| served.chain.is_empty());
-    let has_a_file = pod.svid_file.value().is_some_and(|file| !file.certificates.is_empty());
     let log = input.agents.iter().find(|(agent, _)| Some(&agent.node) == pod.node.as_ref());
     let log = log.and_then(|(agent, _)| agent.log.value());
     let attests = log.is_some_and(|log| !log.lines.iter().any(|line| could_not_attest_a_workload(line)));
-    serves_nothing && !has_a_file && attests && refused(input, pod).is_some()
+    pod.has_no_svid() && attests && refused(input, pod).is_some()
 }
 
 /// What the agent of a pod's node says about an identity that it did not issue, and whether it names this workload.

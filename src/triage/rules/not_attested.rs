@@ -7,7 +7,7 @@ use super::Conclusion;
 use crate::{
     mesh::{NodeName, PodRef},
     triage::{
-        CallAtOnce, Confidence, FixName, PodEvidence, Redacted, Scenario,
+        CallAtOnce, Confidence, FixName, Redacted, Scenario,
         agent_log::could_not_attest_a_workload,
         diagnosis_input::{DiagnosisInput, SeenPod},
         ends::end_of,
@@ -16,15 +16,10 @@ use crate::{
 };
 
 pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<Conclusion> {
-    let has_none = |pod: &PodEvidence| {
-        let no_file = pod.svid_file.value().is_none_or(|file| file.certificates.is_empty());
-        let no_secret = !pod.sidecar || pod.served.value().is_some_and(|served| served.chain.is_empty());
-        no_file && no_secret
-    };
     let without: Vec<(&SeenPod<'_>, &NodeName, &str)> = input
         .pods
         .iter()
-        .filter(|(pod, found)| found.holding == Holding::NoSecret || has_none(pod))
+        .filter(|(pod, found)| found.holding == Holding::NoSecret || pod.has_no_svid())
         .filter(|(pod, _)| !explained.contains(&pod.pod))
         .filter_map(|seen| {
             let node = seen.0.node.as_ref()?;

@@ -8,23 +8,26 @@ use crate::{
     mesh::NodeName,
     triage::{
         AgentEvidence, CallAtOnce, Confidence, FixName, Scenario,
-        agent_log::{Sign, entries},
-        agent_words::{FEDERATION, KUBELET, WORKLOAD_ATTESTOR, has},
+        agent_log::{Sign, entries, is_about_others},
+        agent_words::{SERVER_NOT_TRUSTED, TOO_MUCH, has},
         diagnosis_input::DiagnosisInput,
         ends::end_of,
-        examine::spire_agent::AgentState,
+        examine::spire_agent::{AgentState, CUT_OFF_LEAST},
         words::Tool,
     },
 };
 
 pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
+    if !input.spire_matters() {
+        return None;
+    }
     let does_not_renew = |state: &AgentState| !matches!(state, AgentState::Works(_));
     let told: Vec<(&NodeName, Scenario, &str, &str)> = input
         .agents
         .iter()
         .filter(|(_, judged)| does_not_renew(&judged.state))
-        .filter_map(|(agent, _)| {
-            let (scenario, meaning, line) = told_by(agent)?;
+        .filter_map(|(agent, judged)| {
+            let (scenario, meaning, line) = told_by(agent, &judged.state)?;
             Some((&agent.node, scenario, meaning, line))
         })
         .collect();
@@ -48,28 +51,14 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
     Some(conclusion.advise_against(&[FixName::RestartSpireAgent, FixName::RestartPod], why))
 }
 
-/// What the newest failure of an agent says about its own way to the server, since it last did well.
-fn told_by(agent: &AgentEvidence) -> Option<(Scenario, &'static str, &str)> {
-    let log = agent.log.value()?;
-    let is_good = |sign: Sign| matches!(sign, Sign::Renewal | Sign::Well);
-    let all = entries(log);
-    let failures = all.iter().rev().take_while(|entry| !is_good(entry.sign));
-    let about_others = |line: &str| has(line, &FEDERATION) || has(line, &KUBELET) || has(line, &WORKLOAD_ATTESTOR);
-    let own = failures.map(|entry| entry.line).filter(|line| !about_others(line));
-    own.into_iter().find_map(|line| {
-        let row = Tool::SpireAgent.most_telling(line)?;
-        let scenario = row.points_to.scenario().filter(|_| line.contains(TOO_MUCH) || is_about_trust(line))?;
-        matches!(scenario, Scenario::Registration | Scenario::TrustBundleMismatch).then_some((
-            scenario,
-            row.meaning,
-            line,
-        ))
-    })
-}
-
-/// gRPC's words for an answer over its limit: all entries of one agent come in one.
-const TOO_MUCH: &str = "received message larger than max";
-
-fn is_about_trust(line: &str) -> bool {
-    has(line, &crate::triage::agent_words::SERVER_NOT_TRUSTED)
+/// What an agent says of its own way to the server since it last did well, by its newest line that tells, where it says so again
+/// and again or is seen not to work.
+fn told_by<'a>(agent: &'a AgentEvidence, state: &AgentState) -> Option<(Scenario, &'static str, &'a str)> {
+    let all = entries(agent.log.value()?);
+    let failures = all.iter().rev().take_while(|entry| !matches!(entry.sign, Sign::Renewal | Sign::Well));
+    let own = failures.map(|entry| entry.line).filter(|line| !is_about_others(line));
+    let telling: Vec<&str> = own.filter(|line| line.contains(TOO_MUCH) || has(line, &SERVER_NOT_TRUSTED)).collect();
+    let newest = telling.first().filter(|_| state.is_faulty() || telling.len() >= CUT_OFF_LEAST)?;
+    let row = Tool::SpireAgent.most_telling(newest)?;
+    Some((row.points_to.scenario()?, row.meaning, newest))
 }

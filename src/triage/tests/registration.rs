@@ -37,6 +37,28 @@ fn an_agent_that_could_not_learn_who_a_workload_is_says_nothing_of_its_entry() {
     assert_eq!(verdict.verdict().scenario, Scenario::WorkloadAttestation);
 }
 
+/// What could not be read is not empty, and in ambient mode a pod has no SVID of its own.
+#[test]
+fn a_pod_whose_file_could_not_be_read_or_that_is_ambient_is_not_said_to_have_no_svid() {
+    let attestor = said(2, "Failed to attest the workload\" error=\"kubelet").replace("level=info", "level=error");
+    for line in [refused(), attestor] {
+        let mut night = serves_nothing(&[renewal(15, "spiffe://prod.example.org/ns/web/sa/gateway"), line]);
+        night.pod(0).sidecar = false;
+        night.pod(0).served = gone("config_dump");
+        assert_ne!(
+            night.verdict().scenario,
+            Scenario::Inconclusive,
+            "its file is not there: {:?}",
+            night.verdict().reasons
+        );
+        night.pod(0).svid_file = super::forbidden("create pods/exec in web");
+        assert_eq!(night.verdict().scenario, Scenario::Inconclusive, "{:?}", night.verdict().reasons);
+        night.pod(0).svid_file = gone("svid.crt");
+        night.pod(0).ambient = true;
+        assert_eq!(night.verdict().scenario, Scenario::Inconclusive, "{:?}", night.verdict().reasons);
+    }
+}
+
 #[test]
 fn each_verdict_without_a_fix_says_what_a_person_does_next() {
     let mut verdict = Night::healthy().verdict();

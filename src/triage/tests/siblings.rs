@@ -232,3 +232,18 @@ fn what_proxies_of_other_versions_say_of_secrets_is_named_by_its_cause() {
         (OfIstiod, pilot_agent("info", "cache", "returned workload certificate from cache"), IstiodCa),
     ]);
 }
+
+/// An agent that is in trouble explains no certificate of istiod's, and one line of one failure is not yet a fault.
+#[test]
+fn what_an_agent_says_of_its_server_is_no_cause_where_istiod_signs_or_where_it_said_so_once() {
+    let line = text(
+        "Synchronize failed",
+        "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5 vs. 4)",
+    );
+    let mut of_istiod = night(Workload::OfIstiod);
+    of_istiod.agent(0).log = seen(excerpt(&vec![line.clone(); 3]), "log of spire-agent");
+    assert_eq!(of_istiod.verdict().scenario, Scenario::IstiodCa);
+    let mut once = night(Workload::Well);
+    once.agent(0).log = seen(excerpt(&[line]), "log of spire-agent");
+    assert_ne!(once.verdict().scenario, Scenario::Registration, "{:?}", once.verdict().reasons);
+}

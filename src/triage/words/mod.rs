@@ -12,8 +12,6 @@ mod table;
 
 use std::{borrow::Cow, sync::LazyLock};
 
-use strum::EnumString;
-
 use self::table::read;
 use super::Scenario;
 
@@ -34,49 +32,34 @@ pub(super) enum Tool {
 }
 
 /// What words point to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString)]
-#[strum(serialize_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PointsTo {
     /// All is well with what they speak of.
     HealthySign,
     /// Nothing.
-    None,
+    Nothing,
     /// Something failed, and the words do not say why.
     ConsequenceOnly,
-    ExpiredCertificate,
-    SpireAgent,
-    TrustBundleMismatch,
-    IstioConfiguration,
-    Network,
-    SpireServer,
-    IdentityMismatch,
-    ClockSkew,
-    Registration,
-    WorkloadAttestation,
-    RejectedSecret,
-    IstiodCa,
-    Application,
+    Cause(Scenario),
 }
 
 impl PointsTo {
+    /// As the tables write it.
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "healthy-sign" => Some(Self::HealthySign),
+            "none" => Some(Self::Nothing),
+            "consequence-only" => Some(Self::ConsequenceOnly),
+            cause => Scenario::ALL.into_iter().find(|scenario| scenario.as_str() == cause).map(Self::Cause),
+        }
+    }
+
     /// The cause, where the words name one.
     pub(super) fn scenario(self) -> Option<Scenario> {
-        Some(match self {
-            Self::HealthySign | Self::None | Self::ConsequenceOnly => return None,
-            Self::ExpiredCertificate => Scenario::ExpiredCertificate,
-            Self::SpireAgent => Scenario::SpireAgent,
-            Self::TrustBundleMismatch => Scenario::TrustBundleMismatch,
-            Self::IstioConfiguration => Scenario::IstioConfiguration,
-            Self::Network => Scenario::Network,
-            Self::SpireServer => Scenario::SpireServer,
-            Self::IdentityMismatch => Scenario::IdentityMismatch,
-            Self::ClockSkew => Scenario::ClockSkew,
-            Self::Registration => Scenario::Registration,
-            Self::WorkloadAttestation => Scenario::WorkloadAttestation,
-            Self::RejectedSecret => Scenario::RejectedSecret,
-            Self::IstiodCa => Scenario::IstiodCa,
-            Self::Application => Scenario::Application,
-        })
+        match self {
+            Self::Cause(scenario) => Some(scenario),
+            Self::HealthySign | Self::Nothing | Self::ConsequenceOnly => None,
+        }
     }
 }
 
@@ -88,8 +71,6 @@ pub(super) struct Words {
     /// What they mean.
     pub(super) meaning: &'static str,
     pub(super) points_to: PointsTo,
-    /// What they are easily mistaken for.
-    pub(super) is_not: &'static str,
 }
 
 static SPIRE_AGENT: LazyLock<Vec<Words>> = LazyLock::new(|| read(include_str!("spire-agent.tsv")));

@@ -15,8 +15,7 @@ fn row(line: &'static str) -> Option<Words> {
     let mut columns = line.split('\t');
     let words = columns.next()?;
     let meaning = columns.nth(3)?;
-    let points_to: PointsTo = columns.next()?.parse().ok()?;
-    let is_not = columns.next().unwrap_or_default();
+    let points_to = PointsTo::parse(columns.next()?)?;
     let parts: Vec<&'static str> = words.split(DIFFERS).map(str::trim).filter(|part| !part.is_empty()).collect();
-    (!parts.is_empty()).then_some(Words { parts, meaning, points_to, is_not })
+    (!parts.is_empty()).then_some(Words { parts, meaning, points_to })
 }

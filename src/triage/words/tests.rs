@@ -50,10 +50,10 @@ fn the_words_of_every_row_are_found_and_point_where_it_says() {
 fn what_was_told_last_within_an_error_names_the_cause() {
     let line = "level=error msg=\"Synchronize failed\" error=\"failed to fetch authorized entries: rpc error: code = \
                 ResourceExhausted desc = grpc: received message larger than max (4197194 vs. 4194304)\"";
-    assert_eq!(Tool::SpireAgent.most_telling(line).unwrap().points_to, PointsTo::Registration);
+    assert_eq!(Tool::SpireAgent.most_telling(line).unwrap().points_to, PointsTo::Cause(Scenario::Registration));
     let line = "503 UF TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:\
                 _SAN_matcher:TLS_error_end";
-    assert_eq!(Tool::Envoy.most_telling(line).unwrap().points_to, PointsTo::IdentityMismatch);
+    assert_eq!(Tool::Envoy.most_telling(line).unwrap().points_to, PointsTo::Cause(Scenario::IdentityMismatch));
     assert_eq!(Tool::Envoy.most_telling("200 - via_upstream").unwrap().points_to, PointsTo::HealthySign);
     assert_eq!(Tool::SpireAgent.most_telling("a line of somebody else"), None);
 }
