@@ -21,6 +21,7 @@ pub mod serve;
 pub mod simulate;
 pub mod slack;
 pub mod triage;
+mod verdict_format;
 pub mod whatif;
 
 /// What a script sees when a command could not run at all: no verdict (0 healthy, 1 fault found, 2 inconclusive).

@@ -6,7 +6,7 @@ use super::plain::{escaped, plain};
 use crate::triage::{Check, CheckResult, Confidence, FixName, Scenario, Side, Verdict};
 
 /// How a verdict is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Lines for a terminal.
     Text,

@@ -36,7 +36,7 @@ mod tests;
 mod verdict;
 mod words;
 
-pub(crate) use agent_log_excerpt::agent_log_excerpt;
+pub use agent_log_excerpt::agent_log_excerpt;
 pub use agent_restart::{
     AGENTS_MOST, Attestation, AttestationSigns, repeated_by_a_restart, too_many_agents, works_since_its_start,
 };
@@ -52,7 +52,7 @@ pub(crate) use healthcheck::read_healthcheck;
 pub use redact::{Redacted, RedactedLog, holds_a_secret};
 pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
 pub use roots_of::RootsOf;
-pub(crate) use server_log::server_log_excerpt;
+pub use server_log::server_log_excerpt;
 pub use stated_reason::{SharedFact, StatedReason};
 pub use subject::Subject;
 pub use survey::{Finding, Reason, Survey};

@@ -17,7 +17,7 @@ fn of_itself(line: &str) -> Option<&'static Words> {
 
 /// What is kept of the log of the container that ran before the last restart, and of the one that runs now: the newest lines that
 /// say something of the server itself. Where it crashed, the reason stands in the one before.
-pub(crate) fn server_log_excerpt(before: Option<&str>, now: Option<&str>) -> LogExcerpt {
+pub fn server_log_excerpt(before: Option<&str>, now: Option<&str>) -> LogExcerpt {
     let all = [before, now].into_iter().flatten().flat_map(str::lines);
     let mut lines: Vec<Redacted> = all.filter(|line| of_itself(line).is_some()).map(Redacted::new).collect();
     let skipped = lines.len().saturating_sub(KEPT_MOST);

@@ -13,6 +13,7 @@ mod fake_rest;
 mod fake_slack;
 mod idle;
 mod load;
+mod offline;
 
 use std::{
     process::Command,
@@ -229,6 +230,9 @@ async fn main() {
     }
     if wants("certificates") {
         certificates();
+    }
+    if wants("offline") {
+        offline::run();
     }
     if wants("idle") {
         idle::run().await;
