@@ -146,6 +146,8 @@ fn the_admission_policy_allows_the_commands_that_the_bot_runs() {
         vec!["cat", &settings.bundle_path, &settings.bundle_path],
         vec![&settings.agent_command, "healthcheck", "-socketPath", &settings.agent_socket],
         vec![&settings.server_command, "healthcheck", "-socketPath", &settings.server_socket],
+        vec![&settings.server_command, "bundle", "show", "-output", "json", "-socketPath", &settings.server_socket],
+        vec![&settings.server_command, "bundle", "list", "-output", "json", "-socketPath", &settings.server_socket],
     ] {
         let written = serde_json::to_string(&argv).unwrap();
         assert!(policy.contains(&written), "{written} is not in {policy}");

@@ -29,6 +29,10 @@ pub enum Tool {
     AgentHealthcheck,
     /// `spire-server healthcheck`.
     ServerHealthcheck,
+    /// `spire-server bundle show -output json`: the roots of the server's own trust domain.
+    ServerBundle,
+    /// `spire-server bundle list -output json`: those of federated trust domains.
+    FederatedBundles,
     /// `pilot-agent request GET PATH`, where a port-forward does not work.
     PilotAgent(String),
 }
@@ -51,8 +55,16 @@ impl ClusterClient {
             Tool::Cat(file) => vec!["cat".to_owned(), file.clone(), file.clone()],
             Tool::AgentHealthcheck => healthcheck(&settings.agent_command, &settings.agent_socket),
             Tool::ServerHealthcheck => healthcheck(&settings.server_command, &settings.server_socket),
+            Tool::ServerBundle => self.bundle_command("show"),
+            Tool::FederatedBundles => self.bundle_command("list"),
             Tool::PilotAgent(path) => ["pilot-agent", "request", "GET", path].map(str::to_owned).to_vec(),
         }
+    }
+
+    /// As JSON, which is known to be whole; the socket is the one of the healthcheck.
+    fn bundle_command(&self, what: &str) -> Vec<String> {
+        let (command, socket) = (&self.settings.server_command, &self.settings.server_socket);
+        [command, "bundle", what, "-output", "json", "-socketPath", socket].map(str::to_owned).to_vec()
     }
 
     /// Runs a command in a container (the first one when `container` is `None`).
@@ -160,6 +172,9 @@ fn whole<'a>(tool: &Tool, stdout: &'a [u8]) -> Result<&'a [u8], &'static str> {
             Ok(once)
         }
         Tool::AgentHealthcheck | Tool::ServerHealthcheck if stdout.is_empty() => Err("it said nothing"),
+        Tool::ServerBundle | Tool::FederatedBundles if !stdout.trim_ascii_end().ends_with(b"}") => {
+            Err("it came only in part")
+        }
         // Envoy ends whatever it lists with the end of a line; half of a JSON document is none.
         Tool::PilotAgent(_) if !stdout.starts_with(b"{") && stdout.last().is_some_and(|last| *last != b'\n') => {
             Err("it came only in part")
@@ -223,6 +238,9 @@ mod tests {
         }
         assert!(whole(&cat, b"old\nnew\n").is_err(), "it was rewritten meanwhile");
         assert!(whole(&list, b"a: 1\nb: 2").is_err() && whole(&list, b"a: 1\nb: 2\n").is_ok());
+        let shown = br#"{"trust_domain":"prod.example.org","x509_authorities":[]}"#;
+        assert!(whole(&Tool::ServerBundle, shown).is_ok() && whole(&Tool::ServerBundle, b"").is_err());
+        assert!(whole(&Tool::FederatedBundles, &shown[..20]).is_err());
         assert!(whole(&Tool::AgentHealthcheck, b"").is_err(), "a healthy agent says so");
     }
 }

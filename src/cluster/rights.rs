@@ -16,7 +16,7 @@ pub enum Duty {
     Spire,
     /// Read logs.
     Logs,
-    /// Read certificates and run healthchecks in containers.
+    /// Read certificates, and ask SPIRE for its health and its bundles, in containers.
     Exec,
     /// Ask Envoy's admin interface and SPIRE's health.
     PortForward,
@@ -66,7 +66,10 @@ impl Duty {
             Self::Targets => "no target can be diagnosed",
             Self::Spire => "nothing is known of SPIRE, and no verdict is certain",
             Self::Logs => "the logs of proxies and agents stay unread",
-            Self::Exec => "certificate files stay unread and healthchecks are not run; Envoy and HTTP probes must do",
+            Self::Exec => {
+                "certificate files stay unread, healthchecks are not run and the SPIRE server is not asked for its bundle; \
+                 Envoy and HTTP probes must do"
+            }
             Self::PortForward => "Envoy is asked by exec instead, which needs pilot-agent",
             Self::Bundles => "it is not known whether istiod issued a certificate",
             Self::MountedBundles => "a bundle that cannot be read in its container stays unread",

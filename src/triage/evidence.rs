@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RootsOf,
+    RootsOf, ServerBundles,
     redact::{Redacted, certificates_by_domain, certificates_only, lines_of_one_log},
 };
 use crate::mesh::{
@@ -323,6 +323,9 @@ pub struct ServerEvidence {
     /// What it logged of faults of its own. Absent in old evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Gathered<LogExcerpt>>,
+    /// The bundles that it has. Absent in old evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundles: Option<ServerBundles>,
 }
 
 /// What to expect in this mesh.

@@ -4,6 +4,7 @@ mod agent_log;
 mod agent_log_excerpt;
 mod agent_restart;
 mod agent_words;
+mod bundle_evidence;
 pub mod certificate;
 mod certificate_sources;
 mod check_id;
@@ -40,6 +41,7 @@ pub use agent_log_excerpt::agent_log_excerpt;
 pub use agent_restart::{
     AGENTS_MOST, Attestation, AttestationSigns, repeated_by_a_restart, too_many_agents, works_since_its_start,
 };
+pub use bundle_evidence::{DomainRoots, ServerBundles};
 pub use check_id::{CheckId, UnknownCheck};
 pub use diagnosis::diagnose;
 pub use evidence::{

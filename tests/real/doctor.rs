@@ -62,8 +62,8 @@ async fn it_names_the_missing_verb_resource_and_namespace_and_what_it_says_to_ap
     insta::assert_snapshot!(missing.join("\n"), @"
     MISSING kubernetes    not allowed to list deployments.apps in namespace spire: nothing is known of SPIRE, and no verdict is certain: grant it as below, or do without it on purpose (kubernetes.without: spire)
     MISSING kubernetes    not allowed to list statefulsets.apps in namespace spire: nothing is known of SPIRE, and no verdict is certain: grant it as below, or do without it on purpose (kubernetes.without: spire)
-    MISSING kubernetes    not allowed to get pods/exec in all namespaces: certificate files stay unread and healthchecks are not run; Envoy and HTTP probes must do: grant it as below, or do without it on purpose (kubernetes.without: exec)
-    MISSING kubernetes    not allowed to create pods/exec in all namespaces: certificate files stay unread and healthchecks are not run; Envoy and HTTP probes must do: grant it as below, or do without it on purpose (kubernetes.without: exec)
+    MISSING kubernetes    not allowed to get pods/exec in all namespaces: certificate files stay unread, healthchecks are not run and the SPIRE server is not asked for its bundle; Envoy and HTTP probes must do: grant it as below, or do without it on purpose (kubernetes.without: exec)
+    MISSING kubernetes    not allowed to create pods/exec in all namespaces: certificate files stay unread, healthchecks are not run and the SPIRE server is not asked for its bundle; Envoy and HTTP probes must do: grant it as below, or do without it on purpose (kubernetes.without: exec)
     ");
     let yaml = said.split_once("administrator:\n").unwrap().1;
     insta::assert_snapshot!(yaml.trim().replace(&bot.name, "BOT"), @r#"

@@ -21,7 +21,7 @@ pub(super) async fn mounted(gathering: &Gathering, found: &FoundPod, path: &str)
     };
     let pod = gathering.in_time(&what, gathering.reach.bounded(&what, call)).await.ok()?;
     let (name, key) = mounted_at(&pod, found.container.as_deref()?, path)?;
-    Some(match gathering.config_map(namespace, &name, [&key, &key]).await {
+    Some(match gathering.config_map(namespace, &name, &[&key]).await {
         Gathered::Seen { value, source, at } => {
             Gathered::Seen { value, source: format!("{source} (mounted as {path})"), at }
         }

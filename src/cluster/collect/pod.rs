@@ -9,7 +9,7 @@ use crate::{
     },
     triage::{
         Gathered, LogExcerpt, PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets,
-        certificate::read_pem,
+        certificate::{NoBundle, read_bundle, read_pem},
         envoy::{connected_since, tls_lines},
         look_further::{LookFurther, after_bundle_file, shown_bundle},
     },
@@ -24,7 +24,7 @@ pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEviden
     let settings = &gathering.reach.settings;
     let admin = gathering.reach.admin(&found.pod);
     let (svid_file, bundle_file, served, stats, proxy_log) = futures::join!(
-        file(gathering, found, &settings.svid_path),
+        file(gathering, found, &settings.svid_path, |text| Ok(read_pem(text))),
         bundle(gathering, found, &settings.bundle_path),
         served(gathering, found, &admin),
         stats(gathering, found, &admin),
@@ -47,12 +47,18 @@ pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEviden
     }
 }
 
-async fn file(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<PemFile> {
+async fn file(
+    gathering: &Gathering,
+    found: &FoundPod,
+    path: &str,
+    read: fn(&[u8]) -> Result<PemFile, NoBundle>,
+) -> Gathered<PemFile> {
     let source = format!("cat {path}");
     let call = async {
         let output = gathering.reach.exec(&found.pod, found.container.as_deref(), &Tool::Cat(path.to_owned())).await?;
         if output.exit_code == 0 {
-            return Ok(read_pem(&output.stdout));
+            let failed = |why: String| ClusterError::Failed { what: format!("cat {path}"), why: why.into() };
+            return read(&output.stdout).map_err(|error| failed(error.to_string()));
         }
         let said = output.stderr.lines().next().unwrap_or_default().trim();
         if said.contains("No such file") {
@@ -66,7 +72,7 @@ async fn file(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<P
 
 /// The bundle file, or the ConfigMap behind it (what the proxy trusts is gathered beside it).
 async fn bundle(gathering: &Gathering, found: &FoundPod, path: &str) -> Gathered<PemFile> {
-    let read = file(gathering, found, path).await;
+    let read = file(gathering, found, path, read_bundle).await;
     let behind = match after_bundle_file(&read) {
         Some(LookFurther::MountedConfigMap) => mounted(gathering, found, path).await,
         _ => None,

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 
-use super::{Gathering, controllers::of_the_server, healthcheck::healthcheck, spire_log::spire_log};
+use super::{Gathering, bundles, controllers::of_the_server, healthcheck::healthcheck, spire_log::spire_log};
 use crate::{
     cluster::{FoundPod, exec::Tool, resolve::list_pods},
     mesh::ScaledController,
@@ -28,11 +28,12 @@ pub(super) async fn gather(gathering: &Gathering) -> Servers {
     }
     let since = settings.agent_log_since;
     let one = |found: FoundPod| async move {
-        let (healthcheck, log) = futures::join!(
+        let (healthcheck, log, bundles) = futures::join!(
             healthcheck(gathering, &found, Tool::ServerHealthcheck, "spire-server healthcheck"),
             spire_log(gathering, &found, "log of spire-server", since, server_log_excerpt),
+            bundles::of_server(gathering, &found),
         );
-        ServerEvidence { pod: found.pod, ready: found.ready, healthcheck, log: Some(log) }
+        ServerEvidence { pod: found.pod, ready: found.ready, healthcheck, log: Some(log), bundles: Some(bundles) }
     };
     let seen = join_all(pods.into_iter().map(one)).await;
     Servers { seen, ..Servers::default() }

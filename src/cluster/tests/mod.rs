@@ -3,6 +3,7 @@
 mod agent_restart;
 mod approving;
 mod bounds;
+mod bundles;
 mod evicting;
 mod finding;
 mod forwarding;

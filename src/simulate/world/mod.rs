@@ -156,6 +156,11 @@ impl World {
 }
 
 impl WorldState {
+    /// The bundle as the SPIRE server has it.
+    fn spire_bundle(&self) -> String {
+        self.spire.bundle_pem().to_owned()
+    }
+
     /// The next moment, up to `now`, at which something changes by itself.
     fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         let pods = self.pods.values().flat_map(|pod| pod.moments(self));

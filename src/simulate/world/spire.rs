@@ -1,8 +1,9 @@
 //! What SPIRE says: healthchecks and log lines, in the words of its agents and server.
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::{Fault, WorldState};
+use super::{Fault, WorldState, topology::TRUST_DOMAIN};
 use crate::simulate::CommandOutput;
 
 fn line(at: Timestamp, level: &str, msg: &str, fields: &str) -> String {
@@ -86,4 +87,36 @@ pub(super) fn server_healthcheck(inner: &WorldState) -> CommandOutput {
         return ran(1, "", "server is unhealthy: unable to determine health\n");
     }
     ran(0, "Server is healthy.\n", "")
+}
+
+/// `spire-server bundle show` and `bundle list`, as PEM or with `-output json`. It federates with nobody.
+pub(super) fn server_bundle(inner: &WorldState, what: &str, flags: &[&str]) -> CommandOutput {
+    if inner.has(&Fault::ServerDown) {
+        return ran(
+            1,
+            "",
+            "Error: connection error: dial unix /tmp/spire-server/private/api.sock: connect: connection refused\n",
+        );
+    }
+    let as_json = flags.windows(2).any(|pair| pair == ["-output", "json"]);
+    let shown = |authorities: Vec<Value>| {
+        json!({"trust_domain": TRUST_DOMAIN, "x509_authorities": authorities, "jwt_authorities": [], "refresh_hint": "0",
+            "sequence_number": "1"})
+    };
+    let bundle = inner.spire_bundle();
+    let answer = match (what, as_json) {
+        ("show", true) => shown(ders(&bundle).into_iter().map(|der| json!({"asn1": der, "tainted": false})).collect()),
+        ("show", false) => return ran(0, &bundle, ""),
+        ("list", true) => json!({"bundles": [], "next_page_token": ""}),
+        ("list", false) => return ran(0, "", ""),
+        _ => return ran(1, "", "This command is accessed by using one of the subcommands below.\n"),
+    };
+    ran(0, &format!("{answer}\n"), "")
+}
+
+/// The certificates of a PEM text as base64 of their DER: what is between the marks, without its line ends.
+fn ders(pem: &str) -> Vec<String> {
+    let blocks = pem.split("-----BEGIN CERTIFICATE-----").skip(1);
+    let body = |block: &str| block.split("-----END").next().unwrap_or_default().split_whitespace().collect::<String>();
+    blocks.map(body).collect()
 }

@@ -1,6 +1,7 @@
 //! X.509-SVIDs: read from PEM, checked against the SPIFFE X509-SVID specification, verified up to the bundle.
 
 mod bundle;
+mod bundle_document;
 mod constraints;
 mod der;
 mod issuer;
@@ -14,6 +15,7 @@ mod warning;
 mod tests;
 
 pub use bundle::{BundleEnd, bundle_end};
+pub use bundle_document::{NoBundle, read_bundle, read_listed_bundles, read_shown_bundle};
 pub(in crate::triage) use der::{DerKind, der_kind};
 pub(in crate::triage) use issuer::trust_domains;
 pub use path::{PathError, verify_path};

@@ -12,7 +12,7 @@ use super::der::{DerKind, der_kind, first_element};
 use crate::triage::PemFile;
 
 /// The most blocks that are read: a chain and a bundle in rotation have a handful.
-const BLOCKS_MOST: usize = 64;
+pub(super) const BLOCKS_MOST: usize = 64;
 /// The most of a file that is read, in bytes: 64 certificates of 8 KiB.
 const FILE_MOST: usize = 512 * 1024;
 

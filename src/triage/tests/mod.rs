@@ -148,6 +148,7 @@ impl Night {
             ready: true,
             healthcheck: seen(Healthcheck { healthy: true, output: "Server is healthy.".into() }, "healthcheck"),
             log: Some(seen(LogExcerpt::default(), "log of spire-server")),
+            bundles: None,
         };
         let evidence = Evidence {
             schema: EVIDENCE_SCHEMA.to_owned(),
