@@ -1,5 +1,6 @@
 //! A verdict as text, JSON and Markdown, and calls between workloads as text. Pure.
 
+mod alike;
 mod pair;
 mod plain;
 #[cfg(test)]

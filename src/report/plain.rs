@@ -20,7 +20,8 @@ pub(super) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for letter in plain(text).chars() {
         match letter {
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '!' | '|' | '~' => {
+            // Without brackets of its own no link has an address: round ones stay as they read best.
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '!' | '|' | '~' => {
                 out.push('\\');
                 out.push(letter);
             }

@@ -1,9 +1,12 @@
 //! A verdict for people and for programs.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
-use super::plain::{escaped, plain};
-use crate::triage::{Check, CheckResult, Confidence, FixName, Scenario, Side, Verdict};
+use super::{
+    alike::{Alike, Names, named},
+    plain::{escaped, plain},
+};
+use crate::triage::{Check, CheckId, CheckResult, Confidence, FixName, Scenario, Side, Verdict};
 
 /// How a verdict is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +24,8 @@ pub fn render(verdict: &Verdict, format: Format) -> String {
     match format {
         // A verdict holds only texts, numbers and times, so writing it as JSON cannot fail.
         Format::Json => serde_json::to_string_pretty(verdict).unwrap_or_default(),
-        Format::Text => Layout { bold: "", bullet: "  ", harmless: plain }.write(verdict),
-        Format::Markdown => Layout { bold: "**", bullet: "- ", harmless: escaped }.write(verdict),
+        Format::Text => Layout { bold: "", bullet: "  ", line_end: "", harmless: plain }.write(verdict),
+        Format::Markdown => Layout { bold: "**", bullet: "- ", line_end: "  ", harmless: escaped }.write(verdict),
     }
 }
 
@@ -30,49 +33,43 @@ pub fn render(verdict: &Verdict, format: Format) -> String {
 struct Layout {
     bold: &'static str,
     bullet: &'static str,
+    /// What ends a line that the next one must not run into.
+    line_end: &'static str,
     harmless: fn(&str) -> String,
 }
 
 impl Layout {
+    /// The cause and the next step first; then why, what failed, and what is open. What passed is one line: who needs all of it
+    /// reads the JSON.
     fn write(self, verdict: &Verdict) -> String {
         let mut out = String::new();
+        let names = Names::of(verdict);
         let bold = self.bold;
         let head = (self.harmless)(&format!("{}: {}", verdict.target, verdict.scenario));
-        // Writing into a String cannot fail.
         let confidence = match verdict.confidence {
             Confidence::Low => "low",
             Confidence::Medium => "medium",
             Confidence::High => "high",
         };
-        let _ = writeln!(out, "{bold}{head}{bold} ({confidence} confidence, seen at {:.0})", verdict.at);
-        self.list(&mut out, "Because", &verdict.reasons);
+        // Writing into a String cannot fail.
+        let _ =
+            writeln!(out, "{bold}{head}{bold} ({confidence} confidence, seen at {:.0}){}", verdict.at, self.line_end);
+        let _ = writeln!(out, "{bold}Next:{bold} {}", (self.harmless)(&next(verdict)));
+        self.list(&mut out, "Because", &names.fold(verdict.reasons.iter().map(|reason| reason.text.as_str())));
         self.list(&mut out, "Where", &places(verdict));
-        let follows: Vec<String> = verdict.consequences.iter().map(|one| one.words().to_owned()).collect();
+        let follows: Vec<&str> = verdict.consequences.iter().map(|one| one.words()).collect();
         self.list(&mut out, "Follows from it, and needs no fix of its own", &follows);
         let call: Vec<String> =
             verdict.call_at_once.iter().map(|level| format!("{level}, without waiting for its window")).collect();
         self.list(&mut out, "Call at once", &call);
-        // What to do stands before the long list of what was seen.
-        let fixes: Vec<String> = verdict.fixes.iter().map(|fix| fitting(*fix)).collect();
-        self.list(&mut out, "Fixes that fit", &fixes);
-        let next: Vec<String> = verdict.next_by_hand().into_iter().map(str::to_owned).collect();
-        self.list(&mut out, "Next", &next);
         let never: Vec<String> = verdict.never.iter().map(|one| format!("{}: {}", one.fix, one.reason)).collect();
         self.list(&mut out, "Do not", &never);
-        let checks: Vec<String> = verdict.checks.iter().map(row).collect();
-        self.list(&mut out, "Checked", &checks);
-        let against: Vec<String> = verdict
-            .ruled_out
-            .iter()
-            // "not no fault found" tells nobody anything.
-            .filter(|other| {
-                !(other.certain && matches!(other.scenario, Scenario::NoFaultFound | Scenario::Inconclusive))
-            })
-            .map(|other| {
-                format!("{} {}: {}", if other.certain { "not" } else { "open:" }, other.scenario, other.because)
-            })
-            .collect();
-        self.list(&mut out, "Other causes", &against);
+        let rows = |result| names.fold_checks(&verdict.checks, result).iter().map(row).collect::<Vec<_>>();
+        self.list(&mut out, "Failed", &rows(CheckResult::Fail));
+        self.list(&mut out, "Could not be seen", &rows(CheckResult::Inconclusive));
+        let passed: Vec<String> = passed(&verdict.checks).into_iter().collect();
+        self.list(&mut out, "Passed", &passed);
+        self.list(&mut out, "Other causes", &other_causes(verdict));
         let unseen: Vec<String> = verdict.not_checked.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
         self.list(&mut out, "Not checked", &unseen);
         out
@@ -90,14 +87,16 @@ impl Layout {
     }
 }
 
-/// The most pods or nodes that one line names.
-const NAMED_MOST: usize = 20;
-
-fn named<T: ToString>(what: &str, all: &[T]) -> Option<String> {
-    let names: Vec<String> = all.iter().take(NAMED_MOST).map(ToString::to_string).collect();
-    let more = all.len().saturating_sub(NAMED_MOST);
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    (!all.is_empty()).then(|| format!("{what}: {}{rest}", names.join(", ")))
+/// What to do: the fix that fits best, or what a person does where none does.
+fn next(verdict: &Verdict) -> String {
+    match &*verdict.fixes {
+        [] => verdict.next_by_hand().unwrap_or_default().to_owned(),
+        [first, others @ ..] => {
+            let others: Vec<String> = others.iter().map(|fix| fitting(*fix)).collect();
+            let others = if others.is_empty() { String::new() } else { format!("; {} fits too", others.join(", ")) };
+            format!("{}{others}", fitting(*first))
+        }
+    }
 }
 
 fn places(verdict: &Verdict) -> Vec<String> {
@@ -109,24 +108,63 @@ fn places(verdict: &Verdict) -> Vec<String> {
         Side::Unknown => None,
     };
     let side = side.map(str::to_owned);
-    [side, named("pods", &verdict.on.pods), named("nodes", &verdict.on.nodes)].into_iter().flatten().collect()
+    let pods = (!verdict.on.pods.is_empty()).then(|| format!("pods: {}", named(&verdict.on.pods)));
+    let nodes = (!verdict.on.nodes.is_empty()).then(|| format!("nodes: {}", named(&verdict.on.nodes)));
+    [side, pods, nodes].into_iter().flatten().collect()
+}
+
+/// The other scenarios, those with one reason together.
+fn other_causes(verdict: &Verdict) -> Vec<String> {
+    // "not no fault found" tells nobody anything.
+    let told = verdict
+        .ruled_out
+        .iter()
+        .filter(|other| !(other.certain && matches!(other.scenario, Scenario::NoFaultFound | Scenario::Inconclusive)));
+    let mut groups: Vec<(bool, &str, Vec<Scenario>)> = Vec::new();
+    for other in told {
+        match groups.iter_mut().find(|(certain, why, _)| *certain == other.certain && *why == other.because) {
+            Some((_, _, scenarios)) => scenarios.push(other.scenario),
+            None => groups.push((other.certain, &other.because, vec![other.scenario])),
+        }
+    }
+    let sentence = |(certain, why, scenarios): (bool, &str, Vec<Scenario>)| {
+        let titles: Vec<&str> = scenarios.into_iter().map(Scenario::title).collect();
+        format!("{} {}: {why}", if certain { "not" } else { "open:" }, titles.join(", "))
+    };
+    groups.into_iter().map(sentence).collect()
+}
+
+/// What passed, counted by check.
+fn passed(checks: &[Check]) -> Option<String> {
+    let mut counts: BTreeMap<CheckId, usize> = BTreeMap::new();
+    for check in checks.iter().filter(|check| check.result == CheckResult::Pass) {
+        *counts.entry(check.id).or_default() += 1;
+    }
+    let each: Vec<String> = counts.iter().map(|(id, count)| format!("{id} ×{count}")).collect();
+    (!each.is_empty()).then(|| format!("[ok] {}", each.join(", ")))
 }
 
 fn fitting(fix: FixName) -> String {
-    if FixName::CARRIED_OUT.contains(&fix) { fix.to_string() } else { format!("{fix}: by hand, after the runbook") }
+    if FixName::CARRIED_OUT.contains(&fix) {
+        format!("{fix}, asked for in the incident's channel")
+    } else {
+        format!("{fix}, by hand, after the runbook")
+    }
 }
 
-/// One check: how it ended, what was found, from which source, when, and what to do (invariant 8).
-fn row(check: &Check) -> String {
-    let remedy = check.remedy.as_ref().map_or_else(String::new, |remedy| format!("; next: {remedy}"));
+/// Checks that found the same: how they ended, what was found, from which source, when, and what to do (invariant 8).
+fn row(alike: &Alike<'_>) -> String {
+    let Alike { first, subjects } = alike;
+    let remedy = first.remedy.as_ref().map_or_else(String::new, |remedy| format!("; next: {remedy}"));
+    let others = if subjects.len() > 1 { "; the others alike" } else { "" };
     format!(
-        "[{}] {} {}: {} ({}, {:.0}){remedy}",
-        mark(check.result),
-        check.id,
-        check.subject,
-        check.summary,
-        check.source,
-        check.observed_at
+        "[{}] {} {}: {} ({}, {:.0}){others}{remedy}",
+        mark(first.result),
+        first.id,
+        named(subjects),
+        first.summary,
+        first.source,
+        first.observed_at
     )
 }
 
