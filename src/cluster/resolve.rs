@@ -4,14 +4,17 @@ use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
-        core::v1::{Pod, Service},
+        core::v1::{ContainerStatus, Pod, Service},
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
 use kube::{Api, api::ListParams, core::Selector};
 
 use super::{ClusterClient, ClusterError, admin::PROXY, endpoints::pods_behind, transport::is_too_much};
-use crate::mesh::{ControllerRef, NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef};
+use crate::{
+    mesh::{ControllerRef, NodeName, ObjectName, PodRef, PodUid, ServiceAccount, TargetKind, TargetRef},
+    triage::{ContainerEnd, ContainerTrouble, POD_TROUBLES_MOST, WhyItWaits},
+};
 
 /// A pod as it was found.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the object, not a state of ours")]
@@ -42,6 +45,10 @@ pub struct FoundPod {
     pub ended: bool,
     /// Its labels, for selectors.
     pub labels: std::collections::BTreeMap<String, String>,
+    /// Whether its phase is Pending.
+    pub pending: bool,
+    /// Its containers that wait, or have ended once.
+    pub troubles: Vec<ContainerTrouble>,
     /// The container that holds the certificate files: the one that `kubectl` would take, or the first, but no sidecar.
     pub container: Option<String>,
 }
@@ -211,8 +218,36 @@ pub(super) fn found(pod: &Pod) -> Option<FoundPod> {
         going: meta.deletion_timestamp.is_some(),
         ended: matches!(phase, Some("Succeeded" | "Failed")),
         labels: meta.labels.clone().unwrap_or_default(),
+        pending: phase == Some("Pending"),
+        troubles: troubles(pod),
         container: container.map(|name| (*name).clone()),
     })
+}
+
+/// What a pod's containers wait for, and how they ended last: those that wait first.
+fn troubles(pod: &Pod) -> Vec<ContainerTrouble> {
+    let statuses = pod.status.iter().flat_map(|status| [&status.init_container_statuses, &status.container_statuses]);
+    let trouble = |one: &ContainerStatus| {
+        let state = one.state.as_ref();
+        let waiting = state.and_then(|state| state.waiting.as_ref()).map(|waiting| WhyItWaits {
+            reason: waiting.reason.as_deref().unwrap_or_default().into(),
+            message: waiting.message.as_deref().unwrap_or_default().into(),
+        });
+        let ended = state.and_then(|state| state.terminated.as_ref()).filter(|ended| ended.exit_code != 0);
+        let ended = ended.or_else(|| one.last_state.as_ref().and_then(|last| last.terminated.as_ref()));
+        let ended = ended.map(|ended| ContainerEnd {
+            exit_code: ended.exit_code,
+            reason: ended.reason.as_deref().unwrap_or_default().into(),
+            at: ended.finished_at.as_ref().map(|time| time.0),
+        });
+        let restarts = u32::try_from(one.restart_count).unwrap_or(0);
+        let has_some = waiting.is_some() || ended.is_some();
+        has_some.then(|| ContainerTrouble { name: one.name.as_str().into(), waiting, ended, restarts })
+    };
+    let mut troubles: Vec<ContainerTrouble> = statuses.flatten().flatten().filter_map(trouble).collect();
+    troubles.sort_by_key(|one| one.waiting.is_none());
+    troubles.truncate(POD_TROUBLES_MOST);
+    troubles
 }
 
 /// The workload behind a controller: a ReplicaSet belongs to a Deployment.

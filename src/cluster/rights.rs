@@ -14,7 +14,7 @@ pub enum Duty {
     Targets,
     /// Find SPIRE's server and agents, and read its bundle.
     Spire,
-    /// Read logs.
+    /// Read logs, and Kubernetes' events about pods.
     Logs,
     /// Read certificates, and ask SPIRE for its health and its bundles, in containers.
     Exec,
@@ -65,7 +65,7 @@ impl Duty {
         match self {
             Self::Targets => "no target can be diagnosed",
             Self::Spire => "nothing is known of SPIRE, and no verdict is certain",
-            Self::Logs => "the logs of proxies and agents stay unread",
+            Self::Logs => "the logs of proxies and agents stay unread, and why a pod does not start",
             Self::Exec => {
                 "certificate files stay unread, healthchecks are not run and the SPIRE server is not asked for its bundle; \
                  Envoy and HTTP probes must do"
@@ -121,7 +121,7 @@ const fn right(
 /// Everything that the bot may ask of the API server.
 ///
 /// `get` and `create` on `pods/exec` and `pods/portforward`: WebSockets need `get`, and from Kubernetes 1.35 on `create`.
-pub const RIGHTS: [Right; 30] = {
+pub const RIGHTS: [Right; 31] = {
     use Duty::{
         Bundles, Exec, Logs, MountedBundles, PlanRestartPod, PlanRestartSpireAgent, PortForward, RestartPod,
         RestartSpireAgent, Spire, Targets,
@@ -140,6 +140,7 @@ pub const RIGHTS: [Right; 30] = {
         right(Spire, RightScope::Spire, "", "configmaps", Some("spire-bundle"), "get"),
         right(Logs, RightScope::Watched, "", "pods/log", None, "get"),
         right(Logs, RightScope::Spire, "", "pods/log", None, "get"),
+        right(Logs, RightScope::Watched, "", "events", None, "list"),
         right(Exec, RightScope::Watched, "", "pods/exec", None, "get"),
         right(Exec, RightScope::Watched, "", "pods/exec", None, "create"),
         right(Exec, RightScope::Spire, "", "pods/exec", None, "get"),

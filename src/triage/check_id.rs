@@ -22,6 +22,9 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(test, derive(strum::EnumIter, strum::EnumMessage))]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum CheckId {
+    /// why a pod without a certificate does not start, as Kubernetes says; only where it does not
+    #[strum(serialize = "1.0-pod-start")]
+    PodStart,
     /// a file that is there, and why it could not be read
     #[strum(serialize = "1.0-file-unreadable")]
     FileUnreadable,

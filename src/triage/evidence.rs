@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RootsOf, ServerBundles,
+    AgentPod, PodStart, RootsOf, ServerBundles,
     redact::{Redacted, certificates_by_domain, certificates_only, lines_of_one_log},
 };
 use crate::mesh::{
@@ -236,6 +236,9 @@ pub struct PodEvidence {
     pub stats: Gathered<ProxyStats>,
     /// What its proxy logged about TLS.
     pub proxy_log: Gathered<LogExcerpt>,
+    /// Why it does not start, where it is not Ready or no certificate was seen. Absent in old evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<PodStart>,
 }
 
 impl PodEvidence {
@@ -250,49 +253,6 @@ impl PodEvidence {
         };
         let serves_none = || self.served.value().is_some_and(|served| served.chain.is_empty());
         no_file && !self.ambient && (!self.sidecar || serves_none())
-    }
-}
-
-/// The pod of an agent, as far as the pods of its node could be listed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Option<PodRef>", into = "Option<PodRef>")]
-pub enum AgentPod {
-    /// No agent runs on the node.
-    #[default]
-    Absent,
-    /// This one runs there.
-    Found(PodRef),
-    /// The bot could not list the pods of this namespace, so there may be one.
-    NotListed(Namespace),
-}
-
-impl AgentPod {
-    /// The name that stands in stored evidence for a pod that could not be listed.
-    const NOT_LISTED: &str = "not-listed";
-
-    /// Whether one runs there, or may.
-    pub fn may_run(&self) -> bool {
-        *self != Self::Absent
-    }
-}
-
-impl From<Option<PodRef>> for AgentPod {
-    fn from(stored: Option<PodRef>) -> Self {
-        match stored {
-            None => Self::Absent,
-            Some(pod) if pod.name.as_str() == Self::NOT_LISTED => Self::NotListed(pod.namespace),
-            Some(pod) => Self::Found(pod),
-        }
-    }
-}
-
-impl From<AgentPod> for Option<PodRef> {
-    fn from(pod: AgentPod) -> Self {
-        match pod {
-            AgentPod::Absent => None,
-            AgentPod::Found(pod) => Some(pod),
-            AgentPod::NotListed(namespace) => AgentPod::NOT_LISTED.parse().ok().map(|name| PodRef { namespace, name }),
-        }
     }
 }
 
@@ -380,23 +340,4 @@ pub struct Evidence {
     pub spire_bundle: Gathered<PemFile>,
     /// istiod's root (ConfigMap `istio-ca-root-cert`).
     pub istio_root: Gathered<PemFile>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pod_of_an_agent_is_stored_as_it_always_was() {
-        let namespace: Namespace = "spire-system".parse().unwrap();
-        let pod = PodRef { namespace: namespace.clone(), name: "spire-agent-x".parse().unwrap() };
-        for (pod, stored) in [
-            (AgentPod::Absent, "null"),
-            (AgentPod::Found(pod), r#"{"namespace":"spire-system","name":"spire-agent-x"}"#),
-            (AgentPod::NotListed(namespace), r#"{"namespace":"spire-system","name":"not-listed"}"#),
-        ] {
-            assert_eq!(serde_json::to_string(&pod).unwrap(), stored);
-            assert_eq!(serde_json::from_str::<AgentPod>(stored).unwrap(), pod);
-        }
-    }
 }

@@ -23,6 +23,8 @@ const MARGIN: Duration = Duration::from_mins(5);
 pub enum LookFurther {
     /// The ConfigMap that is mounted where a bundle file lies.
     MountedConfigMap,
+    /// Why a pod does not start.
+    PodStart,
     /// What SPIRE answers over HTTP to the probes of its pod.
     HttpHealth,
     /// The log of an agent once more, from so long ago on.
@@ -37,6 +39,14 @@ pub fn after_bundle_file(file: &Gathered<PemFile>) -> Option<LookFurther> {
     let Gathered::Missing { reason, .. } = file else { return None };
     let no_way_in = matches!(reason, Missing::ToolMissing { .. } | Missing::Forbidden { .. });
     no_way_in.then_some(LookFurther::MountedConfigMap)
+}
+
+/// After the certificates of a pod were asked for: one that is not Ready, or shows none, may not have started. In ambient mode
+/// none is expected.
+pub fn after_certificates(pod: &PodEvidence) -> Option<LookFurther> {
+    let file = pod.svid_file.value().is_some_and(|file| !file.certificates.is_empty());
+    let served = pod.served.value().is_some_and(|served| !served.chain.is_empty());
+    (!pod.ready || !(file || served || pod.ambient)).then_some(LookFurther::PodStart)
 }
 
 /// Which of the two shows the bundle: the ConfigMap only where it holds one.

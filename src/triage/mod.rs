@@ -2,6 +2,7 @@
 
 mod agent_log;
 mod agent_log_excerpt;
+mod agent_pod;
 mod agent_restart;
 mod agent_words;
 mod bundle_evidence;
@@ -22,6 +23,7 @@ mod log_hints;
 pub(crate) mod look_further;
 mod next_step;
 mod not_understood;
+mod pod_start;
 mod redact;
 mod restartable;
 mod roots;
@@ -38,6 +40,7 @@ mod verdict;
 mod words;
 
 pub use agent_log_excerpt::agent_log_excerpt;
+pub use agent_pod::AgentPod;
 pub use agent_restart::{
     AGENTS_MOST, Attestation, AttestationSigns, repeated_by_a_restart, too_many_agents, works_since_its_start,
 };
@@ -45,12 +48,14 @@ pub use bundle_evidence::{DomainRoots, ServerBundles};
 pub use check_id::{CheckId, UnknownCheck};
 pub use diagnosis::diagnose;
 pub use evidence::{
-    AgentEvidence, AgentPod, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing,
-    PemFile, PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters,
+    AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing, PemFile,
+    PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters,
 };
 pub use examine::{Chain, Examined, Holding, Issuer, Stuck, examine};
 pub use fix::FixName;
 pub(crate) use healthcheck::read_healthcheck;
+pub(crate) use pod_start::KEPT_MOST as POD_TROUBLES_MOST;
+pub use pod_start::{ContainerEnd, ContainerTrouble, PodEvent, PodStart, WhyItWaits};
 pub use redact::{Redacted, RedactedLog, holds_a_secret};
 pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
 pub use roots_of::RootsOf;

@@ -93,7 +93,7 @@ async fn where_all_is_fine_on_discord_every_line_is_ok_and_nothing_is_posted() {
     ok      kubernetes    targets in namespace web (7 rights)
     ok      kubernetes    spire in namespace spire-system (4 rights)
     ok      kubernetes    logs in namespace spire-system (1 rights)
-    ok      kubernetes    logs in namespace web (1 rights)
+    ok      kubernetes    logs in namespace web (2 rights)
     ok      kubernetes    exec in namespace spire-system (2 rights)
     ok      kubernetes    exec in namespace web (2 rights)
     ok      kubernetes    port-forward in namespace spire-system (2 rights)

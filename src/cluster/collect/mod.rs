@@ -5,6 +5,7 @@ mod controllers;
 mod healthcheck;
 mod mounted;
 mod pod;
+mod pod_start;
 mod spire_agent;
 mod spire_log;
 mod spire_server;

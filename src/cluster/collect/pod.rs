@@ -1,6 +1,6 @@
 //! What one pod of the target holds, serves and logs (runbook steps 1.1 to 1.3, 3.3 and the domain notes on Envoy).
 
-use super::{Gathering, gap, mounted::mounted};
+use super::{Gathering, gap, mounted::mounted, pod_start};
 use crate::{
     cluster::{
         ClusterError, FoundPod,
@@ -11,7 +11,7 @@ use crate::{
         Gathered, LogExcerpt, PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets,
         certificate::{NoBundle, read_bundle, read_pem},
         envoy::{connected_since, tls_lines},
-        look_further::{LookFurther, after_bundle_file, shown_bundle},
+        look_further::{LookFurther, after_bundle_file, after_certificates, shown_bundle},
     },
 };
 
@@ -30,7 +30,7 @@ pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEviden
         stats(gathering, found, &admin),
         proxy_log(gathering, found),
     );
-    PodEvidence {
+    let mut pod = PodEvidence {
         pod: found.pod.clone(),
         uid: found.uid.clone(),
         node: found.node.clone(),
@@ -44,7 +44,12 @@ pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEviden
         served,
         stats,
         proxy_log,
+        start: None,
+    };
+    if after_certificates(&pod) == Some(LookFurther::PodStart) {
+        pod.start = Some(pod_start::gather(gathering, found).await);
     }
+    pod
 }
 
 async fn file(

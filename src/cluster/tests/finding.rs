@@ -114,6 +114,8 @@ fn found(name: &str, node: &str) -> FoundPod {
         going: false,
         ended: false,
         labels: std::collections::BTreeMap::new(),
+        pending: false,
+        troubles: Vec::new(),
         container: None,
     }
 }

@@ -11,6 +11,7 @@ mod gathering;
 mod logging;
 mod replacing;
 mod sampling;
+mod starting;
 mod surveying;
 mod transport;
 

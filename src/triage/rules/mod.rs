@@ -9,6 +9,7 @@ mod denied_by_policy;
 mod file_asked_of_spire;
 mod istiod_issued;
 mod never_got_svid;
+mod node_setup;
 mod not_attested;
 mod not_registered;
 mod nothing_found;
@@ -17,6 +18,7 @@ mod peer_expired;
 mod peer_not_yet_valid;
 mod peer_refused;
 mod peer_speaks_plaintext;
+mod pod_does_not_start;
 mod renewal_overdue;
 mod spire_server_unhealthy;
 mod spire_server_unreachable;
@@ -48,12 +50,13 @@ type PodRule = fn(&DiagnosisInput<'_>, &[PodRef]) -> Option<Conclusion>;
 
 /// All rules, in the order in which they are tried: that of the chain of causes, the root first. Where none of them answers, it
 /// is for [`nothing_found`] to say.
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     Rule::First(istiod_issued::alone),
     Rule::First(spire_server_unhealthy::judge),
     Rule::First(told_by_agents::judge),
     Rule::First(spire_server_unreachable::judge),
     Rule::PodByPod(&[
+        node_setup::judge,
         svid_not_yet_valid::judge,
         not_registered::judge,
         svid_expired::judge,
@@ -72,6 +75,7 @@ const RULES: [Rule; 17] = [
     Rule::First(unreachable::judge),
     Rule::First(own_application::judge),
     Rule::First(denied_by_policy::judge),
+    Rule::First(pod_does_not_start::judge),
     // Last, since a certificate that is still in date explains no failing call.
     Rule::First(renewal_overdue::judge),
     Rule::First(svid_not_yet_valid::soon),
@@ -129,6 +133,6 @@ mod tests {
             let is_listed = is_listed.into_iter().any(|word| word == format!("{name}::judge"));
             assert!(is_listed || name == "nothing_found", "{name} is not in the list");
         }
-        assert_eq!(rules, 23);
+        assert_eq!(rules, 25);
     }
 }

@@ -5,6 +5,7 @@ mod certificate_sources;
 mod dangerous;
 mod log_hints;
 mod look_further;
+mod pod_start;
 mod registration;
 mod remarks;
 mod reports;
@@ -195,6 +196,7 @@ impl Night {
             served: gone("config_dump"),
             stats: seen(ProxyStats { server: counters, clients, ..ProxyStats::default() }, "Envoy /stats"),
             proxy_log: seen(LogExcerpt::default(), "log of istio-proxy"),
+            start: None,
         });
         self.evidence.agents.push(AgentEvidence {
             node: node.clone(),

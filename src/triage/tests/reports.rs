@@ -135,6 +135,20 @@ fn a_secret_of_a_file_that_istio_asks_spire_for_is_istios_configuration() {
 }
 
 #[test]
+fn a_node_without_the_spiffe_csi_driver_is_named_with_the_driver_and_nothing_is_restarted() {
+    let mut night = Night::healthy();
+    let report = reports().into_iter().find(|report| report.id == "spire-csi-missing").unwrap();
+    // As `kubectl describe` prints it: type, reason, age, who, message.
+    let line = report.artefact.lines().next().unwrap();
+    let message = line.split("  ").last().unwrap();
+    night.does_not_start(0, "PodInitializing", &[("FailedMount", 12, 1, message)]);
+    let verdict = night.verdict();
+    says(&verdict, Scenario::NodeSetup, &[]);
+    assert_eq!(verdict.on.nodes, ["node-1".parse().unwrap()]);
+    insta::assert_snapshot!(verdict.reasons[0], @r#"web/frontend-a does not start: the CSI driver csi.spiffe.io is not there on node-1; Kubernetes says FailedMount (12 time(s), the last at 2026-11-24T02:59:00Z): «MountVolume.SetUp failed for volume "spire-agent-socket" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name csi.spiffe.io not found in the list of registered CSI drivers»"#);
+}
+
+#[test]
 fn a_token_that_istiod_refuses_is_no_fault_of_spire_and_a_new_pod_has_a_new_one() {
     let mut night = Night::healthy();
     let leaf = night.istiod.leaf(super::OF_ISTIOD, -120);

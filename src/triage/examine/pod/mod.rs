@@ -6,6 +6,7 @@ mod difference;
 mod files;
 mod identity;
 mod proxy;
+mod start;
 
 use jiff::Timestamp;
 
@@ -84,6 +85,7 @@ pub struct Examined {
 /// Examines one pod.
 pub fn examine(pod: &PodEvidence, evidence: &Evidence, now: Timestamp) -> Examined {
     let mut rows = Rows { pod, evidence, now, checks: Vec::new() };
+    rows.start();
     rows.files();
     let (file, served) = (IdentityCopy::on_disk(pod), IdentityCopy::served(pod));
     let decides = deciding(file.as_ref(), served.as_ref());

@@ -52,7 +52,7 @@ fn open_questions(input: &DiagnosisInput<'_>) -> Vec<StatedReason> {
     open.extend(pods::open_questions(input).into_iter().map(Into::into));
     open.extend(spire::open_questions(input));
     open.extend(incidents_in_waiting(input));
-    let said = [CheckId::SvidDates, CheckId::Chain, CheckId::ServedIsOnDisk, CheckId::BundleEnd];
+    let said = [CheckId::PodStart, CheckId::SvidDates, CheckId::Chain, CheckId::ServedIsOnDisk, CheckId::BundleEnd];
     let rows = input.pods.iter().flat_map(|(_, found)| &found.checks);
     for row in rows.filter(|row| row.result == CheckResult::Fail && !said.contains(&row.id)) {
         open.push(format!("{} of {} failed, and no cause explains it: {}", row.id, row.subject, row.summary).into());

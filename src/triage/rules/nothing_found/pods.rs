@@ -11,6 +11,10 @@ use crate::triage::{
 pub(super) fn open_questions(input: &DiagnosisInput<'_>) -> Vec<String> {
     let mut open = Vec::new();
     for (pod, found) in &input.pods {
+        open.extend(found.checks.iter().filter(|row| row.id == CheckId::PodStart).map(|row| {
+            let remedy = row.remedy.iter().fold(String::new(), |_, remedy| format!("; {remedy}"));
+            format!("{}: {}{remedy}", pod.pod, row.summary)
+        }));
         match &found.holding {
             Holding::Unseen(why) => open.push(format!("the certificate of {} could not be read: {why}", pod.pod)),
             Holding::Bad(why) => open.push(format!("no copy of {}'s certificate is an SVID: {why}", pod.pod)),
