@@ -132,7 +132,7 @@ impl AlarmCall {
             }
             Ok(_) => (self.is_through, self.rings) = (true, true),
             Err(PerformError::Again { .. }) => self.rings = true,
-            Err(PerformError::Waiting { .. } | PerformError::Never { .. }) => {}
+            Err(PerformError::Waiting { .. } | PerformError::Refused { .. } | PerformError::Never { .. }) => {}
         }
     }
 

@@ -20,18 +20,35 @@ const DELAYED_AFTER: u32 = 3;
 /// The same for one that has waited so long.
 const DELAYED_FOR: SignedDuration = SignedDuration::from_secs(60);
 
-/// After so many attempts an effect is dead, unless it never dies: some ten minutes of backoff.
-fn attempts_most(work: &Work) -> u32 {
-    match work {
-        Work::Triage { .. } | Work::DrawPlan { .. } => 3,
-        Work::AwaitStep { .. } | Work::Sample { .. } => 4,
-        // Its waits for others do not count among them: see `waits_most`.
-        Work::RunStep { .. } => 8,
-        Work::UpdatePage { .. } | Work::UpdateMention { .. } => 6,
-        Work::Post { .. } => 10,
-        // A phone that rings for what is over: an hour, so that a pager may have its own bad night.
-        Work::EndPage { .. } => 45,
-        Work::Timer { .. } | Work::DrawCard { .. } | Work::Mention { .. } | Work::CallPager { .. } => u32::MAX,
+/// A message for a chat waits so long for an outage to end, then it is dead and the card says that it could not be posted: what
+/// was to be said a day ago stands in the journal, and wakes nobody.
+const OUTAGE_MOST: SignedDuration = SignedDuration::from_hours(24);
+/// A message that was refused itself so often is dead.
+const REFUSALS_MOST: u32 = 10;
+
+/// How long an effect is tried before it is dead.
+enum Patience {
+    /// So many attempts.
+    Attempts(u32),
+    /// Until its age and its refusals are too many. An outage uses up neither.
+    Message,
+    Endless,
+}
+
+impl Patience {
+    fn of(work: &Work) -> Self {
+        match work {
+            work if work.never_dies() => Self::Endless,
+            Work::Triage { .. } | Work::DrawPlan { .. } => Self::Attempts(3),
+            Work::AwaitStep { .. } | Work::Sample { .. } => Self::Attempts(4),
+            // Its waits for others do not count among them: see `waits_most`.
+            Work::RunStep { .. } => Self::Attempts(8),
+            Work::UpdatePage { .. } => Self::Attempts(6),
+            // A phone that rings for what is over: an hour, so that a pager may have its own bad night.
+            Work::EndPage { .. } => Self::Attempts(45),
+            Work::Post { .. } | Work::UpdateMention { .. } => Self::Message,
+            Work::Timer { .. } | Work::DrawCard { .. } | Work::Mention { .. } | Work::CallPager { .. } => Self::Endless,
+        }
     }
 }
 
@@ -133,12 +150,26 @@ fn decide_ending(shared: &Shared, claim: &Claim, result: Result<Done, PerformErr
     match result {
         Ok(done) => Ending::Fact(Box::new(done)),
         Err(PerformError::Never { reason }) => Ending::Dead { reason, untouched: false },
-        Err(PerformError::Again { reason, after }) => again(shared, claim, reason, after, false),
-        Err(PerformError::Waiting { reason, after }) => again(shared, claim, reason, after, true),
+        Err(PerformError::Again { reason, after }) => again(shared, claim, reason, after, Failure::Unclear),
+        Err(PerformError::Refused { reason }) => again(shared, claim, reason, None, Failure::Refused),
+        Err(PerformError::Waiting { reason, after }) => again(shared, claim, reason, after, Failure::Untouched),
     }
 }
 
-fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDuration>, untouched: bool) -> Ending {
+/// What is known of an attempt that failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// It may have been done all the same.
+    Unclear,
+    /// Nothing was done, for something has to be waited for.
+    Untouched,
+    /// This one message was refused.
+    Refused,
+}
+
+fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDuration>, failure: Failure) -> Ending {
+    let untouched = failure == Failure::Untouched;
+    let refused = failure == Failure::Refused;
     // "Come at once" is no time to wait for: taken at its word it would be a loop without a pause.
     let after = after.filter(SignedDuration::is_positive);
     let now = shared.clock.now();
@@ -150,10 +181,11 @@ fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDur
     // What is put off until a time of the other side's choosing is not refused: it never dies of that. A call stays due
     // for ever, also where it is a post.
     let counts = if is_step { !untouched } else { after.is_none() };
-    let may_try_again = if gives_back {
-        age < waits_most(&shared.rules.policy())
-    } else {
-        !counts || claim.work.never_dies() || claim.attempt < attempts_most(&claim.work)
+    let may_try_again = match Patience::of(&claim.work) {
+        _ if gives_back => age < waits_most(&shared.rules.policy()),
+        Patience::Attempts(most) => !counts || claim.attempt < most,
+        Patience::Message => age < OUTAGE_MOST && claim.refusals.saturating_add(u32::from(refused)) < REFUSALS_MOST,
+        Patience::Endless => true,
     };
     if !may_try_again {
         return Ending::Dead { reason, untouched };
@@ -164,10 +196,13 @@ fn again(shared: &Shared, claim: &Claim, reason: String, after: Option<SignedDur
     let late = claim.attempt >= DELAYED_AFTER || age >= DELAYED_FOR;
     let fact = match &claim.work {
         work @ Work::Mention { .. } if late => Some(Outcome::Delayed { work: Box::new(work.clone()) }),
-        work if !untouched => unanswered(work, &claim.key),
+        work if failure == Failure::Unclear => unanswered(work, &claim.key),
         _ => None,
     };
-    Ending::Again { finish: Finish::Again { due: now + wait, error: reason, counts }, fact: fact.map(Box::new) }
+    Ending::Again {
+        finish: Finish::Again { due: now + wait, error: reason, counts, refused },
+        fact: fact.map(Box::new),
+    }
 }
 
 /// Nothing was done at this attempt. What an attempt of a step before this one has done is not known by that.

@@ -55,6 +55,12 @@ pub enum PerformError {
         /// How long the other side asked us to wait (`Retry-After`); else the engine's own backoff.
         after: Option<SignedDuration>,
     },
+    /// The other side is well, and refuses this one message: it may take it once somebody has mended something.
+    #[error("{reason}")]
+    Refused {
+        /// What was refused, and why.
+        reason: String,
+    },
     /// Something has to be waited for first, and it is known that nothing was done: a lock, a disruption budget.
     #[error("{reason}")]
     Waiting {

@@ -321,6 +321,14 @@ impl Work {
         }
     }
 
+    /// The sequence in which it goes out: messages of one incident and channel follow each other. Edits have slots instead.
+    pub fn sequence(&self) -> Option<String> {
+        match self {
+            Self::Post { to, .. } | Self::Mention { to, .. } => Some(format!("{}:{}", to.face.name(), to.channel)),
+            _ => None,
+        }
+    }
+
     /// Whether it is tried for ever: a page is never lost (invariant 2), and a card is always owed.
     pub fn never_dies(&self) -> bool {
         matches!(

@@ -50,6 +50,8 @@ pub enum Finish {
         error: String,
         /// Whether the attempt counts: one that the other side put off with a time to come again does not.
         counts: bool,
+        /// Whether the message itself was refused.
+        refused: bool,
     },
 }
 
@@ -202,19 +204,20 @@ impl Append {
 }
 
 async fn write_finish(db: &mut SqliteConnection, row: i64, attempt: u32, finish: &Finish) -> Result<(), AppendError> {
-    let (state, due, error, counts) = match finish {
-        Finish::Done => ("done", None, None, true),
-        Finish::Dead { error } => ("dead", None, Some(error), true),
-        Finish::Again { due, error, counts } => ("due", Some(to_micros(*due)), Some(error), *counts),
+    let (state, due, error, counts, refused) = match finish {
+        Finish::Done => ("done", None, None, true, false),
+        Finish::Dead { error } => ("dead", None, Some(error), true, false),
+        Finish::Again { due, error, counts, refused } => ("due", Some(to_micros(*due)), Some(error), *counts, *refused),
     };
     let incident: Option<i64> = sqlx::query_scalar(
         "UPDATE effects SET state = ?, due = coalesce(?, due), last_error = ?, claimed_until = NULL, \
-             attempts = attempts - ? WHERE id = ? AND state = 'claimed' AND attempts = ? RETURNING incident",
+             attempts = attempts - ?, refusals = refusals + ? WHERE id = ? AND state = 'claimed' AND attempts = ? RETURNING incident",
     )
     .bind(state)
     .bind(due)
     .bind(error)
     .bind(i64::from(!counts))
+    .bind(i64::from(refused))
     .bind(row)
     .bind(i64::from(attempt))
     .fetch_optional(&mut *db)

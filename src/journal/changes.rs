@@ -199,13 +199,15 @@ pub(super) async fn insert_effects(
 ) -> Result<(), AppendError> {
     let with_work = |(incident, effect): &(i64, &NewEffect)| Ok((*incident, (*effect).clone(), json(&effect.work)?));
     let effects = effects.iter().map(with_work).collect::<Result<Vec<_>, AppendError>>()?;
-    let insert = "INSERT INTO effects (incident, key, slot, room, priority, due, wanted_at, state, version, work) ";
+    let insert =
+        "INSERT INTO effects (incident, key, slot, sequence, room, priority, due, wanted_at, state, version, work) ";
     // The same effect asked for again: it comes sooner, unless it was begun.
     let sooner = " ON CONFLICT (incident, key) DO UPDATE SET due = excluded.due, wanted_at = excluded.wanted_at \
          WHERE state = 'due' AND last_error IS NULL AND due > excluded.due";
     rows::insert_or(db, insert, sooner, &effects, |row, (incident, effect, work)| {
         let due = to_micros(effect.due);
         row.push_bind(*incident).push_bind(effect.key.as_str()).push_bind(effect.slot.as_deref());
+        row.push_bind(effect.work.sequence());
         row.push_bind(effect.work.room().name()).push_bind(effect.work.priority().rank()).push_bind(due).push_bind(due);
         row.push_bind("due").push_bind(RECORD_VERSION).push_bind(work.as_str());
     })

@@ -23,6 +23,8 @@ pub struct Claim {
     pub wanted: Timestamp,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// How often the other side refused the message itself.
+    pub refusals: u32,
     /// What to do.
     pub work: Work,
 }
@@ -157,6 +159,7 @@ fn read_claim(row: &sqlx::sqlite::SqliteRow, id: i64, work: Work) -> Result<Clai
         due: from_micros(row.try_get("due")?),
         wanted: from_micros(row.try_get("wanted_at")?),
         attempt: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
+        refusals: u32::try_from(row.try_get::<i64, _>("refusals")?).unwrap_or(u32::MAX),
         work,
     })
 }

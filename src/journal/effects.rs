@@ -75,10 +75,9 @@ impl Journal {
         }
     }
 
-    /// The earliest time at which an effect of any room is due.
+    /// The earliest time at which an effect of any room is due that nothing holds up.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, JournalError> {
-        let due: Option<i64> =
-            sqlx::query_scalar("SELECT min(due) FROM effects WHERE state = 'due'").fetch_one(&self.readers).await?;
+        let due: Option<i64> = sqlx::query_scalar(queries::FIRST_DUE).fetch_one(&self.readers).await?;
         Ok(due.map(from_micros))
     }
 
@@ -94,16 +93,9 @@ impl Journal {
         Ok(due.map(from_micros))
     }
 
-    /// How many effects are due at `now` or being performed.
+    /// How many effects are being performed, or due at `now` and held up by nothing.
     pub async fn unfinished(&self, now: Timestamp) -> Result<i64, JournalError> {
-        let count = sqlx::query_scalar(
-            "SELECT (SELECT count(*) FROM effects WHERE state = 'claimed') \
-                 + (SELECT count(*) FROM effects WHERE state = 'due' AND due <= ?)",
-        )
-        .bind(to_micros(now))
-        .fetch_one(&self.readers)
-        .await?;
-        Ok(count)
+        Ok(sqlx::query_scalar(queries::UNFINISHED).bind(to_micros(now)).fetch_one(&self.readers).await?)
     }
 
     /// What is wanted at `now` and not done, by room: also what failed and is tried again later.

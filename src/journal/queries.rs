@@ -50,18 +50,47 @@ pub(super) const RUN_OUT: &str = "UPDATE effects SET state = 'due', claimed_unti
 pub(super) const DUE_RANKS: &str = "SELECT rank.value FROM json_each(?3) AS rank WHERE EXISTS \
          (SELECT 1 FROM effects WHERE state = 'due' AND room = ?1 AND priority = rank.value AND due <= ?2)";
 
+/// Whether nothing holds up the effect `e`. Messages of one incident and channel go out as they were wanted, so one that is
+/// tried again holds up those behind it; and a call that is tried again holds up all that are less urgent. What was refused
+/// itself three times holds up nothing more: an outage does not count as that, however long it lasts.
+macro_rules! in_turn {
+    () => {
+        "(e.sequence IS NULL OR e.priority = 0 OR (\
+            NOT EXISTS (SELECT 1 FROM effects AS before WHERE before.incident = e.incident \
+                AND before.sequence = e.sequence AND before.priority = e.priority AND before.id < e.id \
+                AND before.state IN ('due', 'claimed') AND before.refusals < 3) \
+            AND NOT EXISTS (SELECT 1 FROM effects AS page WHERE page.incident = e.incident \
+                AND page.sequence = e.sequence AND page.priority = 0 AND page.attempts > 0 \
+                AND page.state IN ('due', 'claimed') AND page.refusals < 3)))"
+    };
+}
+
+/// How many effects are being performed, or due at a time and not held up.
+pub(super) const UNFINISHED: &str = concat!(
+    "SELECT (SELECT count(*) FROM effects WHERE state = 'claimed') \
+         + (SELECT count(*) FROM effects AS e WHERE state = 'due' AND due <= ?1 AND ",
+    in_turn!(),
+    ")"
+);
+
+/// The earliest time at which something is due that is not held up.
+pub(super) const FIRST_DUE: &str = concat!("SELECT min(due) FROM effects AS e WHERE state = 'due' AND ", in_turn!());
+
 /// Claims what is due at one rank of a room, the oldest first. One rank at a time: over several, the index would have to
 /// be walked past everything that is planned for later. Of one slot only the newest is taken, and only once the one that
 /// is being performed has ended.
-pub(super) const CLAIM: &str = "UPDATE effects SET state = 'claimed', claimed_until = ?1, attempts = attempts + 1 \
+pub(super) const CLAIM: &str = concat!(
+    "UPDATE effects SET state = 'claimed', claimed_until = ?1, attempts = attempts + 1 \
      WHERE id IN (SELECT id FROM effects AS e WHERE state = 'due' AND room = ?2 AND priority = ?3 AND due <= ?4 \
          AND (slot IS NULL OR (\
              NOT EXISTS (SELECT 1 FROM effects AS other WHERE other.incident = e.incident AND other.slot = e.slot \
                  AND other.state = 'claimed') \
              AND NOT EXISTS (SELECT 1 FROM effects AS other WHERE other.incident = e.incident AND other.slot = e.slot \
-                 AND other.state = 'due' AND other.id > e.id))) \
-         ORDER BY due, id LIMIT ?5) \
-     RETURNING id, incident, key, due, wanted_at, attempts, version, work";
+                 AND other.state = 'due' AND other.id > e.id))) AND ",
+    in_turn!(),
+    " ORDER BY due, id LIMIT ?5) \
+     RETURNING id, incident, key, due, wanted_at, attempts, refusals, version, work"
+);
 
 /// The earliest time after now at which a room has something to do.
 pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (\

@@ -43,6 +43,8 @@ const INVALID_FORM: u64 = 50_035;
 pub(super) const TOO_LARGE: u64 = 40_005;
 const MISSING_ACCESS: u64 = 50_001;
 const MISSING_PERMISSIONS: u64 = 50_013;
+/// "Missing Permissions" of an answer: without the right to read the history.
+const NO_HISTORY: u64 = 160_002;
 /// "Thread is archived".
 pub(super) const ARCHIVED: u64 = 50_083;
 
@@ -59,12 +61,20 @@ fn hint(status: u16, code: u64) -> &'static str {
     }
 }
 
+/// Whether every message would be refused so: by the bot's token, its rights or its channel. An operator mends that, and what
+/// waited is then sent in its order.
+fn is_of_all(status: u16, code: u64) -> bool {
+    let place = [MISSING_ACCESS, MISSING_PERMISSIONS, NO_HISTORY, UNKNOWN_CHANNEL, ARCHIVED];
+    matches!(status, 401 | 407 | 408) || place.contains(&code) || (status == 403 && code == 0)
+}
+
 impl From<DiscordError> for PerformError {
     fn from(error: DiscordError) -> Self {
         let reason = error.to_string();
         match error {
             DiscordError::RateLimited { after, .. } => Self::Again { reason, after: Some(after) },
             DiscordError::Refused { code: INVALID_FORM, .. } => Self::Never { reason },
+            DiscordError::Refused { status, code, .. } if !is_of_all(status, code) => Self::Refused { reason },
             DiscordError::Refused { .. } | DiscordError::Unreachable { .. } | DiscordError::TooLong { .. } => {
                 Self::Again { reason, after: None }
             }

@@ -161,10 +161,7 @@ impl<C: Carrier> Outbox<C> {
             Some(root) => Some(root.id.clone()),
             // A drawing takes the place of an older one of the same slot, whose answer may have been lost: a card of
             // before this process began is looked for at its first attempt too.
-            None if self.memory.may_be_there(&key, task.attempt > 1 || self.is_older_than_this_process(incident)) => {
-                self.carrier.find(root_of(to), oldest(incident), &key).await.map_err(Into::into)?
-            }
-            None => None,
+            None => self.posted_before(task, to, &key).await.map_err(Into::into)?,
         };
         let mut posted = task.root.is_none();
         let id = match known {
@@ -173,13 +170,13 @@ impl<C: Carrier> Outbox<C> {
                 // Somebody deleted it: a card is always owed.
                 Err(error) if error.is_gone() => {
                     posted = true;
-                    let place = Whither { instead_of: Some(&id), ..root_of(to) };
-                    self.put(place, &message, &key, true).await.map_err(Into::into)?
+                    self.post_anew(task, to, &id, &message, &key).await.map_err(Into::into)?
                 }
                 Err(error) => return Err(error.into()),
             },
             None => self.put(root_of(to), &message, &key, true).await.map_err(Into::into)?,
         };
+        self.memory.sent(&key);
         match &task.root {
             Some(root) => self.clear_away(incident, to, &root.id).await.map_err(Into::into)?,
             None if !self.is_older_than_this_process(incident) => self.shelf.learn(incident.id, []),
@@ -191,6 +188,32 @@ impl<C: Carrier> Outbox<C> {
             Outcome::Shown { to: to.clone(), first_card: false }
         };
         Ok(done(outcome, to, CARD, id, incident.version))
+    }
+
+    /// The card, where an attempt before this one may have posted it. Until that is known, what belongs in its thread waits.
+    async fn posted_before(&self, task: &Task, to: &Destination, key: &str) -> Result<Option<String>, C::Error> {
+        let incident = &task.incident;
+        if !self.memory.may_be_there(key, task.attempt > 1 || self.is_older_than_this_process(incident)) {
+            return Ok(None);
+        }
+        self.memory.unsure(key);
+        self.carrier.find(root_of(to), oldest(incident), key).await
+    }
+
+    /// Posts a card in the place of one that somebody deleted, unless an attempt before this one did.
+    async fn post_anew(
+        &self,
+        task: &Task,
+        to: &Destination,
+        deleted: &str,
+        message: &C::Message,
+        key: &str,
+    ) -> Result<String, C::Error> {
+        if let Some(found) = self.posted_before(task, to, key).await?.filter(|found| found != deleted) {
+            self.carrier.edit(root_of(to), &found, message).await?;
+            return Ok(found);
+        }
+        self.put(Whither { instead_of: Some(deleted), ..root_of(to) }, message, key, true).await
     }
 
     /// The link to a message. One that cannot be had soon holds nothing up: calls are then made without it.
@@ -209,11 +232,14 @@ impl<C: Carrier> Outbox<C> {
 
     /// Sends a message. `clean` says that it is surely not in the channel yet, so that a refusal leaves it so.
     async fn put(&self, to: Whither<'_>, message: &C::Message, key: &str, clean: bool) -> Result<String, C::Error> {
+        // The engine may give this up in the middle of the call.
+        self.memory.unsure(key);
         let sent = self.carrier.send(to, message, key).await;
         match &sent {
             Ok(_) => self.memory.sent(key),
+            Err(error) if clean && error.is_refusal() => self.memory.refused(key),
             Err(error) if clean && error.is_certain() => self.memory.unsent(key),
-            Err(_) => self.memory.unsure(key),
+            Err(_) => {}
         }
         self.carrier.set_waiting(self.memory.waiting());
         sent
@@ -246,7 +272,9 @@ impl<C: Carrier> Outbox<C> {
     }
 
     async fn post(&self, task: &Task, to: &Destination, notice: &Notice) -> Result<Done, PerformError> {
-        if task.root.is_none() && task.attempt < WAIT_FOR_ROOT {
+        // A card that meets with an outage comes when that is over, and the post in its thread with it.
+        let comes_later = self.memory.comes_later(&key(&task.incident, CARD));
+        if task.root.is_none() && (task.attempt < WAIT_FOR_ROOT || comes_later) {
             let key = key(&task.incident, &task.key);
             if !self.memory.may_be_there(&key, task.attempt > 1) {
                 self.memory.unsent(&key);

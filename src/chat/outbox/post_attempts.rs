@@ -12,8 +12,10 @@ const KEPT_MOST: usize = 10_000;
 /// What is known of a post that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tried {
-    /// It is surely not in the channel: the platform refused every call for it, or none was made.
+    /// It is surely not in the channel, and will be tried: the platform made it wait, or no call was made.
     Unsent,
+    /// It is surely not in the channel: the platform refused it.
+    Refused,
     /// The call failed in a way that leaves it open.
     Unsure,
 }
@@ -34,7 +36,7 @@ impl PostAttempts {
     /// Whether a post may be in the channel already: `otherwise` says so where nothing is remembered.
     pub(super) fn may_be_there(&self, key: &str, otherwise: bool) -> bool {
         match self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
-            Some(Tried::Unsent) => false,
+            Some(Tried::Unsent | Tried::Refused) => false,
             Some(Tried::Unsure) => true,
             None => otherwise,
         }
@@ -43,6 +45,17 @@ impl PostAttempts {
     /// It is surely not there.
     pub(super) fn unsent(&self, key: &str) {
         self.change(|kept| _ = kept.insert(key.to_owned(), Tried::Unsent));
+    }
+
+    /// The platform refused it.
+    pub(super) fn refused(&self, key: &str) {
+        self.change(|kept| _ = kept.insert(key.to_owned(), Tried::Refused));
+    }
+
+    /// Whether it was tried and met with an outage, so that it comes when that is over.
+    pub(super) fn comes_later(&self, key: &str) -> bool {
+        let tried = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied();
+        tried.is_some_and(|tried| tried != Tried::Refused)
     }
 
     /// It may be there.
@@ -58,6 +71,6 @@ impl PostAttempts {
     /// How many posts wait, those that are edited in place left out.
     pub(super) fn waiting(&self) -> usize {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().filter(|(key, tried)| **tried == Tried::Unsent && !key.ends_with("/card")).count()
+        kept.iter().filter(|(key, tried)| **tried != Tried::Unsure && !key.ends_with("/card")).count()
     }
 }

@@ -58,6 +58,31 @@ fn hint(code: &str) -> &'static str {
     }
 }
 
+/// Refusals of every message: Slack or an operator mends them, and what waited is then sent in its order. All others are about
+/// the one message that was sent.
+const OF_ALL: [&str; 20] = [
+    "not_in_channel",
+    "channel_not_found",
+    "is_archived",
+    "restricted_action",
+    "missing_scope",
+    "no_permission",
+    "access_denied",
+    "not_authed",
+    "invalid_auth",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+    "not_allowed_token_type",
+    "org_login_required",
+    "team_access_not_granted",
+    "ekm_access_denied",
+    "fatal_error",
+    "internal_error",
+    "service_unavailable",
+    "request_timeout",
+];
+
 /// Refusals of the message itself: sending it again would change nothing. All others are mended by Slack or an operator.
 const OF_THE_MESSAGE: [&str; 10] = [
     "invalid_blocks",
@@ -78,6 +103,7 @@ impl From<SlackError> for PerformError {
         match error {
             SlackError::RateLimited { after, .. } => Self::Again { reason, after },
             SlackError::Refused { code, .. } if OF_THE_MESSAGE.contains(&code.as_str()) => Self::Never { reason },
+            SlackError::Refused { code, .. } if !OF_ALL.contains(&code.as_str()) => Self::Refused { reason },
             SlackError::Refused { .. } | SlackError::Unreachable { .. } | SlackError::TooLong { .. } => {
                 Self::Again { reason, after: None }
             }

@@ -11,6 +11,7 @@ mod limits;
 mod load;
 mod missing;
 mod one_node;
+mod outage;
 mod running;
 mod stopping;
 mod test_bot;

@@ -220,7 +220,7 @@ async fn a_card_whose_answer_was_lost_is_looked_for_however_many_newer_states_re
         journal.append(one(next)).await.unwrap();
     }
     let asked_to_wait = now + SignedDuration::from_secs(30);
-    let lost = Finish::Again { due: asked_to_wait, error: "no answer".to_owned(), counts: true };
+    let lost = Finish::Again { due: asked_to_wait, error: "no answer".to_owned(), counts: true, refused: false };
     let finish = Some((claims[0].row, claims[0].attempt, lost));
     journal.append(Append { finish, ..Append::default() }).await.unwrap();
     assert!(journal.claim(Room::Engine, now, until, 10).await.unwrap().is_empty(), "the wait holds for the newer one");
@@ -436,7 +436,7 @@ async fn the_end_of_a_page_takes_over_neither_the_attempts_nor_the_wait_of_the_u
     let now = Timestamp::UNIX_EPOCH;
     let later = now + SignedDuration::from_secs(120);
     let claim = journal.claim(Room::Pager, now, later, 1).await.unwrap().remove(0);
-    let again = Finish::Again { due: later, error: "503".to_owned(), counts: true };
+    let again = Finish::Again { due: later, error: "503".to_owned(), counts: true, refused: false };
     let failed = Append { finish: Some((claim.row, claim.attempt, again)), ..Append::default() };
     journal.append_outcome(failed).await.unwrap();
 

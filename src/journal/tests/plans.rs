@@ -77,12 +77,16 @@ async fn what_is_asked_with_every_transaction_goes_by_an_index_and_never_over_wh
       SEARCH effects EXISTS USING COVERING INDEX effects_to_do (room=? AND priority=? AND due<?)
     a claim
       SEARCH effects USING INTEGER PRIMARY KEY (rowid=?)
-      LIST SUBQUERY 3
+      LIST SUBQUERY 5
       SEARCH e USING INDEX effects_to_do (room=? AND priority=? AND due<?)
       CORRELATED SCALAR SUBQUERY 1
       SEARCH other USING COVERING INDEX effects_slot_claimed (incident=? AND slot=?)
       CORRELATED SCALAR SUBQUERY 2
       SEARCH other USING COVERING INDEX effects_slot_due (incident=? AND slot=? AND rowid>?)
+      CORRELATED SCALAR SUBQUERY 3
+      SEARCH before USING INDEX effects_in_sequence (incident=? AND sequence=? AND priority=? AND rowid<?)
+      CORRELATED SCALAR SUBQUERY 4
+      SEARCH page USING INDEX effects_in_sequence (incident=? AND sequence=? AND priority=?)
       CREATE BLOOM FILTER
     when something is due next
       CO-ROUTINE (subquery-3)

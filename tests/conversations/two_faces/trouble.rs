@@ -1,9 +1,78 @@
 //! Platforms that are in trouble: nothing that people wait for is lost, doubled, or out of its order.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use mtls_medic::{
+    clock::{Clock, VirtualClock},
+    incident::{Act, Command},
+    people::{Actor, Role},
+};
 
-use super::{Fakes, Night, ON_CALL, On, SECURITY, Setting, on_each_face};
+use super::{Fakes, Night, ON_CALL, On, SECURITY, Setting, on_discord, on_each_face, on_slack};
 use crate::{fake_rest, fake_slack};
+
+/// How many messages wait.
+const WAITING: usize = 500;
+
+impl Night {
+    /// The platform answers nothing, or answers again.
+    fn is_down(&self, on: On, down: bool) {
+        match on {
+            On::Slack => self.slack().is_down(down),
+            On::Discord => self.discord().is_down(down),
+        }
+    }
+
+    /// What somebody asks for where the bot is still reached.
+    async fn submits(&self, on: On, key: &str, act: Act, now: Timestamp) {
+        let id = if on == On::Slack { on_slack(ON_CALL[0]) } else { on_discord(ON_CALL[1]) };
+        let actor = Actor { id, also: [].into(), roles: [Role::Commander].into(), as_of: now };
+        let incident = self.incident().await.id;
+        self.inbox.submit(&Command { incident, actor, key: key.to_owned(), act }).await.unwrap();
+    }
+
+    /// Does what is due until that time.
+    async fn passes_to(&self, clock: &VirtualClock, end: Timestamp) {
+        self.engine.settled().await.unwrap();
+        while clock.now() < end {
+            let due = self.engine.next_due().await.unwrap().unwrap_or(end);
+            clock.set(due.clamp(clock.now(), end));
+            self.engine.settled().await.unwrap();
+        }
+    }
+}
+
+async fn outage(on: On) {
+    let (night, clock) = Night::diagnosed(on).await;
+    let before = night.seen(on).len();
+    night.is_down(on, true);
+    let end = clock.now() + SignedDuration::from_mins(10);
+    for number in 1..=WAITING {
+        let text = format!("note {number:03} of the outage");
+        night.submits(on, &text, Act::Note { text: text.clone() }, clock.now()).await;
+    }
+    let escalate = Act::Escalate { from: None };
+    night.submits(on, "escalate", escalate, clock.now()).await;
+    night.passes_to(&clock, end).await;
+    assert_eq!(night.seen(on).len(), before, "nothing gets through");
+
+    night.is_down(on, false);
+    night.settles(&clock).await;
+    let after = &night.seen(on)[before..];
+    assert!(after[0].contains(&on.mention(["U0LEVEL2", "100000000000000702"])), "pages first: {}", after[0]);
+    let notes: Vec<&String> = after.iter().filter(|seen| seen.contains("of the outage")).collect();
+    assert_eq!(notes.len(), WAITING, "none is lost and none is doubled");
+    for (number, seen) in (1..).zip(notes) {
+        assert!(seen.contains(&format!("note {number:03} of")), "in their order: {number} is {seen}");
+    }
+    let calls = night.seen(on).iter().filter(|seen| seen.contains("is mentioned")).count();
+    assert_eq!(calls, 2, "L1 before the outage and L2 after it");
+    night.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_ten_minutes_loses_none_of_500_messages_keeps_their_order_and_lets_pages_go_first() {
+    on_each_face(outage).await;
+}
 
 async fn limited(on: On) {
     let faces = [on];
