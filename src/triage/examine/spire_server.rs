@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use crate::triage::{
-    Check, CheckId, CheckResult, Gathered, Missing, ServerEvidence, Subject, ends::end_of, server_log::own_faults,
+    Check, CheckId, CheckResult, Gathered, Missing, ServerEvidence, Subject,
+    ends::end_of,
+    server_log::{not_understood, own_faults},
 };
 
 /// Whether a server pod is healthy: `None` when that could not be seen, or when a Ready pod says no while an agent
@@ -47,10 +49,13 @@ pub(in crate::triage) fn server_check(server: &ServerEvidence, renews: bool) -> 
 pub(in crate::triage) fn server_log_check(server: &ServerEvidence) -> Option<Check> {
     let log = server.log.as_ref()?;
     let (result, summary) = match log {
-        Gathered::Seen { value, at, .. } => {
-            let (times, words, line) = own_faults(value, *at)?;
-            (CheckResult::Fail, format!("{}, in {times} line(s) of late: «{}»", words.meaning, end_of(line)))
-        }
+        Gathered::Seen { value, at, .. } => match (own_faults(value, *at), not_understood(server)) {
+            (Some((times, words, line)), _) => {
+                (CheckResult::Fail, format!("{}, in {times} line(s) of late: «{}»", words.meaning, end_of(line)))
+            }
+            (None, Some(unclear)) => (CheckResult::Inconclusive, format!("it {}", unclear.sentence())),
+            (None, None) => return None,
+        },
         Gathered::Missing { reason, .. } => (CheckResult::Inconclusive, reason.sentence()),
     };
     Some(Check {
