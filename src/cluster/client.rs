@@ -186,6 +186,10 @@ pub struct Settings {
     pub server_selector: String,
     /// The label selector of its agent pods.
     pub agent_selector: String,
+    /// The namespace of Istio's ztunnel (ambient mode).
+    pub ztunnel_namespace: String,
+    /// The label selector of its pods.
+    pub ztunnel_selector: String,
     /// The server's command.
     pub server_command: String,
     /// The agent's command.
@@ -215,6 +219,8 @@ impl Default for Settings {
             spire_namespace: "spire-system".to_owned(),
             server_selector: "app=spire-server".to_owned(),
             agent_selector: "app=spire-agent".to_owned(),
+            ztunnel_namespace: "istio-system".to_owned(),
+            ztunnel_selector: "app=ztunnel".to_owned(),
             server_command: "/opt/spire/bin/spire-server".to_owned(),
             agent_command: "/opt/spire/bin/spire-agent".to_owned(),
             server_socket: "/tmp/spire-server/private/api.sock".to_owned(),

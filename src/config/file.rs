@@ -153,6 +153,10 @@ pub struct MeshFile {
     pub server_selector: Option<String>,
     /// The labels of SPIRE's agents, as `key=value` with commas between them.
     pub agent_selector: Option<String>,
+    /// The namespace of ztunnel, where pods are in ambient mode. A bot that looks after some namespaces alone needs it among them.
+    pub ztunnel_namespace: Option<String>,
+    /// The labels of ztunnel's pods.
+    pub ztunnel_selector: Option<String>,
     /// The server's socket.
     pub server_socket: Option<String>,
     /// The agent's socket.

@@ -38,6 +38,8 @@ pub(super) fn settings(mesh: &MeshFile, limits: &TriageLimits, problems: &mut Ve
         (&mesh.spire_namespace, &mut settings.spire_namespace),
         (&mesh.server_selector, &mut settings.server_selector),
         (&mesh.agent_selector, &mut settings.agent_selector),
+        (&mesh.ztunnel_namespace, &mut settings.ztunnel_namespace),
+        (&mesh.ztunnel_selector, &mut settings.ztunnel_selector),
         (&mesh.server_socket, &mut settings.server_socket),
         (&mesh.agent_socket, &mut settings.agent_socket),
         (&mesh.spiffe_id_template, &mut settings.expectations.spiffe_id_template),

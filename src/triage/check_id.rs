@@ -67,7 +67,7 @@ pub enum CheckId {
     /// the health of a pod of the SPIRE server
     #[strum(serialize = "2.1-spire-server")]
     SpireServer,
-    /// what its log says of faults of its own; only where it does
+    /// what its log says of faults of its own, or that no table explains; only where it does
     #[strum(serialize = "2.1-server-log")]
     ServerLog,
     /// whether the SPIRE agent of the node renews
@@ -79,6 +79,9 @@ pub enum CheckId {
     /// what the proxy's log says of TLS
     #[strum(serialize = "3.3-proxy-log")]
     ProxyLog,
+    /// what the node's ztunnel logs of a pod in ambient mode; only of such pods
+    #[strum(serialize = "3.3-ztunnel-log")]
+    ZtunnelLog,
     /// handshakes as a server, since the proxy started
     #[strum(serialize = "4.1-server-counters")]
     ServerCounters,

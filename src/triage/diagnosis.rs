@@ -59,7 +59,11 @@ impl DiagnosisInput<'_> {
         }
         list.extend(self.unread_config_maps());
         for (pod, _) in self.pods.iter().filter(|(pod, _)| pod.ambient) {
-            let why = "it is in ambient mode: ztunnel does its mTLS".to_owned();
+            let why = match &pod.ztunnel_log {
+                Some(_) => "it is in ambient mode: ztunnel does its mTLS, and of that only its log is read (step 3.3)",
+                None => "it is in ambient mode: ztunnel does its mTLS",
+            };
+            let why = why.to_owned();
             list.push(NotChecked { what: format!("the certificate that serves {}", pod.pod), why });
         }
         let later = "this version does not look at it yet: follow the runbook by hand";

@@ -236,6 +236,9 @@ pub struct PodEvidence {
     pub stats: Gathered<ProxyStats>,
     /// What its proxy logged about TLS.
     pub proxy_log: Gathered<LogExcerpt>,
+    /// What the ztunnel of its node logged of it, where it is in ambient mode. Absent in old evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ztunnel_log: Option<Gathered<LogExcerpt>>,
     /// Why it does not start, where it is not Ready or no certificate was seen. Absent in old evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<PodStart>,

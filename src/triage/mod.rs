@@ -38,6 +38,7 @@ mod survey;
 mod tests;
 mod verdict;
 mod words;
+mod ztunnel_log;
 
 pub use agent_log_excerpt::agent_log_excerpt;
 pub use agent_pod::AgentPod;
@@ -67,3 +68,4 @@ pub use verdict::{
     CallAtOnce, Check, CheckResult, Confidence, Consequence, Contraindicated, NotChecked, On, RuledOut, Scenario, Side,
     VERDICT_SCHEMA, Verdict,
 };
+pub(crate) use ztunnel_log::{Of as ZtunnelLogOf, ztunnel_log_excerpt};

@@ -10,6 +10,7 @@ mod spire_agent;
 mod spire_log;
 mod spire_server;
 mod survey;
+mod ztunnel;
 
 #[cfg(test)]
 pub(super) use mounted::mounted_at;

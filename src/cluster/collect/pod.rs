@@ -1,6 +1,6 @@
 //! What one pod of the target holds, serves and logs (runbook steps 1.1 to 1.3, 3.3 and the domain notes on Envoy).
 
-use super::{Gathering, gap, mounted::mounted, pod_start};
+use super::{Gathering, gap, mounted::mounted, pod_start, ztunnel};
 use crate::{
     cluster::{
         ClusterError, FoundPod,
@@ -23,12 +23,14 @@ const LINES_KEPT: usize = 60;
 pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEvidence {
     let settings = &gathering.reach.settings;
     let admin = gathering.reach.admin(&found.pod);
-    let (svid_file, bundle_file, served, stats, proxy_log) = futures::join!(
+    let ztunnel_log = async { if found.ambient { Some(ztunnel::log(gathering, found).await) } else { None } };
+    let (svid_file, bundle_file, served, stats, proxy_log, ztunnel_log) = futures::join!(
         file(gathering, found, &settings.svid_path, |text| Ok(read_pem(text))),
         bundle(gathering, found, &settings.bundle_path),
         served(gathering, found, &admin),
         stats(gathering, found, &admin),
         proxy_log(gathering, found),
+        ztunnel_log,
     );
     let mut pod = PodEvidence {
         pod: found.pod.clone(),
@@ -44,6 +46,7 @@ pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEviden
         served,
         stats,
         proxy_log,
+        ztunnel_log,
         start: None,
     };
     if after_certificates(&pod) == Some(LookFurther::PodStart) {

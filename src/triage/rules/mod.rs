@@ -27,6 +27,7 @@ mod svid_expired;
 mod svid_not_yet_valid;
 mod told_by_agents;
 mod told_by_proxies;
+mod told_by_ztunnel;
 mod unreachable;
 mod wrong_identity;
 
@@ -50,7 +51,7 @@ type PodRule = fn(&DiagnosisInput<'_>, &[PodRef]) -> Option<Conclusion>;
 
 /// All rules, in the order in which they are tried: that of the chain of causes, the root first. Where none of them answers, it
 /// is for [`nothing_found`] to say.
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 19] = [
     Rule::First(istiod_issued::alone),
     Rule::First(spire_server_unhealthy::judge),
     Rule::First(told_by_agents::judge),
@@ -71,6 +72,7 @@ const RULES: [Rule; 18] = [
     Rule::First(peer_refused::judge),
     Rule::First(peer_speaks_plaintext::judge),
     Rule::First(told_by_proxies::judge),
+    Rule::First(told_by_ztunnel::judge),
     Rule::First(file_asked_of_spire::judge),
     Rule::First(unreachable::judge),
     Rule::First(own_application::judge),
@@ -133,6 +135,6 @@ mod tests {
             let is_listed = is_listed.into_iter().any(|word| word == format!("{name}::judge"));
             assert!(is_listed || name == "nothing_found", "{name} is not in the list");
         }
-        assert_eq!(rules, 25);
+        assert_eq!(rules, 26);
     }
 }

@@ -1,6 +1,7 @@
 //! Nights as evidence, built in the words of the rows of `cases.yaml`.
 
 mod agents;
+mod ambient;
 mod certificate_sources;
 mod dangerous;
 mod log_hints;
@@ -196,6 +197,7 @@ impl Night {
             served: gone("config_dump"),
             stats: seen(ProxyStats { server: counters, clients, ..ProxyStats::default() }, "Envoy /stats"),
             proxy_log: seen(LogExcerpt::default(), "log of istio-proxy"),
+            ztunnel_log: None,
             start: None,
         });
         self.evidence.agents.push(AgentEvidence {

@@ -211,6 +211,16 @@ fn peers_of_another_cluster_that_do_not_know_our_authority_are_a_bundle_fault() 
 }
 
 #[test]
+fn another_clusters_root_that_ztunnel_lacks_is_a_bundle_fault() {
+    let mut night = Night::healthy();
+    night.is_ambient(0);
+    let lines: Vec<String> = log_of("istio-ambient-badsignature").iter().map(ToString::to_string).collect();
+    // The reporter quotes one line of many.
+    night.ztunnel_says(0, &[lines.clone(), lines].concat());
+    says(&night.verdict(), Scenario::TrustBundleMismatch, &[]);
+}
+
+#[test]
 fn a_node_without_a_route_is_the_network() {
     let mut night = Night::healthy();
     night.proxy_reports("istio-firewalld-113");

@@ -27,7 +27,6 @@ pub(super) enum Tool {
     /// Envoy 1.40 and BoringSSL.
     Envoy,
     /// Istio 1.18 to 1.31.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no log of a ztunnel is gathered yet"))]
     Ztunnel,
 }
 

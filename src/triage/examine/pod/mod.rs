@@ -1,5 +1,6 @@
 //! Runbook step 1: what each pod holds and presents. Turns the evidence of a pod into check rows and one state.
 
+mod ambient;
 mod chain;
 mod dates;
 mod difference;
@@ -100,6 +101,7 @@ pub fn examine(pod: &PodEvidence, evidence: &Evidence, now: Timestamp) -> Examin
     let stuck = rows.difference(file.as_ref(), served.as_ref());
     rows.bundle_ends();
     let signs = rows.proxy_log(served.as_ref());
+    rows.ztunnel_log();
     rows.counters();
     let served_certificate_seen = !pod.sidecar || served.is_some();
     Examined {

@@ -15,6 +15,7 @@ use crate::triage::{
     envoy::{self, TlsReason},
     examine::{bundles::spire_bundle_check, spire_agent::not_understood as by_the_agent},
     not_understood::Unclear,
+    server_log::not_understood as by_the_server,
 };
 
 pub(super) fn judge(input: &DiagnosisInput<'_>) -> Conclusion {
@@ -88,7 +89,9 @@ fn grants(input: &DiagnosisInput<'_>) -> BTreeSet<String> {
     let maps = [grant(&input.evidence.spire_bundle), grant(&input.evidence.istio_root)];
     let pods = input.evidence.pods.iter().flat_map(|pod| {
         let files = [grant(&pod.svid_file), grant(&pod.bundle_file)];
-        files.into_iter().chain([grant(&pod.served), grant(&pod.stats), grant(&pod.proxy_log)])
+        let beside =
+            [pod.ztunnel_log.as_ref().and_then(grant), pod.start.as_ref().and_then(|start| grant(&start.events))];
+        files.into_iter().chain([grant(&pod.served), grant(&pod.stats), grant(&pod.proxy_log)]).chain(beside)
     });
     let agents = input.evidence.agents.iter().flat_map(|agent| [grant(&agent.healthcheck), grant(&agent.log)]);
     let servers = input.evidence.servers.iter().map(|server| grant(&server.healthcheck));
@@ -99,7 +102,7 @@ fn grants(input: &DiagnosisInput<'_>) -> BTreeSet<String> {
     pods.chain(agents).chain(servers).chain([listing]).chain(maps).flatten().collect()
 }
 
-/// What the proxies and agents wrote of failures that no rule knows.
+/// What the proxies, agents and servers wrote of failures that no rule knows.
 fn not_understood(input: &DiagnosisInput<'_>) -> Vec<StatedReason> {
     let proxies = input.pods.iter().filter_map(|(pod, _)| {
         let lines = pod.proxy_log.value()?.lines.iter().map(Redacted::as_str);
@@ -110,5 +113,9 @@ fn not_understood(input: &DiagnosisInput<'_>) -> Vec<StatedReason> {
         let words = format!("the SPIRE agent of {} {}", agent.node, by_the_agent(agent)?.sentence());
         Some(SharedFact::SpireAgent(agent.node.clone()).stated(words))
     });
-    proxies.chain(agents).collect()
+    let servers = input.evidence.servers.iter().filter_map(|server| {
+        let words = format!("the SPIRE server {} {}", server.pod, by_the_server(server)?.sentence());
+        Some(SharedFact::SpireServerHealth.stated(words))
+    });
+    proxies.chain(agents).chain(servers).collect()
 }

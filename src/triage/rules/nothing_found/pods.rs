@@ -52,7 +52,11 @@ pub(super) fn open_questions(input: &DiagnosisInput<'_>) -> Vec<String> {
 fn unseen_behind(input: &DiagnosisInput<'_>, pod: &PodEvidence, found: &Examined) -> Vec<String> {
     let mut open = Vec::new();
     if pod.ambient && !pod.sidecar {
-        open.push(format!("{} is in ambient mode: ztunnel does its mTLS, and was not looked at", pod.pod));
+        open.push(format!(
+            "{} is in ambient mode: ztunnel does its mTLS, and {}",
+            pod.pod,
+            seen_of_ztunnel(pod, found)
+        ));
     }
     let has_no_root = |served: &ServedSecrets| !served.chain.is_empty() && served.roots.values().all(Vec::is_empty);
     if pod.served.value().is_some_and(has_no_root) {
@@ -67,6 +71,20 @@ fn unseen_behind(input: &DiagnosisInput<'_>, pod: &PodEvidence, found: &Examined
         ));
     }
     open
+}
+
+/// What was seen of the ztunnel of a pod's node, and what was not.
+fn seen_of_ztunnel(pod: &PodEvidence, found: &Examined) -> String {
+    let row = found.checks.iter().find(|row| row.id == CheckId::ZtunnelLog).filter(|_| pod.ztunnel_log.is_some());
+    match row {
+        Some(row) => {
+            format!(
+                "of that only the log was looked at ({}), and not the certificate that it holds for this pod",
+                row.summary
+            )
+        }
+        None => "was not looked at".to_owned(),
+    }
 }
 
 /// Whether SPIRE's bundle was read, and istiod's root as well or there is none.
