@@ -23,6 +23,7 @@ mod draw_progress;
 mod finish;
 mod health;
 mod inbox;
+mod join_storm;
 mod joined;
 mod limits;
 mod missing;

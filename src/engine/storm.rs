@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
-use super::{shared::Shared, submit_error::SubmitError};
+use super::{join_storm, shared::Shared, submit_error::SubmitError};
 use crate::{
     incident::{
         AlertEffect, Incident, IncidentId, IncidentStatus, QuietOnes, SightingContext, held_back, leave_storm, storm,
@@ -13,7 +14,8 @@ use crate::{
     journal::{Append, Change, StoredIncident},
 };
 
-/// How long openings are gathered before the storm's count is drawn again, in real time.
+/// How long the storm rests between two drawings of its count, in real time. The first is drawn at once, so that what opened just
+/// before joins it before people are called.
 const GATHERED_FOR: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How long no incident may have opened within it before a storm is over, so that those that still fire are called about
@@ -27,6 +29,7 @@ const READ_MOST: u32 = 500;
 /// Keeps the incident that stands for a storm in step with how many stand behind it.
 pub(super) async fn watch(shared: Arc<Shared>) {
     loop {
+        let began = Instant::now();
         let goes_on = match step(&shared).await {
             Ok(goes_on) => goes_on,
             Err(error) => {
@@ -42,7 +45,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             }
         };
         tokio::select! {
-            () = shared.incoming.brake.notified() => tokio::time::sleep(GATHERED_FOR).await,
+            () = shared.incoming.brake.notified() => tokio::time::sleep_until(began + GATHERED_FOR).await,
             () = look_again => {}
         }
     }
@@ -50,6 +53,16 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 
 /// One look. Whether there is anything to look at again later.
 async fn step(shared: &Shared) -> Result<bool, SubmitError> {
+    let rages = stand_for_it(shared).await?;
+    if rages && join_storm::what_opened_just_before(shared).await? {
+        // The storm has grown by them.
+        shared.incoming.brake.notify();
+    }
+    Ok(rages)
+}
+
+/// Keeps its incident as the storm is. Whether there is one.
+async fn stand_for_it(shared: &Shared) -> Result<bool, SubmitError> {
     let _still = shared.time.still().await;
     let now = shared.clock.now();
     let (_, count) = shared.journal.openings(now).await?;

@@ -177,7 +177,7 @@ pub(super) fn evidence_meanwhile(incident: &Incident, now: Timestamp) -> Vec<Eve
 
 fn reopening(incident: &Incident, fired: Event, context: &SightingContext<'_>) -> Vec<Event> {
     if context.quiet {
-        let joined = (!incident.quiet).then_some(Event::JoinedStorm);
+        let joined = (!incident.quiet).then_some(Event::JoinedStorm { storm: None });
         return joined.into_iter().chain([Event::Reopened, fired]).collect();
     }
     let mut events: Vec<Event> = incident.quiet.then_some(Event::LeftStorm).into_iter().collect();

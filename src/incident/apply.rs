@@ -32,6 +32,7 @@ pub fn begin(first: &Event, at: Timestamp) -> Option<Incident> {
         cut_off_by: std::collections::BTreeMap::new(),
         stale_since: None,
         quiet: *quiet,
+        joined: None,
         storm: None,
         storm_look: None,
         survey: None,
@@ -92,8 +93,8 @@ fn apply_life(incident: &mut Incident, event: &Event, at: Timestamp) {
         Event::StormSeen { look } => incident.storm_look = Some(look.clone()),
         Event::OfAnotherCluster { ours, .. } => incident.foreign_to = Some(ours.clone()),
         Event::OfOurCluster => incident.foreign_to = None,
-        Event::LeftStorm => incident.quiet = false,
-        Event::JoinedStorm => incident.quiet = true,
+        Event::LeftStorm => (incident.quiet, incident.joined) = (false, None),
+        Event::JoinedStorm { storm } => (incident.quiet, incident.joined) = (true, *storm),
         Event::AlertFired { sighting, group } => {
             incident.stale_since = None;
             make_room(incident, &sighting.fingerprint);

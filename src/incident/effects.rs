@@ -75,6 +75,9 @@ impl List<'_> {
         if self.incident.quiet {
             // Nobody hears of it, and a fix that wrote before the storm goes on: it holds a lock, and its effect is proved.
             self.work(event);
+            if matches!(event, Event::JoinedStorm { storm: Some(_) }) {
+                self.cards();
+            }
             return;
         }
         self.calls(event);

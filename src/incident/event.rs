@@ -53,8 +53,13 @@ pub enum Event {
     OfOurCluster,
     /// It stands on its own from now on: it is shown and called about.
     LeftStorm,
-    /// It opens again within a storm: it is neither posted nor called about by itself.
-    JoinedStorm,
+    /// It opens again within a storm, or opened just before one: it is not called about by itself, and not posted either; a card
+    /// that is there points to the storm's.
+    JoinedStorm {
+        /// The incident that stands for the storm, where it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        storm: Option<IncidentId>,
+    },
     /// This incident stands for a storm, and so many incidents have opened in it.
     StormGrew { count: u32 },
     /// Which services of a storm are known, and looked at by the diagnostics that begin now.

@@ -72,7 +72,7 @@ pub use set_aside::{SetAside, awaited_task, set_aside, without_its_task};
 pub use settle::settle;
 pub use state::{ALERTS_MOST, Alert, EarlierVerdict, HistoryLine, Incident, IncidentStatus, Triage};
 pub use still_wanted::still_wanted;
-pub use storm::{QuietOnes, StormLook, held_back, leave_storm, storm, storm_key};
+pub use storm::{JUST_BEFORE, QuietOnes, StormLook, held_back, join_storm, leave_storm, storm, storm_key};
 pub use switch::{REASON_MOST, SwitchRequest, WriteSwitch, answer_to_switch, decide_switch, switched};
 pub use web_address::WebAddress;
 

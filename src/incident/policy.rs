@@ -54,7 +54,7 @@ impl Policy {
             hold: HOLD,
             flap: FLAP,
             stale_after: STALE_AFTER,
-            storm_per_minute: 10,
+            storm_per_minute: 3,
             verification_window: minutes(2),
             settled_within: minutes(5),
             writes_enabled: false,

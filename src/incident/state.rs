@@ -128,6 +128,9 @@ pub struct Incident {
     pub stale_since: Option<Timestamp>,
     /// Whether it opened within a storm.
     pub quiet: bool,
+    /// The incident that stands for the storm which it joined after it was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<IncidentId>,
     /// For the incident that stands for a storm: how many incidents opened in it.
     pub storm: Option<u32>,
     /// For the incident that stands for a storm: which services were looked at last.

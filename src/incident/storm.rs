@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Act, AlertEffect, CallReason, CloseReason, Event, Incident, IncidentKey, IncidentStatus, RunNumber,
-    SightingContext, Triage,
+    Act, AlertEffect, CallReason, CloseReason, Event, Incident, IncidentId, IncidentKey, IncidentStatus, LevelCall,
+    RunNumber, SightingContext, Triage,
     alert_seen::{evidence_meanwhile, fires_again, first_call},
     apply,
     escalate::climb_events,
@@ -124,12 +124,13 @@ fn is_looked_at_again(incident: &Incident, count: u32, held: &StormLook, now: Ti
         Triage::NotRun | Triage::Failed { .. } => None,
     };
     let rested = last.is_none_or(|last| now.duration_since(last) >= LOOKS_APART);
-    let grown = incident.storm_look.as_ref().is_none_or(|look| {
-        let first_service = look.services.is_empty();
+    let due = incident.storm_look.as_ref().is_none_or(|look| {
+        // It was looked at with its first alerts, before the services of the others were known.
+        let saw_few = look.looked_at().len() < held.looked_at().len();
         let grown = count >= look.count.saturating_mul(2).max(look.count.saturating_add(GROWN_BY));
-        look.looks < LOOKS_MOST && (grown || first_service)
+        look.looks < LOOKS_MOST && (saw_few || rested && grown)
     });
-    rested && grown && !held.services.is_empty()
+    due && !held.services.is_empty()
 }
 
 fn goes_on(incident: &Incident, count: u32, held: &StormLook, context: &SightingContext<'_>) -> AlertEffect {
@@ -188,6 +189,21 @@ fn opening(cluster: &str, count: u32, held: &StormLook, context: &SightingContex
     events.extend(look(RunNumber::FIRST, count, 1, held));
     events.extend(first_call(context));
     events
+}
+
+/// How long before a storm an incident opened that is still a part of it: the time over which the brake counts.
+pub const JUST_BEFORE: SignedDuration = SignedDuration::from_mins(1);
+
+/// The events with which an incident that opened just before a storm joins it: people are called once for all of it. None
+/// where a level was reached or a person works on it: then it goes on by itself.
+pub fn join_storm(incident: &Incident, storm: IncidentId, now: Timestamp) -> Vec<Event> {
+    let of_a_service = !incident.key.is_of_rule() && !stands_for_a_storm(incident);
+    let waits = incident.status == IncidentStatus::Open && !incident.quiet;
+    let is_new = now.duration_since(incident.reopened_at.unwrap_or(incident.opened_at)) <= JUST_BEFORE;
+    let heard = incident.calls.asked.iter().any(LevelCall::got_through) || !incident.calls.pages.is_empty();
+    let worked_on = incident.ladder.holder().is_some() || incident.fix.is_some() || !incident.past_fixes.is_empty();
+    let joins = of_a_service && waits && is_new && !heard && !worked_on;
+    joins.then_some(Event::JoinedStorm { storm: Some(storm) }).into_iter().collect()
 }
 
 /// The events with which a quiet incident comes to stand on its own: its card, its triage, its ladder. None for one

@@ -115,7 +115,11 @@ pub(super) const NEWEST: &str = "SELECT state, last_seen FROM incidents ORDER BY
 /// The newest incidents that opened within a storm.
 pub(super) const QUIET: &str = "SELECT state, last_seen FROM incidents INDEXED BY incidents_quiet WHERE quiet AND life <> 'closed' ORDER BY id DESC LIMIT ?";
 
-/// How many of them there are.
+/// The incidents that opened since then and stand on their own, oldest first.
+pub(super) const OPENED_ALOUD: &str = "SELECT state, last_seen FROM incidents INDEXED BY incidents_aloud \
+         WHERE NOT quiet AND life <> 'closed' AND opened_at >= ? ORDER BY opened_at LIMIT ?";
+
+/// How many opened within a storm.
 pub(super) const QUIET_COUNT: &str = "SELECT count(*) FROM incidents WHERE quiet AND life <> 'closed'";
 
 /// When the incidents of the last minute opened.

@@ -160,6 +160,12 @@ impl Journal {
         rows.iter().map(|row| self.stored(row)).collect()
     }
 
+    /// The live incidents that opened since then and stand on their own, oldest first, at most `most`.
+    pub async fn opened_aloud(&self, since: Timestamp, most: u32) -> Result<Vec<StoredIncident>, JournalError> {
+        let asked = sqlx::query(queries::OPENED_ALOUD).bind(to_micros(since)).bind(i64::from(most));
+        asked.fetch_all(&self.readers).await?.iter().map(|row| self.stored(row)).collect()
+    }
+
     /// Whether the channel may still be told this: it was not told before, and fewer than `most` such things were.
     pub async fn may_tell(&self, what: &str, most: u32) -> Result<bool, JournalError> {
         let (told, all): (i64, i64) = sqlx::query_as("SELECT coalesce(sum(what = ?), 0), count(*) FROM told")

@@ -193,7 +193,7 @@ impl Card {
             headline: headline(incident),
             sections: parts
                 .into_iter()
-                .filter(|(_, lines)| !lines.is_empty())
+                .filter(|(part, lines)| !lines.is_empty() && is_shown(incident, *part))
                 .map(|(part, lines)| Section { part, lines })
                 .collect(),
             buttons: button::of(incident),
@@ -252,6 +252,12 @@ impl Card {
     }
 }
 
+/// A card whose incident joined a storm is a pointer to that one's.
+fn is_shown(incident: &Incident, part: CardPart) -> bool {
+    let points_away = incident.joined.is_some() && incident.is_live();
+    !points_away || matches!(part, CardPart::OnTheHook | CardPart::WhatIsWrong | CardPart::Progress)
+}
+
 fn title(incident: &Incident) -> String {
     let about = incident.target.as_ref().map_or_else(|| "target not known".to_owned(), ToString::to_string);
     match incident.storm {
@@ -291,6 +297,11 @@ fn headline(incident: &Incident) -> Line {
             time(*until),
             text(" unless they fire again."),
         ],
-        IncidentStatus::Open => body::in_one_line(incident),
+        IncidentStatus::Open => match incident.joined {
+            Some(storm) => {
+                vec![text("Part of "), strong(format!("the storm {}", storm.kept_like(incident.id))), text(".")]
+            }
+            None => body::in_one_line(incident),
+        },
     }
 }

@@ -23,7 +23,7 @@ pub(in crate::chat) fn level_name(incident: &Incident, level: LevelNumber) -> St
 /// Who is called, until when, who is next, and what stops the clock.
 pub(super) fn on_the_hook(incident: &Incident) -> Vec<Line> {
     if incident.quiet && incident.is_live() {
-        return held_back(&incident.ladder);
+        return held_back(incident);
     }
     match &incident.ladder {
         Ladder::Still => Vec::new(),
@@ -47,13 +47,16 @@ pub(super) fn on_the_hook(incident: &Incident) -> Vec<Line> {
 }
 
 /// Of one that a storm holds back: no window of it runs.
-fn held_back(ladder: &Ladder) -> Vec<Line> {
-    let holder = match ladder {
-        Ladder::Running { holder, .. } | Ladder::Paused { holder, .. } => holder.as_ref(),
-        Ladder::Still => None,
+fn held_back(incident: &Incident) -> Vec<Line> {
+    let has_it = incident.ladder.holder().map(|holder| vec![person(holder), text(" has it.")]);
+    let storm = match incident.joined {
+        None => words("Opened within a storm: people are called once for all of it, not for this one."),
+        Some(storm) => vec![
+            text("Part of "),
+            strong(format!("the storm {}", storm.kept_like(incident.id))),
+            text(": people are called once for all of it, not for this one. What is known stands on its card."),
+        ],
     };
-    let has_it = holder.map(|holder| vec![person(holder), text(" has it.")]);
-    let storm = words("Opened within a storm: people are called once for all of it, not for this one.");
     has_it.into_iter().chain([storm]).collect()
 }
 

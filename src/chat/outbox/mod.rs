@@ -163,6 +163,10 @@ impl<C: Carrier> Outbox<C> {
             // before this process began is looked for at its first attempt too.
             None => self.posted_before(task, to, &key).await.map_err(Into::into)?,
         };
+        // A storm joined it before its card was posted: there is nothing that would have to point to the storm's.
+        if known.is_none() && incident.quiet {
+            return Ok(Outcome::NoLongerWanted.into());
+        }
         let mut posted = task.root.is_none();
         let id = match known {
             Some(id) => match self.carrier.edit(root_of(to), &id, &message).await {

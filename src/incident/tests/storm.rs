@@ -1,12 +1,14 @@
 //! What opens within a storm is called about as one, until somebody takes it up or the storm is over.
 
+use jiff::SignedDuration;
+
 use super::rehearsal::{MINUTE, Rehearsal, pod, replacement, target, verdict};
 use crate::{
     escalation::{Ladder, LevelNumber, PagerName, Rung},
     incident::{
-        Act, AlertEffect, AlertSighting, AlertStatus, Command, Event, FixEnd, FixNumber, IncidentId, Lacks, NewEffect,
-        Outcome, Refusal, Round, RunNumber, Share, Taken, Timer, Work, apply, join, leave_storm, may_take_all, share,
-        still_wanted,
+        Act, AlertEffect, AlertSighting, AlertStatus, Command, Event, FixEnd, FixNumber, IncidentId, JUST_BEFORE,
+        Lacks, NewEffect, Outcome, Refusal, Round, RunNumber, Share, Taken, Timer, Work, apply, join, join_storm,
+        leave_storm, may_take_all, share, still_wanted,
     },
     remediation::StepNumber,
     triage::{CallAtOnce, Scenario, Verdict},
@@ -285,4 +287,44 @@ fn a_fix_that_wrote_goes_on_to_its_proof_although_its_alert_fires_anew_within_a_
     night.outcome(&sampled(Round::End));
     assert!(matches!(night.incident().past_fixes[0].end, FixEnd::Verified { .. }));
     assert!(!shown(&night), "the storm still speaks for it");
+}
+
+/// One that is shown, whose first call waits for the diagnosis.
+fn just_opened() -> Rehearsal {
+    Rehearsal::with_an_alert()
+}
+
+const STORM: IncidentId = IncidentId::new(7);
+
+#[test]
+fn what_opened_just_before_a_storm_joins_it_its_card_points_there_and_nobody_is_called_twice() {
+    let mut night = just_opened();
+    night.passes(SignedDuration::from_secs(5));
+    let events = join_storm(night.incident(), STORM, night.now);
+    assert_eq!(events, [Event::JoinedStorm { storm: Some(STORM) }]);
+    night.waiting.retain(|effect| !matches!(effect.work, Work::DrawCard { .. }));
+    night.record(&events);
+    assert!(shown(&night), "its card is drawn once more, as a pointer");
+    night.passes(10 * MINUTE);
+    assert!(night.takes_calls().is_empty(), "people are called for the storm");
+    night.record(&leave_storm(night.incident(), night.now));
+    assert_eq!((night.takes_calls(), night.incident().joined), (vec![L1], None), "and when that is over, for this one");
+}
+
+#[test]
+fn an_incident_that_somebody_heard_of_or_works_on_does_not_join_a_storm() {
+    let mut called = just_opened();
+    called.passes(MINUTE / 2);
+    assert_eq!(called.takes_calls(), [L1]);
+    let to = called.incident().channels[0].clone();
+    called.outcome(&Outcome::Mentioned { level: L1, to, unexplained: None });
+    assert!(join_storm(called.incident(), STORM, called.now).is_empty());
+
+    let mut taken = just_opened();
+    taken.says("U0ONCALL", Act::Acknowledge).unwrap();
+    assert!(join_storm(taken.incident(), STORM, taken.now).is_empty());
+
+    let older = just_opened();
+    assert!(join_storm(older.incident(), STORM, older.now + JUST_BEFORE + SignedDuration::from_secs(1)).is_empty());
+    assert!(join_storm(in_a_storm().incident(), STORM, older.now).is_empty(), "it is in one");
 }

@@ -124,6 +124,7 @@ async fn looks_at_the_whole_read_only_what_they_return() {
         ("the newest incidents", queries::NEWEST),
         ("incidents of a storm", queries::QUIET),
         ("how many", queries::QUIET_COUNT),
+        ("what opened just before a storm", queries::OPENED_ALOUD),
         ("openings of the last minute", queries::OPENINGS),
         ("what waits", queries::BACKLOG),
         ("what is late", queries::OVERDUE),
@@ -142,6 +143,8 @@ async fn looks_at_the_whole_read_only_what_they_return() {
       SCAN incidents USING INDEX incidents_quiet
     how many
       SCAN incidents USING COVERING INDEX incidents_quiet
+    what opened just before a storm
+      SEARCH incidents USING INDEX incidents_aloud (opened_at>?)
     openings of the last minute
       SEARCH incidents USING COVERING INDEX incidents_by_opened (opened_at>?)
     what waits

@@ -48,6 +48,25 @@ fn of_one_that_somebody_has_and_a_storm_holds_back_no_window_is_shown() {
 }
 
 #[test]
+fn a_card_whose_incident_joined_a_storm_points_to_the_storms() {
+    let card = Card::of(&Incident { quiet: true, joined: Some(IncidentId::new(9)), ..diagnosed() });
+    assert_eq!(plain(&card.headline), "Part of the storm INC-9.");
+    let shown: Vec<_> = card.sections.iter().map(|section| (section.part, says(&card, section.part))).collect();
+    insta::assert_debug_snapshot!(shown, @r#"
+    [
+        (
+            OnTheHook,
+            "Part of the storm INC-9: people are called once for all of it, not for this one. What is known stands on its card.",
+        ),
+        (
+            WhatIsWrong,
+            "MTLSHandshakeFailureRateHigh in cluster prod, since 2026-03-01 02:55:00 UTC\nService: web svc/frontend\n9 % of handshakes of web/frontend fail",
+        ),
+    ]
+    "#);
+}
+
+#[test]
 fn what_was_cut_off_and_what_could_not_be_checked_is_said() {
     let card = Card::of(&Incident { cut_off: 12, ..diagnosed() });
     assert!(says(&card, CardPart::BlastRadius).contains("12 more alert(s) were cut off"));

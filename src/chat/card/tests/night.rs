@@ -93,6 +93,7 @@ pub(crate) fn opened() -> Incident {
         cut_off_by: std::collections::BTreeMap::new(),
         stale_since: None,
         quiet: false,
+        joined: None,
         calls: crate::incident::Calls::default(),
         storm: None,
         storm_look: None,
