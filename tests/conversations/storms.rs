@@ -45,6 +45,7 @@ async fn a_thousand_services_that_fail_in_one_minute_are_one_card_and_one_call()
     // A diagnosis takes some seconds, as in a real cluster.
     night.simulation.options.inject("create", "pods/exec", ApiFault::delay(Duration::from_secs(2)));
     night.alerts_fire_on(&EVERYWHERE).await;
+    night.channel_shows("Storm: ").await;
     let names: Vec<String> = (0..996).map(|service| format!("service-{service}")).collect();
     for some in names.chunks(100) {
         night.alerts_fire_on(&some.iter().map(|name| ("web", name.as_str())).collect::<Vec<_>>()).await;
