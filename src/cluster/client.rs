@@ -182,9 +182,11 @@ pub struct Settings {
     pub bundle_path: String,
     /// The namespace of SPIRE.
     pub spire_namespace: String,
-    /// The label selector of its server pods.
+    /// The namespace of istiod, where the mesh's own settings are.
+    pub istio_namespace: String,
+    /// The label selector of SPIRE's server pods.
     pub server_selector: String,
-    /// The label selector of its agent pods.
+    /// The label selector of SPIRE's agent pods.
     pub agent_selector: String,
     /// The namespace of Istio's ztunnel (ambient mode).
     pub ztunnel_namespace: String,
@@ -217,6 +219,7 @@ impl Default for Settings {
             svid_path: "/run/spire/svid/svid.crt".to_owned(),
             bundle_path: "/run/spire/bundle/bundle.crt".to_owned(),
             spire_namespace: "spire-system".to_owned(),
+            istio_namespace: "istio-system".to_owned(),
             server_selector: "app=spire-server".to_owned(),
             agent_selector: "app=spire-agent".to_owned(),
             ztunnel_namespace: "istio-system".to_owned(),

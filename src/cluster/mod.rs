@@ -14,6 +14,7 @@ mod fix;
 mod forward;
 mod logs;
 mod long;
+mod objects;
 mod perform;
 mod resolve;
 mod review;

@@ -24,6 +24,8 @@ pub enum Duty {
     Bundles,
     /// Read the ConfigMap that is mounted where a bundle cannot be read in the container itself.
     MountedBundles,
+    /// Read what decides on mTLS: Istio's policies and rules of all namespaces, its settings, and the Services of those watched.
+    Istio,
     /// Draw the plan of `restart-pod`.
     PlanRestartPod,
     /// Carry out `restart-pod`: evict pods of the namespaces that the bot looks after.
@@ -56,7 +58,8 @@ impl Duty {
             | Self::Exec
             | Self::PortForward
             | Self::Bundles
-            | Self::MountedBundles => None,
+            | Self::MountedBundles
+            | Self::Istio => None,
         }
     }
 
@@ -73,6 +76,9 @@ impl Duty {
             Self::PortForward => "Envoy is asked by exec instead, which needs pilot-agent",
             Self::Bundles => "it is not known whether istiod issued a certificate",
             Self::MountedBundles => "a bundle that cannot be read in its container stays unread",
+            Self::Istio => {
+                "the modes of client and server are not computed, and no Istio configuration is named as the cause"
+            }
             Self::PlanRestartPod => "no plan of restart-pod can be drawn",
             Self::RestartPod => "an approved restart-pod fails",
             Self::PlanRestartSpireAgent => "no plan of restart-spire-agent can be drawn",
@@ -88,7 +94,7 @@ pub enum RightScope {
     Watched,
     /// In SPIRE's namespace.
     Spire,
-    /// An object that is in no namespace.
+    /// Objects that are in no namespace, or those of all namespaces.
     Cluster,
 }
 
@@ -121,9 +127,9 @@ const fn right(
 /// Everything that the bot may ask of the API server.
 ///
 /// `get` and `create` on `pods/exec` and `pods/portforward`: WebSockets need `get`, and from Kubernetes 1.35 on `create`.
-pub const RIGHTS: [Right; 31] = {
+pub const RIGHTS: [Right; 39] = {
     use Duty::{
-        Bundles, Exec, Logs, MountedBundles, PlanRestartPod, PlanRestartSpireAgent, PortForward, RestartPod,
+        Bundles, Exec, Istio, Logs, MountedBundles, PlanRestartPod, PlanRestartSpireAgent, PortForward, RestartPod,
         RestartSpireAgent, Spire, Targets,
     };
     [
@@ -151,6 +157,14 @@ pub const RIGHTS: [Right; 31] = {
         right(PortForward, RightScope::Spire, "", "pods/portforward", None, "create"),
         right(Bundles, RightScope::Watched, "", "configmaps", Some("istio-ca-root-cert"), "get"),
         right(MountedBundles, RightScope::Watched, "", "configmaps", None, "get"),
+        right(Istio, RightScope::Cluster, "security.istio.io", "peerauthentications", None, "list"),
+        right(Istio, RightScope::Cluster, "networking.istio.io", "destinationrules", None, "list"),
+        right(Istio, RightScope::Cluster, "networking.istio.io", "sidecars", None, "list"),
+        right(Istio, RightScope::Cluster, "networking.istio.io", "serviceentries", None, "list"),
+        right(Istio, RightScope::Cluster, "networking.istio.io", "virtualservices", None, "list"),
+        right(Istio, RightScope::Cluster, "networking.istio.io", "envoyfilters", None, "list"),
+        right(Istio, RightScope::Cluster, "", "configmaps", Some("istio"), "get"),
+        right(Istio, RightScope::Watched, "", "services", None, "list"),
         right(PlanRestartPod, RightScope::Watched, "apps", "replicasets", None, "get"),
         right(PlanRestartPod, RightScope::Watched, "policy", "poddisruptionbudgets", None, "list"),
         right(RestartPod, RightScope::Watched, "", "pods/eviction", None, "create"),

@@ -149,6 +149,8 @@ pub struct MeshFile {
     pub bundle_path: Option<String>,
     /// SPIRE's namespace.
     pub spire_namespace: Option<String>,
+    /// istiod's namespace, where the ConfigMap `istio` is.
+    pub istio_namespace: Option<String>,
     /// The label selector of SPIRE's server.
     pub server_selector: Option<String>,
     /// The labels of SPIRE's agents, as `key=value` with commas between them.

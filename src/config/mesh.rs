@@ -36,6 +36,7 @@ pub(super) fn settings(mesh: &MeshFile, limits: &TriageLimits, problems: &mut Ve
         (&mesh.svid_path, &mut settings.svid_path),
         (&mesh.bundle_path, &mut settings.bundle_path),
         (&mesh.spire_namespace, &mut settings.spire_namespace),
+        (&mesh.istio_namespace, &mut settings.istio_namespace),
         (&mesh.server_selector, &mut settings.server_selector),
         (&mesh.agent_selector, &mut settings.agent_selector),
         (&mesh.ztunnel_namespace, &mut settings.ztunnel_namespace),

@@ -76,6 +76,12 @@ pub enum CheckId {
     /// what its log says of SVIDs that were refused, or that no rule knows; only where it does
     #[strum(serialize = "2.3-agent-log")]
     AgentLog,
+    /// the mode in effect of each port, with the PeerAuthentication that decided
+    #[strum(serialize = "3.1-mode-in-effect")]
+    ModeInEffect,
+    /// what each client in question does, by the DestinationRule in effect, and whether that can work
+    #[strum(serialize = "3.2-destination-rule")]
+    DestinationRule,
     /// what the proxy's log says of TLS
     #[strum(serialize = "3.3-proxy-log")]
     ProxyLog,

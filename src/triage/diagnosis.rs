@@ -47,6 +47,8 @@ impl DiagnosisInput<'_> {
         let agents = self.agents.iter().map(|(agent, judged)| agent_check(agent, judged));
         let bundles = keys_in_maps(self.evidence).chain(spire_bundle_check(self.evidence));
         let logs = self.agents.iter().flat_map(|(agent, _)| failures_in_its_log(agent));
+        let objects = self.istio.iter().zip(&self.evidence.istio).flat_map(|(found, istio)| found.checks(istio));
+        let pods = pods.chain(objects);
         pods.chain(servers).chain(unseen).chain(agents).chain(logs).chain(bundles).collect()
     }
 
@@ -66,12 +68,14 @@ impl DiagnosisInput<'_> {
             let why = why.to_owned();
             list.push(NotChecked { what: format!("the certificate that serves {}", pod.pod), why });
         }
+        if let Some(istio) = &self.istio {
+            let said = istio.in_question.not_judged.iter();
+            list.extend(said.map(|gap| NotChecked { what: format!("the modes of {}", gap.to), why: gap.why.clone() }));
+        }
+        let modes = "the modes in effect of PeerAuthentication and DestinationRule (runbook step 3)";
         let later = "this version does not look at it yet: follow the runbook by hand";
-        for what in [
-            "the modes in effect of PeerAuthentication and DestinationRule (runbook step 3)",
-            "a test connection (runbook step 4)",
-            "the trust bundles hop by hop (runbook scenario 3)",
-        ] {
+        let not_yet = ["a test connection (runbook step 4)", "the trust bundles hop by hop (runbook scenario 3)"];
+        for what in self.istio.is_none().then_some(modes).into_iter().chain(not_yet) {
             list.push(NotChecked { what: what.to_owned(), why: later.to_owned() });
         }
         list

@@ -7,6 +7,7 @@ use super::{
     envoy::TlsReason,
     examine::{
         Examined, Holding, Issuer, Stuck, examine,
+        istio_objects::{self, ExaminedIstio},
         spire_agent::{AgentState, Due, Expected, Judged, judge},
     },
 };
@@ -20,6 +21,8 @@ pub(super) struct DiagnosisInput<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) pods: Vec<SeenPod<'a>>,
     pub(super) agents: Vec<(&'a AgentEvidence, Judged)>,
+    /// The modes of both sides, where the objects that decide were gathered.
+    pub(super) istio: Option<ExaminedIstio>,
 }
 
 impl<'a> DiagnosisInput<'a> {
@@ -30,7 +33,7 @@ impl<'a> DiagnosisInput<'a> {
         let matching = evidence.agent_pods.or_else(|| agents_elsewhere(evidence));
         let judged = |agent: &'a AgentEvidence| (agent, judge(agent, &expected_on(&agent.node, &pods), matching));
         let agents = evidence.agents.iter().map(judged).collect();
-        Self { evidence, pods, agents }
+        Self { evidence, pods, agents, istio: istio_objects::examine(evidence) }
     }
 }
 

@@ -11,6 +11,8 @@ use super::{
 };
 use crate::mesh::NodeName;
 
+pub(crate) use super::examine::istio_objects::{clients_to_ask, reduce_to_calls_in_question, to_read};
+
 /// The furthest that an agent's log is read back, whatever the pods hold: SVIDs of a day, and the day before. What happened
 /// earlier stays open.
 const FURTHEST: Duration = Duration::from_hours(48);

@@ -19,11 +19,14 @@ mod examine;
 mod fix;
 mod healthcheck;
 pub mod istio;
+mod istio_evidence;
 mod log_hints;
 pub(crate) mod look_further;
 mod next_step;
 mod not_understood;
+mod outbound_cluster;
 mod pod_start;
+mod proxy_stats;
 mod redact;
 mod restartable;
 mod roots;
@@ -50,13 +53,15 @@ pub use check_id::{CheckId, UnknownCheck};
 pub use diagnosis::diagnose;
 pub use evidence::{
     AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing, PemFile,
-    PodEvidence, ProxyStats, ServedSecrets, ServerEvidence, TlsCounters,
+    PodEvidence, ServedSecrets, ServerEvidence,
 };
 pub use examine::{Chain, Examined, Holding, Issuer, Stuck, examine};
 pub use fix::FixName;
 pub(crate) use healthcheck::read_healthcheck;
+pub use istio_evidence::{CallerEvidence, ClientEvidence, IstioEvidence, NotListed, ObjectKind};
 pub(crate) use pod_start::KEPT_MOST as POD_TROUBLES_MOST;
 pub use pod_start::{ContainerEnd, ContainerTrouble, PodEvent, PodStart, WhyItWaits};
+pub use proxy_stats::{ClusterCalls, ProxyStats, TlsCounters};
 pub use redact::{Redacted, RedactedLog, holds_a_secret};
 pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
 pub use roots_of::RootsOf;

@@ -75,7 +75,7 @@ impl DiagnosisInput<'_> {
             Scenario::TrustBundleMismatch => self.against_bundles(),
             Scenario::IdentityMismatch => self.against_identity(),
             Scenario::ClockSkew => self.against_skew(),
-            Scenario::IstioConfiguration => not(scenario, false, "the modes in effect were not computed"),
+            Scenario::IstioConfiguration => self.against_istio(),
             Scenario::Registration | Scenario::WorkloadAttestation | Scenario::NodeSetup if self.dates_are_fine() => {
                 not(scenario, true, "every pod that was looked at holds an SVID in date")
             }
@@ -130,6 +130,20 @@ impl DiagnosisInput<'_> {
             (false, "no path was tested by this version")
         };
         not(Scenario::Network, certain, because)
+    }
+
+    fn against_istio(&self) -> RuledOut {
+        let (certain, because) = match &self.istio {
+            None => (false, "the modes in effect were not computed"),
+            Some(istio) if istio.failing().next().is_some() => {
+                (false, "some calls cannot work by the modes of both sides, beside the cause that was named")
+            }
+            Some(istio) if istio.all_agree() => {
+                (true, "the modes of both sides go together for every call in question")
+            }
+            Some(_) => (false, "not every call in question could be judged by the modes of both sides"),
+        };
+        not(Scenario::IstioConfiguration, certain, because)
     }
 
     fn against_bundles(&self) -> RuledOut {

@@ -53,7 +53,8 @@ fixes only where fixes may run at all). */}}
 {{- $off := list -}}
 {{- range $value, $duties := dict
       "targets" (list "targets") "spire" (list "spire") "logs" (list "logs") "portForward" (list "port-forward")
-      "exec" (list "exec") "bundles" (list "bundles") "mountedBundles" (list "mounted-bundles") -}}
+      "exec" (list "exec") "bundles" (list "bundles") "mountedBundles" (list "mounted-bundles")
+      "istio" (list "istio") -}}
 {{- if index $.Values.rights $value }}{{ $looks = concat $looks $duties }}{{ else }}{{ $off = concat $off $duties }}{{ end -}}
 {{- end -}}
 {{- range $value, $duties := dict

@@ -3,6 +3,7 @@
 mod bundles;
 mod controllers;
 mod healthcheck;
+mod istio_objects;
 mod mounted;
 mod pod;
 mod pod_start;
@@ -97,18 +98,20 @@ pub async fn gather_about(
     };
     let listed = spire_agent::list(&gathering);
     // What lies around the target is asked beside it; a target that is not there ends all of it.
-    let (looked, _, servers, spire_bundle, istio_root) = futures::try_join!(
+    let (looked, _, servers, spire_bundle, istio_root, mesh) = futures::try_join!(
         Box::pin(look_at(&gathering, target, alerted, &listed)),
         listed.clone().map(Ok),
         spire_server::gather(&gathering).map(Ok),
         bundles::of_spire(&gathering).map(Ok),
         bundles::of_istio(&gathering, &target.namespace).map(Ok),
+        Box::pin(istio_objects::of_the_mesh(&gathering)).map(Ok),
     )?;
     let Looked { pods, rest, agents } = looked;
     let agent_pods = if agents.is_empty() { None } else { spire_agent::count_all(listed).await };
     let agents = agents.into_iter().map(|agent| spire_agent::look_further_back(&gathering, agent, &pods));
-    let agents = join_all(agents).await;
-    Ok(Evidence {
+    let around = Box::pin(istio_objects::around(&gathering, mesh, target, &pods));
+    let (agents, istio) = futures::join!(join_all(agents), around);
+    let evidence = Evidence {
         schema: EVIDENCE_SCHEMA.to_owned(),
         target: target.clone(),
         gathered_at: clock.now(),
@@ -122,7 +125,9 @@ pub async fn gather_about(
         agent_pods,
         spire_bundle,
         istio_root,
-    })
+        istio: Some(istio),
+    };
+    Ok(istio_objects::with_clients(&gathering, evidence).await)
 }
 
 /// The target's pods and the agents of their nodes.

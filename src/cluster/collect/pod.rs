@@ -7,8 +7,9 @@ use crate::{
         admin::{Admin, PROXY},
         exec::Tool,
     },
+    mesh::PodRef,
     triage::{
-        Gathered, LogExcerpt, PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets,
+        ClientEvidence, Gathered, LogExcerpt, PemFile, PodEvidence, ProxyStats, Redacted, ServedSecrets,
         certificate::{NoBundle, read_bundle, read_pem},
         envoy::{connected_since, tls_lines},
         look_further::{LookFurther, after_bundle_file, after_certificates, shown_bundle},
@@ -28,8 +29,8 @@ pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEviden
         file(gathering, found, &settings.svid_path, |text| Ok(read_pem(text))),
         bundle(gathering, found, &settings.bundle_path),
         served(gathering, found, &admin),
-        stats(gathering, found, &admin),
-        proxy_log(gathering, found),
+        stats(gathering, found.sidecar, &admin),
+        proxy_log(gathering, &found.pod, found.sidecar),
         ztunnel_log,
     );
     let mut pod = PodEvidence {
@@ -96,21 +97,28 @@ async fn served(gathering: &Gathering, found: &FoundPod, admin: &Admin<'_>) -> G
     gathering.check(source.to_owned(), admin.secrets()).await
 }
 
-async fn stats(gathering: &Gathering, found: &FoundPod, admin: &Admin<'_>) -> Gathered<ProxyStats> {
+/// What the proxy of a pod of the mesh says, where that pod is a client of the target.
+pub(super) async fn client(gathering: &Gathering, pod: PodRef) -> ClientEvidence {
+    let admin = gathering.reach.admin(&pod);
+    let (stats, proxy_log) = futures::join!(stats(gathering, true, &admin), proxy_log(gathering, &pod, true));
+    ClientEvidence { pod, stats, proxy_log }
+}
+
+async fn stats(gathering: &Gathering, sidecar: bool, admin: &Admin<'_>) -> Gathered<ProxyStats> {
     let source = "Envoy /stats and /clusters";
-    if !found.sidecar {
+    if !sidecar {
         return gap(gathering, source, "the pod has no sidecar");
     }
     gathering.check(source.to_owned(), admin.stats()).await
 }
 
-async fn proxy_log(gathering: &Gathering, found: &FoundPod) -> Gathered<LogExcerpt> {
+async fn proxy_log(gathering: &Gathering, pod: &PodRef, sidecar: bool) -> Gathered<LogExcerpt> {
     let source = "log of istio-proxy";
-    if !found.sidecar {
+    if !sidecar {
         return gap(gathering, source, "the pod has no sidecar");
     }
     let call = async {
-        let text = gathering.reach.log(&found.pod, Some(PROXY), LOG_SINCE).await?;
+        let text = gathering.reach.log(pod, Some(PROXY), LOG_SINCE).await?;
         let (lines, cut) = tls_lines(&text, LINES_KEPT);
         let connected_since = connected_since(&text, &lines);
         let lines = lines.into_iter().map(Redacted::from).collect();

@@ -58,6 +58,8 @@ pub async fn gather_several(
                 // Every namespace of the targets was asked for, so this is never taken.
                 super::gap(&gathering, "ConfigMap istio-ca-root-cert", "it was not asked for")
             }),
+            // A storm's cause is looked for in what its services share.
+            istio: None,
         }
     };
     let of_each = targets.iter().zip(looked.of_each);

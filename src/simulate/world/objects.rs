@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     WorldState,
     pod::{Pod, SimulatedAgent},
-    topology::{NODES, PORT, WORKLOADS, Workload},
+    topology::{NODES, PORT, TRUST_DOMAIN, WORKLOADS, Workload},
 };
 use crate::simulate::store::{Kind, Store, rfc3339};
 
@@ -142,6 +142,11 @@ fn lay_out_spire(store: &Store, inner: &WorldState) {
 }
 
 fn lay_out_istio(store: &Store, inner: &WorldState) {
+    store.apply(
+        Kind::ConfigMap,
+        json!({"metadata": {"name": "istio", "namespace": "istio-system"},
+            "data": {"mesh": format!("trustDomain: {TRUST_DOMAIN}\nrootNamespace: istio-system\n")}}),
+    );
     for namespace in ["istio-system", "web", "payments"] {
         store.apply(
             Kind::ConfigMap,

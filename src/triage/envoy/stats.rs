@@ -34,8 +34,9 @@ fn add(counters: &mut TlsCounters, counter: &str, figure: u64) {
 pub fn add_hosts(stats: &mut ProxyStats, text: &str) {
     for line in text.lines().filter(|line| line.starts_with("outbound|")) {
         let mut parts = line.rsplitn(3, "::");
-        let (Some(figure), Some(counter)) = (parts.next(), parts.next()) else { continue };
+        let (Some(figure), Some(counter), Some(host)) = (parts.next(), parts.next(), parts.next()) else { continue };
         let Ok(figure) = figure.trim().parse::<u64>() else { continue };
+        add_call(stats, host.split("::").next().unwrap_or(host), counter, figure);
         let slot = match counter {
             "rq_success" => &mut stats.requests_answered,
             "rq_error" => &mut stats.requests_failed,
@@ -44,6 +45,20 @@ pub fn add_hosts(stats: &mut ProxyStats, text: &str) {
         };
         *slot = Some(slot.unwrap_or(0).saturating_add(figure));
     }
+}
+
+/// Adds a figure of one host to its cluster. Most clusters of a mesh are never called, and they are left out.
+fn add_call(stats: &mut ProxyStats, cluster: &str, counter: &str, figure: u64) {
+    if figure == 0 || !matches!(counter, "rq_success" | "rq_error" | "cx_connect_fail") {
+        return;
+    }
+    let calls = stats.calls.entry(cluster.to_owned()).or_default();
+    let slot = match counter {
+        "rq_success" => &mut calls.answered,
+        "rq_error" => &mut calls.failed,
+        _ => &mut calls.connects_failed,
+    };
+    *slot = slot.saturating_add(figure);
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! the rules go by.
 
 pub(super) mod bundles;
+pub(crate) mod istio_objects;
 mod pod;
 pub(super) mod spire_agent;
 pub(super) mod spire_server;

@@ -29,15 +29,26 @@ impl<'o> ClientGroup<'o> {
 }
 
 impl<'o> Computed<'o> {
+    /// Every port that a pod declares, that a Service leads to, or that a policy names to its sidecar.
+    pub fn ports_of(&self, pod: &Pod) -> BTreeSet<u16> {
+        let led_to = self.ports_led_to();
+        self.known_ports(pod, &led_to)
+    }
+
+    fn known_ports(&self, pod: &Pod, led_to: &BTreeMap<ObjectName, BTreeSet<u16>>) -> BTreeSet<u16> {
+        let mut ports: BTreeSet<u16> = pod.declared_ports().collect();
+        ports.extend(led_to.get(&pod.metadata.object_name()).into_iter().flatten());
+        if pod.has_sidecar() {
+            ports.extend(self.policies.named_ports(pod));
+        }
+        ports
+    }
+
     /// The mode of every port that a pod declares, that a Service leads to, or that a policy names to its sidecar.
     pub fn all_questions(&self) -> impl Iterator<Item = Question> {
         let led_to = self.ports_led_to();
-        self.objects.pods.iter().flat_map(move |(name, pod)| {
-            let mut ports: BTreeSet<u16> = pod.declared_ports().collect();
-            ports.extend(led_to.get(name).into_iter().flatten());
-            if pod.has_sidecar() {
-                ports.extend(self.policies.named_ports(pod));
-            }
+        self.objects.pods.values().flat_map(move |pod| {
+            let ports = self.known_ports(pod, &led_to);
             ports.into_iter().map(move |port| self.question(pod, port))
         })
     }

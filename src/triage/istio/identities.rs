@@ -12,9 +12,9 @@ use super::{
 };
 
 /// Full identities that a Service's certificates may carry beside those of its pods.
-const CANONICAL_ACCOUNTS: &str = "alpha.istio.io/canonical-serviceaccounts";
+pub(super) const CANONICAL_ACCOUNTS: &str = "alpha.istio.io/canonical-serviceaccounts";
 /// The same by names of service accounts.
-const KUBERNETES_ACCOUNTS: &str = "alpha.istio.io/kubernetes-serviceaccounts";
+pub(super) const KUBERNETES_ACCOUNTS: &str = "alpha.istio.io/kubernetes-serviceaccounts";
 
 /// What the pod's own certificate says, where the mesh's usual template is in use.
 pub(super) fn identity_of(mesh: &MeshConfig, pod: &Pod) -> String {

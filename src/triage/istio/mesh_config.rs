@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::names::{Metadata, null_as_default};
 
@@ -10,7 +10,7 @@ use super::names::{Metadata, null_as_default};
 pub(super) const MESH_CONFIG_MAP: &str = "istio";
 
 /// The settings that every proxy of the mesh shares.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MeshConfig {
     pub root_namespace: String,

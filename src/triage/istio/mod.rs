@@ -5,6 +5,7 @@
 //! call: Sidecar, ServiceEntry, VirtualService, EnvoyFilter, gateways, ambient mode, several clusters.
 
 mod answers;
+mod cause;
 mod client_tls;
 mod cluster;
 mod documents;
@@ -16,6 +17,7 @@ mod names;
 mod objects;
 mod policy_objects;
 mod port_protocol;
+mod reduced;
 mod rule_in_force;
 mod rule_index;
 mod rule_merge;
@@ -33,6 +35,7 @@ mod workload_objects;
 mod works;
 
 pub use answers::{EndpointAnswer, Pair, PairAnswer, Question};
+pub use cause::Cause;
 pub use client_tls::{Because, Call, ClientTls, ClusterType, EndpointBecause, EndpointCall, Missing};
 pub use cluster::{Computed, Destination};
 pub use endpoints::Endpoint;

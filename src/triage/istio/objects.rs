@@ -2,39 +2,59 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     documents::{each_object, syntax},
     mesh_config::{ConfigMap, MESH_CONFIG_MAP, MeshConfig},
-    names::{Metadata, ObjectName},
+    names::{Metadata, ObjectName, is_default},
     policy_objects::{DestinationRule, PeerAuthentication},
     workload_objects::{EndpointSlice, Namespace, Pod, Service},
 };
 
 /// Everything that decides on mTLS between the workloads of one cluster.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
 pub struct Objects {
     pub mesh: MeshConfig,
+    #[serde(skip_serializing_if = "is_default")]
     pub namespaces: BTreeMap<String, Namespace>,
+    #[serde(skip_serializing_if = "is_default")]
     pub pods: BTreeMap<ObjectName, Pod>,
+    #[serde(skip_serializing_if = "is_default")]
     pub services: BTreeMap<ObjectName, Service>,
+    #[serde(skip_serializing_if = "is_default")]
     pub endpoint_slices: BTreeMap<ObjectName, EndpointSlice>,
+    #[serde(skip_serializing_if = "is_default")]
     pub peer_authentications: BTreeMap<ObjectName, PeerAuthentication>,
+    #[serde(skip_serializing_if = "is_default")]
     pub destination_rules: BTreeMap<ObjectName, DestinationRule>,
     /// Objects of Istio that may have a say and are not computed with.
+    #[serde(skip_serializing_if = "is_default")]
     pub beyond: Vec<BeyondObject>,
 }
 
 /// An object that this room does not compute with, and names where it touches a call.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct BeyondObject {
     #[serde(default)]
     pub kind: String,
     #[serde(default)]
     pub metadata: Metadata,
-    #[serde(default)]
+    /// Only what says whom it touches: an EnvoyFilter may hold anything.
+    #[serde(default, deserialize_with = "what_it_touches")]
     pub spec: serde_json::Value,
+}
+
+/// The fields by which an object of Istio says whom it is for.
+const TOUCHES: [&str; 3] = ["hosts", "gateways", "workloadSelector"];
+
+fn what_it_touches<'de, D: Deserializer<'de>>(from: D) -> Result<serde_json::Value, D::Error> {
+    let mut spec = serde_json::Value::deserialize(from)?;
+    if let Some(fields) = spec.as_object_mut() {
+        fields.retain(|name, _| TOUCHES.contains(&name.as_str()));
+    }
+    Ok(spec)
 }
 
 /// Why a document was not taken.
@@ -99,8 +119,28 @@ impl Objects {
         Ok(count)
     }
 
+    /// Takes in one object of a list: there the API server leaves out what the list says, its kind and group.
+    pub fn take(&mut self, group: &str, kind: &str, object: &str) -> Result<(), ObjectsError> {
+        let api_version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
+        self.put_under(&Header { api_version, kind: kind.to_owned(), ..header(object)? }, object)
+    }
+
+    /// Puts the objects of another set beside those that are there. The settings of the mesh stay as they are here.
+    pub fn join(&mut self, other: Self) {
+        self.namespaces.extend(other.namespaces);
+        self.pods.extend(other.pods);
+        self.services.extend(other.services);
+        self.endpoint_slices.extend(other.endpoint_slices);
+        self.peer_authentications.extend(other.peer_authentications);
+        self.destination_rules.extend(other.destination_rules);
+        self.beyond.extend(other.beyond);
+    }
+
     fn put(&mut self, object: &str) -> Result<(), ObjectsError> {
-        let header = header(object)?;
+        self.put_under(&header(object)?, object)
+    }
+
+    fn put_under(&mut self, header: &Header, object: &str) -> Result<(), ObjectsError> {
         let group = header.group();
         let name = header.object_name();
         match (group, header.kind.as_str()) {
@@ -119,12 +159,13 @@ impl Objects {
             ("networking.istio.io", "DestinationRule") => {
                 keep(&mut self.destination_rules, name, header.parse(object)?, |one| &mut one.metadata);
             }
-            ("", "ConfigMap") if header.metadata.name == MESH_CONFIG_MAP => self.read_mesh(&header, object)?,
+            ("", "ConfigMap") if header.metadata.name == MESH_CONFIG_MAP => self.read_mesh(header, object)?,
             (
                 "networking.istio.io",
                 "Sidecar" | "ServiceEntry" | "VirtualService" | "EnvoyFilter" | "WorkloadEntry",
             ) => {
                 let mut read: BeyondObject = header.parse(object)?;
+                read.kind.clone_from(&header.kind);
                 read.metadata.namespace = name.namespace;
                 self.beyond.retain(|one| {
                     !(one.kind == read.kind && one.metadata.object_name() == read.metadata.object_name())

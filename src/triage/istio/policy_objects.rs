@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::names::{Labels, Metadata, null_as_default};
+use super::names::{Labels, Metadata, is_default, null_as_default};
 
 /// What a server's proxy accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
@@ -31,103 +31,103 @@ impl Mode {
 }
 
 /// What servers accept: of a mesh, a namespace, or the workloads that its selector picks.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct PeerAuthentication {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub metadata: Metadata,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub spec: PeerAuthenticationSpec,
 }
 
 /// The modes that it sets, and for whom.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerAuthenticationSpec {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub selector: Selector,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub mtls: MutualTls,
     /// By the port on which the *workload* listens.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub port_level_mtls: BTreeMap<u16, MutualTls>,
 }
 
 /// A mode in its wrapping.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 pub struct MutualTls {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub mode: Mode,
 }
 
 /// Labels that a workload must have.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Selector {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub match_labels: Labels,
 }
 
 /// How clients call a host.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct DestinationRule {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub metadata: Metadata,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub spec: DestinationRuleSpec,
 }
 
 /// The host, who may see the rule, and what it sets.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DestinationRuleSpec {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub host: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub traffic_policy: Option<TrafficPolicy>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub subsets: Vec<Subset>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub export_to: BTreeSet<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub workload_selector: Option<Selector>,
 }
 
 /// A named part of a host's pods.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subset {
     pub name: String,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub labels: Labels,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub traffic_policy: Option<TrafficPolicy>,
 }
 
 /// What a rule or a subset sets, as a whole and for single ports.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficPolicy {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub tls: Option<TlsSettings>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub load_balancer: Option<LoadBalancer>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub outlier_detection: Option<OutlierDetection>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub port_level_settings: Vec<PortSettings>,
 }
 
 /// What a policy says of one port of the *Service*.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PortSettings {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub port: Option<PortNumber>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub tls: Option<TlsSettings>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub load_balancer: Option<LoadBalancer>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub outlier_detection: Option<OutlierDetection>,
 }
 
@@ -138,16 +138,16 @@ impl PortSettings {
 }
 
 /// A port in its wrapping.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub struct PortNumber {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub number: u32,
 }
 
 /// How an endpoint is chosen.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 pub struct LoadBalancer {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub simple: Option<String>,
 }
 
@@ -159,10 +159,10 @@ impl LoadBalancer {
 }
 
 /// When endpoints that fail are left out.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutlierDetection {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub min_health_percent: i32,
 }
 
@@ -190,21 +190,27 @@ impl TlsMode {
 }
 
 /// How a client's proxy makes its TLS.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsSettings {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub mode: TlsMode,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub sni: String,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub subject_alt_names: Vec<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub credential_name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "only_whether_named", skip_serializing_if = "is_default")]
     pub client_certificate: String,
-    #[serde(default)]
+    /// Whether a file is named; its path, and whatever stands there instead of one, is not kept.
+    #[serde(default, deserialize_with = "only_whether_named", skip_serializing_if = "is_default")]
     pub private_key: String,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub insecure_skip_verify: bool,
+}
+
+fn only_whether_named<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let path: String = null_as_default(from)?;
+    Ok(if path.is_empty() { path } else { "named".to_owned() })
 }

@@ -74,7 +74,7 @@ impl<'o> RuleIndex<'o> {
 }
 
 /// Only a name without a dot is completed, in the rule's own namespace: `reviews.shop` stays as it is and matches no Service.
-fn full_host(rule: &DestinationRule) -> String {
+pub(super) fn full_host(rule: &DestinationRule) -> String {
     let host = &rule.spec.host;
     let is_short = !host.is_empty() && host != "*" && !host.contains(['.', ':']);
     if is_short { format!("{host}.{}.svc.cluster.local", rule.metadata.namespace) } else { host.clone() }

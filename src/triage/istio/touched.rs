@@ -101,7 +101,7 @@ fn texts<'v>(object: &'v BeyondObject, field: &str) -> impl Iterator<Item = &'v 
     object.spec.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn names_host(object: &BeyondObject, host: &str) -> bool {
+pub(super) fn names_host(object: &BeyondObject, host: &str) -> bool {
     texts(object, "hosts").any(|named| match named.strip_prefix('*') {
         Some(end) => host.ends_with(end),
         None if named.contains('.') => host == named,

@@ -6,7 +6,7 @@
 use super::{mesh_config::MeshConfig, workload_objects::Service};
 
 /// Names the namespaces that may see a Service: `*`, `.`, `~` for none, or their names.
-const EXPORT_TO: &str = "networking.istio.io/exportTo";
+pub(super) const EXPORT_TO: &str = "networking.istio.io/exportTo";
 
 pub(super) fn is_visible(service: &Service, to_namespace: &str, mesh: &MeshConfig) -> bool {
     let annotated = service.metadata.annotations.get(EXPORT_TO).filter(|value| !value.is_empty());

@@ -1,59 +1,59 @@
 //! Pods, Services and EndpointSlices: the fields that decide how a call is made.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::names::{Metadata, TLS_MODE_LABEL, null_as_default};
+use super::names::{Metadata, TLS_MODE_LABEL, is_default, null_as_default};
 
 /// The container that carries a sidecar's proxy, among the init containers where the sidecar is a native one.
 const PROXY_CONTAINER: &str = "istio-proxy";
 /// Marks a pod whose traffic the node's ztunnel carries.
-const AMBIENT_REDIRECTION: &str = "ambient.istio.io/redirection";
+pub(super) const AMBIENT_REDIRECTION: &str = "ambient.istio.io/redirection";
 
 /// A pod, by what Istio reads of it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Pod {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub metadata: Metadata,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub spec: PodSpec,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub status: PodStatus,
 }
 
 /// Its containers and its service account.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodSpec {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub service_account_name: String,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub containers: Vec<Container>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub init_containers: Vec<Container>,
 }
 
 /// A container by its name and declared ports.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Container {
     pub name: String,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub ports: Vec<ContainerPort>,
 }
 
 /// A port that a container declares.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerPort {
     pub container_port: u16,
 }
 
 /// Its phase and its address.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodStatus {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub phase: String,
-    #[serde(default, rename = "podIP")]
+    #[serde(default, skip_serializing_if = "is_default", rename = "podIP")]
     pub pod_ip: String,
 }
 
@@ -93,37 +93,37 @@ impl Pod {
 }
 
 /// A Service, by what Istio reads of it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Service {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub metadata: Metadata,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub spec: ServiceSpec,
 }
 
 /// Its ports, and how it is reached.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceSpec {
-    #[serde(default, rename = "clusterIP")]
+    #[serde(default, skip_serializing_if = "is_default", rename = "clusterIP")]
     pub cluster_ip: String,
-    #[serde(default, rename = "type")]
+    #[serde(default, skip_serializing_if = "is_default", rename = "type")]
     pub kind: String,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub ports: Vec<ServicePort>,
 }
 
 /// A port that clients name, with the hints from which Istio takes the protocol.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServicePort {
     /// Empty where the only port has no name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub name: String,
     pub port: u16,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub protocol: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub app_protocol: Option<String>,
 }
 
@@ -150,57 +150,57 @@ impl Service {
 }
 
 /// A part of a Service's addresses.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSlice {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub metadata: Metadata,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub address_type: String,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub endpoints: Vec<SliceEndpoint>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub ports: Vec<SlicePort>,
 }
 
 /// One pod or address in a slice.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SliceEndpoint {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub addresses: Vec<String>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub conditions: Conditions,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub target_ref: Option<TargetRef>,
 }
 
 /// What Kubernetes knows of the readiness of an endpoint.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 pub struct Conditions {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub ready: Option<bool>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub terminating: Option<bool>,
 }
 
 /// The object behind an endpoint.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct TargetRef {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub kind: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub name: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub namespace: String,
 }
 
 /// The port on which the endpoints of a slice listen for a port of the Service.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct SlicePort {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_default")]
     pub name: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub port: Option<u16>,
 }
 
@@ -212,9 +212,9 @@ impl EndpointSlice {
 }
 
 /// Only its labels matter: they say whether pods get a sidecar.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Namespace {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub metadata: Metadata,
 }
 

@@ -53,7 +53,7 @@ pub struct JudgedEndpoint<'o> {
 /// A call from both sides.
 #[derive(Debug, Clone)]
 pub struct Judged<'i, 'o> {
-    computed: &'i Computed<'o>,
+    pub(super) computed: &'i Computed<'o>,
     pub call: Call<'i, 'o>,
     pub endpoints: Vec<JudgedEndpoint<'o>>,
     /// What may change it and is not computed with.

@@ -24,12 +24,14 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
         (false, 0) => format!(" from {}", named.join(", ")),
         (false, more) => format!(" from {} and {more} more", named.join(", ")),
     };
-    let reasons = vec![
-        format!("{times} calls came in plain HTTP{from}, and the port takes mTLS alone"),
-        "see who has these addresses: a pod with a sidecar calls past the mesh (by a pod's address, or a port or headless \
-         Service that the mesh does not know), one without is outside of it, and a health checker means no harm"
-            .to_owned(),
-    ];
+    let mut reasons = vec![format!("{times} calls came in plain HTTP{from}, and the port takes mTLS alone")];
+    let who = who_they_are(input);
+    let see = if who.is_empty() { "see who has these addresses: " } else { "" };
+    reasons.extend(who);
+    reasons.push(format!(
+        "{see}a pod with a sidecar calls past the mesh (by a pod's address, or a port or headless Service that the mesh does not \
+         know), one without is outside of it, and a health checker means no harm"
+    ));
     let mut conclusion = Conclusion::new(Scenario::IstioConfiguration, reasons);
     conclusion.side = Side::Peer;
     conclusion.pods = input.pods_that_log(TlsReason::PlaintextToUs);
@@ -38,6 +40,12 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
         &[FixName::RestartPod, FixName::RestartSpireAgent, FixName::SyncTrustBundle, FixName::EnforceStrictMtls],
         "the callers show no certificate at all: none is at fault",
     ))
+}
+
+/// Who has the addresses, where that was looked for.
+fn who_they_are(input: &DiagnosisInput<'_>) -> Vec<String> {
+    let refused = input.istio.iter().flat_map(|istio| &istio.refused);
+    refused.take(NAMED_MOST).map(ToString::to_string).collect()
 }
 
 /// The addresses from which it was called so.

@@ -7,6 +7,7 @@ mod callers_speak_plaintext;
 mod conclusion;
 mod denied_by_policy;
 mod file_asked_of_spire;
+mod istio_configuration;
 mod istiod_issued;
 mod never_got_svid;
 mod node_setup;
@@ -51,11 +52,12 @@ type PodRule = fn(&DiagnosisInput<'_>, &[PodRef]) -> Option<Conclusion>;
 
 /// All rules, in the order in which they are tried: that of the chain of causes, the root first. Where none of them answers, it
 /// is for [`nothing_found`] to say.
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 22] = [
     Rule::First(istiod_issued::alone),
     Rule::First(spire_server_unhealthy::judge),
     Rule::First(told_by_agents::judge),
     Rule::First(spire_server_unreachable::judge),
+    Rule::First(istio_configuration::wrong_demand),
     Rule::PodByPod(&[
         node_setup::judge,
         svid_not_yet_valid::judge,
@@ -70,6 +72,7 @@ const RULES: [Rule; 19] = [
     Rule::First(peer_not_yet_valid::judge),
     Rule::First(peer_expired::judge),
     Rule::First(peer_refused::judge),
+    Rule::First(istio_configuration::judge),
     Rule::First(peer_speaks_plaintext::judge),
     Rule::First(told_by_proxies::judge),
     Rule::First(told_by_ztunnel::judge),
@@ -78,6 +81,8 @@ const RULES: [Rule; 19] = [
     Rule::First(own_application::judge),
     Rule::First(denied_by_policy::judge),
     Rule::First(pod_does_not_start::judge),
+    // What nobody saw failing names a cause only where nothing that was seen does.
+    Rule::First(istio_configuration::computed_alone),
     // Last, since a certificate that is still in date explains no failing call.
     Rule::First(renewal_overdue::judge),
     Rule::First(svid_not_yet_valid::soon),
@@ -135,6 +140,6 @@ mod tests {
             let is_listed = is_listed.into_iter().any(|word| word == format!("{name}::judge"));
             assert!(is_listed || name == "nothing_found", "{name} is not in the list");
         }
-        assert_eq!(rules, 26);
+        assert_eq!(rules, 27);
     }
 }

@@ -9,7 +9,17 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
     let times = input.several(TlsReason::PeerSpeaksPlaintext)?;
     let reasons = vec![
         format!("we speak TLS to a peer that speaks plaintext, in {times} line(s) of the log"),
-        "compare the modes of both sides (runbook step 3): this version does not compute them".to_owned(),
+        match input.istio.as_ref().map(|istio| istio.all_agree()) {
+            None => "compare the modes of both sides (runbook step 3): they were not computed".to_owned(),
+            Some(false) => {
+                "compare the modes of both sides: not every call in question could be judged by them".to_owned()
+            }
+            Some(true) => {
+                "the modes of both sides go together by the objects: see whether the proxies have the newest \
+                           (istioctl proxy-status)"
+                    .to_owned()
+            }
+        },
     ];
     let mut conclusion = Conclusion::new(Scenario::IstioConfiguration, reasons);
     conclusion.side = Side::Peer;

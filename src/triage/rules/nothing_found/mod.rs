@@ -13,7 +13,11 @@ use crate::triage::{
     Check, CheckId, CheckResult, Confidence, Gathered, Missing, Redacted, Scenario, SharedFact, StatedReason,
     diagnosis_input::DiagnosisInput,
     envoy::{self, TlsReason},
-    examine::{bundles::spire_bundle_check, spire_agent::not_understood as by_the_agent},
+    examine::{
+        bundles::spire_bundle_check,
+        istio_objects::{ExaminedCall, ExaminedIstio},
+        spire_agent::not_understood as by_the_agent,
+    },
     not_understood::Unclear,
     server_log::not_understood as by_the_server,
 };
@@ -53,6 +57,7 @@ fn open_questions(input: &DiagnosisInput<'_>) -> Vec<StatedReason> {
     open.extend(pods::open_questions(input).into_iter().map(Into::into));
     open.extend(spire::open_questions(input));
     open.extend(incidents_in_waiting(input));
+    open.extend(input.istio.iter().flat_map(modes).map(Into::into));
     let said = [CheckId::PodStart, CheckId::SvidDates, CheckId::Chain, CheckId::ServedIsOnDisk, CheckId::BundleEnd];
     let rows = input.pods.iter().flat_map(|(_, found)| &found.checks);
     for row in rows.filter(|row| row.result == CheckResult::Fail && !said.contains(&row.id)) {
@@ -65,6 +70,15 @@ fn open_questions(input: &DiagnosisInput<'_>) -> Vec<StatedReason> {
     };
     open.extend(grants.into_iter().map(said));
     open
+}
+
+/// What the modes of both sides leave open: calls that were seen otherwise than they are computed, and what kept the objects
+/// from being read.
+fn modes(istio: &ExaminedIstio) -> Vec<String> {
+    let calls = istio.in_question.calls.iter().filter_map(ExaminedCall::disagreement);
+    let unseen = istio.in_question.not_judged.iter().filter(|gap| gap.unseen);
+    let unseen = unseen.map(|gap| format!("{} could not be judged by the modes of both sides: {}", gap.to, gap.why));
+    calls.chain(unseen).map(|said| Redacted::new(&said).to_string()).collect()
 }
 
 /// Bundles whose last root ends, or has ended, without a successor: nothing fails yet by that alone.
@@ -99,7 +113,12 @@ fn grants(input: &DiagnosisInput<'_>) -> BTreeSet<String> {
         Some(Missing::Forbidden { grant }) => Some(grant.clone()),
         _ => None,
     };
-    pods.chain(agents).chain(servers).chain([listing]).chain(maps).flatten().collect()
+    let objects = input.evidence.istio.iter().flat_map(|istio| &istio.not_listed);
+    let objects = objects.map(|gap| match &gap.reason {
+        Missing::Forbidden { grant } => Some(grant.clone()),
+        _ => None,
+    });
+    pods.chain(agents).chain(servers).chain([listing]).chain(maps).chain(objects).flatten().collect()
 }
 
 /// What the proxies, agents and servers wrote of failures that no rule knows.
