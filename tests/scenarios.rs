@@ -140,6 +140,17 @@ fn a_frozen_agent_and_a_server_that_is_down_are_not_ready() {
 }
 
 #[test]
+fn plain_text_into_mtls_is_cut_off_for_the_caller_and_told_by_the_server_with_its_address() {
+    let mesh = night(Scenario::IstioConfiguration);
+    assert!(mesh.signs("gateway").contains(&(TlsReason::CutAfterHandshake, Direction::Outbound)));
+    assert!(mesh.signs("frontend").contains(&(TlsReason::PlaintextToUs, Direction::Inbound)));
+    let caller = mesh.objects("web", "gateway")[0].pointer("/status/podIP").unwrap().as_str().unwrap().to_owned();
+    assert!(mesh.log("web", "frontend", "istio-proxy").contains(&format!(" {caller}:")));
+    assert_eq!(mesh.stats("gateway").connects_failed, Some(0), "each connection is opened");
+    assert_eq!(mesh.0.failure_rate("web", "frontend"), Some(2.0 / 3.0), "frontend's own calls of checkout go on");
+}
+
+#[test]
 fn a_native_sidecar_is_an_init_container_and_can_be_asked_all_the_same() {
     let mesh = night(Scenario::ExpiredCertificateNativeSidecar);
     let pod = mesh.objects("web", "frontend")[0].clone();

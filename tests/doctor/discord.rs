@@ -100,6 +100,8 @@ async fn where_all_is_fine_on_discord_every_line_is_ok_and_nothing_is_posted() {
     ok      kubernetes    port-forward in namespace web (2 rights)
     ok      kubernetes    bundles in namespace web (1 rights)
     ok      kubernetes    mounted-bundles in namespace web (1 rights)
+    ok      kubernetes    istio in all namespaces (7 rights)
+    ok      kubernetes    istio in namespace web (1 rights)
     ok      kubernetes    plan-restart-pod in namespace web (2 rights)
     ok      kubernetes    restart-pod in namespace web (1 rights)
     ok      kubernetes    plan-restart-spire-agent in all namespaces (1 rights)
@@ -121,7 +123,7 @@ async fn where_all_is_fine_on_discord_every_line_is_ok_and_nothing_is_posted() {
     ok      pagers        night has its address and key; it is not called
     ok      journal       FOLDER/journal.sqlite can be made, and what is committed there is durable
     ok      webhook       LISTEN is free
-    32 ok, 0 missing, 0 could not be checked
+    34 ok, 0 missing, 0 could not be checked
     exit code 0
     "#);
     assert!(discord.messages().is_empty() && discord.calls("PUT commands") == 0, "nothing is posted or registered");

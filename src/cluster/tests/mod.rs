@@ -10,6 +10,7 @@ mod finding;
 mod forwarding;
 mod gathering;
 mod logging;
+mod modes;
 mod replacing;
 mod sampling;
 mod starting;

@@ -29,6 +29,7 @@ pub(super) fn right_end(night: Night) -> RightEnd {
         Night::NoRegistrationEntry => RightEnd::Called(Scenario::Registration, second),
         Night::ServerPortBlocked => RightEnd::Called(Scenario::Network, third),
         Night::ClockSkew => RightEnd::Called(Scenario::ClockSkew, third),
+        Night::IstioConfiguration => RightEnd::Called(Scenario::IstioConfiguration, second),
         Night::IstiodIssued => RightEnd::Called(Scenario::TrustBundleMismatch, second),
     }
 }

@@ -27,7 +27,8 @@ pub(super) fn core_versions() -> Value {
 
 /// `/apis`
 pub(super) fn groups() -> Value {
-    let groups: Vec<Value> = group_versions().iter().map(|(name, versions)| group_document(name, versions)).collect();
+    let all = group_versions();
+    let groups: Vec<Value> = all.iter().map(|(name, versions)| group_document(name, versions)).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
@@ -48,11 +49,17 @@ fn group_document(name: &str, versions: &[&str]) -> Value {
     json!({"name": name, "versions": listed, "preferredVersion": listed.first()})
 }
 
-fn group_versions() -> Vec<(&'static str, &'static [&'static str])> {
-    let mut groups: Vec<(&str, &[&str])> = vec![(REVIEWS, &["v1"])];
-    for facts in Kind::ALL.map(Kind::facts) {
-        if !facts.group.is_empty() && groups.iter().all(|(name, _)| *name != facts.group) {
-            groups.push((facts.group, facts.versions));
+/// Each group with the versions of any of its kinds, in the order in which they are named: the first is preferred.
+fn group_versions() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut groups: Vec<(&str, Vec<&str>)> = vec![(REVIEWS, vec!["v1"])];
+    for facts in Kind::ALL.map(Kind::facts).into_iter().filter(|facts| !facts.group.is_empty()) {
+        let known = groups.iter_mut().find(|(name, _)| *name == facts.group);
+        match known {
+            Some((_, versions)) => {
+                versions
+                    .extend(facts.versions.iter().filter(|one| !versions.contains(one)).copied().collect::<Vec<_>>());
+            }
+            None => groups.push((facts.group, facts.versions.to_vec())),
         }
     }
     groups

@@ -37,6 +37,12 @@ pub enum Kind {
     DestinationRule,
     /// Istio's VirtualService.
     VirtualService,
+    /// Istio's Sidecar.
+    Sidecar,
+    /// Istio's ServiceEntry.
+    ServiceEntry,
+    /// Istio's EnvoyFilter.
+    EnvoyFilter,
 }
 
 /// What discovery tells of a kind.
@@ -66,7 +72,7 @@ const NETWORKING: &str = "networking.istio.io";
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Pod,
         Self::Service,
         Self::EndpointSlice,
@@ -84,6 +90,9 @@ impl Kind {
         Self::AuthorizationPolicy,
         Self::DestinationRule,
         Self::VirtualService,
+        Self::Sidecar,
+        Self::ServiceEntry,
+        Self::EnvoyFilter,
     ];
 
     /// What discovery tells of it.
@@ -120,6 +129,13 @@ impl Kind {
             }
             Self::VirtualService => {
                 grouped(NETWORKING, ISTIO, core("VirtualService", "virtualservices", "virtualservice", &["vs"]))
+            }
+            Self::Sidecar => grouped(NETWORKING, ISTIO, core("Sidecar", "sidecars", "sidecar", &[])),
+            Self::ServiceEntry => {
+                grouped(NETWORKING, ISTIO, core("ServiceEntry", "serviceentries", "serviceentry", &["se"]))
+            }
+            Self::EnvoyFilter => {
+                grouped(NETWORKING, &["v1alpha3"], core("EnvoyFilter", "envoyfilters", "envoyfilter", &[]))
             }
         }
     }

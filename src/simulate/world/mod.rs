@@ -52,6 +52,8 @@ pub(super) struct WorldState {
     pods: BTreeMap<(String, String), Pod>,
     agents: BTreeMap<String, SimulatedAgent>,
     settled: Timestamp,
+    /// The workloads whose clients send plain text where only mTLS is taken.
+    called_in_vain: Vec<&'static topology::Workload>,
     /// Counts pods, for names and UIDs.
     born: u32,
 }
@@ -70,6 +72,7 @@ impl World {
             pods: BTreeMap::new(),
             agents: BTreeMap::new(),
             settled: began,
+            called_in_vain: Vec::new(),
             born: 0,
         };
         let world = Arc::new(Self { store, inner: Mutex::new(inner) });
@@ -91,7 +94,8 @@ impl World {
     pub fn inject(&self, fault: Fault) {
         self.settle();
         let now = self.store.now();
-        self.lock().faults.insert(fault, now);
+        self.lock().faults.insert(fault.clone(), now);
+        self.follow(&fault);
         self.settle();
     }
 
@@ -99,7 +103,17 @@ impl World {
     pub fn heal(&self, fault: &Fault) {
         self.settle();
         self.lock().faults.remove(fault);
+        self.follow(fault);
         self.settle();
+    }
+
+    /// Writes the objects that a fault is made of.
+    fn follow(&self, fault: &Fault) {
+        if let Fault::RuleSaysDisable { namespace, workload } = fault
+            && let Some(workload) = topology::workload(namespace, workload)
+        {
+            objects::lay_out_rule(&self.store, &self.lock(), workload);
+        }
     }
 
     /// What is broken now.
@@ -138,6 +152,8 @@ impl World {
     fn settled_at(&self, now: Timestamp) -> MutexGuard<'_, WorldState> {
         let mut inner = self.lock();
         controllers::notice_deletions(&mut inner, &self.store, now);
+        let in_vain = |workload: &&topology::Workload| objects::is_called_in_vain(&self.store, workload);
+        inner.called_in_vain = topology::WORKLOADS.iter().filter(in_vain).collect();
         while let Some(next) = inner.next_change(now) {
             traffic::flow(&mut inner, next);
             inner.settled = next;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    WorldState,
+    Fault, WorldState,
     pod::{Pod, SimulatedAgent},
     topology::{NODES, PORT, TRUST_DOMAIN, WORKLOADS, Workload},
 };
@@ -159,12 +159,30 @@ fn lay_out_istio(store: &Store, inner: &WorldState) {
         );
     }
     for workload in &WORKLOADS {
-        store.apply(
-            Kind::DestinationRule,
-            json!({"metadata": {"name": workload.name, "namespace": workload.namespace},
-                "spec": {"host": workload.host(), "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}}}),
-        );
+        lay_out_rule(store, inner, workload);
     }
+}
+
+/// How the clients of a workload call it.
+pub(super) fn lay_out_rule(store: &Store, inner: &WorldState, workload: &Workload) {
+    let (namespace, name) = (workload.namespace, workload.name);
+    let fault = Fault::RuleSaysDisable { namespace: namespace.to_owned(), workload: name.to_owned() };
+    let mode = if inner.has(&fault) { "DISABLE" } else { "ISTIO_MUTUAL" };
+    store.apply(
+        Kind::DestinationRule,
+        json!({"metadata": {"name": name, "namespace": namespace},
+            "spec": {"host": workload.host(), "trafficPolicy": {"tls": {"mode": mode}}}}),
+    );
+}
+
+/// Whether clients send plain text to a workload that takes mTLS alone, by the objects as they are now.
+pub(super) fn is_called_in_vain(store: &Store, workload: &Workload) -> bool {
+    let says = |kind, name, path, mode| {
+        let object = store.get(kind, Some(workload.namespace), name);
+        object.is_some_and(|object| object.pointer(path).is_some_and(|found| found == mode))
+    };
+    says(Kind::DestinationRule, workload.name, "/spec/trafficPolicy/tls/mode", "DISABLE")
+        && says(Kind::PeerAuthentication, "default", "/spec/mtls/mode", "STRICT")
 }
 
 /// The SPIRE server's pod; it comes back when it was deleted.

@@ -56,6 +56,12 @@ pub enum Fault {
     ServerPortBlocked,
     /// The SPIRE server's clock is ahead: what it issues begins in the future.
     ServerClockAhead,
+    /// The DestinationRule of a workload says DISABLE, so that its clients send plain text. Whoever changes the rule mends it.
+    RuleSaysDisable {
+        namespace: String,
+        /// Its name.
+        workload: String,
+    },
     /// Clients stop at TLS 1.2, where a rejected client learns the reason within its handshake.
     Tls12,
     /// istio-proxy is an init container that never ends.
@@ -89,6 +95,9 @@ impl fmt::Display for Fault {
             Self::ServerDown => f.write_str("the SPIRE server is down"),
             Self::ServerPortBlocked => f.write_str("no agent reaches port 8081 of the SPIRE server"),
             Self::ServerClockAhead => f.write_str("the clock of the SPIRE server is ahead"),
+            Self::RuleSaysDisable { namespace, workload } => {
+                write!(f, "the DestinationRule of {namespace}/{workload} says DISABLE")
+            }
             Self::Tls12 => f.write_str("clients stop at TLS 1.2"),
             Self::NativeSidecar => f.write_str("sidecars are native"),
             Self::NoTraffic => f.write_str("nobody calls anybody"),
@@ -134,11 +143,13 @@ pub enum Scenario {
     IstiodIssued,
     /// SVIDs begin in the future.
     ClockSkew,
+    /// frontend takes mTLS alone, and the rule for it has its clients send plain text.
+    IstioConfiguration,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Healthy,
         Self::ExpiredCertificate,
         Self::SpireAgent,
@@ -153,6 +164,7 @@ impl Scenario {
         Self::WrongIdentity,
         Self::IstiodIssued,
         Self::ClockSkew,
+        Self::IstioConfiguration,
     ];
 
     /// The name on the command line.
@@ -177,6 +189,9 @@ impl Scenario {
             Self::WrongIdentity => "frontend's SVID has another SPIFFE ID than its callers expect",
             Self::IstiodIssued => "istiod issued frontend's certificate, and the others trust SPIRE only",
             Self::ClockSkew => "the SPIRE server's clock is 45 minutes ahead: SVIDs begin in the future",
+            Self::IstioConfiguration => {
+                "frontend takes mTLS alone, and a DestinationRule has its callers send plain text"
+            }
         }
     }
 
@@ -204,6 +219,7 @@ impl Scenario {
             Self::WrongIdentity => BTreeSet::from([Fault::WrongIdentity { namespace, workload }]),
             Self::IstiodIssued => BTreeSet::from([Fault::IstiodIssued { namespace, workload }]),
             Self::ClockSkew => BTreeSet::from([Fault::ServerClockAhead]),
+            Self::IstioConfiguration => BTreeSet::from([Fault::RuleSaysDisable { namespace, workload }]),
         }
     }
 }

@@ -29,6 +29,8 @@ enum End {
     NoSecret,
     /// Nobody is there to be called.
     Refused,
+    /// The client sends plain text, and the server's port takes mTLS alone.
+    PlainText,
 }
 
 /// Why a certificate is rejected.
@@ -72,6 +74,9 @@ fn flow_edge(inner: &mut WorldState, edge: Edge, middle: Timestamp, until: Times
             let end = ending(inner, client, server, middle);
             record_client(inner, client, &target.cluster(), end, calls, until);
             record_server(inner, server, end, calls);
+            if end == End::PlainText {
+                log_refusal(inner, client, server, calls, until);
+            }
         }
     }
 }
@@ -81,6 +86,9 @@ fn ending(inner: &WorldState, client: &(String, String), server: &(String, Strin
     let (Some(shown), Some(answered)) = (&client.served, &server.served) else {
         return if client.served.is_none() { End::NoSecret } else { End::Refused };
     };
+    if inner.called_in_vain.contains(&server.workload) {
+        return End::PlainText;
+    }
     // The client looks first, and it alone knows whom it means to call.
     let expected = server.workload.spiffe_id();
     if let Some(why) = rejection(answered, shown, Some(&expected), at) {
@@ -141,6 +149,11 @@ fn record_client(
             *counter += calls;
             fails_to_connect(counters, calls);
         }
+        // It is connected, without a handshake, and cut off.
+        End::PlainText => {
+            counters.connections += calls;
+            counters.failed += calls;
+        }
         End::NoSecret | End::Refused => fails_to_connect(counters, calls),
     }
     let unlogged = pod.unlogged.entry(cluster.to_owned()).or_default();
@@ -167,7 +180,30 @@ fn record_server(inner: &mut WorldState, key: &(String, String), end: End, calls
         }
         End::ClientRejected(_) => pod.server.fail_verify_error += calls,
         End::ServerRejected(_) => pod.server.connection_error += calls,
-        End::NoSecret | End::Refused => {}
+        End::NoSecret | End::Refused | End::PlainText => {}
+    }
+}
+
+/// A line of the server's proxy about a connection that none of its filter chains takes.
+fn log_refusal(
+    inner: &mut WorldState,
+    client: &(String, String),
+    server: &(String, String),
+    calls: f64,
+    until: Timestamp,
+) {
+    let Some(caller) = inner.pods.get(client).map(|pod| pod.address.clone()) else { return };
+    let Some(pod) = inner.pods.get_mut(server) else { return };
+    let unlogged = pod.unlogged.entry(format!("from {caller}")).or_default();
+    *unlogged += calls;
+    if *unlogged >= 1.0 {
+        *unlogged = 0.0;
+        let own = pod.address.clone();
+        let line = format!(
+            "[{until:.3}] \"- - -\" 0 NR filter_chain_not_found - \"-\" 0 0 0 - \"-\" \"-\" \"-\" \"-\" \"-\" - - \
+             {own}:{PORT} {caller}:48046 - -"
+        );
+        pod.proxy_log.write(until, line);
     }
 }
 
@@ -177,6 +213,7 @@ fn access_line(cluster: &str, end: End, tls12: bool, address: &str, at: Timestam
     let failed = match end {
         End::Answered => None,
         // Under TLS 1.3 the client is told nothing.
+        End::PlainText => Some(("UC", reset("connection_termination"), "-".to_owned(), address)),
         End::ClientRejected(_) if !tls12 => Some(("UC", reset("connection_termination"), "-".to_owned(), address)),
         End::ClientRejected(why) => Some(failed_to_connect(alert(why).to_owned())),
         End::ServerRejected(why) => Some(failed_to_connect(verify_failed(why, cluster))),

@@ -5,10 +5,14 @@
 use std::collections::BTreeSet;
 
 use super::Conclusion;
-use crate::triage::{
-    Confidence, FixName, Redacted, Scenario, Side,
-    diagnosis_input::DiagnosisInput,
-    envoy::{TlsReason, caller_of, reason_of},
+use crate::{
+    mesh::Namespace,
+    triage::{
+        Confidence, FixName, Redacted, Scenario, Side,
+        diagnosis_input::DiagnosisInput,
+        envoy::{TlsReason, caller_of, reason_of},
+        examine::istio_objects::{ExaminedIstio, Who},
+    },
 };
 
 /// How many callers are named.
@@ -28,6 +32,7 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
     let who = who_they_are(input);
     let see = if who.is_empty() { "see who has these addresses: " } else { "" };
     reasons.extend(who);
+    reasons.extend(input.istio.iter().flat_map(|istio| outside(istio)));
     reasons.push(format!(
         "{see}a pod with a sidecar calls past the mesh (by a pod's address, or a port or headless Service that the mesh does not \
          know), one without is outside of it, and a health checker means no harm"
@@ -39,6 +44,20 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
     Some(conclusion.advise_against(
         &[FixName::RestartPod, FixName::RestartSpireAgent, FixName::SyncTrustBundle, FixName::EnforceStrictMtls],
         "the callers show no certificate at all: none is at fault",
+    ))
+}
+
+/// What would let callers in that nothing makes mTLS for.
+fn outside(istio: &ExaminedIstio) -> Option<String> {
+    let without = istio.refused.iter().find_map(|caller| match &caller.who {
+        Who::WithoutSidecar(pod) => Some(pod),
+        _ => None,
+    })?;
+    let mode = istio.modes.first().map_or_else(String::new, |row| format!(" ({})", row.summary));
+    let namespace: Namespace = without.namespace.parse().ok()?;
+    Some(format!(
+        "it works once the caller has a sidecar, or the port takes plain text as well{mode}; to paste for the first: kubectl \
+         label namespace {namespace} istio-injection=enabled, and then restart its workload"
     ))
 }
 

@@ -6,6 +6,7 @@ mod certificate_sources;
 mod dangerous;
 mod log_hints;
 mod look_further;
+mod modes;
 mod pod_start;
 mod registration;
 mod remarks;

@@ -65,7 +65,12 @@ pub(super) fn columns(kind: Kind) -> &'static [Column] {
         }
         Kind::PeerAuthentication => &[NAME, ("Mode", false), AGE],
         Kind::DestinationRule => &[NAME, ("Host", false), AGE],
-        Kind::ServiceAccount | Kind::AuthorizationPolicy | Kind::VirtualService => &[NAME, AGE],
+        Kind::ServiceAccount
+        | Kind::AuthorizationPolicy
+        | Kind::VirtualService
+        | Kind::Sidecar
+        | Kind::ServiceEntry
+        | Kind::EnvoyFilter => &[NAME, AGE],
     }
 }
 
@@ -150,7 +155,12 @@ pub(super) fn cells(kind: Kind, object: &Value, now: Timestamp) -> Vec<Value> {
         }
         Kind::PeerAuthentication => vec![name, json!(text(object, "/spec/mtls/mode", "")), age],
         Kind::DestinationRule => vec![name, json!(at("/spec/host")), age],
-        Kind::ServiceAccount | Kind::AuthorizationPolicy | Kind::VirtualService => vec![name, age],
+        Kind::ServiceAccount
+        | Kind::AuthorizationPolicy
+        | Kind::VirtualService
+        | Kind::Sidecar
+        | Kind::ServiceEntry
+        | Kind::EnvoyFilter => vec![name, age],
     }
 }
 

@@ -8,7 +8,7 @@ mod seen;
 
 use std::collections::BTreeSet;
 
-pub(in crate::triage) use callers::RefusedCaller;
+pub(in crate::triage) use callers::{RefusedCaller, Who};
 pub(in crate::triage) use calls::{Calls, CallsInQuestion, ExaminedCall};
 pub(crate) use questions::to_read;
 pub(in crate::triage) use seen::Seen;
@@ -104,7 +104,7 @@ impl ExaminedIstio {
             rows.push(row(Subject::Pod(client.clone()), result, &call.in_words(), remedy));
         }
         if let Some(client) = fine.iter().find_map(|call| call.clients.first()) {
-            let said = format!("as computed, all {} other call(s) in question can work: {}", fine.len(), names(&fine));
+            let said = format!("the modes of both sides go together: {}", names(&fine));
             rows.push(row(Subject::Pod(client.clone()), CheckResult::Pass, &said, None));
         }
         let subject = self.modes.first().map(|row| row.subject.clone());
