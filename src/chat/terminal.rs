@@ -203,6 +203,7 @@ mod tests {
             work,
             incident: night::asking().into(),
             attempt: 1,
+            wanted: jiff::Timestamp::UNIX_EPOCH,
             root: None,
             writes_enabled: true,
             progress: Progress::default(),

@@ -268,6 +268,7 @@ fn task(incident: &Arc<Incident>, work: Work, key: String) -> Task {
         work,
         incident: incident.clone(),
         attempt: 1,
+        wanted: incident.opened_at,
         root: None,
         writes_enabled: false,
         progress: Progress::default(),

@@ -216,6 +216,7 @@ async fn perform(shared: &Shared, claim: &Claim, stored: Option<StoredIncident>)
         work: claim.work.clone(),
         incident: Arc::new(stored.incident),
         attempt: claim.attempt,
+        wanted: claim.wanted,
         root,
         writes_enabled: shared.rules.policy().writes_enabled,
         progress: shared.dispatch.triages.of(claim.incident),

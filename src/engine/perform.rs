@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::progress::Progress;
 use crate::incident::{Delivery, Incident, MessageRef, Outcome, Work};
@@ -19,6 +19,8 @@ pub struct Task {
     pub incident: Arc<Incident>,
     /// Which attempt this is, from 1. Above 1 the attempt before may have acted without our knowing: look first.
     pub attempt: u32,
+    /// Since when it is wanted: nothing was sent for it before.
+    pub wanted: Timestamp,
     /// The incident's root message at this effect's destination, if it was posted; for the edit of a post, that post.
     pub root: Option<MessageRef>,
     /// Whether fixes may run now: the configuration's word and the kill switch's.

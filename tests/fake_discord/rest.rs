@@ -28,6 +28,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 pub const BOT_TOKEN: &str = "fake-bot-token";
+/// The bot's own user, and another one.
+const BOT_USER: &str = "1";
+const SOMEBODY: &str = "7";
 
 /// What the next call runs into.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub struct Message {
     /// The channel or thread.
     pub channel: String,
     pub body: Value,
+    /// The user who wrote it.
+    pub author: &'static str,
     pub nonce: Option<String>,
     pub edits: usize,
     /// The contents of its files.
@@ -102,7 +107,7 @@ impl Message {
             ("channel_id", json!(self.channel)),
             ("type", json!(0)),
             ("flags", json!(flags)),
-            ("author", json!({ "id": "1", "username": "mtls-medic", "bot": true })),
+            ("author", json!({ "id": self.author, "username": "somebody", "bot": self.author == BOT_USER })),
             ("timestamp", json!("2026-03-01T03:00:00.000000+00:00")),
         ] {
             body[name] = value;
@@ -199,10 +204,15 @@ impl FakeDiscord {
         self.hears_as(json!({ "content": "look", "attachments": vec![json!({}); parts] }));
     }
 
+    /// Somebody's webhook repeats a message, with all that stands in it.
+    pub fn hears_a_copy_of(&self, message: &Message) {
+        self.hears_as(message.body.clone());
+    }
+
     fn hears_as(&self, body: Value) {
         let mut state = self.lock();
         let (id, channel) = (state.id(), self.channel.clone());
-        state.messages.push(Message { id, channel, body, nonce: None, edits: 0, files: Vec::new() });
+        state.messages.push(Message { id, channel, body, author: SOMEBODY, nonce: None, edits: 0, files: Vec::new() });
     }
 
     /// It answers reads of this path with `document`; with 404 while it has none.
@@ -469,6 +479,7 @@ impl FakeDiscord {
                 ["users" | "applications", "@me"] | ["guilds" | "channels", _] | ["guilds", _, "members", _],
             ) => match state.documents.get(&parts.join("/")) {
                 Some(document) => axum::Json(document.clone()).into_response(),
+                None if *parts == ["users", "@me"] => axum::Json(json!({ "id": BOT_USER })).into_response(),
                 None => refused(StatusCode::NOT_FOUND, 0, "Unknown"),
             },
             (&Method::GET, ["gateway", "bot"]) => axum::Json(json!({
@@ -499,7 +510,7 @@ impl FakeDiscord {
         let id = state.id();
         // A post unfolds its thread.
         state.folded.remove(channel);
-        let message = Message { id, channel: channel.to_owned(), body: said, nonce, edits: 0, files };
+        let message = Message { id, channel: channel.to_owned(), body: said, author: BOT_USER, nonce, edits: 0, files };
         let sent = message.as_sent(false);
         if let Some(nonce) = &message.nonce {
             state.nonces.insert(nonce.clone(), sent.clone());

@@ -30,6 +30,9 @@ pub enum DiscordError {
     /// The answer is longer than is read of one.
     #[error("Discord's answer to {call} is too long")]
     TooLong { call: &'static str },
+    /// More was written since than is looked through.
+    #[error("more was written in Discord since then than is looked through for a message of ours")]
+    BeyondReach,
 }
 
 /// "Unknown Channel": also a thread that somebody deleted, or that was never made.
@@ -74,6 +77,7 @@ impl From<DiscordError> for PerformError {
         match error {
             DiscordError::RateLimited { after, .. } => Self::Again { reason, after: Some(after) },
             DiscordError::Refused { code: INVALID_FORM, .. } => Self::Never { reason },
+            DiscordError::BeyondReach => Self::Refused { reason },
             DiscordError::Refused { status, code, .. } if !is_of_all(status, code) => Self::Refused { reason },
             DiscordError::Refused { .. } | DiscordError::Unreachable { .. } | DiscordError::TooLong { .. } => {
                 Self::Again { reason, after: None }
@@ -105,5 +109,9 @@ impl SendError for DiscordError {
 
     fn is_gone(&self) -> bool {
         self.is(UNKNOWN_MESSAGE) || self.is(UNKNOWN_CHANNEL)
+    }
+
+    fn is_beyond_reach(&self) -> bool {
+        *self == Self::BeyondReach
     }
 }

@@ -173,7 +173,6 @@ impl Gateway {
 
     /// Connects, listens until the connection ends, and says how long to wait before the next one.
     async fn one_connection(&self, pace: &mut Pace, stop: &CancellationToken) -> Duration {
-        let began = Instant::now();
         let opened = tokio::select! {
             opened = self.open(pace) => opened,
             () = stop.cancelled() => return Duration::ZERO,
@@ -189,9 +188,9 @@ impl Gateway {
         if let Some(mend) = left.mend {
             return self.wait_for_an_operator(mend);
         }
-        if left.was_open {
+        if let Some(open_for) = left.open_for {
             pace.failed_resumptions = 0;
-            if began.elapsed() >= self.patience.beat {
+            if open_for >= self.patience.beat {
                 pace.failures = 0;
                 return Duration::ZERO;
             }
@@ -243,7 +242,9 @@ impl Gateway {
                 "Discord allows no new session until the day's are renewed: something began them in a loop, perhaps a second \
                  bot with the same token"
             );
-            return Err(found.renewed_in.max(self.patience.between_sessions));
+            // To ask again costs no session, and one wrong answer must not make the bot deaf for a day.
+            let (least, most) = (self.patience.between_sessions, self.patience.slow);
+            return Err(found.renewed_in.min(most).max(least));
         }
         if found.sessions_left < SESSIONS_KEPT {
             sleep(jittered(self.patience.slow)).await;

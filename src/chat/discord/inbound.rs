@@ -35,8 +35,12 @@ const TOKEN_LASTS: SignedDuration = SignedDuration::from_mins(14);
 /// How long Discord waits for the first answer before it shows the person that what they asked has failed, and the time that
 /// one may be on its way beside it.
 const SHOWN_AS_FAILED_AFTER: SignedDuration = SignedDuration::from_secs(5);
-/// How many answers are on their way at once that need no work: forms and suggestions. One more is not given.
+/// How many answers are on their way at once that need no work: forms and questions. One more is not given.
 const DIRECT_MOST: usize = 16;
+/// The same of suggestions, which are asked for with each key that anybody types: they hold up no question about an approval.
+const SUGGESTED_MOST: usize = 8;
+/// How long is waited before a private answer that failed is tried once more.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long open incidents are waited for, to suggest them: Discord waits 3 s.
 const SUGGESTED_WITHIN: Duration = Duration::from_millis(1_500);
 /// Over HTTP the answer may overtake the response that announces it; Discord does not know its place until then.
@@ -102,6 +106,7 @@ pub struct DiscordReception {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     direct: Arc<Semaphore>,
+    suggested: Arc<Semaphore>,
 }
 
 /// An interaction on its way through the desk.
@@ -145,8 +150,8 @@ impl DiscordReception {
         metrics: Metrics,
     ) -> Arc<DiscordDesk> {
         let answering = Answering::new(ask, home.whose.clone(), clock.clone());
-        let direct = Arc::new(Semaphore::new(DIRECT_MOST));
-        Desk::new(Self { calls, drawing, home, clock, metrics, direct }, answering)
+        let [direct, suggested] = [DIRECT_MOST, SUGGESTED_MOST].map(|most| Arc::new(Semaphore::new(most)));
+        Desk::new(Self { calls, drawing, home, clock, metrics, direct, suggested }, answering)
     }
 
     /// The rights are those of the moment at which Discord sent it.
@@ -221,7 +226,7 @@ impl DiscordReception {
 
     /// Says it by the interaction's token, to this person alone.
     async fn say(&self, asked: &Asked, message: &Value) -> Result<(), NotAnswered> {
-        let mut waits = ANNOUNCED_WITHIN.iter();
+        let (mut waits, mut failed) = (ANNOUNCED_WITHIN.iter(), false);
         loop {
             let (application, token) = (&asked.application, &asked.token);
             let said = match asked.what {
@@ -230,6 +235,10 @@ impl DiscordReception {
             };
             match (said, waits.next()) {
                 (Err(NotAnswered::Unknown), Some(wait)) => tokio::time::sleep(*wait).await,
+                (Err(NotAnswered::Failed(_)), _) if !failed => {
+                    failed = true;
+                    tokio::time::sleep(SAID_AGAIN_AFTER).await;
+                }
                 (said, _) => return said,
             }
         }
@@ -240,6 +249,8 @@ impl DiscordReception {
         if let Some(fields) = message.as_object_mut() {
             let content = fields.get("content").and_then(Value::as_str).unwrap_or_default();
             let content = format!("<@{}> {content}", asked.user);
+            // A message of the channel is everybody's.
+            fields.remove("flags");
             fields.insert("content".to_owned(), content.trim_end().into());
             fields.insert("allowed_mentions".to_owned(), json!({ "parse": [], "users": [asked.user] }));
         }
@@ -312,7 +323,11 @@ impl Hear for DiscordDesk {
             let (Ok(()) | Err(BusyDesk)) = self.take(self.reception().request(asked, false));
             return;
         };
-        let Ok(place) = Arc::clone(&self.reception().direct).try_acquire_owned() else {
+        let places = match direct {
+            Direct::Suggest(_) => &self.reception().suggested,
+            Direct::Answer(_) | Direct::AskBack(_) => &self.reception().direct,
+        };
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             return self.reception().count_refusal("busy");
         };
         tokio::spawn(async move {

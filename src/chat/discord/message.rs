@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     chat::{
-        bounded::{fill, plain},
+        bounded::plain,
         card::{Card, Confirm, Line, Press, Section, Span, Style},
         posts::{Post, Raw},
     },
@@ -218,8 +218,9 @@ pub fn post(post: &Post, mentions: &[Mention], key: &str) -> Message {
     let mut lines = post.lines.as_slice();
     let mut content = String::new();
     if !mentions.is_empty() {
-        let whom = mentions.iter().map(|whom| format!("{} ", markdown::mention(whom)));
-        content = fill(whom, CONTENT / 2).0;
+        let (whom, left_out) = called(mentions);
+        content = whom;
+        page.count(left_out);
         if let [first, rest @ ..] = lines
             && !rest.is_empty()
         {
@@ -238,6 +239,22 @@ pub fn post(post: &Post, mentions: &[Mention], key: &str) -> Message {
     }
     let allowed_mentions = AllowedMentions::of(mentions);
     Message { content: content.trim_end().to_owned(), allowed_mentions, ..page.done() }
+}
+
+/// Who is called, in half of a message's text, and how many of them have no room there: that is said, for whom the text does not
+/// name Discord does not notify.
+fn called(mentions: &[Mention]) -> (String, usize) {
+    let whom: Vec<String> = mentions.iter().map(|whom| format!("{} ", markdown::mention(whom))).collect();
+    let mut most = whom.len();
+    loop {
+        let left_out = whom.len().saturating_sub(most);
+        let more = if left_out > 0 { format!("and {left_out} more ") } else { String::new() };
+        let text: String = whom.iter().take(most).map(String::as_str).chain([more.as_str()]).collect();
+        if length(&text) <= CONTENT / 2 || most == 0 {
+            return (text, left_out);
+        }
+        most = most.saturating_sub(1);
+    }
 }
 
 /// A short private answer.

@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 
 use super::{
     error::{ARCHIVED, DiscordError, TOO_LARGE, UNKNOWN_CHANNEL},
+    limits::THREAD_NAME,
     message::{self, Message, key_mark},
     rest::Rest,
 };
 use crate::{
     chat::{
         Roster,
+        bounded::plain,
         card::{Card, Line, Press},
         outbox::{Carrier, Look, Outbox, Sent, Whither},
         posts::{Post, Raw},
@@ -82,6 +84,11 @@ fn place<'a>(channel: &'a str, id: &'a str) -> (&'a str, &'a str) {
     id.split_once('/').unwrap_or((channel, id))
 }
 
+/// Whether a message is by that user: anybody's webhook can copy what stands in ours.
+fn is_by(message: &Value, user: &str) -> bool {
+    message.pointer("/author/id").and_then(Value::as_str) == Some(user)
+}
+
 /// The lowest id that Discord can have given at that time.
 fn lowest_id(at: Timestamp) -> String {
     let since = at.as_millisecond().saturating_sub(DISCORD_EPOCH).max(0);
@@ -90,8 +97,6 @@ fn lowest_id(at: Timestamp) -> String {
 
 /// How many posts with buttons are kept of a thread, the newest.
 const KEPT_MOST: usize = 100;
-/// What the thread of an incident is called: it hangs on the card, which says the rest.
-const THREAD: &str = "Details";
 
 impl DiscordCarrier {
     /// Posts into the thread of `root`, which is made when it is not there.
@@ -99,7 +104,8 @@ impl DiscordCarrier {
         let (channel, root) = place(to.channel, root);
         let sent = match self.post_in(root, letter, to.turn).await {
             Err(error) if error.is(UNKNOWN_CHANNEL) => {
-                self.rest.make_thread(channel, root, THREAD).await?;
+                let (name, _) = plain(letter.key.split('/').nth(1).unwrap_or("Details"), THREAD_NAME);
+                self.rest.make_thread(channel, root, &name).await?;
                 self.post_in(root, letter, to.turn).await
             }
             other => other,
@@ -218,18 +224,23 @@ impl Carrier for DiscordCarrier {
     }
 
     async fn find(&self, to: Whither<'_>, since: Timestamp, key: &str) -> Result<Option<String>, DiscordError> {
+        let me = self.rest.me().await?;
         let thread = to.thread.filter(|_| !to.broadcast).map(|root| place(to.channel, root).1);
         for channel in thread.into_iter().chain([to.channel]) {
             let ours = |message: &Value| {
-                let found = Message::kept(message).is_some_and(|kept| kept.carries(key));
+                let found = is_by(message, &me) && Message::kept(message).is_some_and(|kept| kept.carries(key));
                 found.then(|| message.get("id")?.as_str().map(|id| format!("{channel}/{id}"))).flatten()
             };
             match self.rest.newest(channel, &lowest_id(since), 1, ours).await {
                 // The thread was not made yet.
                 Err(error) if error.is(UNKNOWN_CHANNEL) && thread == Some(channel) => {}
                 found => {
-                    if let Some(id) = found?.pop() {
+                    let mut found = found?;
+                    if let Some(id) = found.picked.pop() {
                         return Ok(Some(id));
+                    }
+                    if !found.is_complete {
+                        return Err(DiscordError::BeyondReach);
                     }
                 }
             }
@@ -240,15 +251,16 @@ impl Carrier for DiscordCarrier {
     /// Calls stand in the channel itself, after the card.
     async fn thread(&self, channel: &str, root: &str) -> Result<Vec<(String, Message)>, DiscordError> {
         let (_, root) = place(channel, root);
+        let me = self.rest.me().await?;
         let mut kept = Vec::new();
         for place in [root, channel] {
             let with_buttons = |message: &Value| {
-                let id = message.get("id")?.as_str()?;
+                let id = message.get("id").filter(|_| is_by(message, &me))?.as_str()?;
                 Some((format!("{place}/{id}"), Message::kept(message).filter(|kept| !kept.presses().is_empty())?))
             };
             match self.rest.newest(place, root, KEPT_MOST, with_buttons).await {
                 Err(error) if error.is(UNKNOWN_CHANNEL) => {}
-                found => kept.extend(found?),
+                found => kept.extend(found?.picked),
             }
         }
         Ok(kept)

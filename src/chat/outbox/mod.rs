@@ -52,6 +52,8 @@ pub trait SendError: std::error::Error + Into<PerformError> + Send + 'static {
     fn is_refusal(&self) -> bool;
     /// The message is not there any more.
     fn is_gone(&self) -> bool;
+    /// More was written since than is looked through for a message of ours: whether it is there is not known.
+    fn is_beyond_reach(&self) -> bool;
 }
 
 /// Where a message goes.
@@ -201,7 +203,14 @@ impl<C: Carrier> Outbox<C> {
             return Ok(None);
         }
         self.memory.unsure(key);
-        self.carrier.find(root_of(to), oldest(incident), key).await
+        match self.carrier.find(root_of(to), oldest(incident), key).await {
+            // A card that is there twice is better than none.
+            Err(error) if error.is_beyond_reach() => {
+                tracing::warn!(incident = %incident.id, %error, "a card was not found among them, and is posted");
+                Ok(None)
+            }
+            found => found,
+        }
     }
 
     /// Posts a card in the place of one that somebody deleted, unless an attempt before this one did.
@@ -369,7 +378,8 @@ impl<C: Carrier> Outbox<C> {
         let mut clean = !self.memory.may_be_there(&key, task.attempt > 1);
         let mut known = None;
         if !clean {
-            let find = self.carrier.find(whither, oldest(&task.incident), &key);
+            let since = task.wanted.saturating_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
+            let find = self.carrier.find(whither, since.max(oldest(&task.incident)), &key);
             if calls {
                 // A page may be doubled, and is never lost because a search failed or was slow.
                 let found = tokio::time::timeout(FOUND_WITHIN, find).await;

@@ -62,12 +62,18 @@ impl SendError for Lost {
     fn is_gone(&self) -> bool {
         false
     }
+
+    fn is_beyond_reach(&self) -> bool {
+        false
+    }
 }
 
 /// A platform that takes messages and answers no question.
 #[derive(Debug, Clone, Default)]
 struct Mute {
     sent: Arc<AtomicUsize>,
+    /// It does not even answer what it takes.
+    hangs: bool,
 }
 
 #[async_trait]
@@ -93,6 +99,9 @@ impl Carrier for Mute {
 
     async fn send(&self, _: Whither<'_>, _: &Paper, _: &str) -> Result<String, Lost> {
         self.sent.fetch_add(1, Ordering::Relaxed);
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
         Ok("1".to_owned())
     }
 
@@ -142,6 +151,7 @@ async fn a_page_is_sent_again_while_the_platform_answers_no_question_before_the_
         work: call,
         incident: night::opened().into(),
         attempt: 2,
+        wanted: jiff::Timestamp::UNIX_EPOCH,
         root: None,
         writes_enabled: true,
         progress: Progress::default(),
@@ -149,4 +159,30 @@ async fn a_page_is_sent_again_while_the_platform_answers_no_question_before_the_
     // The shorter one of the engine's two limits, less the time for the call itself.
     tokio::time::timeout(Duration::from_secs(7), out.perform(task)).await.expect("the call came too late").unwrap();
     assert_eq!(platform.sent.load(Ordering::Relaxed), 1);
+}
+
+/// The engine drops what takes too long in the middle of the call.
+#[tokio::test(start_paused = true)]
+async fn a_post_that_is_given_up_in_the_middle_of_its_call_is_looked_for_before_it_is_sent_again() {
+    let platform = Mute { hangs: true, ..Mute::default() };
+    let clock = Arc::new(VirtualClock::starting_at(night::at(5)));
+    let out = Outbox::over(platform.clone(), clock, Look::default());
+    let to = Destination { face: Face::Slack, channel: "C1".to_owned() };
+    let incident = Arc::new(night::opened());
+    let key = key(&incident, "post-1");
+    let task = Task {
+        key: "post-1".to_owned(),
+        work: Work::Post { to, notice: Notice::Closed },
+        incident,
+        attempt: 1,
+        wanted: night::at(5),
+        root: Some(MessageRef { id: "1".to_owned(), version: 1 }),
+        writes_enabled: true,
+        progress: Progress::default(),
+    };
+    // As after a 429.
+    out.memory.unsent(&key);
+    tokio::time::timeout(Duration::from_secs(30), out.perform(task)).await.unwrap_err();
+    assert_eq!(platform.sent.load(Ordering::Relaxed), 1);
+    assert!(out.memory.may_be_there(&key, false));
 }

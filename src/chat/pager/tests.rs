@@ -56,6 +56,7 @@ fn task(pager: &str, incident: Incident) -> Task {
         work,
         incident: incident.into(),
         attempt: 1,
+        wanted: jiff::Timestamp::UNIX_EPOCH,
         root: None,
         writes_enabled: true,
         progress: Progress::default(),

@@ -287,7 +287,7 @@ impl Client {
                 _ => return Ok(None),
             }
         }
-        Ok(None)
+        Err(SlackError::BeyondReach)
     }
 
     /// Messages of a thread, its root first; bounded as a search is. Of those that `pick` takes the newest are kept, by what

@@ -43,6 +43,9 @@ pub enum SlackError {
         /// Which call.
         method: &'static str,
     },
+    /// More was written since than is looked through.
+    #[error("more was written in Slack since then than is looked through for a message of ours")]
+    BeyondReach,
 }
 
 /// What the operator can do about a refusal.
@@ -103,6 +106,7 @@ impl From<SlackError> for PerformError {
         match error {
             SlackError::RateLimited { after, .. } => Self::Again { reason, after },
             SlackError::Refused { code, .. } if OF_THE_MESSAGE.contains(&code.as_str()) => Self::Never { reason },
+            SlackError::BeyondReach => Self::Refused { reason },
             SlackError::Refused { code, .. } if !OF_ALL.contains(&code.as_str()) => Self::Refused { reason },
             SlackError::Refused { .. } | SlackError::Unreachable { .. } | SlackError::TooLong { .. } => {
                 Self::Again { reason, after: None }

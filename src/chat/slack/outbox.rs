@@ -109,6 +109,10 @@ impl SendError for SlackError {
     fn is_gone(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code == "message_not_found")
     }
+
+    fn is_beyond_reach(&self) -> bool {
+        *self == Self::BeyondReach
+    }
 }
 
 #[async_trait]

@@ -83,6 +83,7 @@ async fn a_fix_is_proved_at_the_service_that_it_was_approved_for_whatever_its_in
         work: Work::Sample { fix: watched.fix.number, round: Round::Before },
         incident: incident.into(),
         attempt: 1,
+        wanted: jiff::Timestamp::UNIX_EPOCH,
         root: None,
         writes_enabled: true,
         progress: Progress::default(),

@@ -77,7 +77,7 @@ pub(super) struct Connection<'a> {
     pace: &'a mut Pace,
     stream: Stream,
     beat: Duration,
-    was_open: bool,
+    opened_at: Option<Instant>,
     /// Whether the last heartbeat is not acknowledged yet.
     unanswered: bool,
     control: Frames,
@@ -127,7 +127,7 @@ impl<'a> Connection<'a> {
         let Greeted { stream, beat } = greeted;
         let now = std::time::Instant::now();
         let (control, messages) = (Frames::new(CONTROL_FRAMES, now), Frames::new(SOCKET_MESSAGES, now));
-        Self { gateway, pace, stream, beat, was_open: false, unanswered: false, control, messages }
+        Self { gateway, pace, stream, beat, opened_at: None, unanswered: false, control, messages }
     }
 
     /// Resumes the session, or asks for a new one.
@@ -162,7 +162,7 @@ impl<'a> Connection<'a> {
         self.gateway.set_open(false);
         let frame = CloseFrame { code, reason: "".into() };
         let _ = timeout(SENT_WITHIN, self.stream.close(Some(frame))).await;
-        Left { was_open: self.was_open, ..left }
+        Left { open_for: self.opened_at.map(|at| at.elapsed()), ..left }
     }
 
     async fn until_it_ends(&mut self, stop: &CancellationToken) -> (Left, CloseCode) {
@@ -176,7 +176,7 @@ impl<'a> Connection<'a> {
                 biased;
                 () = stop.cancelled() => return (Left::failed(), CloseCode::Normal),
                 frame = self.stream.next() => self.take(frame),
-                () = sleep_until(taken_by), if !self.was_open => {
+                () = sleep_until(taken_by), if self.opened_at.is_none() => {
                     tracing::warn!("Discord's gateway did not take the session; connecting anew");
                     Next::Leave(Left::failed())
                 }
@@ -185,6 +185,8 @@ impl<'a> Connection<'a> {
                         tracing::warn!("Discord's gateway did not answer a heartbeat; connecting anew");
                         Next::Leave(Left::failed())
                     } else {
+                        // Discord may ask for a heartbeat between two of ours: that one is waited for by nobody.
+                        self.unanswered = true;
                         Next::Beat
                     }
                 }
@@ -268,8 +270,8 @@ impl<'a> Connection<'a> {
     }
 
     fn opened(&mut self) {
-        if !self.was_open {
-            self.was_open = true;
+        if self.opened_at.is_none() {
+            self.opened_at = Some(Instant::now());
             self.gateway.metrics.count(Metric::DiscordGatewayOpenedTotal, 1);
             self.gateway.set_open(true);
         }
@@ -277,7 +279,6 @@ impl<'a> Connection<'a> {
 
     async fn heartbeat(&mut self) -> bool {
         let sequence = self.pace.session.as_ref().map(|session| session.sequence);
-        self.unanswered = true;
         self.sent(Frame::Text(message(Opcode::Heartbeat, &json!(sequence)).into())).await
     }
 

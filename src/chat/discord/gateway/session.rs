@@ -1,5 +1,7 @@
 //! A session outlives its connections; what ends it, and what only a person can mend. Pure.
 
+use std::time::Duration;
+
 use serenity::constants::close_codes;
 
 /// What is needed to go on where a connection ended.
@@ -31,8 +33,8 @@ pub enum ToMend {
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Left {
-    /// Whether a session was there and alive.
-    pub was_open: bool,
+    /// How long a session was there and alive, if one was.
+    pub open_for: Option<Duration>,
     /// Whether the next connection has to begin a new session.
     pub forgets_session: bool,
     pub mend: Option<ToMend>,
@@ -46,7 +48,7 @@ const SESSION_NO_LONGER_VALID: u16 = 4006;
 impl Left {
     /// It never was good.
     pub fn failed() -> Self {
-        Self { was_open: false, forgets_session: false, mend: None }
+        Self { open_for: None, forgets_session: false, mend: None }
     }
 
     /// What a close code says, if there was one.
@@ -71,7 +73,7 @@ impl Left {
                     | close_codes::SESSION_TIMEOUT
             )
         );
-        Self { was_open: false, forgets_session: ends_session || mend.is_some(), mend }
+        Self { open_for: None, forgets_session: ends_session || mend.is_some(), mend }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     chat::card::tests as night,
-    engine::Task,
+    engine::{PerformError, Task},
     incident::{Notice, Work},
 };
 
@@ -70,4 +70,47 @@ async fn a_post_that_its_thread_refused_is_found_in_the_channel() {
     night.discord.forgets_nonces();
     night.performs(task(&night, 2)).await;
     assert_eq!(night.discord.messages().len(), 2, "{}", night.discord.transcript());
+}
+
+#[tokio::test]
+async fn a_copy_that_somebodys_webhook_made_of_a_card_is_not_taken_for_the_card() {
+    let night = DiscordStory::of(night::opened()).await;
+    let card = night.performs(night.task("card", draw())).await;
+    let first = night.discord.messages().pop().unwrap();
+    night.discord.hears_a_copy_of(&first);
+    let night = night.restarted();
+    let again = night.performs(Task { attempt: 2, ..night.task("card", draw()) }).await;
+    assert_eq!(id(&again), id(&card), "{}", night.discord.transcript());
+}
+
+#[tokio::test]
+async fn what_may_stand_behind_more_messages_than_are_looked_through_is_not_posted_again_but_a_card_is() {
+    let night = DiscordStory::of(night::opened()).await;
+    night.discord.trouble("POST messages", Trouble::AnswerLost);
+    night.fails(Task { attempt: 5, ..night.task("note-1", note("x")) }).await;
+    night.discord.forgets_nonces();
+    for _ in 0..600 {
+        night.discord.hears("hello");
+    }
+    let before = night.discord.messages().len();
+    let error = night.fails(Task { attempt: 6, ..night.task("note-1", note("x")) }).await;
+    assert!(matches!(&error, PerformError::Refused { .. }), "{error:?}");
+    assert_eq!(night.discord.messages().len(), before);
+    let night = night.restarted();
+    night.performs(Task { attempt: 2, ..night.task("card", draw()) }).await;
+    assert_eq!(night.discord.messages().len(), before + 1);
+}
+
+#[tokio::test]
+async fn a_card_that_was_posted_anew_just_before_a_crash_is_found() {
+    let night = DiscordStory::of(night::opened()).await;
+    let card = night.performs(night.task("card", draw())).await;
+    night.discord.delete(&night.discord.in_channel()[0].id, false);
+    let task = |night: &DiscordStory, attempt| Task { attempt, root: Some(root(&card)), ..night.task("card", draw()) };
+    night.discord.trouble("POST messages", Trouble::AnswerLost);
+    night.fails(task(&night, 1)).await;
+    night.discord.forgets_nonces();
+    let night = night.restarted();
+    night.performs(task(&night, 2)).await;
+    assert_eq!(night.discord.in_channel().len(), 1, "{}", night.discord.transcript());
 }

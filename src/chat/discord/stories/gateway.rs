@@ -302,6 +302,33 @@ async fn where_the_gateway_is_not_known_the_bot_asks_again_and_begins_no_session
     assert_eq!(night.discord.connections(), 1, "one more would reset the token");
 }
 
+/// One wrong answer must not make the bot deaf for a day, and to ask again costs no session.
+#[tokio::test]
+async fn that_no_session_may_begin_for_a_day_is_asked_again_within_minutes() {
+    let patience = GatewayPatience { slow: Duration::from_millis(1), ..quick() };
+    let night = GatewayStory::started(patience, |discord, sign_post| {
+        sign_post.first.lock().unwrap().push_back(Ok(entrance(discord, 0)));
+    })
+    .await;
+    night.is_open(true).await;
+    assert_eq!(night.discord.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_discord_asks_for_in_between_is_not_taken_for_a_dead_connection() {
+    let patience = GatewayPatience { beat: Duration::from_secs(1), ..quick() };
+    let night = GatewayStory::started(patience, |_, _| {}).await;
+    night.is_open(true).await;
+    night.discord.until("a heartbeat", |discord| !discord.heartbeats().is_empty()).await;
+    night.discord.acknowledges(false);
+    let before = night.discord.heartbeats().len();
+    night.discord.asks_for_heartbeat();
+    night.discord.until("the one asked for", |discord| discord.heartbeats().len() > before).await;
+    night.discord.acknowledges(true);
+    night.discord.until("two more", |discord| discord.heartbeats().len() > before + 2).await;
+    assert_eq!(night.discord.connections(), 1);
+}
+
 #[tokio::test]
 async fn a_gateway_that_never_greets_or_never_takes_the_session_is_left() {
     let patience = GatewayPatience { greeting: Duration::from_millis(50), ..quick() };

@@ -450,12 +450,19 @@ async fn where_the_interaction_can_no_longer_be_answered_the_person_is_told_in_t
     let on_call = night.person(ON_CALL, &[]);
     night.trouble("first", NotAnswered::Unknown);
     night.hears(&on_call.commands("ack", &[])).await;
-    night.trouble("edit", NotAnswered::Failed("503".to_owned()));
-    night.hears(&on_call.commands("ack", &[])).await;
+    // Once is tried again: what is private does not become everybody's for one 503.
+    for failures in 1..=2 {
+        for _ in 0..failures {
+            night.trouble("edit", NotAnswered::Failed("503".to_owned()));
+        }
+        night.hears(&on_call.commands("ack", &[])).await;
+    }
     let made = night.calls.made.lock().unwrap().clone();
     assert_eq!(made[0].1["allowed_mentions"], json!({ "parse": [], "users": [ON_CALL] }));
     insta::assert_snapshot!(night.sent(), @r"
     post in 100000000000000300: <@100000000000000001> Done.
+    first answer 5 (private): -
+    edit: Done.
     first answer 5 (private): -
     post in 100000000000000300: <@100000000000000001> Done.
     ");

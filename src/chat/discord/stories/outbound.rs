@@ -87,6 +87,7 @@ impl DiscordStory {
             work,
             incident: self.incident.clone(),
             attempt: 1,
+            wanted: jiff::Timestamp::UNIX_EPOCH,
             root: None,
             writes_enabled: true,
             progress: Progress::default(),

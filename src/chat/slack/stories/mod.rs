@@ -143,6 +143,7 @@ impl SlackStory {
             work,
             incident: self.incident(),
             attempt: 1,
+            wanted: jiff::Timestamp::UNIX_EPOCH,
             root: None,
             writes_enabled: true,
             progress: Progress::default(),
