@@ -26,9 +26,7 @@ use super::{
     permissions::bits,
 };
 use crate::{
-    bounds::{
-        DISCORD_ANSWER, DISCORD_ANSWERS_AT_ONCE, DISCORD_REFUSAL, DISCORD_SENT, DISCORD_SENT_AT_ONCE,
-    },
+    bounds::{DISCORD_ANSWER, DISCORD_ANSWERS_AT_ONCE, DISCORD_REFUSAL, DISCORD_SENT, DISCORD_SENT_AT_ONCE},
     chat::{
         outgoing::{CALL_LIMIT, Connector, OutgoingError, checked, connector, sender},
         posts::Raw,

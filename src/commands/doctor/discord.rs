@@ -309,10 +309,12 @@ fn failed(what: &str, error: &DiscordError) -> DoctorFinding {
         DiscordError::RateLimited { .. } => {
             DoctorFinding::not_checked(AREA, format!("{what}: {error}"), "wait a minute and try again")
         }
-        DiscordError::Unreachable { .. } | DiscordError::TooLong { .. } | DiscordError::BeyondReach => DoctorFinding::not_checked(
-            AREA,
-            format!("{what}: {error}"),
-            "check the way out to Discord (proxy, NetworkPolicy)",
-        ),
+        DiscordError::Unreachable { .. } | DiscordError::TooLong { .. } | DiscordError::BeyondReach => {
+            DoctorFinding::not_checked(
+                AREA,
+                format!("{what}: {error}"),
+                "check the way out to Discord (proxy, NetworkPolicy)",
+            )
+        }
     }
 }

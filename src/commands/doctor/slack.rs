@@ -208,10 +208,12 @@ fn failed(what: &str, error: &SlackError) -> DoctorFinding {
         SlackError::RateLimited { .. } | SlackError::Refused { .. } => {
             DoctorFinding::not_checked(AREA, format!("{what}: {error}"), "wait a minute and try again")
         }
-        SlackError::TooLong { .. } | SlackError::Unreachable { .. } | SlackError::BeyondReach => DoctorFinding::not_checked(
-            AREA,
-            format!("{what}: {error}"),
-            "check the way out to Slack (proxy, NetworkPolicy)",
-        ),
+        SlackError::TooLong { .. } | SlackError::Unreachable { .. } | SlackError::BeyondReach => {
+            DoctorFinding::not_checked(
+                AREA,
+                format!("{what}: {error}"),
+                "check the way out to Slack (proxy, NetworkPolicy)",
+            )
+        }
     }
 }

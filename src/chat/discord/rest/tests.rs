@@ -132,11 +132,8 @@ async fn what_discord_took_is_done_however_long_the_rest_of_its_answer_takes() {
 async fn calls_that_discord_counts_in_one_bucket_wait_for_each_other_in_one_place_and_in_no_other() {
     let (discord, rest) = Discord::open().await;
     let in_bucket = |left: &'static str| {
-        let headers = [
-            ("x-ratelimit-bucket", "abcd1234"),
-            ("x-ratelimit-remaining", left),
-            ("x-ratelimit-reset-after", "60"),
-        ];
+        let headers =
+            [("x-ratelimit-bucket", "abcd1234"), ("x-ratelimit-remaining", left), ("x-ratelimit-reset-after", "60")];
         (headers, axum::Json(json!({ "id": "1" })))
     };
     let empty = json!({});
