@@ -242,3 +242,24 @@ fn every_scenario_has_its_name_and_its_line_of_help() {
         assert_eq!(broken, !night(scenario).0.faults().is_empty(), "{}", scenario.name());
     }
 }
+
+/// An hour after SPIRE rotated its authority: the first pod of frontend and the ConfigMap still hold the old bundle.
+#[test]
+fn after_a_rotation_one_pod_and_the_config_map_hold_the_old_bundle() {
+    let mesh = night(Scenario::TrustBundle);
+    let server = PodRef {
+        namespace: Namespace::parse("spire-system").unwrap(),
+        name: ObjectName::parse("spire-server-0").unwrap(),
+    };
+    let show = ["/opt/spire/bin/spire-server", "bundle", "show", "-format", "pem"].map(str::to_owned);
+    let published = read_pem(&mesh.0.exec(&server, "spire-server", &show, b"").unwrap().stdout).certificates;
+    let map = mesh.0.store().get(Kind::ConfigMap, Some("spire-system"), "spire-bundle").unwrap();
+    let map = read_pem(map.pointer("/data/bundle.crt").unwrap().as_str().unwrap().as_bytes()).certificates;
+    assert_eq!((published.len(), map.as_slice()), (2, &published[..1]));
+    let (frontend, gateway) = (mesh.served("frontend"), mesh.served("gateway"));
+    let ours = RootsOf::Domain("prod.example.org".to_owned());
+    assert_eq!((&frontend.roots[&ours], &gateway.roots[&ours]), (&map, &published));
+    assert!(matches!(mesh.served_svid("frontend").validity(now()), Validity::Left { .. }), "its own SVID is new");
+    assert!(mesh.signs("frontend").contains(&(TlsReason::PeerUnknownAuthority, Direction::Outbound)));
+    assert!(mesh.stats("frontend").server.fail_verify_error > Some(0), "and it refuses its callers as well");
+}

@@ -95,7 +95,7 @@ fn the_cause_and_the_next_step_are_the_first_two_lines_and_what_passed_is_one() 
       [FAIL] 4.2-client-counters web/frontend-0c3cb9719-gjgs8, web/frontend-0c3cb9719-t75z8: 2401 of 5162 handshakes as a client failed since the proxy started (Envoy /stats and /clusters, 2026-11-24T12:43:44Z); the others alike
 
     Passed
-      [ok] 1.2-chain ×2, 1.3-spiffe-id ×2, 1.4-issuer ×2, 1.5-served-is-on-disk ×2, 1.6-bundle-end ×5, 2.1-spire-server ×1, 2.2-spire-agent ×1
+      [ok] 1.2-chain ×2, 1.3-spiffe-id ×2, 1.4-issuer ×2, 1.5-served-is-on-disk ×2, 1.6-bundle-end ×5, 1.7-bundles ×1, 2.1-spire-server ×1, 2.2-spire-agent ×1
 
     Other causes
       not SPIRE agent issue: the agents of the pods' nodes renew, as their logs show
@@ -112,7 +112,6 @@ fn the_cause_and_the_next_step_are_the_first_two_lines_and_what_passed_is_one() 
     Not checked
       the modes in effect of PeerAuthentication and DestinationRule (runbook step 3): this version does not look at it yet: follow the runbook by hand
       a test connection (runbook step 4): this version does not look at it yet: follow the runbook by hand
-      the trust bundles hop by hop (runbook scenario 3): this version does not look at it yet: follow the runbook by hand
     "#);
 }
 
@@ -145,7 +144,7 @@ fn a_ticket_shows_the_same_as_markdown() {
     - \[?\] 4.1-server-counters shop-20806-0/orders-648b9b88cf-g565h, shop-20806-0/orders-648b9b88cf-wjxqt: the TLS counters as a server are absent, which is not zero (Envoy /stats and /clusters, 2026-11-25T03:55:13Z); the others alike; next: include \`ssl\` in the pod annotation \`proxy.istio.io/config\` under \`proxyStatsMatcher\` (inclusionRegexps): Istio leaves these counters out by default
 
     **Passed**
-    - \[ok\] 1.1-svid-dates ×4, 1.2-chain ×2, 1.3-spiffe-id ×2, 1.4-issuer ×2, 1.5-served-is-on-disk ×2, 1.6-bundle-end ×5, 2.1-spire-server ×1, 2.2-spire-agent ×2
+    - \[ok\] 1.1-svid-dates ×4, 1.2-chain ×2, 1.3-spiffe-id ×2, 1.4-issuer ×2, 1.5-served-is-on-disk ×2, 1.6-bundle-end ×5, 1.7-bundles ×1, 2.1-spire-server ×1, 2.2-spire-agent ×2
 
     **Other causes**
     - not expired certificate: every SVID that was looked at is in date
@@ -163,7 +162,6 @@ fn a_ticket_shows_the_same_as_markdown() {
     **Not checked**
     - the modes in effect of PeerAuthentication and DestinationRule (runbook step 3): this version does not look at it yet: follow the runbook by hand
     - a test connection (runbook step 4): this version does not look at it yet: follow the runbook by hand
-    - the trust bundles hop by hop (runbook scenario 3): this version does not look at it yet: follow the runbook by hand
     ");
 }
 

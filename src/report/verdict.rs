@@ -89,8 +89,11 @@ impl Layout {
 
 /// What to do: the fix that fits best, or what a person does where none does.
 fn next(verdict: &Verdict) -> String {
+    if let Some(by_hand) = verdict.next_by_hand() {
+        return by_hand.into_owned();
+    }
     match &*verdict.fixes {
-        [] => verdict.next_by_hand().unwrap_or_default().to_owned(),
+        [] => String::new(),
         [first, others @ ..] => {
             let others: Vec<String> = others.iter().map(|fix| fitting(*fix)).collect();
             let others = if others.is_empty() { String::new() } else { format!("; {} fits too", others.join(", ")) };

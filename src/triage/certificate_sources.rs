@@ -70,6 +70,14 @@ pub enum Holding {
 }
 
 impl Holding {
+    /// The SVID, where it is one.
+    pub(super) fn svid(&self) -> Option<&Svid> {
+        match self {
+            Self::Svid { svid, .. } => Some(svid),
+            Self::Bad(_) | Self::NoSecret | Self::Unseen(_) => None,
+        }
+    }
+
     /// Whether it is over.
     pub(super) fn is_over(&self) -> bool {
         matches!(self, Self::Svid { validity: Validity::Over { .. }, .. })

@@ -1,5 +1,5 @@
 //! The checks. Each has a stable name, as `1.1-svid-dates`: the number is that of the runbook's step which it automates, or
-//! of one that follows it (1.4 to 1.6, 4.3). `config/verdict-schema.md` says what each is about, in the words below.
+//! of one that follows it (1.4 to 1.7, 4.3). `config/verdict-schema.md` says what each is about, in the words below.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,9 @@ pub enum CheckId {
     /// when the last root of a bundle ends
     #[strum(serialize = "1.6-bundle-end")]
     BundleEnd,
+    /// which hop of a trust bundle lacks a root that SVIDs need or the SPIRE server has
+    #[strum(serialize = "1.7-bundles")]
+    Bundles,
     /// the health of a pod of the SPIRE server
     #[strum(serialize = "2.1-spire-server")]
     SpireServer,

@@ -4,7 +4,7 @@ use super::{
     Check, Evidence, NotChecked, On, RuledOut, Scenario, VERDICT_SCHEMA, Verdict,
     diagnosis_input::DiagnosisInput,
     examine::{
-        bundles::{keys_in_maps, spire_bundle_check},
+        bundles::{hops::bundle_checks, keys_in_maps, spire_bundle_check},
         spire_agent::{agent_check, failures_in_its_log},
         spire_server::{server_check, server_log_check, servers_unseen},
     },
@@ -45,7 +45,8 @@ impl DiagnosisInput<'_> {
             });
         let unseen = self.evidence.servers_missing.as_ref().map(|reason| servers_unseen(reason, self.now()));
         let agents = self.agents.iter().map(|(agent, judged)| agent_check(agent, judged));
-        let bundles = keys_in_maps(self.evidence).chain(spire_bundle_check(self.evidence));
+        let hops = self.bundles.iter().flat_map(|bundle| bundle_checks(bundle, self.evidence));
+        let bundles = keys_in_maps(self.evidence).chain(spire_bundle_check(self.evidence)).chain(hops);
         let logs = self.agents.iter().flat_map(|(agent, _)| failures_in_its_log(agent));
         let objects = self.istio.iter().zip(&self.evidence.istio).flat_map(|(found, istio)| found.checks(istio));
         let pods = pods.chain(objects);
@@ -74,7 +75,7 @@ impl DiagnosisInput<'_> {
         }
         let modes = "the modes in effect of PeerAuthentication and DestinationRule (runbook step 3)";
         let later = "this version does not look at it yet: follow the runbook by hand";
-        let not_yet = ["a test connection (runbook step 4)", "the trust bundles hop by hop (runbook scenario 3)"];
+        let not_yet = ["a test connection (runbook step 4)"];
         for what in self.istio.is_none().then_some(modes).into_iter().chain(not_yet) {
             list.push(NotChecked { what: what.to_owned(), why: later.to_owned() });
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     AgentEvidence, Consequence, Evidence, Gathered, Missing, NotChecked, PodEvidence, SharedFact, StatedReason,
+    bundle_matrix::{BundleMatrix, compare_bundles},
     envoy::TlsReason,
     examine::{
         Examined, Holding, Issuer, Stuck, examine,
@@ -23,6 +24,8 @@ pub(super) struct DiagnosisInput<'a> {
     pub(super) agents: Vec<(&'a AgentEvidence, Judged)>,
     /// The modes of both sides, where the objects that decide were gathered.
     pub(super) istio: Option<ExaminedIstio>,
+    /// Each trust bundle, hop by hop.
+    pub(super) bundles: Vec<BundleMatrix>,
 }
 
 impl<'a> DiagnosisInput<'a> {
@@ -33,7 +36,8 @@ impl<'a> DiagnosisInput<'a> {
         let matching = evidence.agent_pods.or_else(|| agents_elsewhere(evidence));
         let judged = |agent: &'a AgentEvidence| (agent, judge(agent, &expected_on(&agent.node, &pods), matching));
         let agents = evidence.agents.iter().map(judged).collect();
-        Self { evidence, pods, agents, istio: istio_objects::examine(evidence) }
+        let bundles = compare_bundles(evidence, &pods);
+        Self { evidence, pods, agents, istio: istio_objects::examine(evidence), bundles }
     }
 }
 

@@ -1,13 +1,45 @@
 //! What a person does after a verdict for which the bot has nothing to offer: one sentence a kind, the same on every face.
 
-use super::{Scenario, Verdict};
+use std::borrow::Cow;
+
+use super::{Check, CheckId, CheckResult, FixName, Scenario, Subject, Verdict};
 
 impl Verdict {
-    /// The next step by hand, as the end of "Next: …"; `None` where a fix of the runbook fits, which is the next step.
-    pub fn next_by_hand(&self) -> Option<&'static str> {
-        self.fixes.is_empty().then(|| by_hand(self.scenario))
+    /// The next step by hand, as the end of "Next: …"; `None` where a fix of the runbook fits, which is the next step,
+    /// and no line to paste is known for it.
+    pub fn next_by_hand(&self) -> Option<Cow<'static, str>> {
+        let lines = self.lines_for_bundles();
+        if lines.is_empty() {
+            return self.fixes.is_empty().then(|| by_hand(self.scenario).into());
+        }
+        Some(lines.join("; then ").into())
+    }
+
+    /// What mends each hop of a bundle that lags, the ConfigMap first: pods are made from it. None where the bot mends something
+    /// itself.
+    fn lines_for_bundles(&self) -> Vec<&str> {
+        let is_carried_out = self.fixes.iter().any(|fix| FixName::CARRIED_OUT.contains(fix));
+        if self.scenario != Scenario::TrustBundleMismatch || is_carried_out {
+            return Vec::new();
+        }
+        let told = self
+            .checks
+            .iter()
+            .filter(|row| row.result == CheckResult::Fail && matches!(row.id, CheckId::Bundles | CheckId::Chain));
+        let mut told: Vec<&Check> = told.collect();
+        told.sort_by_key(|row| matches!(row.subject, Subject::Pod(_)));
+        let mut lines: Vec<&str> = Vec::new();
+        for line in told.into_iter().filter_map(|row| row.remedy.as_deref()) {
+            if !lines.contains(&line) && lines.len() < LINES_MOST {
+                lines.push(line);
+            }
+        }
+        lines
     }
 }
+
+/// The most lines to paste that one step has: the rows of the checks have all of them.
+const LINES_MOST: usize = 4;
 
 fn by_hand(scenario: Scenario) -> &'static str {
     match scenario {

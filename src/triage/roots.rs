@@ -4,7 +4,7 @@
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::{
-    Evidence, Gathered, PemFile, PodEvidence, RootsOf,
+    DomainRoots, Evidence, Gathered, PemFile, PodEvidence, RootsOf, ServerBundles,
     certificate::{ders, trust_domains},
     certificate_sources::{CertificateSource, IdentityCopy},
 };
@@ -34,9 +34,11 @@ pub(super) fn roots_for<'a>(
     };
     let served = (served_roots(pod, domain), pod.served.source());
     let (bundle, spire) = (of_file(&pod.bundle_file), of_file(&evidence.spire_bundle));
+    let server = (server_roots(evidence, domain), "spire-server bundle show");
+    let federated = (federated_roots(evidence, domain), "spire-server bundle list");
     let order = match copy.held_by {
-        CertificateSource::Proxy => [served, bundle, spire],
-        CertificateSource::File => [bundle, served, spire],
+        CertificateSource::Proxy => [served, bundle, spire, server, federated],
+        CertificateSource::File => [bundle, served, spire, server, federated],
     };
     let mut others: Vec<String> = Vec::new();
     for (all, source) in order {
@@ -63,6 +65,26 @@ fn served_roots(pod: &PodEvidence, domain: &TrustDomain) -> Vec<Vec<u8>> {
     }
     let every = served.roots.values().flat_map(|roots| ders(roots));
     every.filter(|root| domain_of(root).is_some_and(|named| named != *domain)).collect()
+}
+
+/// The roots that the SPIRE server has for a domain of its own.
+pub(super) fn server_roots(evidence: &Evidence, domain: &TrustDomain) -> Vec<Vec<u8>> {
+    roots_at_servers(evidence, domain, |bundles| &bundles.own)
+}
+
+/// Those that it has for a domain which it federates with.
+pub(super) fn federated_roots(evidence: &Evidence, domain: &TrustDomain) -> Vec<Vec<u8>> {
+    roots_at_servers(evidence, domain, |bundles| &bundles.federated)
+}
+
+fn roots_at_servers(
+    evidence: &Evidence,
+    domain: &TrustDomain,
+    pick: fn(&ServerBundles) -> &Gathered<DomainRoots>,
+) -> Vec<Vec<u8>> {
+    let whose = RootsOf::Domain(domain.to_string());
+    let bundles = evidence.servers.iter().filter_map(|server| pick(server.bundles.as_ref()?).value());
+    bundles.filter_map(|bundles| bundles.roots.get(&whose)).flat_map(|roots| ders(roots)).collect()
 }
 
 /// Whether a root may vouch for a domain: it names that one, or none.

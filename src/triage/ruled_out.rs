@@ -45,7 +45,7 @@ fn left_open(row: &RuledOut) -> RuledOut {
 
 impl DiagnosisInput<'_> {
     /// Whether handshakes of either side fail, by the counters or by what peers answer.
-    fn handshakes_fail(&self) -> bool {
+    pub(super) fn handshakes_fail(&self) -> bool {
         let counters = [CheckId::ServerCounters, CheckId::ClientCounters];
         let mut rows = self.pods.iter().flat_map(|(_, found)| &found.checks);
         self.is_refused_without_a_reason()
@@ -149,6 +149,9 @@ impl DiagnosisInput<'_> {
     fn against_bundles(&self) -> RuledOut {
         let verified = !self.pods.is_empty() && self.pods.iter().all(|(_, found)| found.chain == Chain::Verified);
         let distrust = self.is_hinted(Scenario::TrustBundleMismatch);
+        if self.bundles.iter().any(|bundle| bundle.stale().next().is_some() || !bundle.outlived.is_empty()) {
+            return not(Scenario::TrustBundleMismatch, false, "a hop of a bundle lacks a root (1.7)");
+        }
         let (certain, because) = match (verified, distrust) {
             (_, true) => (false, "the proxies' logs say that one side lacks the other's root"),
             (true, false) => (true, "the chains lead to the bundle"),

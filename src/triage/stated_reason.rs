@@ -27,7 +27,7 @@ pub enum SharedFact {
     LookForEntry,
     /// This version does not check istiod.
     IstiodNotChecked,
-    /// This version does not compare bundles hop by hop.
+    /// Bundles could not be compared at every hop.
     BundlesNotCompared,
     /// No certificate is over yet.
     NothingIsOver,

@@ -303,7 +303,8 @@ pub(super) fn fixes(incident: &Incident) -> Vec<Line> {
     let Some(verdict) = incident.verdict.as_ref().filter(|_| shown) else { return Vec::new() };
     let mut lines = bounded(&verdict.fixes, |fix| fitting(incident, *fix), " fixes");
     if let Some(step) = verdict.next_by_hand() {
-        lines.push(words(format!("No fix of the runbook fits this diagnosis. Next: {step}.")));
+        let fits = if verdict.fixes.is_empty() { "No fix of the runbook fits this diagnosis. " } else { "" };
+        lines.push(words(format!("{fits}Next: {step}.")));
     }
     let never = |never: &crate::triage::Contraindicated| {
         vec![strong("• never "), code(never.fix.to_string()), text(format!(": {}", never.reason))]

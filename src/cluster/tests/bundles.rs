@@ -10,7 +10,10 @@ use crate::{
     cluster::{Settings, connect_to, gather},
     mesh::TargetRef,
     simulate::{Simulation, store::Kind, world::Scenario},
-    triage::{DomainRoots, Evidence, Gathered, Missing, RootsOf, ServerBundles},
+    triage::{
+        Confidence, DomainRoots, Evidence, FixName, Gathered, Missing, RootsOf, Scenario as Named, ServerBundles,
+        diagnose,
+    },
 };
 
 async fn look(mesh: &Mesh) -> Evidence {
@@ -117,4 +120,19 @@ async fn half_of_an_answer_is_no_bundle() {
     mesh.store.apply(Kind::Pod, server());
     let own = why(&bundles(&look(&mesh).await).own);
     assert!(own.contains("it came only in part"), "{own}");
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_pod_and_the_config_map_that_were_left_behind_are_named() {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let simulation = Simulation::start(Arc::new(SystemClock), Scenario::TrustBundle, listen).await.unwrap();
+    let reach = connect_to(&simulation.url(), Settings::default()).unwrap();
+    let evidence = gather(&reach, &target("svc/frontend"), Arc::new(SystemClock), Arc::new(|_| ())).await.unwrap();
+    let verdict = diagnose(&evidence);
+    assert_eq!(verdict.scenario, Named::TrustBundleMismatch, "{:#?}", verdict.reasons);
+    assert_eq!((verdict.confidence, verdict.on.pods.len()), (Confidence::High, 1), "{:#?}", verdict.reasons);
+    assert_eq!(verdict.fixes, [FixName::SyncTrustBundle, FixName::RolloutRestart]);
+    let next = verdict.next_by_hand().unwrap();
+    assert!(next.contains("kubectl annotate configmap spire-bundle -n spire-system"), "{next}");
+    assert!(next.ends_with("`kubectl rollout restart deployment/frontend -n web`"), "{next}");
 }

@@ -141,6 +141,7 @@ mod tests {
           istiod-issued                       no fix: L2 is called  istiod issued frontend's certificate, and the others trust SPIRE only
           clock-skew                          no fix: L3 is called  the SPIRE server's clock is 45 minutes ahead: SVIDs begin in the future
           istio-configuration                 no fix: L2 is called  frontend takes mTLS alone, and a DestinationRule has its callers send plain text
+          trust-bundle                        no fix: L2 is called  SPIRE's CA rotated; a pod of frontend and the ConfigMap hold the old bundle
 
         Exit codes of --auto:
           0  the night ended right: the bot named the cause and mended it, and the incident closed; or it

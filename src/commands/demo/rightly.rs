@@ -30,6 +30,6 @@ pub(super) fn right_end(night: Night) -> RightEnd {
         Night::ServerPortBlocked => RightEnd::Called(Scenario::Network, third),
         Night::ClockSkew => RightEnd::Called(Scenario::ClockSkew, third),
         Night::IstioConfiguration => RightEnd::Called(Scenario::IstioConfiguration, second),
-        Night::IstiodIssued => RightEnd::Called(Scenario::TrustBundleMismatch, second),
+        Night::IstiodIssued | Night::TrustBundle => RightEnd::Called(Scenario::TrustBundleMismatch, second),
     }
 }

@@ -155,8 +155,8 @@ fn secrets(inner: &WorldState, pod: &Pod, now: Timestamp) -> Value {
     let kind = "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret";
     let secret = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
     let Some(svid) = &pod.served else { return json!({"configs": []}) };
-    let roots = if svid.from_istiod { &inner.istio } else { &inner.spire };
-    let trusted = json!({"inline_bytes": STANDARD.encode(roots.bundle_pem())});
+    let roots = if svid.from_istiod { inner.istio.bundle_pem().to_owned() } else { inner.bundle_of(pod) };
+    let trusted = json!({"inline_bytes": STANDARD.encode(roots)});
     let context = if svid.from_istiod {
         json!({"trusted_ca": trusted})
     } else {

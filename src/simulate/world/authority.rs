@@ -28,6 +28,7 @@ pub struct AuthorityError(#[from] rcgen::Error);
 pub(super) struct Authority {
     root_pem: String,
     is_istiod: bool,
+    since_rotation: bool,
     signer: Issuer<'static, KeyPair>,
     serials: AtomicU64,
 }
@@ -44,6 +45,8 @@ pub(super) struct IssuedSvid {
     pub(super) not_after: Timestamp,
     /// Whether istiod issued it, and not SPIRE: its holder trusts istiod's root, and nobody else's.
     pub(super) from_istiod: bool,
+    /// Whether SPIRE's authority since its rotation signed it.
+    pub(super) since_rotation: bool,
 }
 
 fn date(at: Timestamp) -> OffsetDateTime {
@@ -75,6 +78,11 @@ impl Authority {
         Self::new("SPIFFE", began)
     }
 
+    /// SPIRE's next one, by the same name.
+    pub(super) fn next_of_spire(began: Timestamp) -> Result<Self, AuthorityError> {
+        Ok(Self { since_rotation: true, ..Self::of_spire(began)? })
+    }
+
     pub(super) fn of_istio(began: Timestamp) -> Result<Self, AuthorityError> {
         Self::new(ISTIOD, began)
     }
@@ -85,7 +93,7 @@ impl Authority {
         let root = params.self_signed(&key)?;
         let is_istiod = organization == ISTIOD;
         let (signer, serials) = (Issuer::new(params, key), AtomicU64::new(0x1000));
-        Ok(Self { root_pem: root.pem(), is_istiod, signer, serials })
+        Ok(Self { root_pem: root.pem(), is_istiod, since_rotation: false, signer, serials })
     }
 
     /// The trust bundle.
@@ -119,6 +127,7 @@ impl Authority {
             not_before: Timestamp::from_second(from.as_second()).unwrap_or(from),
             not_after: Timestamp::from_second((from + SVID_LASTS).as_second()).unwrap_or(from),
             from_istiod: self.is_istiod,
+            since_rotation: self.since_rotation,
         })
     }
 }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{
-    WorldState, objects,
+    WorldState, bundle, objects,
     pod::{Log, Pod, SimulatedAgent},
     probes, rotation, spire,
     topology::{NODES, WORKLOADS, Workload},
@@ -108,6 +108,7 @@ fn start_pod(
 ) {
     inner.born = inner.born.saturating_add(1);
     let name = format!("{}-{}-{}", workload.name, objects::template_hash(workload), suffix(inner.born));
+    let is_first = bundle::is_first(inner, workload);
     let pod = Pod {
         workload,
         uid: uid(inner.born),
@@ -118,6 +119,7 @@ fn start_pod(
         ready: false,
         svid: None,
         served: None,
+        is_first,
         native_sidecar: inner.has(&super::Fault::NativeSidecar),
         issued_at: None,
         server: super::pod::PodCounters::default(),

@@ -131,12 +131,13 @@ fn exec_proxy(
 
 fn cat(inner: &WorldState, pod: &Pod, files: &[&str]) -> CommandOutput {
     let mut out = Vec::new();
+    let bundle = inner.bundle_of(pod);
     for file in files {
         let content = match (*file, &pod.svid) {
             ("/run/spire/svid/svid.crt", Some(svid)) => svid.chain_pem.as_str(),
             ("/run/spire/svid/svid.key", Some(svid)) => svid.key_pem.as_str(),
             ("/run/spire/bundle/bundle.crt", _) if !pod.served.as_ref().is_some_and(|svid| svid.from_istiod) => {
-                inner.spire.bundle_pem()
+                bundle.as_str()
             }
             (missing, _) => return failed(1, &format!("cat: {missing}: No such file or directory\n")),
         };

@@ -6,6 +6,7 @@
 
 mod admin;
 mod authority;
+mod bundle;
 mod controllers;
 mod kubelet;
 mod objects;
@@ -46,6 +47,7 @@ pub struct World {
 /// Everything that moves.
 pub(super) struct WorldState {
     spire: Authority,
+    rotation: Option<bundle::Rotation>,
     istio: Authority,
     /// What is broken, and since when.
     faults: BTreeMap<Fault, Timestamp>,
@@ -65,8 +67,9 @@ impl World {
         let now = clock.now();
         let began = now - scenario::HISTORY;
         let store = Store::new(clock);
-        let inner = WorldState {
+        let mut inner = WorldState {
             spire: Authority::of_spire(began)?,
+            rotation: None,
             istio: Authority::of_istio(began)?,
             faults: scenario.faults().into_iter().map(|fault| (fault, began)).collect(),
             pods: BTreeMap::new(),
@@ -75,6 +78,7 @@ impl World {
             called_in_vain: Vec::new(),
             born: 0,
         };
+        inner.plan_rotation(began)?;
         let world = Arc::new(Self { store, inner: Mutex::new(inner) });
         {
             let mut inner = world.lock();
@@ -94,7 +98,13 @@ impl World {
     pub fn inject(&self, fault: Fault) {
         self.settle();
         let now = self.store.now();
-        self.lock().faults.insert(fault.clone(), now);
+        {
+            let mut inner = self.lock();
+            inner.faults.insert(fault.clone(), now);
+            if let Err(error) = inner.rotate_authority(now) {
+                tracing::error!(%error, "the simulated authority could not rotate");
+            }
+        }
         self.follow(&fault);
         self.settle();
     }
@@ -162,6 +172,7 @@ impl World {
         }
         traffic::flow(&mut inner, now);
         inner.settled = inner.settled.max(now);
+        bundle::publish(&inner, &self.store);
         controllers::probe_spire(&mut inner, &self.store, now);
         inner
     }
@@ -172,11 +183,6 @@ impl World {
 }
 
 impl WorldState {
-    /// The bundle as the SPIRE server has it.
-    fn spire_bundle(&self) -> String {
-        self.spire.bundle_pem().to_owned()
-    }
-
     /// The next moment, up to `now`, at which something changes by itself.
     fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         let pods = self.pods.values().flat_map(|pod| pod.moments(self));

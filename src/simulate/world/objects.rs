@@ -111,13 +111,14 @@ fn owner(version: &str, kind: &str, namespace: &str, name: &str) -> Value {
         "controller": true, "blockOwnerDeletion": true})
 }
 
+/// The ConfigMap with SPIRE's bundle, as its `k8sbundle` notifier writes it.
+pub(super) fn spire_bundle(pem: &str) -> Value {
+    json!({"metadata": {"name": "spire-bundle", "namespace": "spire-system"}, "data": {"bundle.crt": pem}})
+}
+
 fn lay_out_spire(store: &Store, inner: &WorldState) {
     let namespace = "spire-system";
-    store.apply(
-        Kind::ConfigMap,
-        json!({"metadata": {"name": "spire-bundle", "namespace": namespace},
-            "data": {"bundle.crt": inner.spire.bundle_pem()}}),
-    );
+    store.apply(Kind::ConfigMap, spire_bundle(&inner.spire_bundle()));
     for (kind, named, name) in
         [(Kind::DaemonSet, "DaemonSet", "spire-agent"), (Kind::StatefulSet, "StatefulSet", "spire-server")]
     {

@@ -56,6 +56,8 @@ pub(super) struct Pod {
     pub(super) svid: Option<IssuedSvid>,
     /// What its proxy serves.
     pub(super) served: Option<IssuedSvid>,
+    /// Whether no other pod of its workload was there when it started.
+    pub(super) is_first: bool,
     /// Whether its proxy is an init container.
     pub(super) native_sidecar: bool,
     /// When SPIRE last issued for it, whether it picked that up or not.

@@ -73,7 +73,7 @@ pub(super) fn renew(inner: &mut WorldState, name: &(String, String), node: &str,
     let (keeps_file, keeps_served) = (keeps(keeps_old), keeps(keeps_old) || keeps(proxy_keeps_old));
     let ahead = if inner.has(&Fault::ServerClockAhead) { CLOCK_AHEAD } else { SignedDuration::ZERO };
     let issued =
-        if from_istiod { inner.istio.issue(&spiffe_id, now) } else { inner.spire.issue(&spiffe_id, now + ahead) };
+        if from_istiod { inner.istio.issue(&spiffe_id, now) } else { inner.signer(now).issue(&spiffe_id, now + ahead) };
     let svid = match issued {
         Ok(svid) => svid,
         Err(error) => {

@@ -62,6 +62,13 @@ pub enum Fault {
         /// Its name.
         workload: String,
     },
+    /// SPIRE rotated its authority, and two hops hold the bundle of before: the ConfigMap, and the first pod of a workload, in
+    /// its file and its proxy. A pod that starts later holds today's.
+    OldBundleKept {
+        namespace: String,
+        /// Its name.
+        workload: String,
+    },
     /// Clients stop at TLS 1.2, where a rejected client learns the reason within its handshake.
     Tls12,
     /// istio-proxy is an init container that never ends.
@@ -97,6 +104,9 @@ impl fmt::Display for Fault {
             Self::ServerClockAhead => f.write_str("the clock of the SPIRE server is ahead"),
             Self::RuleSaysDisable { namespace, workload } => {
                 write!(f, "the DestinationRule of {namespace}/{workload} says DISABLE")
+            }
+            Self::OldBundleKept { namespace, workload } => {
+                write!(f, "the ConfigMap and a pod of {namespace}/{workload} keep the bundle of before a rotation")
             }
             Self::Tls12 => f.write_str("clients stop at TLS 1.2"),
             Self::NativeSidecar => f.write_str("sidecars are native"),
@@ -145,11 +155,13 @@ pub enum Scenario {
     ClockSkew,
     /// frontend takes mTLS alone, and the rule for it has its clients send plain text.
     IstioConfiguration,
+    /// SPIRE rotated its authority; the ConfigMap and a pod of frontend hold the old bundle.
+    TrustBundle,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Healthy,
         Self::ExpiredCertificate,
         Self::SpireAgent,
@@ -165,6 +177,7 @@ impl Scenario {
         Self::IstiodIssued,
         Self::ClockSkew,
         Self::IstioConfiguration,
+        Self::TrustBundle,
     ];
 
     /// The name on the command line.
@@ -192,6 +205,7 @@ impl Scenario {
             Self::IstioConfiguration => {
                 "frontend takes mTLS alone, and a DestinationRule has its callers send plain text"
             }
+            Self::TrustBundle => "SPIRE's CA rotated; a pod of frontend and the ConfigMap hold the old bundle",
         }
     }
 
@@ -220,6 +234,7 @@ impl Scenario {
             Self::IstiodIssued => BTreeSet::from([Fault::IstiodIssued { namespace, workload }]),
             Self::ClockSkew => BTreeSet::from([Fault::ServerClockAhead]),
             Self::IstioConfiguration => BTreeSet::from([Fault::RuleSaysDisable { namespace, workload }]),
+            Self::TrustBundle => BTreeSet::from([Fault::OldBundleKept { namespace, workload }]),
         }
     }
 }

@@ -91,18 +91,18 @@ fn ending(inner: &WorldState, client: &(String, String), server: &(String, Strin
     }
     // The client looks first, and it alone knows whom it means to call.
     let expected = server.workload.spiffe_id();
-    if let Some(why) = rejection(answered, shown, Some(&expected), at) {
+    if let Some(why) = rejection(answered, inner.trusts(client, shown, answered), Some(&expected), at) {
         End::ServerRejected(why)
-    } else if let Some(why) = rejection(shown, answered, None, at) {
+    } else if let Some(why) = rejection(shown, inner.trusts(server, answered, shown), None, at) {
         End::ClientRejected(why)
     } else {
         End::Answered
     }
 }
 
-/// Why the holder of `own` rejects a certificate, in the order in which BoringSSL and Envoy look.
-fn rejection(presented: &IssuedSvid, own: &IssuedSvid, expected: Option<&str>, at: Timestamp) -> Option<Rejection> {
-    if presented.from_istiod != own.from_istiod {
+/// Why a peer that trusts its authority or does not rejects a certificate, in the order in which BoringSSL and Envoy look.
+fn rejection(presented: &IssuedSvid, trusted: bool, expected: Option<&str>, at: Timestamp) -> Option<Rejection> {
+    if !trusted {
         Some(Rejection::UnknownAuthority)
     } else if at < presented.not_before {
         Some(Rejection::NotYetValid)

@@ -26,7 +26,7 @@ pub use svid::{CLOCK_SKEW, OVERDUE_SHARE, Svid, SvidError, Validity, moment};
 pub use warning::Warning;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use x509_parser::x509::X509Name;
+use x509_parser::{certificate::X509Certificate, x509::X509Name};
 
 use crate::legible;
 
@@ -37,6 +37,11 @@ pub fn ders(certificates: &[String]) -> Vec<Vec<u8>> {
 
 /// The longest name of a certificate that is shown, in characters: real ones have some thirty.
 const NAME_MOST: usize = 120;
+
+/// What a certificate is called, for people.
+pub(in crate::triage) fn subject_of(certificate: &X509Certificate<'_>) -> String {
+    shown(certificate.subject())
+}
 
 /// A subject or issuer for people. The maker of the certificate chose it, so it is cut, and made legible.
 fn shown(name: &X509Name<'_>) -> String {

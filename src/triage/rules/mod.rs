@@ -3,6 +3,7 @@
 
 mod agent_restart;
 mod broken_chain;
+mod bundle_lacks_root;
 mod callers_speak_plaintext;
 mod conclusion;
 mod denied_by_policy;
@@ -52,7 +53,7 @@ type PodRule = fn(&DiagnosisInput<'_>, &[PodRef]) -> Option<Conclusion>;
 
 /// All rules, in the order in which they are tried: that of the chain of causes, the root first. Where none of them answers, it
 /// is for [`nothing_found`] to say.
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 23] = [
     Rule::First(istiod_issued::alone),
     Rule::First(spire_server_unhealthy::judge),
     Rule::First(told_by_agents::judge),
@@ -67,6 +68,7 @@ const RULES: [Rule; 22] = [
         never_got_svid::judge,
         istiod_issued::judge,
         wrong_identity::judge,
+        bundle_lacks_root::judge,
         broken_chain::judge,
     ]),
     Rule::First(peer_not_yet_valid::judge),
@@ -86,6 +88,7 @@ const RULES: [Rule; 22] = [
     // Last, since a certificate that is still in date explains no failing call.
     Rule::First(renewal_overdue::judge),
     Rule::First(svid_not_yet_valid::soon),
+    Rule::First(bundle_lacks_root::behind_failing_handshakes),
     // It may be a health checker: only where nothing else was found.
     Rule::First(callers_speak_plaintext::judge),
 ];
@@ -140,6 +143,6 @@ mod tests {
             let is_listed = is_listed.into_iter().any(|word| word == format!("{name}::judge"));
             assert!(is_listed || name == "nothing_found", "{name} is not in the list");
         }
-        assert_eq!(rules, 27);
+        assert_eq!(rules, 28);
     }
 }

@@ -7,17 +7,19 @@ use super::Conclusion;
 use crate::{
     mesh::PodRef,
     triage::{
-        CallAtOnce, Confidence, FixName, Scenario, Side, diagnosis_input::DiagnosisInput, envoy::TlsReason,
-        examine::Chain,
+        CallAtOnce, Confidence, FixName, Scenario, Side,
+        diagnosis_input::DiagnosisInput,
+        envoy::TlsReason,
+        examine::{Chain, Examined},
     },
 };
 
 pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<Conclusion> {
-    let foreign = |chain: &Chain| matches!(chain, Chain::Foreign(_));
+    let foreign = |found: &Examined| matches!(found.chain, Chain::Foreign(_)) && !found.lacks_federation();
     let own: Vec<_> = input
         .pods
         .iter()
-        .filter(|(_, found)| found.expected_instead.is_some() || foreign(&found.chain))
+        .filter(|(_, found)| found.expected_instead.is_some() || foreign(found))
         .filter(|(pod, _)| !explained.contains(&pod.pod))
         .collect();
     let logged = input.hints(Scenario::IdentityMismatch);

@@ -102,7 +102,7 @@ fn a_leaf_of_another_trust_domain_is_said_and_no_bundle_is_synced() {
     night.file(0, &leaf);
     night.serves(0, &leaf);
     let verdict = night.verdict();
-    assert_eq!(verdict.scenario, Scenario::IdentityMismatch);
+    assert_eq!(verdict.scenario, Scenario::TrustBundleMismatch);
     assert!(never(&verdict, FixName::SyncTrustBundle));
     assert!(verdict.reasons.iter().any(|reason| reason.contains("partner.example.org")), "{:?}", verdict.reasons);
 }
@@ -112,6 +112,7 @@ fn a_chain_that_could_not_be_verified_is_no_clean_bill() {
     let mut night = Night::healthy();
     night.pod(0).bundle_file = gone("bundle.crt");
     night.evidence.spire_bundle = gone("ConfigMap");
+    night.evidence.servers[0].bundles = None;
     if let crate::triage::Gathered::Seen { value, .. } = &mut night.pod(0).served {
         value.roots.clear();
     }

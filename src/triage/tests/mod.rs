@@ -2,6 +2,7 @@
 
 mod agents;
 mod ambient;
+mod bundles;
 mod certificate_sources;
 mod dangerous;
 mod log_hints;
@@ -29,9 +30,9 @@ use rcgen::{
 use time::OffsetDateTime;
 
 use super::{
-    AgentEvidence, AgentPod, EVIDENCE_SCHEMA, Evidence, Expectations, FixName, Gathered, Healthcheck, LogExcerpt,
-    Missing, PemFile, PodEvidence, ProxyStats, Redacted, RootsOf, ServedSecrets, ServerEvidence, TlsCounters, Verdict,
-    diagnose,
+    AgentEvidence, AgentPod, DomainRoots, EVIDENCE_SCHEMA, Evidence, Expectations, FixName, Gathered, Healthcheck,
+    LogExcerpt, Missing, PemFile, PodEvidence, ProxyStats, Redacted, RootsOf, ServedSecrets, ServerBundles,
+    ServerEvidence, TlsCounters, Verdict, diagnose,
 };
 use crate::mesh::{ControllerRef, NodeName, PodRef, TargetRef};
 
@@ -70,10 +71,15 @@ impl Authority {
 
     /// One whose root began ten hours ago and ends in so many minutes.
     pub(super) fn lasting(domain: &str, left: i64) -> Self {
+        Self::between(domain, 600, left)
+    }
+
+    /// One whose root began so many minutes ago and ends in so many.
+    pub(super) fn between(domain: &str, began: i64, left: i64) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name.push(rcgen::DnType::OrganizationName, domain);
-        (params.not_before, params.not_after) = (date(ago(600)), date(ago(-left)));
+        (params.not_before, params.not_after) = (date(ago(began)), date(ago(-left)));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.subject_alt_names = vec![SanType::URI(format!("spiffe://{domain}").as_str().try_into().unwrap())];
@@ -116,6 +122,16 @@ pub(super) fn pem(certificates: &[&str]) -> PemFile {
     PemFile { certificates: certificates.iter().map(|one| (*one).to_owned()).collect(), ..PemFile::default() }
 }
 
+/// What the SPIRE server says of bundles: its own, and that it federates with nobody.
+pub(super) fn bundles(own: &[&str]) -> ServerBundles {
+    let ours = RootsOf::Domain("prod.example.org".to_owned());
+    let roots = BTreeMap::from([(ours, own.iter().map(|root| (*root).to_owned()).collect())]);
+    ServerBundles {
+        own: seen(DomainRoots { roots, cut: false }, "spire-server bundle show"),
+        federated: seen(DomainRoots::default(), "spire-server bundle list"),
+    }
+}
+
 /// A line of an agent's log.
 pub(super) fn said(minutes_ago: i64, message: &str) -> String {
     format!("time=\"{}\" level=info msg=\"{message}\" subsystem_name=manager", ago(minutes_ago))
@@ -128,6 +144,8 @@ pub(super) fn renewal(minutes_ago: i64, id: &str) -> String {
 /// A night, told step by step.
 pub(super) struct Night {
     pub(super) spire: Authority,
+    /// The roots that it signed by before.
+    old_roots: Vec<String>,
     pub(super) istiod: Authority,
     pub(super) evidence: Evidence,
 }
@@ -151,7 +169,7 @@ impl Night {
             ready: true,
             healthcheck: seen(Healthcheck { healthy: true, output: "Server is healthy.".into() }, "healthcheck"),
             log: Some(seen(LogExcerpt::default(), "log of spire-server")),
-            bundles: None,
+            bundles: Some(bundles(&[&spire.root])),
         };
         let evidence = Evidence {
             schema: EVIDENCE_SCHEMA.to_owned(),
@@ -169,7 +187,7 @@ impl Night {
             istio_root: seen(pem(&[&istiod.root]), "ConfigMap web/istio-ca-root-cert"),
             istio: None,
         };
-        let mut night = Self { spire, istiod, evidence };
+        let mut night = Self { spire, old_roots: Vec::new(), istiod, evidence };
         night.add("frontend-a", "node-1");
         night
     }
@@ -195,7 +213,7 @@ impl Night {
             sidecar: true,
             ambient: false,
             svid_file: gone("svid.crt"),
-            bundle_file: seen(pem(&[&self.spire.root]), "cat bundle.crt"),
+            bundle_file: gone("bundle.crt"),
             served: gone("config_dump"),
             stats: seen(ProxyStats { server: counters, clients, ..ProxyStats::default() }, "Envoy /stats"),
             proxy_log: seen(LogExcerpt::default(), "log of istio-proxy"),
@@ -212,7 +230,37 @@ impl Night {
         });
         let at = self.evidence.pods.len() - 1;
         self.holds(at, 45);
+        let roots = self.roots();
+        self.trusts(at, &roots.iter().map(String::as_str).collect::<Vec<_>>());
         self.agent_says(at, &[renewal(15, "spiffe://prod.example.org/ns/web/sa/gateway")]);
+    }
+
+    /// SPIRE signs by a new root from so many minutes ago on. The server and the ConfigMap hold both, and pods that are added from
+    /// now on as well; those that are there do not.
+    pub(super) fn rotates_its_authority(&mut self, minutes_ago: i64) {
+        let new = Authority::between("prod.example.org", minutes_ago, 6000);
+        self.old_roots.push(std::mem::replace(&mut self.spire, new).root);
+        let roots = self.roots();
+        let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
+        self.evidence.servers[0].bundles = Some(bundles(&roots));
+        self.evidence.spire_bundle = seen(pem(&roots), "ConfigMap spire/spire-bundle");
+    }
+
+    /// Every root of SPIRE's, the oldest first.
+    pub(super) fn roots(&self) -> Vec<String> {
+        self.old_roots.iter().cloned().chain([self.spire.root.clone()]).collect()
+    }
+
+    pub(super) fn old_root(&self) -> String {
+        self.old_roots[0].clone()
+    }
+
+    /// The bundle file of a pod and its proxy hold these roots.
+    pub(super) fn trusts(&mut self, at: usize, roots: &[&str]) {
+        self.pod(at).bundle_file = seen(pem(roots), "cat bundle.crt");
+        let Gathered::Seen { value, .. } = &mut self.pod(at).served else { return };
+        let ours = RootsOf::Domain("prod.example.org".to_owned());
+        value.roots.insert(ours, roots.iter().map(|root| (*root).to_owned()).collect());
     }
 
     pub(super) fn pod(&mut self, at: usize) -> &mut PodEvidence {

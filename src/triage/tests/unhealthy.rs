@@ -30,7 +30,12 @@ fn a_bundle_of_spire_that_does_not_vouch_for_what_is_served_is_not_healthy() {
     is_open(&night, "does not lead to the bundle that SPIRE publishes (ConfigMap spire/spire-bundle)");
     night.evidence.istio_root = gone("ConfigMap web/istio-ca-root-cert");
     is_open(&night, "does not lead to the bundle that SPIRE publishes");
+    // What lies in the file is SPIRE's, whether istiod's root could be read or not.
     night.evidence.istio_root = super::forbidden("get configmaps in web");
+    is_open(&night, "the ConfigMap with SPIRE's bundle lacks the root");
+    night.evidence.servers[0].bundles = None;
+    is_open(&night, "the ConfigMap with SPIRE's bundle lacks the root");
+    (night.pod(0).svid_file, night.pod(0).bundle_file) = (gone("svid.crt"), gone("bundle.crt"));
     assert_eq!(night.verdict().scenario, Scenario::NoFaultFound, "istiod may have issued it");
 }
 

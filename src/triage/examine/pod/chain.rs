@@ -7,10 +7,11 @@ use crate::{
     mesh::{SpiffeId, TrustDomain},
     triage::{
         CheckId, CheckResult, Gathered, Missing, PemFile,
+        bundle_remedy::refresh_federation,
         certificate::{PathError, ders, verify_path},
         certificate_sources::{CertificateSource, IdentityCopy},
         examine::bundles::{ends, in_file, served},
-        roots::{Roots, may_vouch, roots_for},
+        roots::{Roots, may_vouch, roots_for, server_roots},
     },
 };
 
@@ -23,7 +24,9 @@ impl<'a> Rows<'a> {
             Some((_, Err(_))) => unseen("it is no X.509-SVID".to_owned()),
             Some((copy, Ok(svid))) => self.verified(copy, &svid.spiffe_id),
         };
-        self.add(CheckId::Chain, result, summary, seen, None);
+        let domain = decides.and_then(|copy| copy.leaf.as_ref().ok()).map(|svid| svid.spiffe_id.trust_domain());
+        let remedy = domain.filter(|_| matches!(chain, Chain::Foreign(_))).map(refresh_federation);
+        self.add(CheckId::Chain, result, summary, seen, remedy.as_deref());
         chain
     }
 
@@ -124,14 +127,17 @@ impl<'a> Rows<'a> {
 
     pub(super) fn issuer_of(&self, copy: &IdentityCopy<'_>) -> Issuer {
         let domain = copy.leaf.as_ref().ok().map(|svid| svid.spiffe_id.trust_domain().clone());
-        let leads_to = |roots: &Gathered<PemFile>| {
-            let mut roots = roots.value().map(|file| ders(&file.certificates)).unwrap_or_default();
+        let of_file =
+            |roots: &Gathered<PemFile>| roots.value().map(|file| ders(&file.certificates)).unwrap_or_default();
+        let leads_to = |mut roots: Vec<Vec<u8>>| {
             roots.retain(|root| domain.as_ref().is_none_or(|domain| may_vouch(root, domain)));
             copy.chain.split_first().is_some_and(|(leaf, rest)| verify_path(leaf, rest, &roots, self.now).is_ok())
         };
-        if leads_to(&self.evidence.spire_bundle) {
+        // The map may lag behind the server.
+        let of_server = domain.as_ref().map(|domain| server_roots(self.evidence, domain)).unwrap_or_default();
+        if leads_to(of_file(&self.evidence.spire_bundle)) || leads_to(of_server) {
             Issuer::Spire
-        } else if leads_to(&self.evidence.istio_root) {
+        } else if leads_to(of_file(&self.evidence.istio_root)) {
             Issuer::Istiod
         } else if self.istiod_is_open() && !self.is_of_the_file(copy) {
             Issuer::MaybeIstiod

@@ -83,6 +83,14 @@ pub struct Examined {
     pub checks: Vec<Check>,
 }
 
+impl Examined {
+    /// Whether it is of a trust domain that nobody here has a bundle for, and nothing says that the identity is wrong: what is
+    /// missing is the federated bundle.
+    pub(in crate::triage) fn lacks_federation(&self) -> bool {
+        matches!(self.chain, Chain::Foreign(_)) && self.expected_instead.is_none() && self.issuer.may_be_spire()
+    }
+}
+
 /// Examines one pod.
 pub fn examine(pod: &PodEvidence, evidence: &Evidence, now: Timestamp) -> Examined {
     let mut rows = Rows { pod, evidence, now, checks: Vec::new() };

@@ -14,7 +14,7 @@ use crate::triage::{
     diagnosis_input::DiagnosisInput,
     envoy::{self, TlsReason},
     examine::{
-        bundles::spire_bundle_check,
+        bundles::{hops::lacks_in_words, spire_bundle_check},
         istio_objects::{ExaminedCall, ExaminedIstio},
         spire_agent::not_understood as by_the_agent,
     },
@@ -55,6 +55,8 @@ fn open_questions(input: &DiagnosisInput<'_>) -> Vec<StatedReason> {
     open.extend(not_understood(input));
     open.extend(input.too_few().into_iter().map(Into::into));
     open.extend(pods::open_questions(input).into_iter().map(Into::into));
+    let lags = input.bundles.iter().flat_map(|bundle| lacks_in_words(bundle, bundle.open()));
+    open.extend(lags.map(Into::into));
     open.extend(spire::open_questions(input));
     open.extend(incidents_in_waiting(input));
     open.extend(input.istio.iter().flat_map(modes).map(Into::into));

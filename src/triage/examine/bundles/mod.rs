@@ -1,5 +1,7 @@
 //! Step 1.6: a root that ends before its successor is there is an incident in waiting (domain notes, section 2).
 
+pub(in crate::triage) mod hops;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
