@@ -11,6 +11,9 @@
     clippy::indexing_slicing
 )]
 
+#[path = "message_limits.rs"]
+mod message_limits;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
@@ -26,6 +29,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use self::message_limits::fault;
 
 pub const BOT_TOKEN: &str = "fake-bot-token";
 /// The bot's own user, and another one.
@@ -434,7 +439,7 @@ impl FakeDiscord {
                     return refused(StatusCode::NOT_FOUND, 10_008, "Unknown Message");
                 }
                 let asked: Value = serde_json::from_slice(body).unwrap();
-                let length = asked["name"].as_str().unwrap().chars().count();
+                let length = asked["name"].as_str().unwrap().encode_utf16().count();
                 assert!((1..=100).contains(&length), "the name of a thread has 1 to 100 characters");
                 if !state.threads.insert((*id).to_owned()) {
                     return refused(StatusCode::BAD_REQUEST, 160_004, "A thread has already been created");
@@ -540,45 +545,4 @@ fn read(headers: &HeaderMap, body: &Bytes) -> (Value, Vec<String>) {
         }
     }
     (said, files)
-}
-
-/// What Discord would refuse of a message, by the limits of its reference.
-fn fault(said: &Value) -> Option<String> {
-    let length = |value: &Value| value.as_str().map_or(0, |text| text.chars().count());
-    let embeds = said["embeds"].as_array().cloned().unwrap_or_default();
-    let rows = said["components"].as_array().cloned().unwrap_or_default();
-    let is_empty = length(&said["content"]) == 0 && embeds.is_empty();
-    let mut all = 0;
-    let mut faults: Vec<&str> = Vec::new();
-    let mut holds = |holds: bool, fault: &'static str| {
-        if !holds {
-            faults.push(fault);
-        }
-    };
-    holds(!is_empty, "Cannot send an empty message");
-    holds(length(&said["content"]) <= 2_000, "content");
-    holds(embeds.len() <= 10, "embeds");
-    for embed in &embeds {
-        let fields = embed["fields"].as_array().cloned().unwrap_or_default();
-        holds(length(&embed["title"]) <= 256 && length(&embed["description"]) <= 4_096, "embed");
-        holds(fields.len() <= 25 && length(&embed["footer"]["text"]) <= 2_048, "embed");
-        all += length(&embed["title"]) + length(&embed["description"]) + length(&embed["footer"]["text"]);
-        all += length(&embed["author"]["name"]);
-        for field in &fields {
-            let (name, value) = (length(&field["name"]), length(&field["value"]));
-            holds((1..=256).contains(&name) && (1..=1_024).contains(&value), "field");
-            all += name + value;
-        }
-    }
-    holds(all <= 6_000, "all embeds");
-    holds(rows.len() <= 5, "rows");
-    let mut ids = BTreeSet::new();
-    for button in rows.iter().flat_map(|row| row["components"].as_array().unwrap().iter()) {
-        holds(length(&button["label"]) <= 80, "label");
-        if let Some(id) = button["custom_id"].as_str() {
-            holds((1..=100).contains(&id.len()) && ids.insert(id.to_owned()), "custom_id");
-        }
-    }
-    holds(said["nonce"].as_str().is_none_or(|nonce| nonce.len() <= 25), "nonce");
-    faults.first().map(|fault| (*fault).to_owned())
 }

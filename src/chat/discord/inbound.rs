@@ -10,10 +10,9 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
     Hear,
-    custom_id::DiscordPress,
     first_answer::{FirstAnswer, for_one_alone},
     interaction::{Asked, Pressed, Typing, What},
-    message::ask_back,
+    message::{Message, ask_back},
     modal,
     people::{self, DiscordNotation},
     suggestions::suggest,
@@ -90,9 +89,6 @@ pub trait AnswerCalls: Send + Sync {
 pub struct Drawing {
     /// A private answer, and who speaks.
     pub reply: fn(&Reply, Option<&str>) -> Value,
-    pub line: fn(&Line) -> String,
-    /// What a button was drawn for, by its custom_id.
-    pub press: fn(&str) -> Option<Press>,
 }
 
 /// The desk of the Discord face.
@@ -163,7 +159,7 @@ impl DiscordReception {
     fn request(&self, asked: Asked, by_http: bool) -> Request {
         let heard = match &asked.what {
             What::Command(chosen) | What::Form(chosen) => Heard::Chosen(chosen.clone()),
-            What::Press(pressed) => Heard::Press((self.drawing.press)(&pressed.custom_id)),
+            What::Press(pressed) => Heard::Press(pressed.press.as_ref().map(|drawn| drawn.press.clone())),
             // Answered directly, so nothing is heard.
             What::Ping | What::Typing(_) | What::Unknown(_) => Heard::Press(None),
         };
@@ -202,8 +198,8 @@ impl DiscordReception {
                 FirstAnswer::Form(modal::wanted(chosen).filter(|_| may)?)
             }
             What::Press(pressed) if self.why_not_ours(asked).is_none() => {
-                let unconfirmed = DiscordPress::parse(&pressed.custom_id).filter(|press| !press.confirmed)?;
-                return Some(Direct::AskBack(unconfirmed.press));
+                let unconfirmed = pressed.press.as_ref().filter(|press| !press.confirmed)?;
+                return Some(Direct::AskBack(unconfirmed.press.clone()));
             }
             What::Command(_) | What::Form(_) | What::Press(_) => return None,
         };
@@ -249,8 +245,6 @@ impl DiscordReception {
         if let Some(fields) = message.as_object_mut() {
             let content = fields.get("content").and_then(Value::as_str).unwrap_or_default();
             let content = format!("<@{}> {content}", asked.user);
-            // A message of the channel is everybody's.
-            fields.remove("flags");
             fields.insert("content".to_owned(), content.trim_end().into());
             fields.insert("allowed_mentions".to_owned(), json!({ "parse": [], "users": [asked.user] }));
         }
@@ -358,9 +352,9 @@ fn announcement(asked: &Asked) -> FirstAnswer {
 }
 
 /// The post in which a button was pressed, unless it is a card.
-fn post(asked: &Asked) -> Option<&Pressed> {
+fn post(asked: &Asked) -> Option<(&Pressed, &Message)> {
     match &asked.what {
-        What::Press(pressed) if !pressed.is_card() => Some(pressed),
+        What::Press(pressed) if !pressed.is_card() => Some((pressed, pressed.message.as_ref()?)),
         _ => None,
     }
 }
@@ -413,15 +407,15 @@ impl Reception for DiscordReception {
     }
 
     fn pressed_in_post<'a>(&self, request: &'a Request) -> Option<&'a str> {
-        post(&request.asked).map(|pressed| pressed.label.as_str())
+        post(&request.asked).map(|(pressed, _)| pressed.label.as_str())
     }
 
     async fn mark(&self, request: &Request, buttons: &Buttons) {
-        let Some(pressed) = post(&request.asked) else { return };
+        let Some((_, message)) = post(&request.asked) else { return };
         self.announce(request).await;
         let message = match buttons {
-            Buttons::Stay => pressed.unchanged(),
-            Buttons::Go(why) => pressed.without_buttons(&(self.drawing.line)(why)),
+            Buttons::Stay => message.body(),
+            Buttons::Go(why) => message.clone().without_buttons(why).body(),
         };
         let asked = &request.asked;
         let mut waits = ANNOUNCED_WITHIN.iter();

@@ -8,24 +8,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::value::RawValue;
 use serenity::model::{
     application::{
         ActionRow, ActionRowComponent, CommandDataOption, CommandDataOptionValue, CommandType, ComponentType,
         InteractionType,
     },
     channel::{ChannelType, MessageFlags},
-    id::{ApplicationId, ChannelId, GuildId, InteractionId, MessageId, RoleId, UserId},
+    id::{ApplicationId, ChannelId, GuildId, InteractionId, RoleId, UserId},
 };
 
 use super::{
+    custom_id::DiscordPress,
     message,
     modal::{self, FORM},
+    snowflake::made_at,
 };
-use crate::chat::grammar::{Chosen, Parameter, Verb};
+use crate::chat::{
+    card,
+    grammar::{Chosen, Parameter, Verb},
+};
 
-/// The name of the application command.
-pub const COMMAND: &str = "mtls";
+/// The name of the application command, before which Discord shows a slash itself.
+pub const COMMAND: &str = card::COMMAND.split_at(1).1;
 /// How many roles of a person are looked at: Discord allows 250 in a server.
 const ROLES_MOST: usize = 250;
 /// The longest token of an interaction that is believed.
@@ -73,54 +78,20 @@ pub enum What {
 /// A button that was pressed.
 #[derive(Debug, Clone)]
 pub struct Pressed {
-    /// What it was drawn for.
-    pub custom_id: String,
+    /// What it was drawn for; `None` where this bot did not draw it.
+    pub press: Option<DiscordPress>,
     /// What it said.
     pub label: String,
-    /// The message that it stands in.
-    pub message: String,
-    /// Whether a thread was made from the message: of the bot's messages, only cards have one.
+    /// Whether a thread was made from its message: of the bot's messages, only cards have one.
     pub has_thread: bool,
-    /// Its embeds and components, as Discord keeps them.
-    pub embeds: Vec<Value>,
-    pub components: Vec<Value>,
+    /// The message that it stands in, where it is one as this bot draws them.
+    pub message: Option<message::Message>,
 }
-
-/// How many embeds a message has, and how many characters they hold altogether.
-const EMBEDS_MOST: usize = 10;
-const EMBEDS_CHARACTERS_MOST: usize = 6_000;
 
 impl Pressed {
     /// Whether it stands in a card: by what the bot wrote below it, and by its thread, which no other message has.
     pub fn is_card(&self) -> bool {
-        let drawn = message::Message::kept(&json!({ "embeds": self.embeds }));
-        self.has_thread || drawn.is_some_and(|message| message.is_card())
-    }
-
-    /// The message as it was: an edit that brings its buttons back.
-    pub fn unchanged(&self) -> Value {
-        json!({ "embeds": self.embeds, "components": self.components })
-    }
-
-    /// The message without its buttons, and a line that says why. The line stands ahead of the last embed, which carries our
-    /// key; where there is no room for it, the buttons go all the same.
-    pub fn without_buttons(&self, why: &str) -> Value {
-        let mut embeds = self.embeds.clone();
-        let characters = characters(&json!(embeds)).saturating_add(why.chars().count());
-        if embeds.len() < EMBEDS_MOST && characters <= EMBEDS_CHARACTERS_MOST {
-            embeds.insert(embeds.len().saturating_sub(1), json!({ "description": why }));
-        }
-        json!({ "embeds": embeds, "components": [] })
-    }
-}
-
-/// All characters of all texts: at least as many as Discord counts.
-fn characters(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.chars().count(),
-        Value::Array(all) => all.iter().map(characters).sum(),
-        Value::Object(fields) => fields.values().map(characters).sum(),
-        _ => 0,
+        self.has_thread || self.message.as_ref().is_some_and(message::Message::is_card)
     }
 }
 
@@ -169,7 +140,8 @@ struct Envelope<'a> {
     user: Option<User>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
-    message: Option<Message>,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -193,13 +165,8 @@ struct User {
 
 #[derive(Deserialize)]
 struct Message {
-    id: MessageId,
     #[serde(default = "MessageFlags::empty")]
     flags: MessageFlags,
-    #[serde(default)]
-    embeds: Vec<Value>,
-    #[serde(default)]
-    components: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -240,7 +207,7 @@ impl Asked {
         let thread_of = envelope.channel.as_ref().filter(is_thread).and_then(|channel| channel.parent_id);
         Ok(Self {
             id: envelope.id.to_string(),
-            at: made_at(envelope.id),
+            at: made_at(envelope.id.get()),
             token: envelope.token.clone().into(),
             application: envelope.application_id.to_string(),
             guild: envelope.guild_id.map(|id| id.to_string()),
@@ -312,14 +279,16 @@ impl Envelope<'_> {
 
     fn pressed(&self) -> Option<Pressed> {
         let data: ComponentData = self.data()?;
-        let message = self.message.as_ref().filter(|_| data.component_type == ComponentType::Button)?;
+        let message = self.message.filter(|_| data.component_type == ComponentType::Button)?;
+        let flags =
+            serde_json::from_str::<Message>(message.get()).map_or(MessageFlags::empty(), |message| message.flags);
+        let message = serde_json::from_str(message.get()).ok().and_then(|message| message::Message::kept(&message));
+        let label = message.as_ref().and_then(|message| message.label_of(&data.custom_id));
         Some(Pressed {
-            label: label(&message.components, &data.custom_id).unwrap_or_default(),
-            custom_id: data.custom_id,
-            has_thread: message.flags.contains(MessageFlags::HAS_THREAD),
-            message: message.id.to_string(),
-            embeds: message.embeds.clone(),
-            components: message.components.clone(),
+            label: label.unwrap_or_default().to_owned(),
+            press: DiscordPress::parse(&data.custom_id),
+            has_thread: flags.contains(MessageFlags::HAS_THREAD),
+            message,
         })
     }
 
@@ -342,15 +311,6 @@ impl Envelope<'_> {
     }
 }
 
-/// The first millisecond of Discord's ids.
-const EPOCH: i64 = 1_420_070_400_000;
-
-/// When Discord gave an id: its upper 42 bits are milliseconds.
-fn made_at(id: InteractionId) -> Timestamp {
-    let millis = i64::try_from(id.get() >> 22).unwrap_or_default().saturating_add(EPOCH);
-    Timestamp::from_millisecond(millis).unwrap_or_default()
-}
-
 fn parameter(verb: Verb, name: &str) -> Option<Parameter> {
     verb.parameters().iter().map(|taken| taken.what).find(|parameter| parameter.name() == name)
 }
@@ -366,11 +326,4 @@ fn give(given: &mut BTreeMap<Parameter, String>, parameter: Parameter, value: &C
     };
     given.insert(parameter, typed);
     Some(())
-}
-
-/// What the button with that id says.
-fn label(components: &[Value], custom_id: &str) -> Option<String> {
-    let rows = components.iter().filter_map(|row| row.get("components")?.as_array());
-    let button = rows.flatten().find(|button| button.get("custom_id").and_then(Value::as_str) == Some(custom_id))?;
-    Some(button.get("label")?.as_str()?.to_owned())
 }

@@ -36,17 +36,11 @@ pub const LABEL: usize = 80;
 pub const BUTTON_URL: usize = 512;
 /// A custom id, of a component or a modal.
 pub const CUSTOM_ID: usize = 100;
-/// Options of a select menu.
-pub const SELECT_OPTIONS: usize = 25;
 
 /// The title of a modal.
 pub const MODAL_TITLE: usize = 45;
-/// Inputs of a modal.
-pub const MODAL_INPUTS: usize = 5;
 /// The label of a text input.
 pub const INPUT_LABEL: usize = 45;
-/// What stands in an empty text input.
-pub const INPUT_PLACEHOLDER: usize = 100;
 /// What somebody types into a text input.
 pub const INPUT_VALUE: usize = 4_000;
 
@@ -56,17 +50,11 @@ pub const ALLOWED_MENTIONS: usize = 100;
 pub const NONCE: usize = 25;
 /// The name of a thread.
 pub const THREAD_NAME: usize = 100;
-/// A file, in bytes, on a server without paid boosts.
-pub const FILE_BYTES: usize = 10 * 1024 * 1024;
 
-/// The name of a command, of a subcommand, or of an option.
-pub const COMMAND_NAME: usize = 32;
 /// The description of a command or of an option.
 pub const COMMAND_DESCRIPTION: usize = 100;
 /// Options (or subcommands) of a command.
 pub const COMMAND_OPTIONS: usize = 25;
-/// All names, descriptions and values of a command together. The older of two documented figures: 8,000 since 2024.
-pub const COMMAND_TEXT: usize = 4_000;
 /// Choices of an option, or of an answer to autocomplete.
 pub const CHOICES: usize = 25;
 /// The name of a choice, and its value.

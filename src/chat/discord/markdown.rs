@@ -5,6 +5,7 @@
 //! raw text (`<@…>`, `https://…`), so that nothing from outside notifies, links or unfolds into a preview.
 
 use super::limits::length;
+use super::snowflake::is_id;
 use crate::{
     chat::{
         bounded::{self, fill},
@@ -128,11 +129,6 @@ fn wrapped(words: &str, body: impl Fn(&str) -> (String, bool), mark: &str) -> (S
     let tail = if clean.ends_with(char::is_whitespace) { " " } else { "" };
     let (body, cut) = body(inner);
     if body.is_empty() { (body, cut) } else { (format!("{lead}{mark}{body}{mark}{tail}"), cut) }
-}
-
-/// An id as Discord gives them: nothing else can stand inside a mention.
-fn is_id(id: &str) -> bool {
-    (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A person who did something. Discord notifies nobody of it, because `allowed_mentions` names only who is called.

@@ -35,8 +35,6 @@ pub(super) const KEPT_FREE: usize = SIGNED_MOST + WHY_MOST + WITHOUT_BUTTONS.len
 /// How the footer names a card and a post.
 const CARD: &str = "card ";
 const POST: &str = "post ";
-/// Of a message that only its reader sees.
-const EPHEMERAL: u64 = 1 << 6;
 
 /// A message, ready to be sent, or as Discord keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -115,15 +113,6 @@ impl Message {
         body
     }
 
-    /// The body of a message that only its reader sees, as the answer to an interaction.
-    pub fn private_body(&self) -> Value {
-        let mut body = self.body();
-        if let Some(fields) = body.as_object_mut() {
-            fields.insert("flags".to_owned(), json!(EPHEMERAL));
-        }
-        body
-    }
-
     /// A message as Discord keeps it. `None` for one that is no message.
     pub fn kept(message: &Value) -> Option<Self> {
         Self::deserialize(message).ok()
@@ -163,6 +152,12 @@ impl Message {
         let buttons = self.components.iter().flat_map(|row| &row.components);
         let ids = buttons.filter_map(|button| button.custom_id.as_deref());
         ids.filter_map(|id| Some(DiscordPress::parse(id)?.press)).collect()
+    }
+
+    /// What the button with that custom id says.
+    pub fn label_of(&self, custom_id: &str) -> Option<&str> {
+        let mut buttons = self.components.iter().flat_map(|row| &row.components);
+        buttons.find(|button| button.custom_id.as_deref() == Some(custom_id))?.label.as_deref()
     }
 
     /// The message without its buttons, and a line in their place. Links stay. Nobody is notified.

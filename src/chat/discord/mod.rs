@@ -24,6 +24,7 @@ mod permissions;
 mod registration;
 mod rest;
 mod signature;
+mod snowflake;
 mod suggestions;
 
 pub use custom_id::DiscordPress;

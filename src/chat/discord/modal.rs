@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use serenity::model::application::{ComponentType, InputTextStyle};
 
-use super::registration::longest;
-use crate::chat::grammar::{Chosen, Parameter, Verb};
+use super::{
+    limits::{CUSTOM_ID, INPUT_LABEL, INPUT_VALUE, MODAL_TITLE, length},
+    registration::longest,
+};
+use crate::chat::{
+    bounded::plain,
+    grammar::{Chosen, Parameter, Verb},
+};
 
 /// How the custom_id of a form begins.
 pub(super) const FORM: &str = "form/";
-/// The longest custom_id.
-const CUSTOM_ID_MOST: usize = 100;
 
 /// One form.
 struct Form {
@@ -51,14 +55,14 @@ pub(super) fn wanted(chosen: &Chosen) -> Option<Value> {
         "type": u8::from(ComponentType::InputText),
         "custom_id": form.asks_for.name(),
         "style": u8::from(InputTextStyle::Paragraph),
-        "label": form.label,
+        "label": plain(form.label, INPUT_LABEL).0,
         "required": form.required,
-        "max_length": longest(form.asks_for),
+        "max_length": longest(form.asks_for).min(INPUT_VALUE),
     });
-    (custom_id.len() <= CUSTOM_ID_MOST).then(|| {
+    (length(&custom_id) <= CUSTOM_ID).then(|| {
         json!({
             "custom_id": custom_id,
-            "title": form.title,
+            "title": plain(form.title, MODAL_TITLE).0,
             "components": [{ "type": u8::from(ComponentType::ActionRow), "components": [input] }],
         })
     })

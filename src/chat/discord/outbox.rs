@@ -14,6 +14,7 @@ use super::{
     limits::THREAD_NAME,
     message::{self, Message, key_mark},
     rest::Rest,
+    snowflake::lowest_id,
 };
 use crate::{
     chat::{
@@ -28,11 +29,6 @@ use crate::{
     metrics::{CallWay, Metric},
     people::{Mention, Platform, Role, Whom},
 };
-
-/// The beginning of Discord's time, in milliseconds since 1970.
-const DISCORD_EPOCH: i64 = 1_420_070_400_000;
-/// How far the time stands above the rest of an id, in bits.
-const TIME_SHIFT: u32 = 22;
 
 /// The Discord face: performs what goes out.
 pub type DiscordOut = Outbox<DiscordCarrier>;
@@ -87,12 +83,6 @@ fn place<'a>(channel: &'a str, id: &'a str) -> (&'a str, &'a str) {
 /// Whether a message is by that user: anybody's webhook can copy what stands in ours.
 fn is_by(message: &Value, user: &str) -> bool {
     message.pointer("/author/id").and_then(Value::as_str) == Some(user)
-}
-
-/// The lowest id that Discord can have given at that time.
-fn lowest_id(at: Timestamp) -> String {
-    let since = at.as_millisecond().saturating_sub(DISCORD_EPOCH).max(0);
-    since.saturating_mul(1 << TIME_SHIFT).to_string()
 }
 
 /// How many posts with buttons are kept of a thread, the newest.
@@ -296,18 +286,5 @@ impl Carrier for DiscordCarrier {
 
     fn holders(&self, role: Role) -> Vec<Mention> {
         self.roster.holders(role).iter().filter(|one| one.platform == Platform::Discord).cloned().collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_says_when_it_was_given() {
-        // The example of Discord's reference: 2016-04-30 11:18:25.796 UTC.
-        let at: Timestamp = "2016-04-30T11:18:25.796Z".parse().unwrap();
-        assert_eq!(lowest_id(at), (175_928_847_299_117_063_u64 >> 22 << 22).to_string());
-        assert_eq!(lowest_id(Timestamp::UNIX_EPOCH), "0");
     }
 }

@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::snowflake::is_id;
 use crate::{
-    chat::{
-        Roster,
-        grammar::{Notation, is_id},
-    },
+    chat::{Roster, grammar::Notation},
     people::{Actor, Mention, PersonId, Platform, Role},
 };
 
@@ -51,7 +49,7 @@ impl Notation for DiscordNotation {
 }
 
 fn digits(id: &str) -> Option<&str> {
-    (is_id(id) && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
+    Some(id).filter(|id| is_id(id))
 }
 
 #[cfg(test)]

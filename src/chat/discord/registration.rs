@@ -5,15 +5,24 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use serenity::model::application::{CommandOptionType, CommandType, InstallationContext, InteractionContext};
 
-use super::{error::DiscordError, gateway::GatewayPatience, interaction::COMMAND, jitter::jittered, rest::Rest};
+use super::{
+    error::DiscordError,
+    gateway::GatewayPatience,
+    interaction::COMMAND,
+    jitter::jittered,
+    limits::{CHOICE, COMMAND_DESCRIPTION, COMMAND_OPTIONS},
+    rest::Rest,
+};
 use crate::{
-    chat::grammar::{Parameter, Verb},
+    chat::{
+        bounded::plain,
+        grammar::{Parameter, Verb},
+    },
     incident::{NOTE_MOST, REASON_MOST},
     metrics::Metric,
 };
 
-/// The longest name or id that is taken.
-const NAME_MOST: usize = 100;
+const _: () = assert!(Verb::ALL.len() <= COMMAND_OPTIONS, "Discord takes no more subcommands");
 
 /// The longest text that the bot takes for a parameter: what is longer Discord does not let people send, so that nothing they
 /// wrote is lost.
@@ -21,7 +30,8 @@ pub(super) fn longest(parameter: Parameter) -> usize {
     match parameter {
         Parameter::Text => NOTE_MOST,
         Parameter::Reason => REASON_MOST,
-        _ => NAME_MOST,
+        // What is suggested is never longer.
+        _ => CHOICE,
     }
 }
 
@@ -95,7 +105,7 @@ fn subcommand(verb: Verb) -> Value {
     json!({
         "type": u8::from(CommandOptionType::SubCommand),
         "name": verb.word(),
-        "description": verb.description(),
+        "description": plain(verb.description(), COMMAND_DESCRIPTION).0,
         "options": options,
     })
 }
@@ -105,7 +115,7 @@ fn option(parameter: Parameter, required: bool) -> Value {
     let kind = if parameter == Parameter::Anyway { CommandOptionType::Boolean } else { CommandOptionType::String };
     option.insert("type".to_owned(), u8::from(kind).into());
     option.insert("name".to_owned(), parameter.name().into());
-    option.insert("description".to_owned(), parameter.description().into());
+    option.insert("description".to_owned(), plain(parameter.description(), COMMAND_DESCRIPTION).0.into());
     option.insert("required".to_owned(), required.into());
     match parameter {
         Parameter::Incident | Parameter::Plan | Parameter::Fix | Parameter::To => {

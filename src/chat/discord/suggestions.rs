@@ -4,25 +4,21 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::interaction::Typing;
+use super::{
+    interaction::Typing,
+    limits::{CHOICE, CHOICES, length},
+};
 use crate::{
     chat::{
         Whose,
+        bounded::plain,
         card::Card,
         grammar::{Parameter, Verb},
     },
     escalation::Level,
     incident::{Act, Incident, TypedId, asking, offer},
-    legible,
     triage::FixName,
 };
-
-/// How many are shown.
-pub(super) const SHOWN_MOST: usize = 25;
-/// The longest name and the longest value of one, in characters.
-const TEXT_MOST: usize = 100;
-/// A name that is cut ends with a mark.
-const NAME_MOST: usize = TEXT_MOST - 1;
 
 /// One that is offered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +31,7 @@ pub struct Suggestion {
 
 impl Suggestion {
     fn new(name: &str, value: impl Into<String>) -> Self {
-        Self { name: legible::short_line(name, NAME_MOST), value: value.into() }
+        Self { name: plain(name, CHOICE).0, value: value.into() }
     }
 }
 
@@ -53,8 +49,8 @@ pub(super) fn suggest(typing: &Typing, live: &[Arc<Incident>], whose: &Whose) ->
     let fits =
         |one: &Suggestion| one.name.to_lowercase().contains(&so_far) || one.value.to_lowercase().contains(&so_far);
     let mut shown: Vec<Suggestion> = Vec::new();
-    for one in all.into_iter().filter(fits).filter(|one| one.value.chars().count() <= TEXT_MOST) {
-        if !shown.iter().any(|other| other.value == one.value) && shown.len() < SHOWN_MOST {
+    for one in all.into_iter().filter(fits).filter(|one| (1..=CHOICE).contains(&length(&one.value))) {
+        if !shown.iter().any(|other| other.value == one.value) && shown.len() < CHOICES {
             shown.push(one);
         }
     }

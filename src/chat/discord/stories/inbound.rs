@@ -151,8 +151,7 @@ fn drawn(reply: &Reply, signature: Option<&str>) -> Value {
     json!({ "content": content })
 }
 
-const DRAWING: Drawing =
-    Drawing { reply: drawn, line: |spans| plain(spans), press: |id| serde_json::from_str::<Press>(id).ok() };
+const DRAWING: Drawing = Drawing { reply: drawn };
 
 struct DiscordStory {
     clock: Arc<VirtualClock>,
@@ -248,8 +247,7 @@ async fn body(response: Response) -> Value {
 
 /// A post with one button, as the bot sent it and Discord keeps it.
 fn post(press: &Press) -> Value {
-    let button =
-        json!({ "type": 2, "style": 1, "label": "Approve", "custom_id": serde_json::to_string(press).unwrap() });
+    let button = json!({ "type": 2, "style": 1, "label": "Approve", "custom_id": confirmed(press) });
     json!({
         "id": "100000000000000600", "flags": 0, "content": "",
         "embeds": [{ "description": "restart-pod?", "footer": { "text": "key" } }],
@@ -257,12 +255,17 @@ fn post(press: &Press) -> Value {
     })
 }
 
+/// The custom id of a button that asks nothing back any more.
+fn confirmed(press: &Press) -> String {
+    DiscordPress { press: press.clone(), confirmed: true }.custom_id().unwrap()
+}
+
 fn approve(incident: u32) -> Press {
     Press { incident: IncidentId::new(incident), cluster: None, act: Act::Approve { plan: Some(night::plan().id()) } }
 }
 
 fn pressed(person: &Person<'_>, press: &Press) -> Value {
-    person.presses(&post(press), &serde_json::to_string(press).unwrap())
+    person.presses(&post(press), &confirmed(press))
 }
 
 #[tokio::test]
@@ -355,8 +358,9 @@ async fn the_buttons_of_a_post_go_at_the_press_and_the_person_is_told_beside_it(
     let edits: Vec<&Value> = made.iter().filter(|(call, _)| call == "edit").map(|(_, body)| body).collect();
     assert!(edits.iter().all(|edit| edit["components"] == json!([])));
     let embeds = edits[1]["embeds"].as_array().unwrap();
-    assert_eq!(embeds.len(), 2);
-    assert_eq!(embeds[1]["footer"]["text"], "key", "our key stays in the last embed");
+    assert_eq!(embeds.len(), 1);
+    assert_eq!(embeds[0]["footer"]["text"], "key", "our key stays in the last embed");
+    assert_eq!(embeds[0]["fields"][0]["name"], "No button is left here");
     assert_eq!(night.acts(), [approve(7).act]);
 }
 

@@ -6,10 +6,7 @@ use crate::{
     chat::{
         Whose,
         card::tests as night,
-        discord::{
-            Typing,
-            suggestions::{SHOWN_MOST, suggest},
-        },
+        discord::{Typing, limits::CHOICES, suggestions::suggest},
         grammar::{Chosen, Parameter, Verb},
     },
     incident::{Incident, IncidentId, Keeper, OwnCluster},
@@ -89,10 +86,10 @@ fn of_a_storm_as_many_are_offered_as_discord_shows_and_hostile_names_stay_short_
     };
     let live: Vec<Arc<Incident>> = (1..=60).map(hostile).map(Arc::new).collect();
     let all = suggest(&typing(Verb::Status, &[], Parameter::Incident, ""), &live, &Whose::default());
-    assert_eq!(all.len(), SHOWN_MOST);
+    assert_eq!(all.len(), CHOICES);
     assert_eq!(all[0].value, "INC-60");
     for one in all {
-        assert!((1..=100).contains(&one.name.chars().count()) && (1..=100).contains(&one.value.chars().count()));
+        assert!((1..=100).contains(&one.name.encode_utf16().count()) && (1..=100).contains(&one.value.chars().count()));
         assert!(!one.name.contains(['\u{202e}', '\u{200b}', '\n']), "{:?}", one.name);
     }
 }

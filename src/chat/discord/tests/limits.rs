@@ -1,5 +1,7 @@
 //! The limits of Discord's reference, in a table of this test's own.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -7,12 +9,18 @@ use serde_json::Value;
 use super::{drawn, hostile};
 use crate::{
     chat::{
+        Whose,
         card::{self, Button, Card, Link, tests as night},
-        discord::message::{self, Message, key_mark},
+        discord::{
+            Typing, commands,
+            message::{self, Message, key_mark},
+            modal, suggestions,
+        },
+        grammar::{Chosen, Parameter, Verb},
         posts::{self, Raw},
     },
     escalation::LevelNumber,
-    incident::{Act, CallReason, Notice, RunNumber},
+    incident::{Act, CallReason, Incident, IncidentId, Notice, RunNumber},
     mesh::ControllerRef,
     people::{Mention, Platform},
     remediation::Operation,
@@ -100,6 +108,66 @@ fn shapes(message: &Message, long: &str) -> Vec<Value> {
     vec![message.body(), message.body_once(long), message.clone().signed(long).body(), all.body(), kept.body()]
 }
 
+/// What is offered while somebody types, of an incident that somebody from outside named.
+fn suggestions_are_taken_by_discord(incident: &Incident, wrote: &str, long: &str) -> Result<(), TestCaseError> {
+    for parameter in [Parameter::Incident, Parameter::Fix, Parameter::Plan, Parameter::To] {
+        let chosen = Chosen { verb: Verb::Status, given: BTreeMap::new() };
+        for so_far in ["", wrote, long] {
+            let typing = Typing { chosen: chosen.clone(), parameter, so_far: so_far.to_owned() };
+            let live = (1..40).map(|number| Incident { id: IncidentId::new(number), ..incident.clone() });
+            let live: Vec<_> = live.map(Arc::new).collect();
+            let body = suggestions::body(&suggestions::suggest(&typing, &live, &Whose::default()));
+            let choices = body["choices"].as_array().unwrap();
+            prop_assert!(choices.len() <= 25);
+            for text in choices.iter().flat_map(|choice| [&choice["name"], &choice["value"]]) {
+                let units = text.as_str().unwrap().encode_utf16().count();
+                prop_assert!((1..=100).contains(&units) && !text.as_str().unwrap().trim().is_empty(), "{}", text);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The form that a command opens, which carries what somebody gave for its other options.
+fn a_form_is_taken_by_discord(wrote: &str) -> Result<(), TestCaseError> {
+    for verb in [Verb::Note, Verb::Resolve] {
+        let chosen = Chosen { verb, given: [(Parameter::Incident, wrote.to_owned())].into() };
+        let Some(form) = modal::wanted(&chosen) else { continue };
+        for (path, most) in [("/title", 45), ("/custom_id", 100), ("/components/*/components/*/label", 45)] {
+            for text in at(&form, path) {
+                let units = text.as_str().unwrap().encode_utf16().count();
+                prop_assert!((1..=most).contains(&units), "{}: {}", path, text);
+            }
+        }
+        for most in at(&form, "/components/*/components/*/max_length") {
+            prop_assert!((1..=4_000).contains(&most.as_u64().unwrap()));
+        }
+        let read = modal::read(form["custom_id"].as_str().unwrap().strip_prefix(modal::FORM).unwrap()).unwrap();
+        prop_assert_eq!(read.given.get(&Parameter::Incident).map(String::as_str), Some(wrote));
+    }
+    Ok(())
+}
+
+#[test]
+fn the_commands_keep_the_limits_of_registration() {
+    let all = commands();
+    let mut texts = 0;
+    let mut look = |one: &Value| {
+        let length = |name: &str| one[name].as_str().unwrap().encode_utf16().count();
+        assert!((1..=32).contains(&length("name")) && (1..=100).contains(&length("description")), "{one}");
+        assert!(one["options"].as_array().is_none_or(|options| options.len() <= 25), "{one}");
+        assert!(one["max_length"].as_u64().is_none_or(|most| (1..=6_000).contains(&most)), "{one}");
+        texts += length("name") + length("description");
+    };
+    for path in ["/*", "/*/options/*", "/*/options/*/options/*"] {
+        at(&all, path).into_iter().for_each(&mut look);
+    }
+    for choice in at(&all, "/*/options/*/options/*/choices/*") {
+        texts += choice["name"].as_str().unwrap().len() + choice["value"].as_str().unwrap().len();
+    }
+    assert!(texts <= 4_000, "{texts}: the older of two documented figures");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -123,6 +191,8 @@ proptest! {
         verdict.reasons = vec![long.clone().into(); many];
         verdict.not_checked.iter_mut().for_each(|not| not.why.clone_from(&long));
         incident.policy.levels.iter_mut().for_each(|level| level.team.clone_from(&long));
+        suggestions_are_taken_by_discord(&incident, &wrote, &long)?;
+        a_form_is_taken_by_discord(&wrote)?;
         let until = night::at(15) + SignedDuration::from_secs(1);
         let notices = [
             Notice::ApprovalWanted { plan: id },
