@@ -200,6 +200,8 @@ pub struct Settings {
     pub server_socket: String,
     /// The agent's socket.
     pub agent_socket: String,
+    /// The agent's admin socket.
+    pub agent_admin_socket: String,
     /// Where server and agents serve `/live` and `/ready`.
     pub health_port: u16,
     /// How far back an agent's log is read: half the life of an SVID at least, since SPIRE renews it in the middle.
@@ -228,6 +230,7 @@ impl Default for Settings {
             agent_command: "/opt/spire/bin/spire-agent".to_owned(),
             server_socket: "/tmp/spire-server/private/api.sock".to_owned(),
             agent_socket: "/run/spire/sockets/agent.sock".to_owned(),
+            agent_admin_socket: "/tmp/spire-agent/private/admin.sock".to_owned(),
             health_port: 9982,
             agent_log_since: Duration::from_hours(1),
             agents_attest_again: None,

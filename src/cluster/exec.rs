@@ -27,6 +27,8 @@ pub enum Tool {
     Cat(String),
     /// `spire-agent healthcheck`.
     AgentHealthcheck,
+    /// `spire-agent debug getinfo -output json`, which SPIRE has from 1.15.3 on.
+    AgentInfo,
     /// `spire-server healthcheck`.
     ServerHealthcheck,
     /// `spire-server bundle show -output json`: the roots of the server's own trust domain.
@@ -54,6 +56,10 @@ impl ClusterClient {
         match tool {
             Tool::Cat(file) => vec!["cat".to_owned(), file.clone(), file.clone()],
             Tool::AgentHealthcheck => healthcheck(&settings.agent_command, &settings.agent_socket),
+            Tool::AgentInfo => {
+                let (command, socket) = (&settings.agent_command, &settings.agent_admin_socket);
+                [command, "debug", "getinfo", "-output", "json", "-socketPath", socket].map(str::to_owned).to_vec()
+            }
             Tool::ServerHealthcheck => healthcheck(&settings.server_command, &settings.server_socket),
             Tool::ServerBundle => self.bundle_command("show"),
             Tool::FederatedBundles => self.bundle_command("list"),
@@ -172,7 +178,7 @@ fn whole<'a>(tool: &Tool, stdout: &'a [u8]) -> Result<&'a [u8], &'static str> {
             Ok(once)
         }
         Tool::AgentHealthcheck | Tool::ServerHealthcheck if stdout.is_empty() => Err("it said nothing"),
-        Tool::ServerBundle | Tool::FederatedBundles if !stdout.trim_ascii_end().ends_with(b"}") => {
+        Tool::AgentInfo | Tool::ServerBundle | Tool::FederatedBundles if !stdout.trim_ascii_end().ends_with(b"}") => {
             Err("it came only in part")
         }
         // Envoy ends whatever it lists with the end of a line; half of a JSON document is none.

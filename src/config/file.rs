@@ -163,6 +163,8 @@ pub struct MeshFile {
     pub server_socket: Option<String>,
     /// The agent's socket.
     pub agent_socket: Option<String>,
+    /// The agent's admin socket (SPIRE's `admin_socket_path`), over which newer agents say when they last synchronised.
+    pub agent_admin_socket: Option<String>,
     /// Where server and agents serve `/live` and `/ready`, for images and rights without their command (default 9982).
     pub health_port: Option<u16>,
     /// How far back an agent's log is read (default 1h). Half the life of an SVID at least: SPIRE renews it in the middle,

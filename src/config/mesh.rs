@@ -43,6 +43,7 @@ pub(super) fn settings(mesh: &MeshFile, limits: &TriageLimits, problems: &mut Ve
         (&mesh.ztunnel_selector, &mut settings.ztunnel_selector),
         (&mesh.server_socket, &mut settings.server_socket),
         (&mesh.agent_socket, &mut settings.agent_socket),
+        (&mesh.agent_admin_socket, &mut settings.agent_admin_socket),
         (&mesh.spiffe_id_template, &mut settings.expectations.spiffe_id_template),
     ];
     for (given, place) in places {

@@ -76,6 +76,9 @@ pub enum CheckId {
     /// whether the SPIRE agent of the node renews
     #[strum(serialize = "2.2-spire-agent")]
     SpireAgent,
+    /// how many of all agents are Ready
+    #[strum(serialize = "2.2-spire-agents")]
+    SpireAgents,
     /// what its log says of SVIDs that were refused, or that no rule knows; only where it does
     #[strum(serialize = "2.3-agent-log")]
     AgentLog,

@@ -5,7 +5,7 @@ use super::{
     diagnosis_input::DiagnosisInput,
     examine::{
         bundles::{hops::bundle_checks, keys_in_maps, spire_bundle_check},
-        spire_agent::{agent_check, failures_in_its_log},
+        spire_agent::{agent_check, agents_check, failures_in_its_log},
         spire_server::{server_check, server_log_check, servers_unseen},
     },
     ruled_out, rules,
@@ -50,7 +50,13 @@ impl DiagnosisInput<'_> {
         let logs = self.agents.iter().flat_map(|(agent, _)| failures_in_its_log(agent));
         let objects = self.istio.iter().zip(&self.evidence.istio).flat_map(|(found, istio)| found.checks(istio));
         let pods = pods.chain(objects);
-        pods.chain(servers).chain(unseen).chain(agents).chain(logs).chain(bundles).collect()
+        pods.chain(servers)
+            .chain(unseen)
+            .chain(agents)
+            .chain(agents_check(self.evidence))
+            .chain(logs)
+            .chain(bundles)
+            .collect()
     }
 
     fn not_checked(&self) -> Vec<NotChecked> {

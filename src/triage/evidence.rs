@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentPod, IstioEvidence, PodStart, ProxyStats, RootsOf, ServerBundles,
+    AgentFleet, AgentInfo, AgentPod, Crash, IstioEvidence, PodStart, ProxyStats, RootsOf, ServerBundles,
     redact::{Redacted, certificates_by_domain, certificates_only, lines_of_one_log},
 };
 use crate::mesh::{
@@ -216,6 +216,12 @@ pub struct AgentEvidence {
     /// `spire-agent healthcheck`.
     pub healthcheck: Gathered<Healthcheck>,
     pub log: Gathered<LogExcerpt>,
+    /// How its container ended last, where that was a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crash: Option<Crash>,
+    /// `spire-agent debug getinfo`, where its version has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<AgentInfo>,
 }
 
 /// One pod of the SPIRE server.
@@ -282,6 +288,9 @@ pub struct Evidence {
     /// How many pods the agents' selector matches on any node; absent where that was not asked.
     #[serde(default)]
     pub agent_pods: Option<u32>,
+    /// All agents, where they could be listed. Absent in old evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_fleet: Option<AgentFleet>,
     /// SPIRE's bundle (ConfigMap `spire-bundle`).
     pub spire_bundle: Gathered<PemFile>,
     /// istiod's root (ConfigMap `istio-ca-root-cert`).

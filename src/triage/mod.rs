@@ -1,5 +1,7 @@
 //! Typed evidence, examiners, diagnosis. Pure: the time of a verdict is the time of its evidence.
 
+mod agent_fleet;
+mod agent_info;
 mod agent_log;
 mod agent_log_excerpt;
 mod agent_pod;
@@ -13,6 +15,7 @@ pub mod certificate;
 mod certificate_sources;
 mod check_id;
 mod counters;
+mod crash;
 mod diagnosis;
 mod diagnosis_input;
 mod ends;
@@ -46,6 +49,9 @@ mod verdict;
 mod words;
 mod ztunnel_log;
 
+pub use agent_fleet::AgentFleet;
+pub(crate) use agent_fleet::NAMED_MOST as AGENTS_NAMED_MOST;
+pub use agent_info::{AgentInfo, read_agent_info};
 pub use agent_log_excerpt::agent_log_excerpt;
 pub use agent_pod::AgentPod;
 pub use agent_restart::{
@@ -53,6 +59,7 @@ pub use agent_restart::{
 };
 pub use bundle_evidence::{DomainRoots, ServerBundles};
 pub use check_id::{CheckId, UnknownCheck};
+pub use crash::{Crash, last_words};
 pub use diagnosis::diagnose;
 pub use evidence::{
     AgentEvidence, EVIDENCE_SCHEMA, Evidence, Expectations, Gathered, Healthcheck, LogExcerpt, Missing, PemFile,

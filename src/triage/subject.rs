@@ -15,6 +15,8 @@ pub enum Subject {
     Pod(PodRef),
     /// The SPIRE agent of a node.
     SpireAgent(NodeName),
+    /// All SPIRE agents.
+    SpireAgents,
     /// A pod of the SPIRE server.
     SpireServerPod(PodRef),
     /// The SPIRE server, where none of its pods could be listed.
@@ -28,6 +30,7 @@ pub enum Subject {
 }
 
 const AGENT_OF: &str = "agent of ";
+const SPIRE_AGENTS: &str = "all SPIRE agents";
 const SPIRE_SERVER: &str = "SPIRE server";
 const SPIRE_BUNDLE: &str = "SPIRE's bundle";
 const ISTIO_ROOT: &str = "Istio's root";
@@ -36,6 +39,7 @@ impl Subject {
     /// Reads what a stored row says. Pods of the target and of SPIRE's server are written alike: the check tells them apart.
     pub(super) fn read(of: CheckId, text: String) -> Self {
         let known = match text.as_str() {
+            SPIRE_AGENTS => Some(Self::SpireAgents),
             SPIRE_SERVER => Some(Self::SpireServer),
             SPIRE_BUNDLE => Some(Self::SpireBundle),
             ISTIO_ROOT => Some(Self::IstioRoot),
@@ -61,6 +65,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Pod(pod) | Self::SpireServerPod(pod) => write!(f, "{pod}"),
             Self::SpireAgent(node) => write!(f, "{AGENT_OF}{node}"),
+            Self::SpireAgents => f.write_str(SPIRE_AGENTS),
             Self::SpireServer => f.write_str(SPIRE_SERVER),
             Self::SpireBundle => f.write_str(SPIRE_BUNDLE),
             Self::IstioRoot => f.write_str(ISTIO_ROOT),
@@ -86,6 +91,7 @@ mod tests {
             (CheckId::SvidDates, Subject::Pod(pod()), "spire-system/spire-server-0"),
             (CheckId::SpireServer, Subject::SpireServerPod(pod()), "spire-system/spire-server-0"),
             (CheckId::SpireServer, Subject::SpireServer, "SPIRE server"),
+            (CheckId::SpireAgents, Subject::SpireAgents, "all SPIRE agents"),
             (CheckId::AgentLog, Subject::SpireAgent("node-1".parse().unwrap()), "agent of node-1"),
             (CheckId::BundleEnd, Subject::SpireBundle, "SPIRE's bundle"),
             (CheckId::KeyInFile, Subject::IstioRoot, "Istio's root"),

@@ -107,7 +107,8 @@ pub async fn gather_about(
         Box::pin(istio_objects::of_the_mesh(&gathering)).map(Ok),
     )?;
     let Looked { pods, rest, agents } = looked;
-    let agent_pods = if agents.is_empty() { None } else { spire_agent::count_all(listed).await };
+    let agent_pods = if agents.is_empty() { None } else { spire_agent::count_all(listed.clone()).await };
+    let agent_fleet = if agents.is_empty() { None } else { spire_agent::fleet(listed).await };
     let agents = agents.into_iter().map(|agent| spire_agent::look_further_back(&gathering, agent, &pods));
     let around = Box::pin(istio_objects::around(&gathering, mesh, target, &pods));
     let (agents, istio) = futures::join!(join_all(agents), around);
@@ -123,6 +124,7 @@ pub async fn gather_about(
         servers_missing: servers.missing,
         server_controllers: servers.controllers,
         agent_pods,
+        agent_fleet,
         spire_bundle,
         istio_root,
         istio: Some(istio),

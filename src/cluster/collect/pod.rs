@@ -24,13 +24,14 @@ const LINES_KEPT: usize = 60;
 pub(super) async fn gather(gathering: &Gathering, found: &FoundPod) -> PodEvidence {
     let settings = &gathering.reach.settings;
     let admin = gathering.reach.admin(&found.pod);
+    let crashed = found.troubles.iter().any(|one| one.name.as_str() == PROXY && one.ended.is_some());
     let ztunnel_log = async { if found.ambient { Some(ztunnel::log(gathering, found).await) } else { None } };
     let (svid_file, bundle_file, served, stats, proxy_log, ztunnel_log) = futures::join!(
         file(gathering, found, &settings.svid_path, |text| Ok(read_pem(text))),
         bundle(gathering, found, &settings.bundle_path),
         served(gathering, found, &admin),
         stats(gathering, found.sidecar, &admin),
-        proxy_log(gathering, &found.pod, found.sidecar),
+        proxy_log(gathering, &found.pod, found.sidecar, crashed),
         ztunnel_log,
     );
     let mut pod = PodEvidence {
@@ -100,7 +101,7 @@ async fn served(gathering: &Gathering, found: &FoundPod, admin: &Admin<'_>) -> G
 /// What the proxy of a pod of the mesh says, where that pod is a client of the target.
 pub(super) async fn client(gathering: &Gathering, pod: PodRef) -> ClientEvidence {
     let admin = gathering.reach.admin(&pod);
-    let (stats, proxy_log) = futures::join!(stats(gathering, true, &admin), proxy_log(gathering, &pod, true));
+    let (stats, proxy_log) = futures::join!(stats(gathering, true, &admin), proxy_log(gathering, &pod, true, false));
     ClientEvidence { pod, stats, proxy_log }
 }
 
@@ -112,13 +113,21 @@ async fn stats(gathering: &Gathering, sidecar: bool, admin: &Admin<'_>) -> Gathe
     gathering.check(source.to_owned(), admin.stats()).await
 }
 
-async fn proxy_log(gathering: &Gathering, pod: &PodRef, sidecar: bool) -> Gathered<LogExcerpt> {
+async fn proxy_log(gathering: &Gathering, pod: &PodRef, sidecar: bool, crashed: bool) -> Gathered<LogExcerpt> {
     let source = "log of istio-proxy";
     if !sidecar {
         return gap(gathering, source, "the pod has no sidecar");
     }
     let call = async {
-        let text = gathering.reach.log(pod, Some(PROXY), LOG_SINCE).await?;
+        let before = async {
+            // One that crashed says in the log of its last life why.
+            if crashed { gathering.reach.previous_log(pod, Some(PROXY), LOG_SINCE).await.ok() } else { None }
+        };
+        let (before, now) = futures::join!(before, gathering.reach.log(pod, Some(PROXY), LOG_SINCE));
+        let text = match (before, now) {
+            (Some(before), now) => format!("{}\n{}", &*before, now.as_deref().unwrap_or_default()),
+            (None, now) => now?.to_string(),
+        };
         let (lines, cut) = tls_lines(&text, LINES_KEPT);
         let connected_since = connected_since(&text, &lines);
         let lines = lines.into_iter().map(Redacted::from).collect();

@@ -14,8 +14,10 @@ use crate::{
     },
     mesh::NodeName,
     triage::{
-        AgentEvidence, AgentPod, Gathered, Missing, PodEvidence, agent_log_excerpt,
+        AGENTS_NAMED_MOST, AgentEvidence, AgentFleet, AgentInfo, AgentPod, ContainerTrouble, Crash, Gathered, Missing,
+        PodEvidence, agent_log_excerpt, last_words,
         look_further::{LookFurther, after_agent_log, shown_log},
+        read_agent_info,
     },
 };
 
@@ -84,13 +86,17 @@ pub(super) async fn gather(gathering: &Gathering, node: &NodeName, listed: Liste
             restarts: 0,
             healthcheck: gap(gathering, "spire-agent healthcheck", "no agent pod runs on this node"),
             log: gap(gathering, LOG, "no agent pod runs on this node"),
+            crash: None,
+            info: None,
         };
         return Agent { evidence, found: None };
     };
     let since = gathering.reach.settings.agent_log_since;
-    let (healthcheck, log) = futures::join!(
+    let (healthcheck, log, crash, info) = futures::join!(
         healthcheck(gathering, &found, Tool::AgentHealthcheck, "spire-agent healthcheck"),
         spire_log(gathering, &found, LOG, since, agent_log_excerpt),
+        crash(gathering, &found),
+        info(gathering, &found),
     );
     let evidence = AgentEvidence {
         node: node.clone(),
@@ -99,8 +105,43 @@ pub(super) async fn gather(gathering: &Gathering, node: &NodeName, listed: Liste
         restarts: u32::try_from(found.restarts).unwrap_or(0),
         healthcheck,
         log,
+        crash,
+        info,
     };
     Agent { evidence, found: Some(found) }
+}
+
+/// How its container ended last, where that was a failure.
+async fn crash(gathering: &Gathering, found: &FoundPod) -> Option<Crash> {
+    let own = |trouble: &&ContainerTrouble| found.container.as_deref().is_none_or(|name| trouble.name.as_str() == name);
+    let end = found.troubles.iter().find(own)?.ended.clone().filter(|end| end.exit_code != 0)?;
+    let since = gathering.reach.settings.agent_log_since.as_secs();
+    let since = i64::try_from(since).unwrap_or(i64::MAX);
+    let log = gathering.reach.previous_log(&found.pod, found.container.as_deref(), since);
+    let log = gathering.in_time("last words of the SPIRE agent", log).await.ok();
+    Some(Crash { end, last_words: log.and_then(|log| last_words(&log)) })
+}
+
+/// What it says of itself. Older versions do not know the command, and an admin socket is often not configured: then its log
+/// must do, and nothing is missing.
+async fn info(gathering: &Gathering, found: &FoundPod) -> Option<AgentInfo> {
+    let call = gathering.reach.exec(&found.pod, found.container.as_deref(), &Tool::AgentInfo);
+    let output = gathering.in_time("spire-agent debug getinfo", call).await.ok()?;
+    (output.exit_code == 0).then(|| read_agent_info(&output.stdout)).flatten()
+}
+
+/// All of them in figures, where they could be listed.
+pub(super) async fn fleet(listed: ListedAgents<'_>) -> Option<AgentFleet> {
+    let pods = listed.await.ok()?;
+    let live: Vec<&FoundPod> = pods.iter().filter(|pod| !pod.going && !pod.ended).collect();
+    let mut not_ready: Vec<NodeName> =
+        live.iter().filter(|pod| !pod.ready).filter_map(|pod| pod.node.clone()).collect();
+    not_ready.sort();
+    not_ready.truncate(AGENTS_NAMED_MOST);
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let ready = count(live.iter().filter(|pod| pod.ready).count());
+    let cut = pods.len() >= usize::try_from(PODS_MOST).unwrap_or(usize::MAX);
+    Some(AgentFleet { agents: count(live.len()), ready, not_ready, cut })
 }
 
 /// The same agent, with its log read further back where what the `pods` of its node hold asks for that.
@@ -126,5 +167,7 @@ fn unseen(gathering: &Gathering, node: &NodeName, reason: Missing) -> AgentEvide
         restarts: 0,
         healthcheck: Gathered::Missing { reason: reason.clone(), source: "pods of the SPIRE agent".to_owned(), at },
         log: Gathered::Missing { reason, source: "pods of the SPIRE agent".to_owned(), at },
+        crash: None,
+        info: None,
     }
 }

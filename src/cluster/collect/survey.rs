@@ -38,6 +38,7 @@ pub async fn gather_several(
         roots(&gathering, targets),
     );
     let agent_pods = if looked.agents.is_empty() { None } else { spire_agent::count_all(listed.clone()).await };
+    let agent_fleet = if looked.agents.is_empty() { None } else { spire_agent::fleet(listed.clone()).await };
     let evidence = |target: &TargetRef, seen: Seen| {
         let node = seen.pod.node.clone();
         let agents = looked.agents.iter().filter(|agent| Some(&agent.node) == node.as_ref()).cloned().collect();
@@ -53,6 +54,7 @@ pub async fn gather_several(
             servers_missing: servers.missing.clone(),
             server_controllers: servers.controllers.clone(),
             agent_pods,
+            agent_fleet: agent_fleet.clone(),
             spire_bundle: spire_bundle.clone(),
             istio_root: roots.get(&target.namespace).cloned().unwrap_or_else(|| {
                 // Every namespace of the targets was asked for, so this is never taken.

@@ -1,6 +1,7 @@
 //! The adapter against the simulated API: a small one of hand-made objects, or the whole simulated world.
 
 mod agent_restart;
+mod agents;
 mod ambient;
 mod approving;
 mod bounds;

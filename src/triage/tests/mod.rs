@@ -1,5 +1,6 @@
 //! Nights as evidence, built in the words of the rows of `cases.yaml`.
 
+mod agent_info;
 mod agents;
 mod ambient;
 mod bundles;
@@ -30,9 +31,9 @@ use rcgen::{
 use time::OffsetDateTime;
 
 use super::{
-    AgentEvidence, AgentPod, DomainRoots, EVIDENCE_SCHEMA, Evidence, Expectations, FixName, Gathered, Healthcheck,
-    LogExcerpt, Missing, PemFile, PodEvidence, ProxyStats, Redacted, RootsOf, ServedSecrets, ServerBundles,
-    ServerEvidence, TlsCounters, Verdict, diagnose,
+    AgentEvidence, AgentFleet, AgentPod, DomainRoots, EVIDENCE_SCHEMA, Evidence, Expectations, FixName, Gathered,
+    Healthcheck, LogExcerpt, Missing, PemFile, PodEvidence, ProxyStats, Redacted, RootsOf, ServedSecrets,
+    ServerBundles, ServerEvidence, TlsCounters, Verdict, diagnose,
 };
 use crate::mesh::{ControllerRef, NodeName, PodRef, TargetRef};
 
@@ -183,6 +184,7 @@ impl Night {
             servers_missing: None,
             server_controllers: Vec::new(),
             agent_pods: Some(2),
+            agent_fleet: Some(AgentFleet { agents: 2, ready: 2, not_ready: Vec::new(), cut: false }),
             spire_bundle: seen(pem(&[&spire.root]), "ConfigMap spire/spire-bundle"),
             istio_root: seen(pem(&[&istiod.root]), "ConfigMap web/istio-ca-root-cert"),
             istio: None,
@@ -227,6 +229,8 @@ impl Night {
             restarts: 0,
             healthcheck: seen(Healthcheck { healthy: true, output: "Agent is healthy.".into() }, "healthcheck"),
             log: gone("log"),
+            crash: None,
+            info: None,
         });
         let at = self.evidence.pods.len() - 1;
         self.holds(at, 45);

@@ -4,9 +4,10 @@
 //! certificate that should have been renewed since: a good sign must be newer than what it is to prove. Silence is a sign
 //! as well, where the log is known to reach back far enough and an SVID has ended meanwhile.
 
+mod by_its_sync;
 mod rows;
 
-pub(in crate::triage) use rows::{agent_check, failures_in_its_log, not_signed, not_understood};
+pub(in crate::triage) use rows::{agent_check, agents_check, failures_in_its_log, not_signed, not_understood};
 
 use jiff::Timestamp;
 
@@ -168,6 +169,7 @@ pub(in crate::triage) fn judge(agent: &AgentEvidence, expected: &Expected, match
         return no_pod(matching);
     }
     let log = agent.log.value().and_then(|log| by_its_log(log, &expected.due));
+    let log = by_its_sync::judge(agent, log, expected);
     let log = match log {
         Some(state @ (AgentState::CannotReachServer(_) | AgentState::Broken(_))) => return Judged::plain(state),
         other => other,
@@ -178,7 +180,9 @@ pub(in crate::triage) fn judge(agent: &AgentEvidence, expected: &Expected, match
             return Judged::plain(AgentState::Unknown(why_unseen(&agent.healthcheck, &agent.log)));
         }
         let restarts = agent.restarts;
-        return Judged::plain(AgentState::Broken(format!("its pod is not Ready ({restarts} restart(s))")));
+        let crash =
+            agent.crash.as_ref().map_or_else(String::new, |crash| format!("; its container {}", crash.sentence()));
+        return Judged::plain(AgentState::Broken(format!("its pod is not Ready ({restarts} restart(s){crash})")));
     }
     match (agent.healthcheck.value(), log) {
         (Some(Healthcheck { healthy: false, output }), Some(AgentState::Works(why) | AgentState::Unknown(why))) => {

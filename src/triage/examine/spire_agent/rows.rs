@@ -2,7 +2,7 @@
 
 use super::{AgentState, Judged};
 use crate::triage::{
-    AgentEvidence, Check, CheckId, CheckResult, Subject,
+    AgentEvidence, Check, CheckId, CheckResult, Crash, Evidence, Subject,
     agent_log::{Sign, entries},
     ends::end_of,
     not_understood::Unclear,
@@ -42,6 +42,25 @@ pub(in crate::triage) fn failures_in_its_log(agent: &AgentEvidence) -> Vec<Check
     refused.into_iter().chain(unclear).collect()
 }
 
+/// Step 2.2: one row for all agents, where they could be listed.
+pub(in crate::triage) fn agents_check(evidence: &Evidence) -> Option<Check> {
+    let fleet = evidence.agent_fleet.as_ref().filter(|fleet| fleet.agents > 0)?;
+    let result = match (fleet.ready == fleet.agents, fleet.cut) {
+        (true, false) => CheckResult::Pass,
+        (true, true) => CheckResult::Inconclusive,
+        (false, _) => CheckResult::Fail,
+    };
+    Some(Check {
+        id: CheckId::SpireAgents,
+        subject: Subject::SpireAgents,
+        result,
+        summary: fleet.sentence(),
+        source: "pods of the SPIRE agent".to_owned(),
+        observed_at: evidence.gathered_at,
+        remedy: None,
+    })
+}
+
 /// Step 2.2: one row an agent.
 pub(in crate::triage) fn agent_check(agent: &AgentEvidence, judged: &Judged) -> Check {
     let (result, summary, remedy) = match &judged.state {
@@ -56,6 +75,9 @@ pub(in crate::triage) fn agent_check(agent: &AgentEvidence, judged: &Judged) -> 
         }
         AgentState::Unknown(why) => (CheckResult::Inconclusive, why.clone(), judged.remedy.clone()),
     };
+    let crash = agent.crash.as_ref().filter(|crash| crash.is_of_late(agent.log.at()));
+    let crash = crash.map(Crash::sentence).filter(|sentence| !summary.contains(sentence));
+    let summary = crash.map_or_else(|| summary.clone(), |crash| format!("{summary}; its container {crash}"));
     Check {
         id: CheckId::SpireAgent,
         subject: Subject::SpireAgent(agent.node.clone()),
