@@ -82,8 +82,8 @@ async fn run(command: CliCommand) -> anyhow::Result<ExitCode> {
         }
         CliCommand::Triage(args) => Ok(commands::triage::run(args).await?),
         CliCommand::Diagnose(args) => Ok(commands::diagnose::run(&args)?),
-        CliCommand::Pair(args) => Ok(commands::pair::run(&args)?),
-        CliCommand::Whatif(args) => Ok(commands::whatif::run(&args)?),
+        CliCommand::Pair(args) => Ok(commands::pair::run(&args).await?),
+        CliCommand::Whatif(args) => Ok(commands::whatif::run(&args).await?),
         CliCommand::Doctor(args) => Ok(commands::doctor::run(args).await?),
         CliCommand::Simulate(args) => {
             commands::simulate::run(args).await?;

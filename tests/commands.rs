@@ -101,6 +101,47 @@ async fn what_could_not_run_is_3_and_never_reads_as_a_verdict() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pair_and_whatif_ask_the_cluster_where_no_file_is_given() {
+    let terminal = Terminal::on(Scenario::IstioConfiguration).await;
+    let ask = async |args: &[&str]| {
+        let kubeconfig = terminal.file("kubeconfig");
+        let args: Vec<String> =
+            args.iter().chain(&["--kubeconfig", kubeconfig.to_str().unwrap()]).map(|arg| (*arg).to_owned()).collect();
+        tokio::task::spawn_blocking(move || run(&args)).await.unwrap()
+    };
+    let question = ["pair", "-n", "web", "deploy/gateway", "frontend.web:8443"];
+    let (code, said) = ask(&question).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("the client's proxy sends plain text (DestinationRule web/frontend, trafficPolicy: DISABLE)"),
+        "{said}"
+    );
+    let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {namespace: web, name: frontend}\n\
+                spec: {host: frontend.web.svc.cluster.local, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}\n";
+    std::fs::write(terminal.file("mended.yaml"), rule).unwrap();
+    let mended = terminal.file("mended.yaml");
+    let (code, said) = ask(&["whatif", "-f", mended.to_str().unwrap()]).await;
+    assert_eq!(code, 0, "{said}");
+    std::fs::write(
+        terminal.file("worse.yaml"),
+        rule.replace("frontend", "checkout").replace("web", "payments").replace("ISTIO_MUTUAL", "DISABLE"),
+    )
+    .unwrap();
+    let (code, said) = ask(&["whatif", "-f", terminal.file("worse.yaml").to_str().unwrap()]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("checkout"), "{said}");
+    // What is beside the answer lowers its certainty; without what decides there is none.
+    terminal.simulation.options.deny("list", "envoyfilters");
+    let (code, said) = ask(&question).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("less certain: the EnvoyFilter objects of all namespaces could not be read"), "{said}");
+    terminal.simulation.options.deny("list", "destinationrules");
+    let (code, said) = ask(&question).await;
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("not allowed to list destinationrules in all namespaces"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mesh_with_other_paths_is_looked_at_with_its_own_configuration() {
     let terminal = Terminal::on(Scenario::Healthy).await;
     let config = terminal.file("config.yaml");

@@ -12,6 +12,7 @@ mod exec;
 mod execute;
 mod fix;
 mod forward;
+mod live_objects;
 mod logs;
 mod long;
 mod objects;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use client::{ClusterClient, ClusterError, Limits, Settings, connect, connect_to};
 pub use collect::{Progress, Surveyed, gather, gather_about, gather_several};
+pub use live_objects::LiveObjects;
 pub use perform::ClusterAdapter;
 pub use resolve::{FoundPod, Resolved, resolve};
 pub use review::AccessQuestion;

@@ -39,6 +39,7 @@ fn place(of: ObjectKind) -> Place {
         ObjectKind::VirtualService => (NETWORKING, "virtualservices", ISTIOS),
         ObjectKind::EnvoyFilter => (NETWORKING, "envoyfilters", &["v1alpha3"]),
         ObjectKind::MeshConfig => ("", "configmaps", &["v1"]),
+        ObjectKind::Namespace => ("", "namespaces", &["v1"]),
         ObjectKind::Service => ("", "services", &["v1"]),
         ObjectKind::EndpointSlice => ("discovery.k8s.io", "endpointslices", &["v1"]),
         ObjectKind::Pod => ("", "pods", &["v1"]),

@@ -15,6 +15,7 @@ pub mod diagnose;
 pub mod discord;
 pub mod doctor;
 mod objects_file;
+mod objects_source;
 mod pagers;
 pub mod pair;
 pub mod serve;

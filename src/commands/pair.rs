@@ -1,21 +1,20 @@
-//! `mtls-medic pair`: does A reach B by mTLS, and why not, computed from saved objects.
+//! `mtls-medic pair`: does A reach B by mTLS, and why not, computed from the objects of the cluster, or from saved ones.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     io::{BufWriter, Write, stdout},
-    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::objects_file::{ObjectsFileError, objects};
+use super::objects_source::{ObjectsSource, ObjectsSourceError};
 use crate::{
     legible,
     report::{all_pairs_text, pair_text},
     triage::istio::{
-        Computed, Conclusion, Destination, Judged, ObjectName, Objects, PairAnswer, Pod, Question, Service,
+        Computed, Conclusion, Destination, Judged, ObjectName, Objects, PairAnswer, Pod, Question, Service, Target,
         WrongTarget, clients_named,
     },
 };
@@ -34,11 +33,8 @@ pub struct PairArgs {
     /// Every pod and port, and every client with every Service, port and subset
     #[arg(long, conflicts_with_all = ["client", "namespace"])]
     all: bool,
-    /// The objects, as `kubectl get ns,pods,services,endpointslices,peerauthentications,destinationrules,sidecars,
-    /// virtualservices,serviceentries,envoyfilters,configmaps -A -o json` or `-o yaml` printed them; `-` reads standard
-    /// input; may be given several times
-    #[arg(long, value_name = "FILE", required = true)]
-    objects: Vec<PathBuf>,
+    #[command(flatten)]
+    source: ObjectsSource,
     /// Write the answer like this
     #[arg(short, long, value_enum, default_value_t)]
     output: PairFormat,
@@ -57,9 +53,9 @@ pub enum PairFormat {
 /// The question could not be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum PairError {
-    /// A file.
+    /// A file, or the cluster.
     #[error(transparent)]
-    Objects(#[from] ObjectsFileError),
+    Objects(#[from] ObjectsSourceError),
     /// Who calls or is called.
     #[error(transparent)]
     Target(#[from] WrongTarget),
@@ -75,8 +71,8 @@ pub enum PairError {
 const PAIR_SCHEMA: &str = "mtls-medic.pair/v1";
 
 /// Computes and prints. 0 mTLS, 1 a call fails, 2 objects alone do not tell, 4 it works without mTLS; an error is 3.
-pub fn run(args: &PairArgs) -> Result<ExitCode, PairError> {
-    let objects = objects(&args.objects)?;
+pub async fn run(args: &PairArgs) -> Result<ExitCode, PairError> {
+    let objects = args.source.read(args.namespaces()?.as_ref()).await?;
     let computed = Computed::new(&objects);
     if args.all {
         return match args.output {
@@ -111,6 +107,15 @@ pub fn run(args: &PairArgs) -> Result<ExitCode, PairError> {
     Ok(super::answer(&text, exit_code(worst)))
 }
 
+impl PairArgs {
+    /// The namespaces of one question: that of the client, and that of the Service. `None` where all are asked about.
+    fn namespaces(&self) -> Result<Option<BTreeSet<String>>, WrongTarget> {
+        let (Some(client), Some(service)) = (self.namespace.clone(), &self.service) else { return Ok(None) };
+        let called = Target::parse(service, &client)?.service.namespace;
+        Ok(Some(BTreeSet::from([client, called])))
+    }
+}
+
 fn exit_code(worst: Conclusion) -> ExitCode {
     match worst {
         Conclusion::Mtls => ExitCode::SUCCESS,
@@ -127,7 +132,7 @@ fn destinations<'a>(
     asked: Option<&'a str>,
 ) -> Result<Vec<Destination<'a>>, WrongTarget> {
     let Some(asked) = asked else { return Ok(computed.destinations(client)) };
-    let target = crate::triage::istio::Target::parse(asked, &client.metadata.namespace)?;
+    let target = Target::parse(asked, &client.metadata.namespace)?;
     let service: &Service = target.service(objects)?;
     let ports =
         target.port.map_or_else(|| service.spec.ports.iter().map(|port| port.port).collect(), |port| vec![port]);

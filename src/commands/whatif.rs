@@ -4,7 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::objects_file::{ObjectsFileError, objects, text};
+use super::{
+    objects_file::{ObjectsFileError, text},
+    objects_source::{ObjectsSource, ObjectsSourceError},
+};
 use crate::{
     report::what_if_text,
     triage::istio::{ObjectsError, what_if},
@@ -20,9 +23,8 @@ pub struct WhatIfArgs {
     /// Delete the objects of FILE instead of applying them
     #[arg(long)]
     delete: bool,
-    /// What is there now, as `kubectl get … -A -o json` or `-o yaml` printed it; may be given several times
-    #[arg(long, value_name = "FILE", required = true)]
-    objects: Vec<PathBuf>,
+    #[command(flatten)]
+    source: ObjectsSource,
     /// Write the answer like this
     #[arg(short, long, value_enum, default_value_t)]
     output: super::pair::PairFormat,
@@ -31,9 +33,12 @@ pub struct WhatIfArgs {
 /// The comparison could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum WhatIfError {
-    /// A file.
+    /// What is there now.
     #[error(transparent)]
-    Objects(#[from] ObjectsFileError),
+    Objects(#[from] ObjectsSourceError),
+    /// What is to be applied.
+    #[error(transparent)]
+    Change(#[from] ObjectsFileError),
     /// None of the objects to delete is there.
     #[error("none of the objects in {0} is there, so there is nothing to delete: look at their namespaces and names")]
     NothingToDelete(PathBuf),
@@ -43,8 +48,9 @@ pub enum WhatIfError {
 }
 
 /// Compares and prints. 0 nothing breaks, 1 something that works would fail; an error is 3.
-pub fn run(args: &WhatIfArgs) -> Result<ExitCode, WhatIfError> {
-    let before = objects(&args.objects)?;
+pub async fn run(args: &WhatIfArgs) -> Result<ExitCode, WhatIfError> {
+    // Who calls a Service may be in any namespace.
+    let before = args.source.read(None).await?;
     let mut after = before.clone();
     for path in &args.file {
         let failed = |source: ObjectsError| ObjectsFileError::Objects { path: path.clone(), source };

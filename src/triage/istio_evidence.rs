@@ -42,6 +42,7 @@ pub enum ObjectKind {
     EnvoyFilter,
     /// The ConfigMap `istio` of istiod's namespace.
     MeshConfig,
+    Namespace,
     Service,
     EndpointSlice,
     Pod,
@@ -55,7 +56,7 @@ impl ObjectKind {
 
     /// Whether it is Istio's own kind, which a cluster without Istio does not serve.
     pub fn is_istios(self) -> bool {
-        !matches!(self, Self::MeshConfig | Self::Service | Self::EndpointSlice | Self::Pod)
+        !matches!(self, Self::MeshConfig | Self::Namespace | Self::Service | Self::EndpointSlice | Self::Pod)
     }
 }
 

@@ -10,9 +10,22 @@ impl Verdict {
     pub fn next_by_hand(&self) -> Option<Cow<'static, str>> {
         let lines = self.lines_for_bundles();
         if lines.is_empty() {
-            return self.fixes.is_empty().then(|| by_hand(self.scenario).into());
+            return self.fixes.is_empty().then(|| self.sentence().into());
         }
         Some(lines.join("; then ").into())
+    }
+
+    fn sentence(&self) -> &'static str {
+        let names_object = |check: &Check| {
+            check.id == CheckId::DestinationRule && check.result == CheckResult::Fail && check.remedy.is_some()
+        };
+        match self.scenario {
+            Scenario::IstioConfiguration if self.checks.iter().any(names_object) => {
+                "see with `mtls-medic whatif` who else it changes, and put right the object that is named: the line to paste is \
+                 among the reasons"
+            }
+            scenario => by_hand(scenario),
+        }
     }
 
     /// What mends each hop of a bundle that lags, the ConfigMap first: pods are made from it. None where the bot mends something

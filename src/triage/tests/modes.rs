@@ -162,6 +162,8 @@ fn a_rule_that_sends_plain_text_to_a_strict_server_is_named_with_the_line_that_m
     3.2-destination-rule web/frontend-a Pass: the modes of both sides go together: web/frontend-a to frontend.web:8443
     "#);
     assert!(verdict.fixes.is_empty() && never(&verdict, FixName::RestartPod));
+    let next = verdict.next_by_hand().unwrap();
+    assert!(next.ends_with("the line to paste is among the reasons"), "{next}");
 }
 
 #[test]
