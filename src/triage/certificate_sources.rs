@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     Gathered, PodEvidence,
-    certificate::{OVERDUE_SHARE, Svid, SvidError, Validity, ders, leaf_first},
+    certificate::{OVERDUE_SHARE, Svid, SvidError, Validity, ders, is_intermediate, leaf_first},
     envoy::{TlsReason, reason_of},
 };
 
@@ -39,7 +39,12 @@ impl<'a> IdentityCopy<'a> {
     /// The copy of the file, if it could be read and holds a certificate.
     pub(super) fn on_disk(pod: &'a PodEvidence) -> Option<Self> {
         let file = pod.svid_file.value()?;
-        Self::of(CertificateSource::File, &file.certificates, pod.svid_file.source(), pod.svid_file.at())
+        let mut copy =
+            Self::of(CertificateSource::File, &file.certificates, pod.svid_file.source(), pod.svid_file.at())?;
+        // spiffe-helper puts the intermediates into the bundle file where it is told to (`add_intermediates_to_bundle`).
+        let bundle = pod.bundle_file.value().map(|bundle| ders(&bundle.certificates)).unwrap_or_default();
+        copy.chain.extend(bundle.into_iter().filter(|der| is_intermediate(der)));
+        Some(copy)
     }
 
     /// The copy that the proxy serves, if there is one.
@@ -62,7 +67,12 @@ pub enum Holding {
         source: String,
     },
     /// No copy of it is an X.509-SVID.
-    Bad(String),
+    Bad {
+        /// The rule that the copy breaks which peers see.
+        rule: SvidError,
+        /// The same, with where it was read.
+        why: String,
+    },
     /// The proxy never got one.
     NoSecret,
     /// It could not be seen.
@@ -74,7 +84,16 @@ impl Holding {
     pub(super) fn svid(&self) -> Option<&Svid> {
         match self {
             Self::Svid { svid, .. } => Some(svid),
-            Self::Bad(_) | Self::NoSecret | Self::Unseen(_) => None,
+            Self::Bad { .. } | Self::NoSecret | Self::Unseen(_) => None,
+        }
+    }
+
+    /// The rule of X509-SVID that a certificate breaks, which can be parsed; with where it was read.
+    pub(super) fn broken_rule(&self) -> Option<&str> {
+        match self {
+            Self::Bad { rule: SvidError::Unreadable, .. } => None,
+            Self::Bad { why, .. } => Some(why),
+            Self::Svid { .. } | Self::NoSecret | Self::Unseen(_) => None,
         }
     }
 
@@ -108,7 +127,7 @@ pub(super) fn holding(pod: &PodEvidence, decides: Option<&IdentityCopy<'_>>, now
         Some((copy, Ok(svid))) => {
             Holding::Svid { validity: svid.validity(now), svid: svid.clone(), source: copy.source.to_owned() }
         }
-        Some((copy, Err(error))) => Holding::Bad(format!("{error} ({})", copy.source)),
+        Some((copy, Err(error))) => Holding::Bad { rule: error.clone(), why: format!("{error} ({})", copy.source) },
         None if never_got_one(pod) => Holding::NoSecret,
         None => Holding::Unseen(why_unseen(pod)),
     }

@@ -135,6 +135,19 @@ pub(super) fn check_authority(issuer: &X509Certificate<'_>, now: Timestamp, belo
     if early || late { Err(PathError::IssuerNotValid(name)) } else { Ok(()) }
 }
 
+/// Whether an intermediate may sign for both sides of a connection, where its extended key usage limits that. BoringSSL, Go and
+/// rustls all go by it, and ask no root.
+pub(super) fn check_purposes(issuer: &X509Certificate<'_>) -> Result<(), PathError> {
+    let limits = issuer.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::ExtendedKeyUsage(usage) => Some(usage),
+        _ => None,
+    });
+    if limits.is_none_or(|usage| usage.server_auth && usage.client_auth) {
+        return Ok(());
+    }
+    Err(PathError::Purposes(shown(issuer.subject())))
+}
+
 /// A SPIFFE ID that is not that of a trust domain: signing certificates have no path (X509-SVID 3.2).
 fn is_workload_name(name: &GeneralName<'_>) -> bool {
     let GeneralName::URI(uri) = name else { return false };

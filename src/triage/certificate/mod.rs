@@ -19,8 +19,8 @@ pub use bundle_document::{NoBundle, read_bundle, read_listed_bundles, read_shown
 pub(in crate::triage) use der::{DerKind, der_kind};
 pub(in crate::triage) use issuer::trust_domains;
 pub use path::{PathError, verify_path};
-pub(in crate::triage) use pem::is_workload;
 pub use pem::{PemRemark, leaf_first, pem_remarks, read_pem};
+pub(in crate::triage) use pem::{is_intermediate, is_workload};
 pub use search::SIGNATURES_MOST;
 pub use svid::{CLOCK_SKEW, OVERDUE_SHARE, Svid, SvidError, Validity, moment};
 pub use warning::Warning;

@@ -65,6 +65,9 @@ pub enum PathError {
     /// The issuer's key usage is absent or lacks keyCertSign.
     #[error("\"{0}\" signed it, but its key usage does not allow to sign certificates (X509-SVID 4.3)")]
     NoCertSign(String),
+    /// An intermediate that may not sign for servers and clients.
+    #[error("\"{0}\" signed it, but its extended key usage lacks server or client authentication")]
+    Purposes(String),
     /// There are more intermediates below the issuer than it allows.
     #[error("\"{0}\" allows fewer intermediates below it than there are (RFC 5280, 4.2.1.9)")]
     PathLength(String),
@@ -86,8 +89,8 @@ pub enum PathError {
         /// Which name.
         outside: String,
     },
-    /// Too long, or in a circle.
-    #[error("the chain is longer than {PATH_MOST} certificates")]
+    /// Longer than is looked at: whether it leads to a root stays open.
+    #[error("the chain is longer than {PATH_MOST} certificates, which are as many as are looked at")]
     TooLong,
     /// So many certificates of fitting names that looking on would take too long.
     #[error("no path was found with {SIGNATURES_MOST} signatures checked: too many certificates bear the same names")]
@@ -97,7 +100,7 @@ pub enum PathError {
 impl PathError {
     /// Whether the chain may well be good, and only could not be judged here. That is no sign of a wrong bundle.
     pub fn is_open(&self) -> bool {
-        matches!(self, Self::UnsupportedAlgorithm { .. } | Self::TooManySignatures)
+        matches!(self, Self::UnsupportedAlgorithm { .. } | Self::TooLong | Self::TooManySignatures)
     }
 
     /// How much an error says. An issuer that did sign and has a flaw says more than one that did not sign.
@@ -105,18 +108,18 @@ impl PathError {
         match self {
             Self::Unreadable | Self::EmptyBundle | Self::NoIssuer { .. } => 0,
             Self::WrongKey { .. } => 1,
-            Self::TooLong => 2,
             Self::UnsupportedAlgorithm { .. } => 3,
             Self::WeakAlgorithm { .. }
             | Self::OtherTrustDomain { .. }
             | Self::IssuerNotValid(_)
             | Self::NotAnAuthority(_)
             | Self::NoCertSign(_)
+            | Self::Purposes(_)
             | Self::PathLength(_)
             | Self::AuthorityWithPath(_)
             | Self::Extension { .. }
             | Self::NameOutside { .. } => 4,
-            Self::TooManySignatures => 5,
+            Self::TooLong | Self::TooManySignatures => 5,
         }
     }
 }
@@ -137,13 +140,22 @@ pub(super) fn count_path(
     now: Timestamp,
 ) -> (Result<(), PathError>, usize) {
     let Ok((_, leaf)) = X509Certificate::from_der(leaf) else { return (Err(PathError::Unreadable), 0) };
-    let (anchors, between) = (parsed(roots), parsed(intermediates));
+    // In one order whatever that of the file is: a search that ends by its bounds ends at the same place.
+    let (roots, intermediates) = (in_order(roots), in_order(intermediates));
+    let (anchors, between) = (parsed(&roots), parsed(&intermediates));
     if anchors.is_empty() {
         return (Err(PathError::EmptyBundle), 0);
     }
     Search::new(&leaf, &between, &anchors, now).run()
 }
 
-fn parsed(ders: &[Vec<u8>]) -> Vec<X509Certificate<'_>> {
+fn in_order(ders: &[Vec<u8>]) -> Vec<&[u8]> {
+    let mut ders: Vec<&[u8]> = ders.iter().map(Vec::as_slice).collect();
+    ders.sort_unstable();
+    ders.dedup();
+    ders
+}
+
+fn parsed<'a>(ders: &[&'a [u8]]) -> Vec<X509Certificate<'a>> {
     ders.iter().filter_map(|der| X509Certificate::from_der(der).ok()).map(|(_, certificate)| certificate).collect()
 }

@@ -128,6 +128,12 @@ pub(in crate::triage) fn is_workload(der: &[u8]) -> bool {
     kind(der) == Kind::Workload
 }
 
+/// Whether a certificate is an authority under another one.
+pub(in crate::triage) fn is_intermediate(der: &[u8]) -> bool {
+    let parsed = X509Certificate::from_der(der);
+    parsed.is_ok_and(|(_, certificate)| certificate.is_ca() && certificate.subject() != certificate.issuer())
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Workload,

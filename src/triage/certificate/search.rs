@@ -9,13 +9,14 @@ use x509_parser::{certificate::X509Certificate, extensions::ParsedExtension};
 
 use super::{
     constraints::check_names,
-    issuer::{check_authority, check_signature, check_trust_domain},
+    issuer::{check_authority, check_purposes, check_signature, check_trust_domain},
     path::PathError,
     shown,
 };
 
-/// The longest path: a root, three levels of nested SPIRE, a leaf, and some more.
-pub(super) const PATH_MOST: usize = 8;
+/// The longest way below a root: a leaf and its intermediates. Nested SPIRE has a handful; Envoy and Go's `crypto/x509` go up
+/// to some hundred, so that a longer one stays open.
+pub(super) const PATH_MOST: usize = 32;
 /// The most signatures that are checked for one leaf. A path has a handful; names that are borne by dozens of
 /// certificates are an attack or a heap, and a check takes some 100 µs on a thread that others wait for.
 pub const SIGNATURES_MOST: usize = 64;
@@ -61,18 +62,20 @@ impl<'a> Search<'a> {
     /// One step up from the end of a way; true when that is a root.
     fn step(&mut self, way: &Way<'a>) -> Result<bool, PathError> {
         let Some(top) = way.last().copied() else { return Ok(false) };
-        if way.len() >= PATH_MOST {
+        if way.len() > PATH_MOST {
             self.keep(PathError::TooLong);
             return Ok(false);
         }
         self.keep(PathError::NoIssuer { subject: shown(top.subject()), issuer: shown(top.issuer()) });
         for anchor in issuers(self.anchors, top) {
-            if self.leads(way, top, anchor)? {
+            if self.leads(way, top, anchor, |_| Ok(()))? {
                 return Ok(true);
             }
         }
         for candidate in issuers(self.between, top) {
-            if !self.reached.iter().any(|seen| is_same(seen, candidate)) && self.leads(way, top, candidate)? {
+            if !self.reached.iter().any(|seen| is_same(seen, candidate))
+                && self.leads(way, top, candidate, check_purposes)?
+            {
                 self.reached.push(candidate);
                 self.ways.push(way.iter().copied().chain([candidate]).collect());
             }
@@ -80,12 +83,13 @@ impl<'a> Search<'a> {
         Ok(false)
     }
 
-    /// Whether `issuer` signed the end of the way and may have. An error only when the budget is spent.
+    /// Whether `issuer` signed the end of the way and may have, also by a rule that is for intermediates alone. An error only when the budget is spent.
     fn leads(
         &mut self,
         way: &Way<'a>,
         top: &X509Certificate<'a>,
         issuer: &X509Certificate<'a>,
+        more: fn(&X509Certificate<'_>) -> Result<(), PathError>,
     ) -> Result<bool, PathError> {
         if self.checked >= SIGNATURES_MOST {
             return Err(PathError::TooManySignatures);
@@ -96,7 +100,8 @@ impl<'a> Search<'a> {
         let judged = check_signature(issuer, top)
             .and_then(|()| check_trust_domain(issuer, leaf))
             .and_then(|()| check_authority(issuer, self.now, below))
-            .and_then(|()| check_names(issuer, way));
+            .and_then(|()| check_names(issuer, way))
+            .and_then(|()| more(issuer));
         match judged {
             Ok(()) => Ok(true),
             Err(error) => {

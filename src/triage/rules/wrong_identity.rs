@@ -1,4 +1,4 @@
-//! The identity is not the one that the service account stands for, or of a trust domain that nobody here trusts; or the proxies
+//! The identity is not the one that the service account stands for, the certificate breaks a rule of X509-SVID, or is of a trust domain that nobody here trusts; or the proxies
 //! say so of their peers.
 //!
 //! Names: identity mismatch. Rests on 1.3 (SPIFFE ID), 1.2 (chain) and 3.3 (proxy's log).
@@ -19,7 +19,9 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
     let own: Vec<_> = input
         .pods
         .iter()
-        .filter(|(_, found)| found.expected_instead.is_some() || foreign(found))
+        .filter(|(_, found)| {
+            found.expected_instead.is_some() || foreign(found) || found.holding.broken_rule().is_some()
+        })
         .filter(|(pod, _)| !explained.contains(&pod.pod))
         .collect();
     let logged = input.hints(Scenario::IdentityMismatch);
@@ -31,6 +33,10 @@ pub(super) fn judge(input: &DiagnosisInput<'_>, explained: &[PodRef]) -> Option<
         if let Some(expected) = &found.expected_instead {
             let what = "that its service account stands for";
             reasons.push(format!("{} does not hold the identity {expected} {what}", pod.pod));
+        }
+        if let Some(rule) = found.holding.broken_rule() {
+            let refused = "so peers that verify SPIFFE IDs refuse it";
+            reasons.push(format!("the certificate of {} is no X.509-SVID, {refused}: {rule}", pod.pod));
         }
         if let Chain::Foreign(why) = &found.chain {
             reasons.push(format!("{}: {why}", pod.pod));

@@ -1,7 +1,9 @@
 //! Which copy decides, which roots vouch, and who issued it.
 
+use std::collections::BTreeMap;
+
 use super::{Authority, FRONTEND, Night, gone, never, pem, seen};
-use crate::triage::{CheckId, CheckResult, Confidence, FixName, Scenario};
+use crate::triage::{CheckId, CheckResult, Confidence, FixName, RootsOf, Scenario, ServedSecrets};
 
 #[test]
 fn the_file_was_renewed_and_the_proxy_still_serves_the_expired_one() {
@@ -121,4 +123,46 @@ fn a_chain_that_could_not_be_verified_is_no_clean_bill() {
     assert!(!verdict.reasons.iter().any(|reason| reason.contains("leads to")), "{:?}", verdict.reasons);
     assert_eq!(verdict.confidence, Confidence::Low);
     assert!(verdict.checks.iter().any(|row| row.id == CheckId::Chain && row.result == CheckResult::Inconclusive));
+}
+
+/// What spiffe-helper writes where `add_intermediates_to_bundle` is set: the leaf alone, and the rest beside the roots.
+#[test]
+fn intermediates_in_the_bundle_file_belong_to_the_chain_of_the_file() {
+    let mut night = Night::healthy();
+    let nested = night.spire.nested();
+    let leaf = nested.leaf(FRONTEND, 45);
+    let root = night.spire.root.clone();
+    night.file(0, &leaf);
+    night.trusts(0, &[&nested.root, &root]);
+    night.pod(0).bundle_file = seen(pem(&[&nested.root, &root]), "cat bundle.crt");
+    // The proxy is given the whole chain, and roots alone.
+    let served = ServedSecrets {
+        chain: vec![leaf, nested.root.clone()],
+        roots: BTreeMap::from([(RootsOf::Domain("prod.example.org".to_owned()), vec![root])]),
+    };
+    night.pod(0).served = seen(served, "Envoy /config_dump");
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::NoFaultFound, "{:#?}", verdict.reasons);
+}
+
+#[test]
+fn a_leaf_that_breaks_a_rule_of_spiffe_is_another_identity_and_the_rule_is_named() {
+    let mut night = Night::healthy();
+    let leaf = night.spire.leaf_with(FRONTEND, 45, |params| {
+        params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature, rcgen::KeyUsagePurpose::KeyCertSign];
+    });
+    night.file(0, &leaf);
+    night.serves(0, &leaf);
+    let verdict = night.verdict();
+    assert_eq!(verdict.scenario, Scenario::IdentityMismatch, "{:#?}", verdict.reasons);
+    assert_eq!(
+        &*verdict.reasons[0],
+        "the certificate of web/frontend-a is no X.509-SVID, so peers that verify SPIFFE IDs refuse it: its key usage \
+         allows to sign certificates or CRLs, and that of a leaf must not (X509-SVID 4.3) (Envoy /config_dump)"
+    );
+    // What is no certificate at all breaks no rule: it could not be read.
+    let mut night = Night::healthy();
+    night.file(0, "AAAA");
+    night.serves(0, "AAAA");
+    assert_eq!(night.verdict().scenario, Scenario::Inconclusive);
 }

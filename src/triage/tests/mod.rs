@@ -88,6 +88,18 @@ impl Authority {
         Self { root: STANDARD.encode(root.der()), signer: Issuer::new(params, key) }
     }
 
+    /// An authority under it; its `root` is its own certificate.
+    pub(super) fn nested(&self) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::OrganizationName, "nested");
+        (params.not_before, params.not_after) = (date(ago(300)), date(ago(-3000)));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let made = params.signed_by(&key, &self.signer).unwrap();
+        Self { root: STANDARD.encode(made.der()), signer: Issuer::new(params, key) }
+    }
+
     /// An SVID of an hour with so many minutes left.
     pub(super) fn leaf(&self, id: &str, left: i64) -> String {
         self.leaf_with(id, left, |_| {})

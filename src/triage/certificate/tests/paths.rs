@@ -236,3 +236,74 @@ fn a_subject_that_is_huge_or_steers_terminals_is_shown_tame() {
     assert!(error.contains("owned") && !error.contains('\u{1b}'), "{error:?}");
     assert!(error.chars().count() < 500, "{} characters", error.chars().count());
 }
+
+#[test]
+fn a_chain_of_many_intermediates_is_verified_in_any_order_and_one_that_is_too_long_stays_open() {
+    let chain = |length: usize| {
+        let root = root(authority_params("root"));
+        let mut top = under(&root, authority_params("nested-0"));
+        let mut between = vec![top.der.clone()];
+        for place in 1..length {
+            top = under(&top, authority_params(&format!("nested-{place}")));
+            between.push(top.der.clone());
+        }
+        (frontend_under(&top), between, root.der)
+    };
+    for length in [7, 9, 31] {
+        let (leaf, mut between, root) = chain(length);
+        let roots = [root];
+        assert_eq!(verify_path(&leaf, &between, &roots, now()), Ok(()), "{length} intermediates");
+        between.reverse();
+        between.extend(between.clone());
+        between.rotate_left(3);
+        assert_eq!(count_path(&leaf, &between, &roots, now()), (Ok(()), length + 1), "each once, in any order");
+        let gap = between[between.len() / 2].clone();
+        between.retain(|der| *der != gap);
+        assert!(matches!(verify_path(&leaf, &between, &roots, now()), Err(PathError::NoIssuer { .. })));
+    }
+    let (leaf, between, root) = chain(32);
+    let error = verify_path(&leaf, &between, &[root], now()).unwrap_err();
+    assert!(error == PathError::TooLong && error.is_open(), "{error}");
+}
+
+#[test]
+fn a_heap_that_uses_up_the_search_does_so_in_every_order() {
+    // No key identifiers lead to the right one.
+    let plain = |name: &str| {
+        let mut params = authority_params(name);
+        params.use_authority_key_identifier_extension = false;
+        params
+    };
+    let right = root(plain("SPIFFE"));
+    let mut params = leaf_params(&[FRONTEND]);
+    params.use_authority_key_identifier_extension = false;
+    let leaf = leaf(&right, &params).0;
+    let mut roots: Vec<Vec<u8>> = (0..70).map(|_| root(plain("SPIFFE")).der).collect();
+    roots.push(right.der);
+    let first = count_path(&leaf, &[], &roots, now());
+    roots.reverse();
+    assert_eq!(count_path(&leaf, &[], &roots, now()), first);
+    roots.rotate_left(35);
+    assert_eq!(count_path(&leaf, &[], &roots, now()), first);
+}
+
+#[test]
+fn an_intermediate_that_may_not_sign_for_both_sides_is_named() {
+    use rcgen::ExtendedKeyUsagePurpose::{Any, ClientAuth, ServerAuth};
+    let root = root(authority_params("root"));
+    for (purposes, fits) in
+        [(vec![], true), (vec![ServerAuth, ClientAuth], true), (vec![ServerAuth], false), (vec![Any], false)]
+    {
+        let mut params = authority_params("nested");
+        params.extended_key_usages = purposes.clone();
+        let nested = under(&root, params);
+        let found = verify_path(
+            &frontend_under(&nested),
+            std::slice::from_ref(&nested.der),
+            std::slice::from_ref(&root.der),
+            now(),
+        );
+        assert_eq!(found.is_ok(), fits, "{purposes:?}: {found:?}");
+        assert!(fits || matches!(found, Err(PathError::Purposes(_))), "{found:?}");
+    }
+}

@@ -13,7 +13,7 @@ impl<'a> Rows<'a> {
         let seen = self.seen(decides);
         let (result, summary) = match holding {
             Holding::Svid { validity, .. } => validity_in_words(validity),
-            Holding::Bad(why) => (CheckResult::Fail, why.clone()),
+            Holding::Bad { why, .. } => (CheckResult::Fail, why.clone()),
             Holding::NoSecret => (CheckResult::Fail, "the proxy has never got an SVID".to_owned()),
             Holding::Unseen(why) => (CheckResult::Inconclusive, why.clone()),
         };

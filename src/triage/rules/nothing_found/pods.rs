@@ -17,7 +17,7 @@ pub(super) fn open_questions(input: &DiagnosisInput<'_>) -> Vec<String> {
         }));
         match &found.holding {
             Holding::Unseen(why) => open.push(format!("the certificate of {} could not be read: {why}", pod.pod)),
-            Holding::Bad(why) => open.push(format!("no copy of {}'s certificate is an SVID: {why}", pod.pod)),
+            Holding::Bad { why, .. } => open.push(format!("no copy of {}'s certificate is an SVID: {why}", pod.pod)),
             Holding::Svid { .. } if !found.served_certificate_seen => {
                 open.push(format!("what the proxy of {} serves could not be seen: only its file was", pod.pod));
             }
@@ -100,7 +100,7 @@ fn unreadable_files(pod: &PodEvidence, found: &Examined) -> Vec<String> {
     let mut open: Vec<String> = rows.map(|row| format!("{}: {} ({})", pod.pod, row.summary, row.source)).collect();
     let file = IdentityCopy::on_disk(pod);
     if let Some(Err(error)) = file.as_ref().map(|file| &file.leaf)
-        && !matches!(found.holding, Holding::Bad(_))
+        && !matches!(found.holding, Holding::Bad { .. })
     {
         open.push(format!("the certificate file of {} holds no SVID: {error} ({})", pod.pod, pod.svid_file.source()));
     }
