@@ -19,7 +19,7 @@ pub struct Whose {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "that is {incident} of {theirs}, and this is the bot of {ours}: ask again until the bot of {theirs} hears you, and give \
-     each bot a Slack app of its own, because Slack spreads what is asked of one app over all its connections"
+     each bot an app of its own, because what is asked of one app goes to any of the bots that share it"
 )]
 pub struct OtherBot {
     pub incident: IncidentId,

@@ -19,7 +19,7 @@ pub struct Keeper {
 
 impl Keeper {
     /// The bot of `cluster`. With `named`, each of its incidents is written with the cluster, as `INC-7/blue`: for bots that
-    /// share one Slack app, where people and Slack must tell them apart.
+    /// share one app of a chat, where people must tell them apart.
     ///
     /// A process has one keeper for as long as it lives, so its name is never given back; that makes ids cheap to copy.
     pub fn new(cluster: &str, named: bool) -> Self {

@@ -94,7 +94,7 @@ pub enum Misunderstood {
     },
     /// All incidents of another bot.
     #[error(
-        "this is not the bot of {theirs}: say it again until that one hears you, and give each bot a Slack app of its own"
+        "this is not the bot of {theirs}: say it again until that one hears you, and give each bot an app of its own"
     )]
     AllOfAnother {
         /// The cluster of the bot that is meant.

@@ -76,8 +76,8 @@ fn an_incident_of_another_bot_is_answered_with_whose_it_is() {
     let heard = |text: &str| parse(text, &ParseContext { whose: of_blue(false), ..place(&live, &[]) });
     assert_eq!(
         heard("ack INC-7/red").unwrap_err().to_string(),
-        "that is INC-7 of red, and this is the bot of blue: ask again until the bot of red hears you, and give each bot a \
-         Slack app of its own, because Slack spreads what is asked of one app over all its connections"
+        "that is INC-7 of red, and this is the bot of blue: ask again until the bot of red hears you, and give each bot an \
+         app of its own, because what is asked of one app goes to any of the bots that share it"
     );
     assert!(
         heard("note inc-7/red look at node-1").is_err() && heard("7/red").is_err() && heard("approve 7/red").is_err()

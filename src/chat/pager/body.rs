@@ -1,5 +1,7 @@
 //! The bodies that pagers get: our own JSON for a generic webhook, and events of PagerDuty's Events API v2. Pure.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -98,9 +100,12 @@ impl<'a> PagerMessage<'a> {
         if self.incident.is_of_the_bot() {
             return WITHOUT_A_JOURNAL.to_owned();
         }
-        let faces: Vec<Face> = self.incident.channels.iter().map(|channel| channel.face).collect();
-        if faces.contains(&Face::Slack) {
-            return format!("Acknowledge in Slack: {COMMAND} ack {id}, or press Acknowledge on the card of {id}");
+        let faces: BTreeSet<Face> = self.incident.channels.iter().map(|channel| channel.face).collect();
+        let chats: Vec<String> =
+            faces.iter().filter(|face| face.has_links()).map(|face| face.platform().to_string()).collect();
+        if !chats.is_empty() {
+            let chats = chats.join(" or ");
+            return format!("Acknowledge in {chats}: {COMMAND} ack {id}, or press Acknowledge on the card of {id}");
         }
         if !faces.is_empty() {
             return format!("Acknowledge on the card of {id}");

@@ -16,7 +16,7 @@ use crate::{
     chat::{card::tests as night, connector},
     engine::Progress,
     escalation::{LevelNumber, Rung},
-    incident::{Incident, IncidentId, PageEnd, RunNumber, Triage, WebAddress},
+    incident::{Destination, Face, Incident, IncidentId, PageEnd, RunNumber, Triage, WebAddress},
 };
 
 #[derive(Default)]
@@ -144,6 +144,13 @@ fn what_to_do_names_a_way_that_there_is() {
     let mut incident = night::opened();
     let in_slack = "Acknowledge in Slack: /mtls ack INC-7, or press Acknowledge on the card of INC-7";
     assert_eq!(says(&incident), in_slack);
+    let on = |face| Destination { face, channel: "1".to_owned() };
+    incident.channels = vec![on(Face::Discord)];
+    assert_eq!(says(&incident), in_slack.replace("Slack", "Discord"));
+    incident.channels.push(on(Face::Slack));
+    assert_eq!(says(&incident), in_slack.replace("Slack", "Slack or Discord"));
+    incident.channels = vec![on(Face::Page)];
+    assert_eq!(says(&incident), "Acknowledge on the card of INC-7");
     incident.channels.clear();
     assert_eq!(
         says(&incident),

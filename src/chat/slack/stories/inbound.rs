@@ -232,8 +232,8 @@ async fn a_press_for_the_bot_of_another_cluster_is_answered_with_whose_it_is_and
     night.presses("U0ONCALL", "Acknowledge").await;
     assert_eq!(
         night.last_told("U0ONCALL"),
-        "That is INC-7 of red, and this is the bot of blue: ask again until the bot of red hears you, and give each bot a \
-         Slack app of its own, because Slack spreads what is asked of one app over all its connections"
+        "That is INC-7 of red, and this is the bot of blue: ask again until the bot of red hears you, and give each bot an \
+         app of its own, because what is asked of one app goes to any of the bots that share it"
     );
     assert!(night.commands().is_empty());
     assert_eq!(night.slack.messages().last().unwrap().seen(), before, "the buttons stay for the bot whose they are");
