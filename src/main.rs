@@ -30,6 +30,8 @@ enum CliCommand {
     Pair(commands::pair::PairArgs),
     /// Say what would change or break if Istio objects were applied or deleted, from saved objects
     Whatif(commands::whatif::WhatIfArgs),
+    /// Say what each check reads, with which rights, and what becomes of it without
+    Checks,
     /// Check the bot's own set-up: configuration, rights, Slack, journal, webhook
     Doctor(commands::doctor::DoctorArgs),
     /// Run only the simulated mesh; real kubectl works against it
@@ -84,6 +86,7 @@ async fn run(command: CliCommand) -> anyhow::Result<ExitCode> {
         CliCommand::Diagnose(args) => Ok(commands::diagnose::run(&args)?),
         CliCommand::Pair(args) => Ok(commands::pair::run(&args).await?),
         CliCommand::Whatif(args) => Ok(commands::whatif::run(&args).await?),
+        CliCommand::Checks => Ok(commands::checks::run()),
         CliCommand::Doctor(args) => Ok(commands::doctor::run(args).await?),
         CliCommand::Simulate(args) => {
             commands::simulate::run(args).await?;

@@ -4,6 +4,7 @@
 //! and argument vectors, never a shell. The only writes are in `execute`.
 
 mod admin;
+mod check_needs;
 mod choose;
 mod client;
 pub(crate) mod collect;
@@ -28,6 +29,7 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use check_needs::page_of_checks;
 pub use client::{ClusterClient, ClusterError, Limits, Settings, connect, connect_to};
 pub use collect::{Progress, Surveyed, gather, gather_about, gather_several};
 pub use live_objects::LiveObjects;

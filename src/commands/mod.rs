@@ -9,6 +9,7 @@ use crate::legible;
 
 pub mod bot;
 pub mod chat;
+pub mod checks;
 pub mod demo;
 pub mod diagnose;
 #[cfg(feature = "discord")]

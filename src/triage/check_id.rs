@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
     strum::Display,
     strum::EnumString,
     strum::IntoStaticStr,
+    strum::EnumIter,
+    strum::EnumMessage,
 )]
-#[cfg_attr(test, derive(strum::EnumIter, strum::EnumMessage))]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum CheckId {
     /// why a pod without a certificate does not start, as Kubernetes says; only where it does not
