@@ -48,7 +48,7 @@ fn needs(check: CheckId) -> CheckNeeds {
         CheckId::FileUnreadable | CheckId::KeyInFile | CheckId::OtherBlocks | CheckId::FileCut | CheckId::FileChain => {
             FILES
         }
-        CheckId::BundleEnd => BUNDLES,
+        CheckId::BundleEnd | CheckId::Bundles => BUNDLES,
         CheckId::Issuer => CheckNeeds {
             duties: &[Duty::Exec, Duty::PortForward, Duty::Spire, Duty::Bundles],
             reads: "the chain that is served, against SPIRE's bundle and istiod's `istio-ca-root-cert`",
@@ -73,6 +73,12 @@ fn needs(check: CheckId) -> CheckNeeds {
             duties: &[Duty::Logs],
             reads: "the log of the container, the newest part of it",
             otherwise: "A log that is silent or cannot be read is inconclusive.",
+        },
+        CheckId::ModeInEffect | CheckId::DestinationRule => CheckNeeds {
+            duties: &[Duty::Istio],
+            reads: "the objects that decide on mTLS: Istio's rules and mesh configuration, namespaces, Services, their endpoints \
+                    and pods",
+            otherwise: "Without one kind of object nothing is computed: it is inconclusive, and names the right.",
         },
         CheckId::ServerCounters | CheckId::ClientCounters | CheckId::Connections => PROXY,
     }
