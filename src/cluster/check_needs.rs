@@ -69,6 +69,11 @@ fn needs(check: CheckId) -> CheckNeeds {
             reads: "the agent of each node by `spire-agent healthcheck` and by its log",
             otherwise: "A green healthcheck without a log proves little: it is inconclusive.",
         },
+        CheckId::SpireAgents => CheckNeeds {
+            duties: &[Duty::Spire],
+            reads: "the list of all agents' pods, and whether each is Ready",
+            otherwise: "Where the list cannot be read it is inconclusive.",
+        },
         CheckId::ServerLog | CheckId::AgentLog | CheckId::ProxyLog | CheckId::ZtunnelLog => CheckNeeds {
             duties: &[Duty::Logs],
             reads: "the log of the container, the newest part of it",
