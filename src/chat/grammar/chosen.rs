@@ -181,7 +181,10 @@ pub fn said(chosen: &Chosen, place: &ParseContext<'_>) -> Result<Said, Misunders
     Ok(Said::Act(id, act))
 }
 
-#[cfg_attr(not(feature = "discord"), expect(dead_code, reason = "the face with typed options draws with it"))]
+#[cfg_attr(
+    not(any(feature = "discord", test)),
+    expect(dead_code, reason = "the face with typed options draws with it")
+)]
 /// A typed command with the names of its parts, as `fix incident:INC-7 fix:restart-pod`: so people copy it into a platform
 /// with typed options. Words that stand for nothing yet (`NAMESPACE`) are named as well.
 pub fn with_names(typed: &str) -> String {

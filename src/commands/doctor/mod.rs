@@ -93,10 +93,10 @@ async fn discord(config: &Config, listening: &Listening) -> Vec<DoctorFinding> {
 
 /// This bot was built without Discord.
 #[cfg(not(feature = "discord"))]
-async fn discord(config: &Config, _: &Listening) -> Vec<DoctorFinding> {
+fn discord(config: &Config, _: &Listening) -> std::future::Ready<Vec<DoctorFinding>> {
     let said = "discord is configured, and this bot was built without it (feature discord)";
     let finding = |_: &_| DoctorFinding::missing("discord", said, "take another build, or leave it out");
-    config.discord.iter().map(finding).collect()
+    std::future::ready(config.discord.iter().map(finding).collect())
 }
 
 fn configuration(config: &Config, error: Option<&ConfigError>) -> Vec<DoctorFinding> {
