@@ -8,6 +8,7 @@ use super::{
         spire_agent::{agent_check, agents_check, failures_in_its_log},
         spire_server::{server_check, server_log_check, servers_unseen},
     },
+    recent_changes::context,
     ruled_out, rules,
 };
 
@@ -16,6 +17,8 @@ pub fn diagnose(evidence: &Evidence) -> Verdict {
     let input = DiagnosisInput::examine(evidence);
     let conclusion = rules::conclude(&input);
     let ruled_out = ruled_out::ruled_out(&input, &conclusion);
+    let mut conclusion = conclusion;
+    conclusion.reasons.extend(context(evidence.changes.as_deref().unwrap_or_default(), input.now()));
     let looked_at = evidence.pods.iter().filter(|pod| conclusion.pods.contains(&pod.pod));
     let lives = looked_at.map(|pod| pod.uid.clone()).collect();
     Verdict {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentFleet, AgentInfo, AgentPod, Crash, IstioEvidence, PodStart, ProxyStats, RootsOf, ServerBundles,
+    AgentFleet, AgentInfo, AgentPod, Crash, IstioEvidence, PodStart, ProxyStats, RecentChange, RootsOf, ServerBundles,
     redact::{Redacted, certificates_by_domain, certificates_only, lines_of_one_log},
 };
 use crate::mesh::{
@@ -291,6 +291,9 @@ pub struct Evidence {
     /// All agents, where they could be listed. Absent in old evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_fleet: Option<AgentFleet>,
+    /// What changed within the hour before, by the pods that were listed. Absent in old evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<RecentChange>>,
     /// SPIRE's bundle (ConfigMap `spire-bundle`).
     pub spire_bundle: Gathered<PemFile>,
     /// istiod's root (ConfigMap `istio-ca-root-cert`).

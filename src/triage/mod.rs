@@ -33,6 +33,7 @@ mod not_understood;
 mod outbound_cluster;
 mod pod_start;
 mod proxy_stats;
+mod recent_changes;
 mod redact;
 mod restartable;
 mod roots;
@@ -72,6 +73,8 @@ pub use istio_evidence::{CallerEvidence, ClientEvidence, IstioEvidence, NotListe
 pub(crate) use pod_start::KEPT_MOST as POD_TROUBLES_MOST;
 pub use pod_start::{ContainerEnd, ContainerTrouble, PodEvent, PodStart, WhyItWaits};
 pub use proxy_stats::{ClusterCalls, ProxyStats, TlsCounters};
+pub use recent_changes::RecentChange;
+pub(crate) use recent_changes::is_of_late;
 pub use redact::{Redacted, RedactedLog, holds_a_secret};
 pub use restartable::{NotRestarted, RESTARTS_MOST, too_many, why_not_restarted};
 pub use roots_of::RootsOf;

@@ -7,6 +7,7 @@ mod istio_objects;
 mod mounted;
 mod pod;
 mod pod_start;
+mod recent_changes;
 mod spire_agent;
 mod spire_log;
 mod spire_server;
@@ -28,7 +29,7 @@ use super::{ClusterClient, ClusterError, FoundPod, choose::choose, resolve};
 use crate::{
     clock::Clock,
     mesh::{PodRef, TargetRef},
-    triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PodEvidence},
+    triage::{EVIDENCE_SCHEMA, Evidence, Gathered, Missing, PodEvidence, RecentChange},
 };
 
 /// Called when a check ends, with its source.
@@ -106,7 +107,10 @@ pub async fn gather_about(
         bundles::of_istio(&gathering, &target.namespace).map(Ok),
         Box::pin(istio_objects::of_the_mesh(&gathering)).map(Ok),
     )?;
-    let Looked { pods, rest, agents } = looked;
+    let Looked { pods, rest, agents, rolled } = looked;
+    let nodes: Vec<_> = pods.iter().filter_map(|pod| pod.node.as_ref()).collect();
+    let of_agents = spire_agent::changes(&gathering, listed.clone(), &nodes).await;
+    let changes = rolled.into_iter().chain(servers.changes).chain(of_agents).collect();
     let agent_pods = if agents.is_empty() { None } else { spire_agent::count_all(listed.clone()).await };
     let agent_fleet = if agents.is_empty() { None } else { spire_agent::fleet(listed).await };
     let agents = agents.into_iter().map(|agent| spire_agent::look_further_back(&gathering, agent, &pods));
@@ -125,6 +129,7 @@ pub async fn gather_about(
         server_controllers: servers.controllers,
         agent_pods,
         agent_fleet,
+        changes: Some(changes),
         spire_bundle,
         istio_root,
         istio: Some(istio),
@@ -138,6 +143,8 @@ struct Looked {
     /// Those that were not looked at.
     rest: Vec<FoundPod>,
     agents: Vec<spire_agent::Agent>,
+    /// The pods of the target that were created of late.
+    rolled: Option<RecentChange>,
 }
 
 async fn look_at(
@@ -155,7 +162,8 @@ async fn look_at(
         join_all(looked_at.iter().map(|found| pod::gather(gathering, found))),
         join_all(nodes.iter().map(|node| spire_agent::gather(gathering, node, listed.clone()))),
     );
-    Ok(Looked { pods, rest, agents })
+    let rolled = recent_changes::of_target(looked_at.iter().chain(&rest), gathering.clock.now());
+    Ok(Looked { pods, rest, agents, rolled })
 }
 
 /// A gap that needs no call to be known.

@@ -5,7 +5,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 
-use super::{Gathering, gap, healthcheck::healthcheck, spire_log::spire_log};
+use super::{Gathering, gap, healthcheck::healthcheck, recent_changes, spire_log::spire_log};
 use crate::{
     cluster::{
         ClusterError, FoundPod,
@@ -15,7 +15,7 @@ use crate::{
     mesh::NodeName,
     triage::{
         AGENTS_NAMED_MOST, AgentEvidence, AgentFleet, AgentInfo, AgentPod, ContainerTrouble, Crash, Gathered, Missing,
-        PodEvidence, agent_log_excerpt, last_words,
+        PodEvidence, RecentChange, agent_log_excerpt, last_words,
         look_further::{LookFurther, after_agent_log, shown_log},
         read_agent_info,
     },
@@ -128,6 +128,13 @@ async fn info(gathering: &Gathering, found: &FoundPod) -> Option<AgentInfo> {
     let call = gathering.reach.exec(&found.pod, found.container.as_deref(), &Tool::AgentInfo);
     let output = gathering.in_time("spire-agent debug getinfo", call).await.ok()?;
     (output.exit_code == 0).then(|| read_agent_info(&output.stdout)).flatten()
+}
+
+/// What changed of late of those on these nodes.
+pub(super) async fn changes(gathering: &Gathering, listed: ListedAgents<'_>, nodes: &[&NodeName]) -> Vec<RecentChange> {
+    let pods = listed.await.unwrap_or_default();
+    let there = pods.iter().filter(|pod| !pod.going && pod.node.as_ref().is_some_and(|node| nodes.contains(&node)));
+    recent_changes::of_spire(there, gathering.clock.now())
 }
 
 /// All of them in figures, where they could be listed.

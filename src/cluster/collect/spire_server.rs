@@ -2,12 +2,14 @@
 
 use futures::future::join_all;
 
-use super::{Gathering, bundles, controllers::of_the_server, healthcheck::healthcheck, spire_log::spire_log};
+use super::{
+    Gathering, bundles, controllers::of_the_server, healthcheck::healthcheck, recent_changes, spire_log::spire_log,
+};
 use crate::{
     cluster::{FoundPod, exec::Tool, resolve::list_pods},
     mesh::ScaledController,
     triage::{
-        Missing, ServerEvidence,
+        Missing, RecentChange, ServerEvidence,
         look_further::{LookFurther, after_server_pods},
         server_log_excerpt,
     },
@@ -27,6 +29,7 @@ pub(super) async fn gather(gathering: &Gathering) -> Servers {
         return Servers { missing: Some(Missing::Gone { what }), controllers, ..Servers::default() };
     }
     let since = settings.agent_log_since;
+    let changes = recent_changes::of_spire(pods.iter(), gathering.clock.now());
     let one = |found: FoundPod| async move {
         let (healthcheck, log, bundles) = futures::join!(
             healthcheck(gathering, &found, Tool::ServerHealthcheck, "spire-server healthcheck"),
@@ -36,7 +39,7 @@ pub(super) async fn gather(gathering: &Gathering) -> Servers {
         ServerEvidence { pod: found.pod, ready: found.ready, healthcheck, log: Some(log), bundles: Some(bundles) }
     };
     let seen = join_all(pods.into_iter().map(one)).await;
-    Servers { seen, ..Servers::default() }
+    Servers { seen, changes, ..Servers::default() }
 }
 
 /// What was found of the SPIRE server.
@@ -45,4 +48,6 @@ pub(super) struct Servers {
     pub(super) seen: Vec<ServerEvidence>,
     pub(super) missing: Option<Missing>,
     pub(super) controllers: Vec<ScaledController>,
+    /// What changed of late.
+    pub(super) changes: Vec<RecentChange>,
 }

@@ -55,6 +55,7 @@ pub async fn gather_several(
             server_controllers: servers.controllers.clone(),
             agent_pods,
             agent_fleet: agent_fleet.clone(),
+            changes: None,
             spire_bundle: spire_bundle.clone(),
             istio_root: roots.get(&target.namespace).cloned().unwrap_or_else(|| {
                 // Every namespace of the targets was asked for, so this is never taken.

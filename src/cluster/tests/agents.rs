@@ -8,7 +8,7 @@ use super::{Machines, Mesh, pod, target};
 use crate::{
     cluster::gather,
     simulate::store::Kind,
-    triage::{AgentFleet, Evidence},
+    triage::{AgentFleet, Evidence, RecentChange},
 };
 
 const INFO: &str =
@@ -77,4 +77,27 @@ async fn why_a_proxy_crashes_is_read_in_the_log_of_its_last_life() {
     let evidence = look(&mesh).await;
     let log = evidence.pods[0].proxy_log.value().unwrap();
     assert!(log.lines[0].contains("root cert is invalid"), "{log:?}");
+}
+
+#[tokio::test]
+async fn pods_of_the_target_and_of_spire_that_are_new_or_ended_of_late_are_told_as_changes() {
+    let mesh = Mesh::start().await;
+    let created = |mut pod: Value, at: &str| {
+        pod["metadata"]["creationTimestamp"] = json!(at);
+        pod
+    };
+    mesh.store.apply(Kind::Pod, created(pod("frontend-a"), "2026-11-24T02:45:00Z"));
+    let ended = json!({"name": "spire-agent", "restartCount": 1, "state": {"running": {}},
+        "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-24T02:50:00Z"}}});
+    mesh.store.apply(Kind::Pod, created(agent("node-1", true, ended), "2026-11-20T00:00:00Z"));
+    let changes = look(&mesh).await.changes.unwrap();
+    let seen: Vec<&str> = changes
+        .iter()
+        .map(|change| match change {
+            RecentChange::TargetPodsCreated { count: 1, of: 1, .. } => "target",
+            RecentChange::SpireContainerEnded { end, .. } if end.exit_code == 1 => "agent ended",
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(seen, ["target", "agent ended"]);
 }

@@ -10,6 +10,7 @@ mod log_hints;
 mod look_further;
 mod modes;
 mod pod_start;
+mod recent_changes;
 mod registration;
 mod remarks;
 mod reports;
@@ -197,6 +198,7 @@ impl Night {
             server_controllers: Vec::new(),
             agent_pods: Some(2),
             agent_fleet: Some(AgentFleet { agents: 2, ready: 2, not_ready: Vec::new(), cut: false }),
+            changes: Some(Vec::new()),
             spire_bundle: seen(pem(&[&spire.root]), "ConfigMap spire/spire-bundle"),
             istio_root: seen(pem(&[&istiod.root]), "ConfigMap web/istio-ca-root-cert"),
             istio: None,
