@@ -28,8 +28,11 @@ impl<'v> Names<'v> {
             _ => None,
         });
         let shown = verdict.on.pods.iter().map(|pod| pod.name.as_str());
-        let nodes = verdict.on.nodes.iter().map(crate::mesh::NodeName::as_str);
-        Self(checked.chain(shown).chain(nodes).collect())
+        let mut names: HashSet<&str> = checked.chain(shown).collect();
+        for node in &verdict.on.nodes {
+            names.insert(node.as_str());
+        }
+        Self(names)
     }
 
     /// A sentence without names and figures.
