@@ -247,12 +247,12 @@ fn every_scenario_has_its_name_and_its_line_of_help() {
 #[test]
 fn after_a_rotation_one_pod_and_the_config_map_hold_the_old_bundle() {
     let mesh = night(Scenario::TrustBundle);
-    let server = PodRef {
+    let server_pod = PodRef {
         namespace: Namespace::parse("spire-system").unwrap(),
         name: ObjectName::parse("spire-server-0").unwrap(),
     };
     let show = ["/opt/spire/bin/spire-server", "bundle", "show", "-format", "pem"].map(str::to_owned);
-    let published = read_pem(&mesh.0.exec(&server, "spire-server", &show, b"").unwrap().stdout).certificates;
+    let published = read_pem(&mesh.0.exec(&server_pod, "spire-server", &show, b"").unwrap().stdout).certificates;
     let map = mesh.0.store().get(Kind::ConfigMap, Some("spire-system"), "spire-bundle").unwrap();
     let map = read_pem(map.pointer("/data/bundle.crt").unwrap().as_str().unwrap().as_bytes()).certificates;
     assert_eq!((published.len(), map.as_slice()), (2, &published[..1]));

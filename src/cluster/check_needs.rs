@@ -1,5 +1,7 @@
 //! What each check asks for, and what becomes of it without: the page `config/checks.md` is written from this.
 
+use std::fmt::Write;
+
 use strum::{EnumMessage, IntoEnumIterator};
 
 use super::rights::{Duty, RIGHTS, RightScope};
@@ -99,13 +101,13 @@ It ends as ok, FAIL or ? (inconclusive, which never counts as a pass). The code 
     for check in CheckId::iter() {
         let CheckNeeds { duties, reads, otherwise } = needs(check);
         let about = check.get_documentation().unwrap_or_default();
-        page += &format!(
-            "\n## `{check}`\n- **About**: {about}\n- **Runbook**: step {}\n- **Reads**: {reads}\n",
-            check.step()
-        );
+        let step = check.step();
+        // Writing into a String cannot fail.
+        let _ =
+            writeln!(page, "\n## `{check}`\n- **About**: {about}\n- **Runbook**: step {step}\n- **Reads**: {reads}");
         let rights: Vec<String> =
             duties.iter().map(|duty| format!("`{}` ({})", duty.name(), rights_of(*duty).join("; "))).collect();
-        page += &format!("- **Rights**: {}\n- **Without them**: {otherwise}\n", rights.join(", "));
+        let _ = writeln!(page, "- **Rights**: {}\n- **Without them**: {otherwise}", rights.join(", "));
     }
     page
 }

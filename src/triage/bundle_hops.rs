@@ -151,7 +151,7 @@ fn own_domains(evidence: &Evidence, pods: &[SeenPod<'_>]) -> BTreeSet<TrustDomai
     }
     let map = evidence.spire_bundle.value().map(|map| ders(&map.certificates)).unwrap_or_default();
     let of_map: BTreeSet<TrustDomain> = map.iter().filter_map(|root| domain_of(root)).collect();
-    if !of_map.is_empty() { of_map } else { domains_of(pods, Issuer::may_be_spire) }
+    if of_map.is_empty() { domains_of(pods, Issuer::may_be_spire) } else { of_map }
 }
 
 fn domains_of(pods: &[SeenPod<'_>], issued: impl Fn(Issuer) -> bool) -> BTreeSet<TrustDomain> {

@@ -91,8 +91,7 @@ impl Holding {
     /// The rule of X509-SVID that a certificate breaks, which can be parsed; with where it was read.
     pub(super) fn broken_rule(&self) -> Option<&str> {
         match self {
-            Self::Bad { rule: SvidError::Unreadable, .. } => None,
-            Self::Bad { why, .. } => Some(why),
+            Self::Bad { rule, why } => Some(why.as_str()).filter(|_| *rule != SvidError::Unreadable),
             Self::Svid { .. } | Self::NoSecret | Self::Unseen(_) => None,
         }
     }

@@ -34,11 +34,11 @@ pub(super) fn roots_for<'a>(
     };
     let served = (served_roots(pod, domain), pod.served.source());
     let (bundle, spire) = (of_file(&pod.bundle_file), of_file(&evidence.spire_bundle));
-    let server = (server_roots(evidence, domain), "spire-server bundle show");
+    let of_server = (server_roots(evidence, domain), "spire-server bundle show");
     let federated = (federated_roots(evidence, domain), "spire-server bundle list");
     let order = match copy.held_by {
-        CertificateSource::Proxy => [served, bundle, spire, server, federated],
-        CertificateSource::File => [bundle, served, spire, server, federated],
+        CertificateSource::Proxy => [served, bundle, spire, of_server, federated],
+        CertificateSource::File => [bundle, served, spire, of_server, federated],
     };
     let mut others: Vec<String> = Vec::new();
     for (all, source) in order {

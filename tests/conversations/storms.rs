@@ -9,6 +9,7 @@ use mtls_medic::{
 };
 
 use super::night::Night;
+use crate::fake_slack::Message;
 
 const EVERYWHERE: [(&str, &str); 4] =
     [("web", "gateway"), ("web", "frontend"), ("payments", "checkout"), ("payments", "ledger")];
@@ -55,7 +56,7 @@ async fn a_thousand_services_that_fail_in_one_minute_are_one_card_and_one_call()
     clock.advance(SignedDuration::from_secs(25));
     night.channel_shows("<@U0LEVEL1>").await;
     night.engine.settled().await.unwrap();
-    let cards: Vec<String> = night.slack.messages().iter().filter(|one| one.is_card()).map(|one| one.seen()).collect();
+    let cards: Vec<String> = night.slack.messages().iter().filter(|one| one.is_card()).map(Message::seen).collect();
     let (pointers, standing): (Vec<&String>, Vec<&String>) =
         cards.iter().partition(|card| card.contains("Part of *the storm"));
     assert_eq!((pointers.len(), standing.len()), (3, 1), "{cards:#?}");

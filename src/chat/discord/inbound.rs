@@ -152,7 +152,7 @@ impl DiscordReception {
         people::actor(&self.home.roster, &self.home.guild, &asked.user, &asked.roles, as_of)
     }
 
-    fn request(&self, asked: Asked, by_http: bool) -> Request {
+    fn request(asked: Asked, by_http: bool) -> Request {
         let heard = match &asked.what {
             What::Command(chosen) | What::Form(chosen) => Heard::Chosen(chosen.clone()),
             What::Press(pressed) => Heard::Press(pressed.press.as_ref().map(|drawn| drawn.press.clone())),

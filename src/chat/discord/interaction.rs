@@ -68,7 +68,7 @@ pub enum What {
     /// A command that a form has completed.
     Form(Chosen),
     /// A button was pressed.
-    Press(Pressed),
+    Press(Box<Pressed>),
     /// Somebody fills in an option of a command.
     Typing(Typing),
     /// Nothing that this version knows.
@@ -231,7 +231,9 @@ impl Envelope<'_> {
             InteractionType::Ping => Ok(What::Ping),
             InteractionType::Command => self.command().map(What::Command).ok_or(Unknown::Command),
             InteractionType::Autocomplete => self.typing().map(What::Typing).ok_or(Unknown::Command),
-            InteractionType::Component => self.pressed().map(What::Press).ok_or(Unknown::Component),
+            InteractionType::Component => {
+                self.pressed().map(|pressed| What::Press(Box::new(pressed))).ok_or(Unknown::Component)
+            }
             InteractionType::Modal => self.form().map(What::Form).ok_or(Unknown::Form),
             _ => Err(Unknown::Command),
         };

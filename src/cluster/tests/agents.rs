@@ -14,7 +14,7 @@ use crate::{
 const INFO: &str =
     "{\"svid_chain\":[{\"expires_at\":\"1795489200\"}],\"uptime\":42,\"last_sync_success\":\"1795485600\"}";
 
-fn agent(node: &str, ready: bool, status: Value) -> Value {
+fn agent(node: &str, ready: bool, status: &Value) -> Value {
     let truth = if ready { "True" } else { "False" };
     json!({
         "metadata": {"namespace": "spire-system", "name": format!("agent-of-{node}"), "labels": {"app": "spire-agent"}},
@@ -38,9 +38,9 @@ async fn the_last_words_of_an_agent_that_crashes_and_its_exit_are_gathered_and_a
     let waits = json!({"name": "spire-agent", "restartCount": 7,
         "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
         "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": "2026-11-24T02:58:00Z"}}});
-    mesh.store.apply(Kind::Pod, agent("node-1", false, waits));
+    mesh.store.apply(Kind::Pod, agent("node-1", false, &waits));
     let runs = json!({"name": "spire-agent", "restartCount": 0, "state": {"running": {}}});
-    mesh.store.apply(Kind::Pod, agent("node-2", true, runs));
+    mesh.store.apply(Kind::Pod, agent("node-2", true, &runs));
     let evidence = look(&mesh).await;
     let crash = evidence.agents[0].crash.clone().unwrap();
     assert_eq!((crash.end.exit_code, crash.end.reason.as_str()), (1, "Error"));
@@ -58,7 +58,7 @@ async fn an_agent_that_knows_the_command_says_its_last_sync_and_an_older_one_lac
     for (answer, known) in [(INFO, true), ("Agent is healthy.\n", false)] {
         let mesh = Mesh::with(answers(answer)).await;
         let runs = json!({"name": "spire-agent", "restartCount": 0, "state": {"running": {}}});
-        mesh.store.apply(Kind::Pod, agent("node-1", true, runs));
+        mesh.store.apply(Kind::Pod, agent("node-1", true, &runs));
         let evidence = look(&mesh).await;
         assert_eq!(evidence.agents[0].info.is_some(), known, "{answer}");
         assert!(evidence.agents[0].healthcheck.value().is_some());
@@ -89,7 +89,7 @@ async fn pods_of_the_target_and_of_spire_that_are_new_or_ended_of_late_are_told_
     mesh.store.apply(Kind::Pod, created(pod("frontend-a"), "2026-11-24T02:45:00Z"));
     let ended = json!({"name": "spire-agent", "restartCount": 1, "state": {"running": {}},
         "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-24T02:50:00Z"}}});
-    mesh.store.apply(Kind::Pod, created(agent("node-1", true, ended), "2026-11-20T00:00:00Z"));
+    mesh.store.apply(Kind::Pod, created(agent("node-1", true, &ended), "2026-11-20T00:00:00Z"));
     let changes = look(&mesh).await.changes.unwrap();
     let seen: Vec<&str> = changes
         .iter()

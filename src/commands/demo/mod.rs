@@ -67,14 +67,17 @@ enum ShapeName {
     Discord,
 }
 
-impl DemoArgs {
-    fn shape(&self) -> Shape {
-        #[cfg(feature = "discord")]
-        if matches!(self.shape, ShapeName::Discord) {
-            return Shape::Discord;
-        }
-        Shape::Log
+#[cfg(feature = "discord")]
+fn shape(args: &DemoArgs) -> Shape {
+    match args.shape {
+        ShapeName::Log => Shape::Log,
+        ShapeName::Discord => Shape::Discord,
     }
+}
+
+#[cfg(not(feature = "discord"))]
+fn shape(_: &DemoArgs) -> Shape {
+    Shape::Log
 }
 
 /// The demo could not run.
@@ -105,7 +108,7 @@ impl DemoError {
 
 /// Runs the demo.
 pub async fn run(args: DemoArgs) -> Result<ExitCode, DemoError> {
-    if args.auto { auto::run(args.scenario, args.speed, args.shape()).await } else { web::run(args).await }
+    if args.auto { auto::run(args.scenario, args.speed, shape(&args)).await } else { web::run(args).await }
 }
 
 /// A random token for the webhook of this run.

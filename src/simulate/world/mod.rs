@@ -98,14 +98,15 @@ impl World {
     pub fn inject(&self, fault: Fault) {
         self.settle();
         let now = self.store.now();
+        let laid_out = fault.clone();
         {
             let mut inner = self.lock();
-            inner.faults.insert(fault.clone(), now);
+            inner.faults.insert(fault, now);
             if let Err(error) = inner.rotate_authority(now) {
                 tracing::error!(%error, "the simulated authority could not rotate");
             }
         }
-        self.follow(&fault);
+        self.follow(&laid_out);
         self.settle();
     }
 

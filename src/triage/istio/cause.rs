@@ -125,8 +125,8 @@ impl Judged<'_, '_> {
             Because::AutoOff(AutoOff::Mesh) => {
                 let namespace = self.computed.objects.mesh.root_namespace.clone();
                 let map = ObjectName { namespace, name: "istio".to_owned() };
-                let once = "enableAutoMtls is not false, or a DestinationRule says ISTIO_MUTUAL";
-                Some(Cause::edited("ConfigMap", map, once))
+                let works_when = "enableAutoMtls is not false, or a DestinationRule says ISTIO_MUTUAL";
+                Some(Cause::edited("ConfigMap", map, works_when))
             }
             Because::AutoOff(AutoOff::PodWithout(pod)) => Some(unlabelled(pod.clone())),
             Because::AutoOff(AutoOff::NoPods) | Because::Auto | Because::NoSidecar | Because::Missing(_) => None,
@@ -151,8 +151,10 @@ impl Judged<'_, '_> {
         let others_have = self.endpoints.iter().any(|other| other.mode.is_some());
         match self.call.because {
             Because::Rule { mode: TlsMode::IstioMutual, place } if !others_have => {
-                let once = format!("{} says DISABLE or has no tls at all, or the pods have sidecars", place.as_str());
-                Some(Cause::edited(RULE, self.rule_setting(place)?, &once))
+                let place_in_words = place.as_str();
+                let works_when =
+                    format!("{place_in_words} says DISABLE or has no tls at all, or the pods have sidecars");
+                Some(Cause::edited(RULE, self.rule_setting(place)?, &works_when))
             }
             _ => {
                 let pod = one.call.endpoint.pod?.metadata.object_name();
@@ -177,9 +179,9 @@ impl Judged<'_, '_> {
 
 /// PERMISSIVE breaks nobody, whatever they send; STRICT is for when all of them send mTLS.
 fn permissive(policy: ObjectName, path: &str) -> Cause {
-    let patch = format!(r#"[{{"op":"replace","path":"{path}","value":"PERMISSIVE"}}]"#);
+    let to_permissive = format!(r#"[{{"op":"replace","path":"{path}","value":"PERMISSIVE"}}]"#);
     let once = "the mode is PERMISSIVE, or STRICT where every caller has a sidecar";
-    Cause::patched(POLICY, policy, once, &patch)
+    Cause::patched(POLICY, policy, once, &to_permissive)
 }
 
 fn unlabelled(pod: ObjectName) -> Cause {

@@ -32,7 +32,7 @@ pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
     let who = who_they_are(input);
     let see = if who.is_empty() { "see who has these addresses: " } else { "" };
     reasons.extend(who);
-    reasons.extend(input.istio.iter().flat_map(|istio| outside(istio)));
+    reasons.extend(input.istio.iter().filter_map(outside));
     reasons.push(format!(
         "{see}a pod with a sidecar calls past the mesh (by a pod's address, or a port or headless Service that the mesh does not \
          know), one without is outside of it, and a health checker means no harm"

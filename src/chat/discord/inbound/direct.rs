@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Direct, DiscordDesk, announcement};
+use super::{Direct, DiscordDesk, DiscordReception, announcement};
 use crate::chat::{
     AskedBack, BusyDesk, Reception,
     answers::sentence,
@@ -32,7 +32,7 @@ impl DiscordDesk {
             None => {}
         }
         let announcement = announcement(&asked);
-        match self.take(self.reception().request(asked, true)) {
+        match self.take(DiscordReception::request(asked, true)) {
             Ok(()) => announcement,
             Err(busy) => FirstAnswer::Told((self.reception().drawing.reply)(&vec![sentence(&busy)].into(), None)),
         }
@@ -78,7 +78,7 @@ impl Hear for DiscordDesk {
         };
         let Some(direct) = self.reception().direct(&asked) else {
             // The desk tells the person that it is busy.
-            let (Ok(()) | Err(BusyDesk)) = self.take(self.reception().request(asked, false));
+            let (Ok(()) | Err(BusyDesk)) = self.take(DiscordReception::request(asked, false));
             return;
         };
         let places = match direct {
@@ -97,7 +97,7 @@ impl Hear for DiscordDesk {
             if let Some(answer) = answer {
                 self.reception().first(&asked, answer).await;
             } else {
-                let (Ok(()) | Err(BusyDesk)) = self.take(self.reception().request(asked, false));
+                let (Ok(()) | Err(BusyDesk)) = self.take(DiscordReception::request(asked, false));
             }
             drop(place);
         });

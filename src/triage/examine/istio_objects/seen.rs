@@ -97,14 +97,11 @@ impl Shown {
             let works = answered > 0 && (all_failed == 0 || self.over);
             return if works { Seen::Works { calls: answered } } else { Seen::Unclear };
         }
-        let how = match self.reasons.iter().max_by_key(|(_, count)| **count) {
-            Some((reason, count)) => {
-                format!("the proxy of {pod} logged it {count} time(s) of late: {}", reason.words())
-            }
-            None => {
-                let all = answered.saturating_add(all_failed);
-                format!("the proxy of {pod} counts {all_failed} of {all} calls that failed since it started")
-            }
+        let how = if let Some((reason, count)) = self.reasons.iter().max_by_key(|(_, count)| **count) {
+            format!("the proxy of {pod} logged it {count} time(s) of late: {}", reason.words())
+        } else {
+            let all = answered.saturating_add(all_failed);
+            format!("the proxy of {pod} counts {all_failed} of {all} calls that failed since it started")
         };
         if why.is_none_or(|why| self.fits(why)) { Seen::Fails { how } } else { Seen::FailsOtherwise { how } }
     }
