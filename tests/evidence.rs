@@ -157,7 +157,9 @@ fn each_fault_that_happened_to_real_proxies_is_named_again_or_left_open() {
         assert!(verdict.reasons.iter().any(|why| why.contains(because)), "{fault}: {:#?}", verdict.reasons);
         let is_restart = scenario == Scenario::ExpiredCertificate;
         assert_eq!(verdict.fixes == [FixName::RestartPod], is_restart, "{fault}: {:?}", verdict.fixes);
-        assert!(is_restart || verdict.fixes.is_empty(), "{fault}: {:?}", verdict.fixes);
+        // What a person does by hand changes nothing by a press.
+        let carried_out = verdict.fixes.iter().any(|fix| FixName::CARRIED_OUT.contains(fix));
+        assert_eq!(carried_out, is_restart, "{fault}: {:?}", verdict.fixes);
     }
 }
 
