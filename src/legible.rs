@@ -20,6 +20,15 @@ pub fn short_line(text: &str, most: usize) -> String {
     short
 }
 
+/// The first names of many, as `a, b and 3 more`.
+pub fn named<T: ToString>(all: &[T], most: usize) -> String {
+    let names: Vec<String> = all.iter().take(most).map(ToString::to_string).collect();
+    match all.len().saturating_sub(most) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
 /// A moment for people and for programs of others: RFC 3339 to whole seconds, as `2026-03-01T03:00:00Z`.
 pub fn moment(at: jiff::Timestamp) -> String {
     format!("{at:.0}")

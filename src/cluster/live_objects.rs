@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::future::{join, join_all};
 
 use super::{ClusterClient, ClusterError, objects::Wanted};
-use crate::triage::{Missing, NotListed, ObjectKind, istio::Objects};
+use crate::triage::{NotListed, ObjectKind, istio::Objects};
 
 /// Without these no answer can be given.
 const DECIDING: [ObjectKind; 2] = [ObjectKind::PeerAuthentication, ObjectKind::DestinationRule];
@@ -45,13 +45,17 @@ impl ClusterClient {
         for (kind, namespace, listed) in lists {
             match listed {
                 Ok(objects) => found.objects.join(objects),
-                // A cluster that does not serve a kind of Istio's has no object of it.
-                Err(error) if kind.is_istios() && matches!(error.missing(), Missing::Gone { .. }) => {}
-                Err(error) if BESIDE.contains(&kind) => {
-                    let (namespace, reason) = (namespace.map(str::to_owned), error.missing());
-                    found.not_read.push(NotListed { kind, namespace, reason });
+                Err(error) => {
+                    let namespace = namespace.map(str::to_owned);
+                    let gap = NotListed { kind, namespace, reason: error.missing() };
+                    if gap.is_not_served() {
+                        continue;
+                    }
+                    if !BESIDE.contains(&kind) {
+                        return Err(error);
+                    }
+                    found.not_read.push(gap);
                 }
-                Err(error) => return Err(error),
             }
         }
         match settings {

@@ -195,11 +195,11 @@ fn opening(cluster: &str, count: u32, held: &StormLook, context: &SightingContex
 pub const JUST_BEFORE: SignedDuration = SignedDuration::from_mins(1);
 
 /// The events with which an incident that opened just before a storm joins it: people are called once for all of it. None
-/// where a level was reached or a person works on it: then it goes on by itself.
+/// where a level was reached or a person works on it, and for one that opened again, which people know: it goes on by itself.
 pub fn join_storm(incident: &Incident, storm: IncidentId, now: Timestamp) -> Vec<Event> {
     let of_a_service = !incident.key.is_of_rule() && !stands_for_a_storm(incident);
     let waits = incident.status == IncidentStatus::Open && !incident.quiet;
-    let is_new = now.duration_since(incident.reopened_at.unwrap_or(incident.opened_at)) <= JUST_BEFORE;
+    let is_new = incident.reopened_at.is_none() && now.duration_since(incident.opened_at) <= JUST_BEFORE;
     let heard = incident.calls.asked.iter().any(LevelCall::got_through) || !incident.calls.pages.is_empty();
     let worked_on = incident.ladder.holder().is_some() || incident.fix.is_some() || !incident.past_fixes.is_empty();
     let joins = of_a_service && waits && is_new && !heard && !worked_on;

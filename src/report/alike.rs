@@ -6,16 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::triage::{Check, CheckResult, Subject, Verdict};
 
 /// The most that one line names.
-const NAMED_MOST: usize = 3;
-
-/// Names the first of many, and counts the others.
-pub(super) fn named<T: ToString>(all: &[T]) -> String {
-    let names: Vec<String> = all.iter().take(NAMED_MOST).map(ToString::to_string).collect();
-    match all.len().saturating_sub(NAMED_MOST) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names.join(", ")),
-    }
-}
+pub(super) const NAMED_MOST: usize = 3;
 
 /// The names that a verdict's sentences hold and that make no difference to what they say.
 pub(super) struct Names<'v>(HashSet<&'v str>);

@@ -2,8 +2,11 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use crate::triage::istio::{
-    Change, ClientTls, Computed, Conclusion, Destination, Judged, JudgedEndpoint, ObjectName, Outcome, Said, WhatIf,
+use crate::{
+    legible::named,
+    triage::istio::{
+        Change, ClientTls, Computed, Conclusion, Destination, Judged, JudgedEndpoint, ObjectName, Outcome, Said, WhatIf,
+    },
 };
 
 /// How many clients or endpoints one paragraph names; the rest is a number.
@@ -25,20 +28,9 @@ pub fn destination(host: &str, port: u16, subset: Option<&str>) -> String {
     format!("{short}:{port}{subset}")
 }
 
-fn named(names: &[ObjectName]) -> String {
-    shortened(&names.iter().map(ObjectName::to_string).collect::<Vec<_>>())
-}
-
-fn shortened(names: &[String]) -> String {
-    match names.split_at_checked(NAMED_MOST) {
-        Some((shown, rest)) if !rest.is_empty() => format!("{} and {} more", shown.join(", "), rest.len()),
-        _ => names.join(", "),
-    }
-}
-
 /// One call from both sides.
 pub fn pair(clients: &[ObjectName], to: Destination<'_>, judged: &Judged<'_, '_>) -> String {
-    format!("{} → {}", named(clients), body(to, judged))
+    format!("{} → {}", named(clients, NAMED_MOST), body(to, judged))
 }
 
 fn body(to: Destination<'_>, judged: &Judged<'_, '_>) -> String {
@@ -121,7 +113,7 @@ pub fn all_pairs(computed: &Computed<'_>) -> (String, Conclusion) {
         }
     }
     let mut lines: Vec<String> =
-        alike.into_iter().map(|((_, body), clients)| format!("{} → {body}", named(&clients))).collect();
+        alike.into_iter().map(|((_, body), clients)| format!("{} → {body}", named(&clients, NAMED_MOST))).collect();
     lines.push(format!("{right} calls work by mTLS."));
     (lines.join("\n"), worst)
 }
@@ -138,7 +130,7 @@ pub fn what_if(found: &WhatIf) -> String {
         ports.push(format!("{}:{}", one.server_pod, one.port));
     }
     lines.extend(modes.into_iter().map(|((before, after), ports)| {
-        format!("mode    {} → {}: {}", before.as_str(), after.as_str(), shortened(&ports))
+        format!("mode    {} → {}: {}", before.as_str(), after.as_str(), named(&ports, NAMED_MOST))
     }));
     lines.join("\n")
 }
@@ -150,7 +142,7 @@ fn changed(change: &Change) -> String {
     let side = |said: &Option<Said>, none: &str| said.as_ref().map_or(none.to_owned(), |said| said.why.clone());
     format!(
         "{kind} {} → {target}{without}\n  before   {}\n  after    {}",
-        named(&change.clients),
+        named(&change.clients, NAMED_MOST),
         side(&change.before, "there was no such call"),
         side(&change.after, "there is no such Service"),
     )

@@ -110,7 +110,7 @@ fn the_cause_and_the_next_step_are_the_first_two_lines_and_what_passed_is_one() 
       open: the application itself: the application itself was not asked
 
     Not checked
-      the modes in effect of PeerAuthentication and DestinationRule (runbook step 3): this version does not look at it yet: follow the runbook by hand
+      the modes in effect of PeerAuthentication and DestinationRule (runbook step 3): Istio's objects are not part of this evidence: follow the runbook by hand
       a test connection (runbook step 4): this version does not look at it yet: follow the runbook by hand
     "#);
 }
@@ -160,7 +160,7 @@ fn a_ticket_shows_the_same_as_markdown() {
     - open: the application itself: the application itself was not asked
 
     **Not checked**
-    - the modes in effect of PeerAuthentication and DestinationRule (runbook step 3): this version does not look at it yet: follow the runbook by hand
+    - the modes in effect of PeerAuthentication and DestinationRule (runbook step 3): Istio's objects are not part of this evidence: follow the runbook by hand
     - a test connection (runbook step 4): this version does not look at it yet: follow the runbook by hand
     ");
 }

@@ -3,10 +3,13 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use super::{
-    alike::{Alike, Names, named},
+    alike::{Alike, NAMED_MOST, Names},
     plain::{escaped, plain},
 };
-use crate::triage::{Check, CheckId, CheckResult, Confidence, FixName, Scenario, Side, Verdict};
+use crate::{
+    legible::named,
+    triage::{Check, CheckId, CheckResult, Confidence, FixName, Scenario, Side, Verdict},
+};
 
 /// How a verdict is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,8 +114,8 @@ fn places(verdict: &Verdict) -> Vec<String> {
         Side::Unknown => None,
     };
     let side = side.map(str::to_owned);
-    let pods = (!verdict.on.pods.is_empty()).then(|| format!("pods: {}", named(&verdict.on.pods)));
-    let nodes = (!verdict.on.nodes.is_empty()).then(|| format!("nodes: {}", named(&verdict.on.nodes)));
+    let pods = (!verdict.on.pods.is_empty()).then(|| format!("pods: {}", named(&verdict.on.pods, NAMED_MOST)));
+    let nodes = (!verdict.on.nodes.is_empty()).then(|| format!("nodes: {}", named(&verdict.on.nodes, NAMED_MOST)));
     [side, pods, nodes].into_iter().flatten().collect()
 }
 
@@ -164,7 +167,7 @@ fn row(alike: &Alike<'_>) -> String {
         "[{}] {} {}: {} ({}, {:.0}){others}{remedy}",
         mark(first.result),
         first.id,
-        named(subjects),
+        named(subjects, NAMED_MOST),
         first.summary,
         first.source,
         first.observed_at

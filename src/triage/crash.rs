@@ -1,13 +1,10 @@
 //! How the container ran last that ended with a failure, and its last words: what made it end often stands in the very last line,
 //! in whatever words.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerEnd, Redacted, ends::end_of};
-
-/// An end that is longer ago is of the past.
-const OF_LATE: SignedDuration = SignedDuration::from_hours(1);
+use super::{ContainerEnd, Redacted, ends::end_of, recent_changes::is_of_late};
 
 /// A container that ended with a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +18,7 @@ pub struct Crash {
 impl Crash {
     /// Whether it ended within the hour before `now`; one without a time did.
     pub(super) fn is_of_late(&self, now: Timestamp) -> bool {
-        self.end.at.is_none_or(|at| now.duration_since(at) <= OF_LATE)
+        self.end.at.is_none_or(|at| is_of_late(at, now))
     }
 
     /// In words that follow who it is.

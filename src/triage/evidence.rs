@@ -84,6 +84,15 @@ impl<T> Gathered<T> {
         }
     }
 
+    /// The value of a test's own night, to change it.
+    #[cfg(test)]
+    pub(crate) fn value_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Seen { value, .. } => Some(value),
+            Self::Missing { .. } => None,
+        }
+    }
+
     /// Where it was looked for.
     pub fn source(&self) -> &str {
         match self {

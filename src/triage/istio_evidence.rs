@@ -70,6 +70,13 @@ pub struct NotListed {
     pub reason: Missing,
 }
 
+impl NotListed {
+    /// Whether the cluster does not serve this kind of Istio's: then it has no object of it, and nothing is unseen.
+    pub fn is_not_served(&self) -> bool {
+        self.kind.is_istios() && matches!(self.reason, Missing::Gone { .. })
+    }
+}
+
 impl fmt::Display for NotListed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the {} objects", self.kind.name())?;

@@ -106,20 +106,20 @@ impl PodStart {
         };
         let telling = self.containers.iter().find(|container| tells(container));
         let by_itself = telling.and_then(|container| Some(KeptBy::Container(container, container.waiting.as_ref()?)));
-        by_itself.or_else(|| {
-            let still = |event: &&PodEvent| event.last.is_none_or(|last| now.duration_since(last) <= STILL);
-            let mut events = self.events.value()?.iter().filter(still);
-            events.next_back().map(KeptBy::Event)
-        })
+        by_itself.or_else(|| self.newest_first(now).next().map(KeptBy::Event))
+    }
+
+    /// The events of what still goes wrong, newest first.
+    fn newest_first(&self, now: Timestamp) -> impl Iterator<Item = &PodEvent> {
+        let still = move |event: &&PodEvent| event.last.is_none_or(|last| now.duration_since(last) <= STILL);
+        self.events.value().into_iter().flatten().rev().filter(still)
     }
 
     /// What SPIRE needs on the node of this pod, where that keeps it from starting. Beside it the kubelet also says that the time
     /// is over for all volumes, without the reason.
     pub(super) fn missing_on_node(&self, now: Timestamp) -> Option<(MissingOnNode<'_>, &PodEvent)> {
         let Some(KeptBy::Event(_)) = self.kept_by(now) else { return None };
-        let still = |event: &&PodEvent| event.last.is_none_or(|last| now.duration_since(last) <= STILL);
-        let mut events = self.events.value()?.iter().rev().filter(still);
-        events.find_map(|event| Some((missing_by(&event.message)?, event)))
+        self.newest_first(now).find_map(|event| Some((missing_by(&event.message)?, event)))
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::Conclusion;
 use crate::{
+    legible::named,
     mesh::Namespace,
     triage::{
         Confidence, FixName, Redacted, Scenario, Side,
@@ -20,14 +21,8 @@ const NAMED_MOST: usize = 10;
 
 pub(super) fn judge(input: &DiagnosisInput<'_>) -> Option<Conclusion> {
     let times = input.several(TlsReason::PlaintextToUs)?;
-    let callers = callers(input);
-    let named: Vec<&str> = callers.iter().take(NAMED_MOST).map(String::as_str).collect();
-    let more = callers.len().saturating_sub(NAMED_MOST);
-    let from = match (named.is_empty(), more) {
-        (true, _) => String::new(),
-        (false, 0) => format!(" from {}", named.join(", ")),
-        (false, more) => format!(" from {} and {more} more", named.join(", ")),
-    };
+    let callers: Vec<String> = callers(input).into_iter().collect();
+    let from = if callers.is_empty() { String::new() } else { format!(" from {}", named(&callers, NAMED_MOST)) };
     let mut reasons = vec![format!("{times} calls came in plain HTTP{from}, and the port takes mTLS alone")];
     let who = who_they_are(input);
     let see = if who.is_empty() { "see who has these addresses: " } else { "" };

@@ -5,6 +5,7 @@
 
 use super::Conclusion;
 use crate::{
+    legible::named,
     mesh::PodRef,
     triage::{
         Confidence, FixName, Redacted, Scenario, Side,
@@ -57,11 +58,9 @@ fn conclude(
     }
     let others = calls.iter().skip(1).filter(|call| call.cause.is_some());
     let (same, other): (Vec<&&ExaminedCall>, Vec<_>) = others.partition(|call| call.cause.as_ref() == Some(cause));
-    let named = same.iter().take(BESIDE_MOST).map(|call| call.name()).collect::<Vec<_>>().join(", ");
-    match same.len().saturating_sub(BESIDE_MOST) {
-        _ if same.is_empty() => {}
-        0 => reasons.push(format!("it keeps others from working as well: {named}")),
-        more => reasons.push(format!("it keeps others from working as well: {named} and {more} more")),
+    if !same.is_empty() {
+        let names: Vec<String> = same.iter().map(|call| call.name()).collect();
+        reasons.push(format!("it keeps others from working as well: {}", named(&names, BESIDE_MOST)));
     }
     reasons.extend(other.iter().take(BESIDE_MOST).map(|call| format!("another one beside it: {}", call.in_words())));
     let of_rule = cause.kind == "DestinationRule";

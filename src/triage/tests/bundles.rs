@@ -89,7 +89,7 @@ fn a_config_map_alone_that_lags_is_said_and_named_where_handshakes_fail() {
     night.trusts(0, &all.iter().map(String::as_str).collect::<Vec<_>>());
     night.evidence.spire_bundle = seen(pem(&[&old]), "ConfigMap spire/spire-bundle");
     is_open(&night, "the ConfigMap with SPIRE's bundle lacks the root");
-    let Gathered::Seen { value, .. } = &mut night.pod(0).stats else { unreachable!() };
+    let value = night.pod(0).stats.value_mut().unwrap();
     value.server.fail_verify_error = Some(400);
     names(&night, &[]);
     let verdict = night.verdict();
@@ -176,7 +176,7 @@ fn a_file_of_which_only_a_part_was_read_lacks_nothing() {
     let mut night = after_a_rotation();
     let all = night.roots();
     night.trusts(0, &all.iter().map(String::as_str).collect::<Vec<_>>());
-    let Gathered::Seen { value, .. } = &mut night.pod(0).bundle_file else { unreachable!() };
+    let value = night.pod(0).bundle_file.value_mut().unwrap();
     (value.certificates, value.cut) = (vec![all[0].clone()], true);
     let verdict = night.verdict();
     assert!(rows(&verdict).iter().all(|row| row.result != CheckResult::Fail), "{:#?}", rows(&verdict));
@@ -282,7 +282,7 @@ fn a_proxy_with_an_old_bundle_of_a_federated_domain_is_named_and_nothing_is_sync
     let mut night = Night::healthy();
     let (old, new) = (Authority::of("partner.example.org"), Authority::of("partner.example.org"));
     federates(&mut night, &[&old, &new]);
-    let Gathered::Seen { value, .. } = &mut night.pod(0).served else { unreachable!() };
+    let value = night.pod(0).served.value_mut().unwrap();
     value.roots.insert(RootsOf::Domain("partner.example.org".to_owned()), vec![old.root]);
     night.proxy_says(0, UNKNOWN_CA, 4);
     names(&night, &["frontend-a"]);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     mesh::PodRef,
     triage::{
-        ClientEvidence, Evidence, IstioEvidence, Missing, NotListed, ObjectKind,
+        ClientEvidence, Evidence, IstioEvidence, NotListed, ObjectKind,
         istio::{Cause, Computed, Conclusion, Destination, Judged, ObjectName, Outcome, Pod, WhyNot},
         outbound_cluster::OutboundCluster,
     },
@@ -56,9 +56,7 @@ pub(in crate::triage) struct NotJudged {
 
 impl NotJudged {
     fn unread(to: String, gap: &NotListed) -> Self {
-        // A cluster that does not serve Istio's kinds has no Istio.
-        let unseen = !(gap.kind.is_istios() && matches!(gap.reason, Missing::Gone { .. }));
-        Self { to, why: unread(gap), unseen }
+        Self { to, why: unread(gap), unseen: !gap.is_not_served() }
     }
 }
 
@@ -234,15 +232,17 @@ impl Asking<'_> {
             ObjectKind::EnvoyFilter,
         ];
         let gaps = kinds.into_iter().filter_map(|kind| self.istio.not_listed(kind, None));
-        // A cluster that does not serve a kind has no object of it.
-        let gaps = gaps.filter(|gap| !(gap.kind.is_istios() && matches!(gap.reason, Missing::Gone { .. })));
-        gaps.map(|gap| match gap.kind {
-            ObjectKind::MeshConfig => {
-                format!("the mesh's settings were not read ({}), and Istio's defaults assumed", gap.reason.sentence())
-            }
-            _ => unread(gap),
-        })
-        .collect()
+        gaps.filter(|gap| !gap.is_not_served())
+            .map(|gap| match gap.kind {
+                ObjectKind::MeshConfig => {
+                    format!(
+                        "the mesh's settings were not read ({}), and Istio's defaults assumed",
+                        gap.reason.sentence()
+                    )
+                }
+                _ => unread(gap),
+            })
+            .collect()
     }
 }
 

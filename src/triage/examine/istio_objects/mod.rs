@@ -14,6 +14,7 @@ pub(crate) use questions::to_read;
 pub(in crate::triage) use seen::Seen;
 
 use crate::{
+    legible::named,
     mesh::PodRef,
     triage::{
         Check, CheckId, CheckResult, Evidence, IstioEvidence, PodEvidence, Redacted, Subject,
@@ -41,6 +42,8 @@ pub(in crate::triage) fn examine(evidence: &Evidence) -> Option<ExaminedIstio> {
     Some(ExaminedIstio { modes, in_question, refused })
 }
 
+/// How many calls that are in order are named.
+const NAMED_MOST: usize = 3;
 /// How many proxies of clients are asked.
 const CLIENTS_MOST: usize = 3;
 
@@ -104,7 +107,8 @@ impl ExaminedIstio {
             rows.push(row(Subject::Pod(client.clone()), result, &call.in_words(), remedy));
         }
         if let Some(client) = fine.iter().find_map(|call| call.clients.first()) {
-            let said = format!("the modes of both sides go together: {}", names(&fine));
+            let names: Vec<String> = fine.iter().map(|call| call.name()).collect();
+            let said = format!("the modes of both sides go together: {}", named(&names, NAMED_MOST));
             rows.push(row(Subject::Pod(client.clone()), CheckResult::Pass, &said, None));
         }
         let subject = self.modes.first().map(|row| row.subject.clone());
@@ -127,15 +131,6 @@ impl ExaminedIstio {
             && !self.in_question.calls.is_empty()
             && self.in_question.calls.iter().all(agrees)
     }
-}
-
-fn names(calls: &[&ExaminedCall]) -> String {
-    const NAMED_MOST: usize = 3;
-    let mut named: Vec<String> = calls.iter().take(NAMED_MOST).map(|call| call.name()).collect();
-    if let Some(more) = calls.len().checked_sub(NAMED_MOST).filter(|more| *more > 0) {
-        named.push(format!("{more} more"));
-    }
-    named.join(", ")
 }
 
 impl ExaminedCall {
