@@ -335,6 +335,20 @@ async fn a_post_waits_for_its_card_but_not_for_ever() {
 }
 
 #[tokio::test]
+async fn a_post_whose_card_met_with_an_outage_waits_for_it_however_often_it_was_tried() {
+    let night = SlackStory::of(night::diagnosed()).await;
+    night.slack.trouble("chat.postMessage", Trouble::Down);
+    night.fails(night.task("card", draw())).await;
+    let work = || Work::Post { to: channel(), notice: Notice::Verdict { run: RunNumber(1) } };
+    let late = || Task { attempt: 50, ..night.task("verdict-1", work()) };
+    assert!(matches!(night.fails(late()).await, PerformError::Again { after: None, .. }));
+    assert!(night.slack.messages().is_empty(), "it does not go out ahead of its card");
+    let card = night.performs(Task { attempt: 2, ..night.task("card", draw()) }).await;
+    night.performs(Task { root: root(&id(&card)), ..late() }).await;
+    assert_eq!(night.slack.messages().len(), 2);
+}
+
+#[tokio::test]
 async fn raw_output_that_is_too_long_becomes_a_file_in_the_thread() {
     let mut incident = night::diagnosed();
     let verdict = incident.verdict.as_mut().unwrap();
